@@ -1,0 +1,17 @@
+"""Expected errors: each is one line that names the file or value and the remedy."""
+
+
+class BenchmarkError(Exception):
+    """Something that the reader can put right; shown without a traceback, exit status 2."""
+
+
+class DataError(BenchmarkError):
+    """A data set that can't be used as it is."""
+
+
+class WeightsError(BenchmarkError):
+    """Backbone weights that are missing, unreadable or do not fit."""
+
+
+class StorageError(BenchmarkError):
+    """A folder that can't be written or read: full, read-only, or holding something else."""

@@ -1,0 +1,142 @@
+"""What a method is: the features it is given, the scores it returns, the parameters it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+from methods.lazy import torch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    Array = Tensor | np.ndarray[Any, Any]
+
+
+class Features:
+    """Backbone features of N images at some pyramid levels, read in parts.
+
+    The arrays may be memory maps larger than memory, or tensors that already lie on the device;
+    a method only ever sees what `read` returns.
+
+    Args:
+        levels: level → array of shape (N, C, H, W), any float type.
+        rows: the images to see, as indices into the arrays; None for all of them.
+        device: where `read` puts its tensors.
+    """
+
+    def __init__(
+        self,
+        levels: Mapping[int, Array],
+        rows: Sequence[int] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if not levels:
+            raise ValueError("features need at least one level")
+        self._levels = dict(levels)
+        stored = {len(array) for array in self._levels.values()}
+        if len(stored) > 1:
+            raise ValueError(f"levels hold different numbers of images: {sorted(stored)}")
+        self._rows = list(range(stored.pop())) if rows is None else list(rows)
+        self.device = torch.device(device)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The levels at hand, ascending."""
+        return tuple(sorted(self._levels))
+
+    def shape(self, level: int) -> tuple[int, int, int]:
+        """Channels, height and width of a level."""
+        _, channels, height, width = self._levels[level].shape
+        return int(channels), int(height), int(width)
+
+    def read(self, level: int, images: Sequence[int] | slice | None = None) -> Tensor:
+        """Return `images` (all by default) of a level as float32, shape (n, C, H, W).
+
+        Raises:
+            KeyError: the level was not extracted.
+        """
+        rows = self._rows if images is None else _pick(self._rows, images)
+        array = self._levels[level]
+        contiguous = bool(rows) and rows == list(range(rows[0], rows[0] + len(rows)))
+        part = array[rows[0] : rows[0] + len(rows)] if contiguous else array[rows]
+        return torch.as_tensor(part).to(self.device, torch.float32)
+
+    def select(self, images: Sequence[int]) -> Features:
+        """Return the same features restricted to `images`, in that order; nothing is copied."""
+        return Features(self._levels, _pick(self._rows, images), self.device)
+
+    def batches(self, size: int) -> Iterator[slice]:
+        """Yield consecutive slices of at most `size` images that cover all of them."""
+        for start in range(0, len(self), size):
+            yield slice(start, min(start + size, len(self)))
+
+
+def _pick(rows: list[int], images: Sequence[int] | slice) -> list[int]:
+    return rows[images] if isinstance(images, slice) else [rows[i] for i in images]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a method says of N images; higher is more anomalous, on the method's own scale.
+
+    Attributes:
+        maps: anomaly maps on the method's own grid, (N, h, w), float32, neither upsampled nor
+            smoothed: the harness does both, the same for every method.
+        images: image scores, (N,); None where the image score is the maximum of the finished map.
+    """
+
+    maps: Tensor
+    images: Tensor | None = None
+
+
+class Method(Protocol):
+    """An anomaly detector over backbone features."""
+
+    def fit(self, features: Features, generator: torch.Generator) -> Self:
+        """Learn what nominal images look like; all randomness comes from `generator`."""
+
+    def score(self, features: Features) -> Scores:
+        """Score images.
+
+        Raises:
+            NotFittedError: `fit` was not called.
+            ValueError: the features hold NaN or infinite values.
+        """
+
+
+class Parameters(Protocol):
+    """A method's parameters: a frozen dataclass that says what it reads and makes the method."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The pyramid levels that the method reads, 1 (stride 4) to 4 (stride 32)."""
+
+    def create(self) -> Method:
+        """Return an unfitted method with these parameters."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method under its public name, overrides included: `patchcore-25[patch_size=5]`."""
+
+    name: str
+    parameters: Parameters
+
+
+class NotFittedError(ValueError):
+    """A method was asked for scores before it was fitted."""
+
+
+def require_finite(tensor: Tensor, what: str) -> Tensor:
+    """Return `tensor`; raise ValueError where it holds NaN or infinity, which no rank survives."""
+    if not bool(torch.isfinite(tensor).all()):
+        raise ValueError(f"{what} hold NaN or infinite values")
+    return tensor
