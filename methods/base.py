@@ -55,8 +55,20 @@ class Features:
         _, channels, height, width = self._levels[level].shape
         return int(channels), int(height), int(width)
 
-    def read(self, level: int, images: Sequence[int] | slice | None = None) -> Tensor:
-        """Return `images` (all by default) of a level as float32, shape (n, C, H, W).
+    def read(
+        self,
+        level: int,
+        images: Sequence[int] | slice | None = None,
+        channels: Sequence[int] | None = None,
+        lines: slice | None = None,
+    ) -> Tensor:
+        """Return a level as float32, (n, C, H, W): all of it, or the parts named.
+
+        Args:
+            level: the pyramid level.
+            images: which images.
+            channels: which channels.
+            lines: which rows of the grid.
 
         Raises:
             KeyError: the level was not extracted.
@@ -65,6 +77,10 @@ class Features:
         array = self._levels[level]
         contiguous = bool(rows) and rows == list(range(rows[0], rows[0] + len(rows)))
         part = array[rows[0] : rows[0] + len(rows)] if contiguous else array[rows]
+        part = part if lines is None else part[:, :, lines]
+        part = part if channels is None else part[:, list(channels)]
+        # memory maps are read-only, which torch can't express: a part that views one is copied
+        part = part if isinstance(part, torch.Tensor) or part.flags.writeable else part.copy()
         return torch.as_tensor(part).to(self.device, torch.float32)
 
     def select(self, images: Sequence[int]) -> Features:
@@ -87,11 +103,12 @@ class Scores:
 
     Attributes:
         maps: anomaly maps on the method's own grid, (N, h, w), float32, neither upsampled nor
-            smoothed: the harness does both, the same for every method.
+            smoothed: the harness does both, the same for every method. Several maps on different
+            grids are upsampled each and averaged.
         images: image scores, (N,); None where the image score is the maximum of the finished map.
     """
 
-    maps: Tensor
+    maps: Tensor | tuple[Tensor, ...]
     images: Tensor | None = None
 
 

@@ -1,0 +1,207 @@
+"""The conformance suite: does a method behave as the comparison relies on?
+
+Run it on your own method in one line: `check_method("my-method")`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from methods import create, resolve
+from methods.base import Features, NotFittedError, Scores
+from methods.lazy import torch
+
+TOLERANCE = 1e-4
+"""Largest relative difference that the order of floating-point sums may make."""
+
+CHANNELS = {1: 12, 2: 20, 3: 24, 4: 32}
+TRAINING_IMAGES, TEST_IMAGES, GRID = 12, 5, 16
+
+
+class ConformanceError(AssertionError):
+    """A property that the comparison relies on does not hold; says which and why it matters."""
+
+
+def check_method(specification: str) -> None:
+    """Check every property on small random features.
+
+    Args:
+        specification: a registered name, with overrides in brackets if wanted.
+
+    Raises:
+        ConformanceError: the first property that does not hold.
+        MethodNameError: the name is not registered.
+    """
+    for property_ in PROPERTIES:
+        try:
+            property_(specification)
+        except AssertionError as error:
+            reason = (property_.__doc__ or "").strip()
+            raise ConformanceError(f"{specification}: {reason} {error}".rstrip()) from error
+
+
+def make_features(count: int, seed: int, levels: tuple[int, ...]) -> Features:
+    """Return random non-negative features of `count` images, like a backbone's after its ReLU."""
+    generator = torch.Generator().manual_seed(seed)
+    arrays = {}
+    for level in levels:
+        side = max(1, GRID >> (level - 1))
+        shape = (count, CHANNELS[level], side, side)
+        arrays[level] = torch.rand(shape, generator=generator).square()
+    return Features(arrays)
+
+
+def _run(specification: str, training: Features, test: Features, seed: int = 0) -> Scores:
+    method = create(specification)
+    return method.fit(training, torch.Generator().manual_seed(seed)).score(test)
+
+
+def _data(specification: str) -> tuple[Features, Features]:
+    levels = resolve(specification).parameters.levels
+    return make_features(TRAINING_IMAGES, 1, levels), make_features(TEST_IMAGES, 2, levels)
+
+
+def _tensors(scores: Scores) -> dict[str, torch.Tensor]:
+    maps = scores.maps if isinstance(scores.maps, tuple) else (scores.maps,)
+    tensors = {f"map {number}": one for number, one in enumerate(maps)}
+    return tensors if scores.images is None else {**tensors, "image scores": scores.images}
+
+
+def _same(actual: Scores, expected: Scores, relative: float = TOLERANCE) -> None:
+    ours, theirs = _tensors(actual), _tensors(expected)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        torch.testing.assert_close(tensor, theirs[name], rtol=relative, atol=1e-5, msg=None)
+
+
+def fit_returns_self(specification: str) -> None:
+    """`fit` must return the method itself, so that `fit(…).score(…)` reads as one step."""
+    training, _ = _data(specification)
+    method = create(specification)
+    assert method.fit(training, torch.Generator().manual_seed(0)) is method
+
+
+def scores_have_the_promised_shapes(specification: str) -> None:
+    """Maps must be (N, h, w) and image scores (N,), finite: the harness ranks them as they are."""
+    training, test = _data(specification)
+    for name, tensor in _tensors(_run(specification, training, test)).items():
+        dimensions = 1 if name == "image scores" else 3
+        assert tensor.ndim == dimensions, f"{name} have {tensor.ndim} dimensions"
+        assert len(tensor) == len(test), f"{name} are of {len(tensor)} images, not {len(test)}"
+        assert bool(torch.isfinite(tensor).all()), f"{name} are not finite"
+
+
+def unfitted_raises(specification: str) -> None:
+    """`score` before `fit` must raise NotFittedError, not return something."""
+    _, test = _data(specification)
+    try:
+        create(specification).score(test)
+    except NotFittedError:
+        return
+    raise AssertionError("it returned or raised something else")
+
+
+def same_seed_same_scores(specification: str) -> None:
+    """The generator must be the only source of randomness: the same seed, the same numbers."""
+    training, test = _data(specification)
+    torch.manual_seed(3)
+    first = _run(specification, training, test)
+    torch.manual_seed(4)
+    _same(_run(specification, training, test), first, relative=0)
+
+
+def fitting_twice_forgets_the_first(specification: str) -> None:
+    """`fit` must start afresh: a method fitted twice knows only the second training set."""
+    training, test = _data(specification)
+    other = make_features(TRAINING_IMAGES - 3, 5, training.levels)
+    method = create(specification).fit(other, torch.Generator().manual_seed(1))
+    method.fit(training, torch.Generator().manual_seed(0))
+    _same(method.score(test), _run(specification, training, test))
+
+
+def scoring_changes_nothing(specification: str) -> None:
+    """`score` must not learn from test images: asked twice, it answers the same."""
+    training, test = _data(specification)
+    method = create(specification).fit(training, torch.Generator().manual_seed(0))
+    _same(method.score(test), method.score(test), relative=0)
+
+
+def batch_size_does_not_matter(specification: str) -> None:
+    """An image's score must not depend on what else is scored: one by one or all at once."""
+    training, test = _data(specification)
+    method = create(specification).fit(training, torch.Generator().manual_seed(0))
+    whole = _tensors(method.score(test))
+    singles = [_tensors(method.score(test.select([image]))) for image in range(len(test))]
+    for name, tensor in whole.items():
+        joined = torch.cat([single[name] for single in singles])
+        torch.testing.assert_close(joined, tensor, rtol=TOLERANCE, atol=1e-5)
+
+
+def order_does_not_matter(specification: str) -> None:
+    """Test images in another order must get the same scores in that order."""
+    training, test = _data(specification)
+    order = list(reversed(range(len(test))))
+    method = create(specification).fit(training, torch.Generator().manual_seed(0))
+    forwards, backwards = _tensors(method.score(test)), _tensors(method.score(test.select(order)))
+    for name, tensor in forwards.items():
+        torch.testing.assert_close(backwards[name], tensor[order], rtol=TOLERANCE, atol=1e-5)
+
+
+def inputs_stay_unchanged(specification: str) -> None:
+    """Features are shared by all methods: neither `fit` nor `score` may write to them."""
+    training, test = _data(specification)
+    before = [{i: f.read(i).clone() for i in f.levels} for f in (training, test)]
+    _run(specification, training, test)
+    for features, copies in zip((training, test), before, strict=True):
+        for level, copy in copies.items():
+            assert torch.equal(features.read(level), copy), f"level {level} was changed"
+
+
+def not_a_number_is_rejected(specification: str) -> None:
+    """NaN features must raise ValueError, in training as in test: no rank survives them."""
+    training, test = _data(specification)
+    for broken_part in ("training", "test"):
+        parts = {"training": training, "test": test}
+        arrays = {i: parts[broken_part].read(i).clone() for i in training.levels}
+        for array in arrays.values():
+            array[0, :, 0, 0] = float("nan")
+        parts[broken_part] = Features(arrays)
+        try:
+            _run(specification, parts["training"], parts["test"])
+        except ValueError:
+            continue
+        raise AssertionError(f"NaN in {broken_part} features was accepted")
+
+
+def one_image_is_enough(specification: str) -> None:
+    """Low-shot tables start at one training image: it must give finite scores, not an error."""
+    training, test = _data(specification)
+    for name, tensor in _tensors(_run(specification, training.select([0]), test)).items():
+        assert bool(torch.isfinite(tensor).all()), f"{name} are not finite"
+
+
+def anomalies_score_higher(specification: str) -> None:
+    """Higher must mean more anomalous: features far from all nominal ones score above these."""
+    training, test = _data(specification)
+    shifted = Features({i: test.read(i) + 3.0 for i in test.levels})
+    method = create(specification).fit(training, torch.Generator().manual_seed(0))
+    nominal, anomalous = _tensors(method.score(test)), _tensors(method.score(shifted))
+    for name, tensor in nominal.items():
+        assert bool(anomalous[name].min() > tensor.max()), f"{name} do not separate"
+
+
+PROPERTIES: tuple[Callable[[str], None], ...] = (
+    fit_returns_self,
+    scores_have_the_promised_shapes,
+    unfitted_raises,
+    same_seed_same_scores,
+    fitting_twice_forgets_the_first,
+    scoring_changes_nothing,
+    batch_size_does_not_matter,
+    order_does_not_matter,
+    inputs_stay_unchanged,
+    not_a_number_is_rejected,
+    one_image_is_enough,
+    anomalies_score_higher,
+)
+"""What is checked, in this order; each one's docstring says why it matters."""

@@ -1,0 +1,141 @@
+"""PatchCore (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from methods.base import Features, NotFittedError, Scores, require_finite
+from methods.coreset import farthest_first, project, starting_distances
+from methods.embedding import LevelMap, embed, level_maps
+from methods.lazy import torch
+from methods.neighbours import nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BATCH_IMAGES = 16
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """PatchCore's parameters; the defaults are the paper's.
+
+    Attributes:
+        coreset_ratio: share of the training patches that the memory bank keeps, in (0, 1].
+        patch_size: P, the neighbourhood's side, odd.
+        levels: the pyramid levels, finest first; maps are on the first one's grid.
+        level_dims: length to which each level's neighbourhoods are pooled.
+        dims: length of a patch feature.
+        projection_dims: dimensions in which the coreset is selected.
+        starting_points: random points whose mean distance starts the selection.
+        squared: score by squared distances, as the official code does; the ranking of images is
+            the same, smoothed maps differ.
+        reweight: b of eq. 7, the neighbours that re-weight the image score; 0 leaves it out, as
+            the official code does (the paper names no b; anomalib uses 9).
+    """
+
+    coreset_ratio: float = 0.25
+    patch_size: int = 3
+    levels: tuple[int, ...] = (2, 3)
+    level_dims: int = 1024
+    dims: int = 1024
+    projection_dims: int = 128
+    starting_points: int = 10
+    squared: bool = False
+    reweight: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.coreset_ratio <= 1:
+            raise ValueError(f"coreset_ratio must lie in (0, 1], not {self.coreset_ratio}")
+        if self.patch_size < 1 or self.patch_size % 2 == 0:
+            raise ValueError(f"patch_size must be odd and positive, not {self.patch_size}")
+        if not self.levels or list(self.levels) != sorted(set(self.levels) & {1, 2, 3, 4}):
+            raise ValueError(f"levels must ascend within 1 to 4, not {self.levels}")
+        if min(self.level_dims, self.dims, self.projection_dims, self.starting_points) < 1:
+            raise ValueError("dimensions and starting_points must be positive")
+        if self.reweight < 0:
+            raise ValueError(f"reweight must not be negative, it is {self.reweight}")
+
+    def create(self) -> PatchCore:
+        """Return an unfitted PatchCore with these parameters."""
+        return PatchCore(self)
+
+
+VARIANTS = {
+    "patchcore-100": Parameters(coreset_ratio=1.0),
+    "patchcore-25": Parameters(coreset_ratio=0.25),
+    "patchcore-10": Parameters(coreset_ratio=0.10),
+    "patchcore-1": Parameters(coreset_ratio=0.01),
+}
+
+
+class PatchCore:
+    """A memory bank of nominal patch features, thinned to a coreset; scores are distances to it."""
+
+    def __init__(self, parameters: Parameters | None = None) -> None:
+        self.parameters = parameters or Parameters()
+        self._maps: dict[int, LevelMap] = {}
+        self._bank: Tensor | None = None
+
+    def fit(self, features: Features, generator: torch.Generator) -> Self:
+        """Fill the memory bank (section 3.1) and keep a coreset of it (section 3.2)."""
+        p = self.parameters
+        channels = {level: features.shape(level)[0] for level in p.levels}
+        self._maps = level_maps(channels, p.patch_size, p.level_dims, p.dims)
+        _, height, width = features.shape(p.levels[0])
+        bank = torch.empty(len(features) * height * width, p.dims, device=features.device)
+        for images in features.batches(BATCH_IMAGES):
+            rows = slice(images.start * height * width, images.stop * height * width)
+            bank[rows] = self._embed(features, images).flatten(0, 2)
+        size = max(1, int(len(bank) * p.coreset_ratio))
+        if size < len(bank):
+            points = project(bank, p.projection_dims, generator)
+            start = starting_distances(points, p.starting_points, generator)
+            bank = bank[farthest_first(points, size, start)]
+        self._bank = bank
+        return self
+
+    def score(self, features: Features) -> Scores:
+        """Score patches by their distance to the memory bank (section 3.3).
+
+        Returns:
+            images: the maximum over an image's patches, re-weighted where `reweight` says so.
+            maps: the patches' distances on the first level's grid.
+        """
+        if self._bank is None:
+            raise NotFittedError("PatchCore.score was called before fit")
+        maps, images = [], []
+        for batch in features.batches(BATCH_IMAGES):
+            embedding = self._embed(features, batch)  # (n, h, w, dims)
+            distances, rows = nearest(embedding.flatten(0, 2), self._bank)
+            scores = distances.square() if self.parameters.squared else distances
+            maps.append(scores.reshape(embedding.shape[:3]))
+            peaks = scores.reshape(len(embedding), -1).max(dim=1)
+            images.append(peaks.values)
+            if self.parameters.reweight:
+                at = torch.arange(len(embedding), device=rows.device), peaks.indices
+                images[-1] = images[-1] * self._weights(
+                    embedding.flatten(1, 2)[at], rows.reshape(len(embedding), -1)[at]
+                )
+        return Scores(torch.cat(maps), torch.cat(images))
+
+    def _embed(self, features: Features, images: slice) -> Tensor:
+        """Return the patch features (n, h, w, dims) of some images."""
+        levels = {level: features.read(level, images) for level in self.parameters.levels}
+        embedding = embed(levels, self._maps, self.parameters.dims)
+        return require_finite(embedding, "features")
+
+    def _weights(self, patches: Tensor, neighbours: Tensor) -> Tensor:
+        """Return eq. 7's factors (n,): 1 minus the softmax weight of the nearest neighbour.
+
+        Args:
+            patches: (n, dims), each image's most anomalous patch.
+            neighbours: (n,) the row of the memory bank nearest to it.
+        """
+        assert self._bank is not None
+        _, around = nearest(self._bank[neighbours], self._bank, self.parameters.reweight)
+        distances = torch.linalg.vector_norm(patches[:, None] - self._bank[around], dim=2)
+        own = torch.linalg.vector_norm(patches - self._bank[neighbours], dim=1)
+        # exp(own) / Σ exp(d) through the log-sum-exp: distances of some hundreds overflow exp
+        return 1 - (own - distances.logsumexp(dim=1)).exp()

@@ -1,0 +1,91 @@
+"""The lazy selection is the plain greedy loop's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from methods import coreset
+from methods.coreset import farthest_first, project, starting_distances
+
+
+def plain_loop(points: torch.Tensor, size: int, distances: torch.Tensor) -> list[int]:
+    """Farthest first as it is defined, in float64, all points updated after every centre."""
+    exact, current = points.double().numpy(), distances.double().numpy().copy()
+    selected: list[int] = []
+    for _ in range(size):
+        best = int(current.argmax())
+        selected.append(best)
+        current = np.minimum(current, np.linalg.norm(exact - exact[best], axis=1))
+        current[selected] = -1.0
+    return selected
+
+
+@pytest.mark.parametrize("ratio", [0.01, 0.1, 0.25])
+@pytest.mark.parametrize("clusters", [1, 7])
+def test_selects_what_the_plain_loop_selects(ratio: float, clusters: int) -> None:
+    generator = torch.Generator().manual_seed(clusters)
+    centres = torch.randn(clusters, 16, generator=generator) * 5
+    points = centres.repeat(3000 // clusters + 1, 1)[:3000]
+    points = points + torch.randn(points.shape, generator=generator)
+    start = starting_distances(points, 10, generator)
+    size = int(len(points) * ratio)
+    assert farthest_first(points, size, start).tolist() == plain_loop(points, size, start)
+
+
+def test_every_choice_is_the_farthest_up_to_rounding_until_no_point_is_left() -> None:
+    generator = torch.Generator().manual_seed(3)
+    points = torch.randn(3000, 16, generator=generator) + 4
+    start = starting_distances(points, 10, generator)
+    exact, current = points.double().numpy(), start.double().numpy().copy()
+    for choice in farthest_first(points, len(points), start).tolist():
+        assert current[choice] >= current.max() * (1 - 1e-5)
+        current = np.minimum(current, np.linalg.norm(exact - exact[choice], axis=1))
+        current[choice] = -1.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 300), st.integers(1, 5), st.integers(1, 40), st.integers(0, 2**31))
+def test_any_pool_size_gives_the_same_selection(
+    count: int, dims: int, pool: int, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    points = torch.randn(count, dims, generator=generator)
+    start = points.norm(dim=1)
+    size = max(1, count // 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coreset, "POOL", pool)
+        assert farthest_first(points, size, start).tolist() == plain_loop(points, size, start)
+
+
+def test_duplicates_are_never_selected_twice() -> None:
+    points = torch.ones(50, 4)
+    assert sorted(farthest_first(points, 50, torch.zeros(50)).tolist()) == list(range(50))
+
+
+def test_a_smaller_coreset_is_the_beginning_of_a_larger_one() -> None:
+    points = torch.randn(2000, 8, generator=torch.Generator().manual_seed(2))
+    start = points.norm(dim=1)
+    larger = farthest_first(points, 500, start)
+    assert farthest_first(points, 100, start).tolist() == larger[:100].tolist()
+
+
+def test_starting_distances_are_means_over_drawn_points() -> None:
+    points = torch.randn(30, 3)
+    drawn = torch.randperm(30, generator=torch.Generator().manual_seed(5))[:4].tolist()
+    expected = [float(np.mean([(p - points[i]).norm() for i in drawn])) for p in points]
+    actual = starting_distances(points, 4, torch.Generator().manual_seed(5))
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=1e-5)
+
+
+def test_projection_keeps_distances_up_to_one_factor_and_small_dimensions_as_they_are() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(40, 1024, generator=generator)
+    projected = project(features, 128, generator)
+    ratios = torch.pdist(projected) / torch.pdist(features)
+    assert projected.shape == (40, 128)
+    assert float(ratios.std() / ratios.mean()) < 0.1  # Johnson-Lindenstrauss: about 1/√(2·128)
+    assert project(projected, 128, generator) is projected
