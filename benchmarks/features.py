@@ -1,0 +1,380 @@
+"""Extraction and the shared cache: every image passes a backbone once, whoever asks and when.
+
+`python -m benchmarks.features` lists what is cached and, with `--clear`, removes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from benchmarks.datasets import Category, Sample, load_image
+from benchmarks.errors import StorageError
+from benchmarks.protocol import FeatureSpec, Protocol, canonical_json
+
+if TYPE_CHECKING:
+    from benchmarks.backbones import Backbone
+
+BATCH_IMAGES = 16
+DECODERS = 4
+DEFAULT_LIMIT_GB = 50.0
+
+Split = Literal["train", "test"]
+Arrays = dict[int, np.ndarray[Any, Any]]
+
+
+class InterruptedExtractionError(Exception):
+    """An extraction was told to stop; nothing of it was kept."""
+
+
+def default_folder() -> Path:
+    """Return the cache's folder: $TOTAL_RECALL_CACHE, else one in the user's cache folder."""
+    if named := os.environ.get("TOTAL_RECALL_CACHE"):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "total-recall-bench"
+
+
+def feature_specs(
+    dataset: str, category: Category, split: Split, protocol: Protocol, levels: Sequence[int]
+) -> dict[int, FeatureSpec]:
+    """Return level → the specification of its cached array for one category and split."""
+    backbone = protocol.backbone
+    return {
+        level: FeatureSpec(
+            dataset=dataset,
+            dataset_fingerprint=category.fingerprint,
+            category=category.name,
+            split=split,
+            backbone=backbone.name,
+            weights=backbone.weights,
+            weights_sha256=backbone.weights_sha256,
+            level=level,
+            layer=backbone.layers[level],
+            image_size=protocol.image_size,
+            resize=protocol.resize,
+            dtype=protocol.dtype,
+        )
+        for level in levels
+    }
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cached array: its specification, its size and when it was last used."""
+
+    path: Path
+    spec: Mapping[str, Any]
+    bytes: int
+    used: float
+
+
+class FeatureCache:
+    """Memory-mapped arrays on disk, one a (category, split, level), beside their specifications.
+
+    Args:
+        folder: where the arrays lie; made when first written to.
+        limit_gb: least recently used arrays are removed beyond this size.
+        warn: called with a line for each array that was found broken.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        limit_gb: float = DEFAULT_LIMIT_GB,
+        warn: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.folder = folder / "features"
+        self.limit = int(limit_gb * 1e9)
+        self._warn = warn
+
+    def load(self, spec: FeatureSpec, images: int) -> np.ndarray[Any, Any] | None:
+        """Return the array (images, C, H, W) as a read-only memory map, None where there is none.
+
+        An array that is truncated, unreadable or of another specification counts as absent, and
+        is warned of.
+        """
+        path, description = self._array(spec), self._description(spec)
+        if not description.exists():
+            return None
+        try:
+            stored = json.loads(description.read_text(encoding="utf-8"))
+            array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            self._warn(f"{path}: unreadable ({error}); extracting again")
+            return None
+        if stored != asdict(spec) or len(array) != images or array.dtype != spec.dtype:
+            self._warn(f"{path}: holds something else than its name says; extracting again")
+            return None
+        with suppress(OSError):  # a read-only cache serves as well, it only can't note the use
+            os.utime(description)
+        return array
+
+    def writer(self, spec: FeatureSpec, images: int) -> ArrayWriter:
+        """Return a writer for the array; nothing is visible before it is closed complete."""
+        return ArrayWriter(self._array(spec), self._description(spec), spec, images)
+
+    def make_room(self, needed: int, keep: Sequence[FeatureSpec] = ()) -> None:
+        """Remove least recently used arrays until `needed` bytes more stay within the limit."""
+        kept = {self._array(spec) for spec in keep}
+        entries = sorted(self.entries(), key=lambda entry: entry.used)
+        excess = sum(entry.bytes for entry in entries) + needed - self.limit
+        for entry in entries:
+            if excess <= 0:
+                return
+            if entry.path not in kept:
+                self.remove(entry)
+                excess -= entry.bytes
+
+    def entries(self) -> list[Entry]:
+        """Return what is cached, by category, split and level."""
+        found = []
+        for description in self.folder.glob("*.json"):
+            path = description.with_suffix(".npy")
+            with suppress(OSError, ValueError):
+                spec = json.loads(description.read_text(encoding="utf-8"))
+                used = description.stat().st_mtime
+                found.append(Entry(path, spec, path.stat().st_size, used))
+        order = ("dataset", "category", "split", "backbone", "image_size", "level")
+        return sorted(found, key=lambda entry: [str(entry.spec.get(name)) for name in order])
+
+    def remove(self, entry: Entry) -> None:
+        """Remove one array, its description first, so that it is never half there."""
+        entry.path.with_suffix(".json").unlink(missing_ok=True)
+        entry.path.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what interrupted processes left behind."""
+        for temporary in self.folder.glob("*.tmp"):
+            owner = temporary.name.split(".")[-2]
+            if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
+                temporary.unlink(missing_ok=True)
+
+    def _array(self, spec: FeatureSpec) -> Path:
+        return self.folder / f"{spec.key}.npy"
+
+    def _description(self, spec: FeatureSpec) -> Path:
+        return self.folder / f"{spec.key}.json"
+
+
+class ArrayWriter:
+    """Writes one array batch by batch to a temporary name, renamed when it is complete.
+
+    Plain writes instead of a writable memory map: on a full disk they raise an error, where a
+    memory map would kill the process.
+    """
+
+    def __init__(self, path: Path, description: Path, spec: FeatureSpec, images: int) -> None:
+        self._path, self._description, self._spec, self._images = path, description, spec, images
+        self._temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        self._file: IO[bytes] | None = None
+        self._written = 0
+
+    def write(self, batch: np.ndarray[Any, Any]) -> None:
+        """Append the features (n, C, H, W) of the next n images."""
+        try:
+            if self._file is None:
+                self._file = self._open(batch.shape[1:])
+            batch.astype(self._spec.dtype).tofile(self._file)
+        except OSError as error:
+            raise _storage_error(self._path, error) from error
+        self._written += len(batch)
+
+    def __enter__(self) -> ArrayWriter:
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        try:
+            if self._file is not None:
+                self._file.close()
+            if kind is None and self._written == self._images:
+                self._temporary.replace(self._path)
+                part = self._description.with_name(f"{self._description.name}.{os.getpid()}.tmp")
+                part.write_text(canonical_json(asdict(self._spec)), encoding="utf-8")
+                part.replace(self._description)
+        except OSError as error:
+            raise _storage_error(self._path, error) from error
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+    def _open(self, shape: tuple[int, ...]) -> IO[bytes]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._temporary.open("wb")
+        descriptor = np.lib.format.dtype_to_descr(np.dtype(self._spec.dtype))
+        header = {"descr": descriptor, "fortran_order": False, "shape": (self._images, *shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        return file
+
+
+def _storage_error(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{path}: can't be written ({error.strerror or error}): free some space, clear the cache "
+        "(python -m benchmarks.features --clear) or name another folder (--cache DIR)"
+    )
+
+
+class Extractor:
+    """Brings the features of categories, from the cache or through one pass of the backbone.
+
+    Args:
+        cache: where arrays are kept.
+        dataset: the data set's name.
+        protocol: image size, backbone, weights.
+        levels: the union of the levels that the chosen methods read.
+        backbone: makes the backbone; called only where something is missing.
+    """
+
+    def __init__(
+        self,
+        cache: FeatureCache,
+        dataset: str,
+        protocol: Protocol,
+        levels: Sequence[int],
+        backbone: Callable[[], Backbone],
+    ) -> None:
+        self._cache, self._dataset, self._protocol = cache, dataset, protocol
+        self._levels, self._make_backbone = tuple(levels), backbone
+        self._backbone: Backbone | None = None
+        self.stopped = threading.Event()
+        self.passes = 0
+        """Images that went through the backbone."""
+
+    def missing(self, category: Category) -> int:
+        """Return how many images of a category still have to pass the backbone."""
+        return sum(
+            len(samples)
+            for split, samples in _splits(category)
+            if self._absent(category, split, samples)
+        )
+
+    def arrays(self, category: Category, advance: Callable[[int], Any]) -> dict[Split, Arrays]:
+        """Return split → level → array (N, C, H, W), extracting what the cache lacks.
+
+        Args:
+            category: the category.
+            advance: called with the number of images that have just been extracted.
+
+        Raises:
+            DataError: an image can't be decoded.
+            StorageError: the cache can't be written.
+            InterruptedExtractionError: `stopped` was set.
+        """
+        found: dict[Split, Arrays] = {}
+        for split, samples in _splits(category):
+            if absent := self._absent(category, split, samples):
+                self._extract(category, split, samples, absent, advance)
+            found[split] = {}
+            for level, spec in self._specs(category, split).items():
+                array = self._cache.load(spec, len(samples))
+                if array is None:
+                    raise StorageError(
+                        f"{self._cache.folder}: {category.name} was removed while in use, by "
+                        "another process or because the limit is too small (--cache-gb)"
+                    )
+                found[split][level] = array
+        return found
+
+    def _specs(self, category: Category, split: Split) -> dict[int, FeatureSpec]:
+        return feature_specs(self._dataset, category, split, self._protocol, self._levels)
+
+    def _absent(self, category: Category, split: Split, samples: Sequence[Sample]) -> list[int]:
+        specs = self._specs(category, split)
+        return [i for i, spec in specs.items() if self._cache.load(spec, len(samples)) is None]
+
+    def _extract(
+        self,
+        category: Category,
+        split: Split,
+        samples: Sequence[Sample],
+        levels: Sequence[int],
+        advance: Callable[[int], Any],
+    ) -> None:
+        """Pass one split's images through the backbone and write the levels asked for."""
+        from methods.lazy import torch
+
+        if self._backbone is None:
+            self._backbone = self._make_backbone()
+        specs = self._specs(category, split)
+        in_use = [s for part, _ in _splits(category) for s in self._specs(category, part).values()]
+        with ExitStack() as stack:
+            writers = {
+                i: stack.enter_context(self._cache.writer(specs[i], len(samples))) for i in levels
+            }
+            for number, images in enumerate(self._decoded(samples)):
+                if self.stopped.is_set():
+                    raise InterruptedExtractionError
+                outputs = self._backbone.forward(torch.from_numpy(images), levels)
+                if number == 0:
+                    image_bytes = sum(o[0].numel() for o in outputs.values())
+                    itemsize = np.dtype(self._protocol.dtype).itemsize
+                    self._cache.make_room(image_bytes * itemsize * len(samples), in_use)
+                for level, output in outputs.items():
+                    writers[level].write(output.cpu().numpy())
+                self.passes += len(images)
+                advance(len(images))
+
+    def _decoded(self, samples: Sequence[Sample]) -> Iterator[np.ndarray[Any, Any]]:
+        """Yield batches (n, 3, S, S) uint8, decoded ahead by a few threads."""
+        size, resize = self._protocol.image_size, self._protocol.resize
+        ahead: list[Future[np.ndarray[Any, Any]]] = []
+        with ThreadPoolExecutor(DECODERS) as pool:
+            try:
+                for sample in samples:
+                    ahead.append(pool.submit(load_image, sample.path, resize, size))
+                    if len(ahead) == 2 * BATCH_IMAGES:
+                        yield _stack(ahead[:BATCH_IMAGES])
+                        del ahead[:BATCH_IMAGES]
+                for start in range(0, len(ahead), BATCH_IMAGES):
+                    yield _stack(ahead[start : start + BATCH_IMAGES])
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def _stack(images: Sequence[Future[np.ndarray[Any, Any]]]) -> np.ndarray[Any, Any]:
+    stacked = np.stack([image.result() for image in images])  # (n, S, S, 3)
+    return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
+
+
+def _splits(category: Category) -> tuple[tuple[Split, Sequence[Sample]], ...]:
+    return (("train", category.train), ("test", category.test))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """List or clear the cache; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.features", description=__doc__)
+    parser.add_argument(
+        "--cache", type=Path, default=default_folder(), help="folder (default: %(default)s)"
+    )
+    parser.add_argument("--clear", action="store_true", help="remove all cached features")
+    options = parser.parse_args(arguments)
+    cache = FeatureCache(options.cache)
+    entries = cache.entries()
+    for entry in entries:
+        spec, used = entry.spec, time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+        print(
+            f"{spec['dataset']:12} {spec['category']:14} {spec['split']:5} {spec['backbone']:20} "
+            f"{spec['image_size']:4} level {spec['level']} {spec['dtype']} "
+            f"{entry.bytes / 1e6:9.1f} MB  used {used}"
+        )
+    size = f"{len(entries)} arrays, {sum(e.bytes for e in entries) / 1e9:.2f} GB in {cache.folder}"
+    if options.clear:
+        for entry in entries:
+            cache.remove(entry)
+    print(f"removed {size}" if options.clear else size)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What a cell ran on: device, peak memory, revision and versions."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkError
+from methods.lazy import torch
+
+PACKAGES = ("torch", "torchvision", "timm", "faiss-gpu", "faiss-cpu", "numpy", "scipy", "pillow")
+
+
+def choose_device(name: str) -> str:
+    """Return "cpu" or "cuda" for auto, cpu or cuda.
+
+    Raises:
+        BenchmarkError: cuda was asked for and there is none.
+    """
+    if name == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if name == "cuda":
+        raise BenchmarkError("--device cuda: no usable CUDA device; take --device cpu or auto")
+    return "cpu"
+
+
+class PeakMemory:
+    """The largest memory in use from now on: resident on a CPU, allocated on a GPU."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        if device != "cpu":
+            torch.cuda.reset_peak_memory_stats(device)
+            return
+        with contextlib.suppress(OSError):  # without it the peak is the process's, not the cell's
+            Path("/proc/self/clear_refs").write_text("5")
+
+    def synchronise(self) -> None:
+        """Wait until the device has done what it was told, so that clocks read right."""
+        if self._device != "cpu":
+            torch.cuda.synchronize(self._device)
+
+    def megabytes(self) -> float:
+        """Return the peak since creation, in 10⁶ bytes."""
+        if self._device != "cpu":
+            return float(torch.cuda.max_memory_allocated(self._device)) / 1e6
+        with contextlib.suppress(OSError):
+            for line in Path("/proc/self/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024 / 1e6
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return package → installed version, of those that can change a number."""
+    found = {}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+@cache
+def git_sha() -> str:
+    """Return the project's revision, `-dirty` where files differ from it, empty if unknown."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    folder = Path(__file__).parent.parent
+    if not (folder / ".git").exists():  # installed: a repository around it is somebody else's
+        return ""
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+    return ""
