@@ -1,0 +1,127 @@
+"""Example images of a category beside each method's anomaly maps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+
+from benchmarks.comparison import Comparison, Files, first_seed, left_out
+from benchmarks.errors import BenchmarkError
+from benchmarks.palette import CHARACTER, DOUBLE, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_MOST_EXAMPLES = 8
+
+
+class Examples(NamedTuple):
+    """Example maps of one method, n images of H × W pixels."""
+
+    names: NDArray[np.str_]  # (n,)
+    images: NDArray[np.uint8]  # (n, H, W, 3)
+    masks: NDArray[np.bool_]  # (n, H, W)
+    maps: NDArray[np.float32]  # (n, H, W)
+    scores: Floats  # (n,)
+
+
+def _read_examples(path: Path) -> Examples:
+    try:
+        with np.load(path) as stored:
+            return Examples(*(stored[name] for name in Examples._fields))
+    except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
+        raise BenchmarkError(f"can't read the maps in {path}; run its cell again") from error
+
+
+def draw_examples(comparison: Comparison, files: Files, category: str) -> Figure:
+    """Draw images of one category (rows): image, ground truth, and each method's map and score.
+
+    Args:
+        comparison: the cells.
+        files: (category, method) → maps, as `stored_files` returns; at least one of `category`.
+        category: the category.
+
+    Raises:
+        BenchmarkError: a file of maps is unreadable.
+    """
+    found = {
+        method: _read_examples(files[category, method])
+        for method in comparison.methods
+        if (category, method) in files
+    }
+    first = next(iter(found.values()))
+    names = first.names[:_MOST_EXAMPLES].tolist()
+    figure, axes = _example_grid(comparison, category, names, len(first.names))
+    for panels, image, mask in zip(axes, first.images, first.masks, strict=False):
+        panels[0].imshow(image)
+        panels[1].imshow(image)
+        _outline(panels[1], mask)
+    for panels, method in zip(axes.T[2:], comparison.methods, strict=True):
+        if method in found:
+            _draw_maps(panels, found[method], names)
+        else:
+            why = left_out(comparison, category, [*{*comparison.methods} - {method}])
+            panels[0].text(0.5, 0.5, why.split(":")[0], ha="center", va="center")
+    return figure
+
+
+def _example_grid(
+    comparison: Comparison, category: str, names: Sequence[str], total: int
+) -> tuple[Figure, NDArray[Any]]:
+    """Return a figure and its panels, one row a name and one titled column a method."""
+    columns = 2 + len(comparison.methods)
+    side = min(1.1, (DOUBLE - 0.3) / columns)
+    width = int(side / CHARACTER)
+    titles = ["image", "ground truth", *(_broken(method, width) for method in comparison.methods)]
+    part = "" if len(names) == total else f" ({len(names)} of {total})"
+    caption = comparison.caption(f"Anomaly maps of {category}{part}", first_seed(comparison))
+    caption += " Colours span each method's least to greatest value over these images;"
+    caption += " true defects are outlined; image scores stand below."
+    header = 0.15 * max(1 + title.count("\n") for title in titles)
+    figure = new_figure(side * columns + 0.3, header + (side + 0.12) * len(names), caption)
+    axes = figure.subplots(len(names), columns, squeeze=False)
+    for panel in axes.flat:
+        panel.set(xticks=(), yticks=(), box_aspect=1)
+        panel.spines[:].set_visible(False)
+    for panel, title in zip(axes[0], titles, strict=True):
+        panel.set_title(title)
+    for panel, name in zip(axes[:, 0], names, strict=True):
+        parts = Path(name).with_suffix("").parts[-2:]
+        panel.set_ylabel("\n".join(_broken(part, width) for part in parts))
+    return figure, axes
+
+
+def _draw_maps(panels: NDArray[Any], examples: Examples, names: Sequence[str]) -> None:
+    """Draw one method's maps over the grey images, on one colour scale."""
+    rows = {name: row for row, name in enumerate(examples.names.tolist())}
+    shown = [rows[name] for name in names if name in rows]
+    low, high = examples.maps[shown].min(), examples.maps[shown].max()
+    for panel, name in zip(panels, names, strict=True):
+        if name not in rows:
+            panel.text(0.5, 0.5, "no map", ha="center", va="center")
+            continue
+        row = rows[name]
+        panel.imshow(examples.images[row].mean(axis=-1), cmap="gray", vmin=0, vmax=255)
+        panel.imshow(examples.maps[row], cmap="inferno", vmin=low, vmax=high, alpha=0.7)
+        _outline(panel, examples.masks[row])
+        panel.set_xlabel(f"{examples.scores[row]:.3g}", labelpad=1)
+
+
+def _outline(panel: Axes, mask: NDArray[np.bool_]) -> None:
+    if mask.any() and not mask.all():
+        panel.contour(mask, levels=[0.5], colors="cyan", linewidths=0.6)
+
+
+def _broken(name: str, width: int) -> str:
+    """Break a name into lines of at most `width` characters, at its punctuation."""
+    return fill(re.sub(r"(?<=[-_=,])|(?=\[)", " ", name), width).replace(" ", "")
