@@ -207,7 +207,8 @@ class ArrayWriter:
         except OSError as error:
             raise _storage_error(self._path, error) from error
         finally:
-            self._temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._temporary.unlink(missing_ok=True)
 
     def _open(self, shape: tuple[int, ...]) -> IO[bytes]:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -233,7 +233,9 @@ def _dataset(options: argparse.Namespace) -> Dataset:
 def _protocol(options: argparse.Namespace, dataset: Dataset, levels: Sequence[int]) -> Protocol:
     name = options.backbone or (EMBEDDED_BACKBONE if dataset.synthetic else REAL_BACKBONE)
     size = options.image_size or (EMBEDDED_SIZE if dataset.synthetic else REAL_SIZE)
-    spec = backbones.describe(name, weights=options.weights, layers=_layers(options))
+    spec = backbones.describe(
+        name, weights=options.weights, layers=_layers(options), download=not options.dry_run
+    )
     absent = [level for level in levels if level not in spec.layers]
     if absent:
         raise BenchmarkError(

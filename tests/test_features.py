@@ -67,11 +67,11 @@ def test_arrays_hold_the_backbones_outputs_in_order(
     arrays = extractor(tmp_path, Counting()).arrays(category, ignore)
     backbone = backbones.load("filterbank")
     for number, sample in enumerate(category.test):
-        image = torch.from_numpy(features.load_image(sample.path, PROTOCOL.resize, 32))
+        image = torch.tensor(features.load_image(sample.path, PROTOCOL.resize, 32))
         expected = backbone.forward(image.permute(2, 0, 1)[None], LEVELS)
         for level in LEVELS:
             actual = torch.from_numpy(np.array(arrays["test"][level][number]))
-            torch.testing.assert_close(actual, expected[level][0], rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(actual, expected[level][0], rtol=1e-4, atol=1e-5)
 
 
 def test_only_missing_levels_are_extracted(tmp_path: Path, category: Category) -> None:
@@ -196,7 +196,7 @@ def test_least_recently_used_arrays_go_first(tmp_path: Path) -> None:
     root = write_dataset(tmp_path / "data", "a", "b", "c")
     categories = index(root).categories
     size = 1e-9 * sum(e.bytes for e in _filled(tmp_path / "probe", categories[:1]).entries())
-    cache = FeatureCache(tmp_path / "cache", limit_gb=2.2 * size)
+    cache = FeatureCache(tmp_path / "cache", limit_gb=2.001 * size)
     for name in ("a", "b", "a", "c"):
         _extract(cache, next(c for c in categories if c.name == name))
     assert {entry.spec["category"] for entry in cache.entries()} == {"a", "c"}
