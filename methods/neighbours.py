@@ -38,15 +38,6 @@ def nearest(queries: Tensor, bank: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return refine(queries, bank, indices)
 
 
-def nearest_in_gallery(queries: Tensor, gallery: Tensor, k: int) -> Tensor:
-    """Return the k smallest distances of each query to a gallery of a few thousand rows, (n, k).
-
-    One matrix product: at this size it is faster than a search by blocks.
-    """
-    indices = _smallest(_relative(queries, gallery), k)
-    return refine(queries, gallery, indices)[0]
-
-
 def refine(queries: Tensor, bank: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
     """Return the distances (n, k) to the given rows, from differences, and the rows, both sorted.
 

@@ -10,11 +10,15 @@ from methods.coreset import farthest_first, project, starting_distances
 from methods.embedding import LevelMap, embed, level_maps
 from methods.lazy import torch
 from methods.neighbours import nearest
+from methods.screening import ScreenedBank
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 BATCH_IMAGES = 16
+
+SCREENED_ROWS = 4096
+"""Banks of fewer rows are searched whole: estimating a screen would cost more than it saves."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class PatchCore:
         self.parameters = parameters or Parameters()
         self._maps: dict[int, LevelMap] = {}
         self._bank: Tensor | None = None
+        self._screened: ScreenedBank | None = None
 
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Fill the memory bank (section 3.1) and keep a coreset of it (section 3.2)."""
@@ -94,6 +99,7 @@ class PatchCore:
             start = starting_distances(points, p.starting_points, generator)
             bank = bank[farthest_first(points, size, start)]
         self._bank = bank
+        self._screened = ScreenedBank(bank) if size >= SCREENED_ROWS else None
         return self
 
     def score(self, features: Features) -> Scores:
@@ -108,7 +114,7 @@ class PatchCore:
         maps, images = [], []
         for batch in features.batches(BATCH_IMAGES):
             embedding = self._embed(features, batch)  # (n, h, w, dims)
-            distances, rows = nearest(embedding.flatten(0, 2), self._bank)
+            distances, rows = self._nearest(embedding.flatten(0, 2))
             scores = distances.square() if self.parameters.squared else distances
             maps.append(scores.reshape(embedding.shape[:3]))
             peaks = scores.reshape(len(embedding), -1).max(dim=1)
@@ -125,6 +131,14 @@ class PatchCore:
         levels = {level: features.read(level, images) for level in self.parameters.levels}
         embedding = embed(levels, self._maps, self.parameters.dims)
         return require_finite(embedding, "features")
+
+    def _nearest(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the distances (n,) to, and the rows (n,) of, the nearest in the memory bank."""
+        assert self._bank is not None
+        if self._screened is not None:
+            return self._screened.nearest(patches)
+        distances, rows = nearest(patches, self._bank)
+        return distances[:, 0], rows[:, 0]
 
     def _weights(self, patches: Tensor, neighbours: Tensor) -> Tensor:
         """Return eq. 7's factors (n,): 1 minus the softmax weight of the nearest neighbour.

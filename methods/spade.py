@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Self
 
 from methods.base import Features, NotFittedError, Scores, require_finite
 from methods.lazy import torch
-from methods.neighbours import nearest, nearest_in_gallery
+from methods.neighbours import nearest
+from methods.screening import Best, Reduced, Screen, improve
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 BATCH_IMAGES = 16
+TEST_IMAGES = 32
+"""Test images that walk over the training images together."""
+
+SAMPLE_IMAGES = 16
+"""Training images from which a gallery's principal components are estimated."""
+
 IMAGE_LEVEL = 4
 PIXEL_LEVELS = (1, 2, 3)
 
@@ -58,15 +65,13 @@ class Spade:
 
     def __init__(self, parameters: Parameters | None = None) -> None:
         self.parameters = parameters or Parameters()
-        self._gallery: Features | None = None
+        self._galleries: list[Gallery] = []
         self._descriptors: Tensor | None = None
 
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Keep the training images' features and their pooled descriptors; nothing is random."""
-        for images in features.batches(BATCH_IMAGES):
-            for level in PIXEL_LEVELS:
-                require_finite(features.read(level, images), "features")
-        self._gallery = features
+        groups = [PIXEL_LEVELS] if self.parameters.concatenate else [(i,) for i in PIXEL_LEVELS]
+        self._galleries = [Gallery(features, levels) for levels in groups]
         self._descriptors = _descriptors(features)
         return self
 
@@ -80,44 +85,82 @@ class Spade:
         """
         if self._descriptors is None:
             raise NotFittedError("Spade.score was called before fit")
-        distances, retrieved = nearest(
-            _descriptors(features), self._descriptors, self.parameters.neighbours
-        )
-        groups = [PIXEL_LEVELS] if self.parameters.concatenate else [(i,) for i in PIXEL_LEVELS]
-        maps = [
-            torch.cat([self._correspond(features, images, retrieved[images], levels) for images in
-                       features.batches(BATCH_IMAGES)])
-            for levels in groups
-        ]  # fmt: skip
+        p = self.parameters
+        distances, retrieved = nearest(_descriptors(features), self._descriptors, p.neighbours)
+        maps = []
+        for gallery in self._galleries:
+            parts = [
+                gallery.correspond(features, images, retrieved[images], p.gallery_neighbours)
+                for images in features.batches(TEST_IMAGES)
+            ]
+            maps.append(torch.cat(parts))
         return Scores(tuple(maps), distances.mean(dim=1))
 
-    def _correspond(
-        self, features: Features, images: slice, retrieved: Tensor, levels: Sequence[int]
+
+class Gallery:
+    """The training images' positions at some levels, h·w an image.
+
+    Args:
+        features: the training features.
+        levels: the levels, resized to the first one's grid and concatenated.
+    """
+
+    def __init__(self, features: Features, levels: Sequence[int]) -> None:
+        self._features, self._levels = features, levels
+        sampled = range(0, len(features), max(1, len(features) // SAMPLE_IMAGES))
+        self._screen = Screen.of(_pyramid(features, list(sampled), levels).flatten(0, 1))
+        self._reduced = [
+            self._screen.gallery(self._image(number)) for number in range(len(features))
+        ]
+
+    def correspond(
+        self, features: Features, images: slice, retrieved: Tensor, kappa: int
     ) -> Tensor:
-        """Return the maps (n, h, w) of some images over the given levels.
+        """Return the maps (n, h, w) of some test images: distances to the kappa nearest positions.
 
         Walks over the training images, so that each is read and resized once for all the test
-        images that retrieved it, and no gallery is ever assembled.
+        images that retrieved it, and no test image's gallery is ever assembled.
 
         Args:
             features: the test features.
             images: which of them.
             retrieved: (n, K) the training images retrieved for each.
-            levels: the levels to concatenate.
+            kappa: how many gallery positions a score averages over.
         """
-        assert self._gallery is not None
-        queries = require_finite(_pyramid(features, images, levels), "features")
-        count, positions, _ = queries.shape
-        kappa = self.parameters.gallery_neighbours
-        best = queries.new_full((count, positions, kappa), torch.inf)
-        for training_image in retrieved.unique().tolist():
-            part = slice(training_image, training_image + 1)
-            gallery = _pyramid(self._gallery, part, levels)[0]
-            for image in (retrieved == training_image).any(dim=1).nonzero()[:, 0].tolist():
-                found = nearest_in_gallery(queries[image], gallery, kappa)
-                best[image] = torch.cat([best[image], found], dim=1).sort(dim=1)[0][:, :kappa]
-        _, height, width = features.shape(levels[0])
-        return best.mean(dim=2).reshape(count, height, width)
+        queries = _pyramid(features, images, self._levels)  # (n, h·w, C)
+        asked = [self._screen.queries(query) for query in queries]
+        found = [Nearest(query, kappa) for query in queries]
+        for number in retrieved.unique().tolist():
+            gallery = self._image(number)
+            for image in (retrieved == number).any(dim=1).nonzero()[:, 0].tolist():
+                found[image].look_at(gallery, asked[image], self._reduced[number])
+        _, height, width = features.shape(self._levels[0])
+        return torch.stack([one.distances().reshape(height, width) for one in found])
+
+    def _image(self, number: int) -> Tensor:
+        return _pyramid(self._features, [number], self._levels)[0]
+
+
+class Nearest:
+    """One test image's kappa nearest gallery positions so far, for each of its own."""
+
+    def __init__(self, queries: Tensor, kappa: int) -> None:
+        self._queries, self._kappa = queries, kappa
+        self._best = Best.none(queries)
+        self._several = queries.new_full((len(queries), kappa), torch.inf)
+
+    def look_at(self, gallery: Tensor, asked: Reduced, reduced: Reduced) -> None:
+        """Consider another training image's positions."""
+        if self._kappa == 1:
+            improve(self._best, self._queries, gallery, asked, reduced)
+            return
+        distances, _ = nearest(self._queries, gallery, self._kappa)
+        merged = torch.cat([self._several, distances], dim=1)
+        self._several = merged.sort(dim=1)[0][:, : self._kappa]
+
+    def distances(self) -> Tensor:
+        """Return the mean distance to the kappa nearest, (h·w,)."""
+        return self._best.squared.sqrt() if self._kappa == 1 else self._several.mean(dim=1)
 
 
 def _descriptors(features: Features) -> Tensor:
@@ -129,7 +172,7 @@ def _descriptors(features: Features) -> Tensor:
     return require_finite(torch.cat(pooled), "features")
 
 
-def _pyramid(features: Features, images: slice, levels: Sequence[int]) -> Tensor:
+def _pyramid(features: Features, images: slice | Sequence[int], levels: Sequence[int]) -> Tensor:
     """Return the levels resized to the first one's grid and concatenated, (n, h·w, C)."""
     _, height, width = features.shape(levels[0])
     resized = []
@@ -140,4 +183,5 @@ def _pyramid(features: Features, images: slice, levels: Sequence[int]) -> Tensor
                 part, size=(height, width), mode="bilinear", align_corners=False
             )
         resized.append(part.flatten(2))
-    return torch.cat(resized, dim=1).transpose(1, 2).contiguous()
+    pyramid = torch.cat(resized, dim=1).transpose(1, 2).contiguous()
+    return require_finite(pyramid, "features")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from methods import neighbours
-from methods.neighbours import nearest, nearest_in_gallery
+from methods.neighbours import nearest
 
 
 def brute_force(queries: torch.Tensor, bank: torch.Tensor, k: int) -> torch.Tensor:
@@ -37,14 +37,6 @@ def test_blocks_do_not_change_the_torch_search(k: int, monkeypatch: pytest.Monke
     rows = neighbours._search_torch(queries, bank, k)
     distances, _ = neighbours.refine(queries, bank, rows)
     torch.testing.assert_close(distances.double(), brute_force(queries, bank, k))
-
-
-@pytest.mark.parametrize("kappa", [1, 3])
-def test_a_gallery_search_is_exact(kappa: int) -> None:
-    generator = torch.Generator().manual_seed(2)
-    queries, gallery = (torch.randn(rows, 9, generator=generator) for rows in (50, 80))
-    actual = nearest_in_gallery(queries, gallery, kappa)
-    torch.testing.assert_close(actual.double(), brute_force(queries, gallery, kappa))
 
 
 def test_a_row_of_the_bank_has_distance_zero_to_itself() -> None:

@@ -1,0 +1,236 @@
+"""Exact nearest neighbours with most distances only bounded from below, in low precision.
+
+A vector is reduced to its leading principal components and the length of the rest. By the triangle
+inequality, distances between reduced vectors are at most those between the vectors themselves;
+rounded to bfloat16, at most by the lengths of the two rounding errors more. One matrix product in
+low precision therefore says which rows can't be the nearest; the few others are compared exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from methods.lazy import torch
+from methods.neighbours import nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EXPLAINED = 0.95
+"""Share of the variance that the components kept explain; more cost more than they exclude."""
+
+STEP, EXTRA = 64, 7
+"""A reduced vector has 7 numbers beside its components; its length is a multiple of 64."""
+
+SAMPLE_ROWS = 20_000
+GROUP = 32
+"""Neighbouring rows that one minimum stands for until it falls below the limit."""
+
+GALLERY_ROWS, QUERY_ROWS = 16_384, 512
+"""Size of one tile of bounds: small enough to be read again while it lies in the cache."""
+
+HOPELESS = 512
+"""A query for which more rows than this survive in a tile is searched there by brute force."""
+
+PAIRS = 16_384
+"""Rows compared exactly at a time."""
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """Vectors ready for bounding.
+
+    Attributes:
+        points: (n, K) low precision, so that gallery · queriesᵀ are squared distances.
+        error: (n,) lengths of what rounding changed.
+        norms: (n,) squared lengths, which bound the product's own rounding.
+    """
+
+    points: Tensor
+    error: Tensor
+    norms: Tensor
+
+    def __getitem__(self, rows: slice) -> Reduced:
+        return Reduced(self.points[rows], self.error[rows], self.norms[rows])
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Leading principal components of some vectors.
+
+    Attributes:
+        mean: (d,).
+        basis: (d, r), orthonormal columns.
+        dtype: the precision of the bounds.
+    """
+
+    mean: Tensor
+    basis: Tensor
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, vectors: Tensor) -> Screen:
+        """Return the screen of vectors (n, d), estimated on a regular sample of them."""
+        sample = vectors[:: max(1, len(vectors) // SAMPLE_ROWS)]
+        mean = sample.mean(dim=0)
+        covariance = (sample - mean).T @ (sample - mean) / len(sample)
+        values, basis = torch.linalg.eigh(covariance)
+        explained = values.flip(0).clamp(min=0).cumsum(0) / values.clamp(min=0).sum()
+        wanted = int((explained < EXPLAINED).sum()) + 1
+        kept = min(len(values), -(-(wanted + EXTRA) // STEP) * STEP - EXTRA)
+        return cls(mean, basis.flip(1)[:, :kept].contiguous(), _low_precision(vectors.device))
+
+    def gallery(self, vectors: Tensor) -> Reduced:
+        """Return rows to be searched; padded to whole groups with rows infinitely far away."""
+        points, error, norms = self._reduce(vectors)
+        ones = torch.ones(len(points), 3, dtype=self.dtype, device=points.device)
+        points = torch.cat([points * -2, self._split(norms), ones], dim=1)
+        missing = -len(points) % GROUP
+        far = points.new_zeros(missing, points.shape[1])
+        far[:, -6] = torch.finfo(self.dtype).max
+        return Reduced(torch.cat([points, far]), error, norms)
+
+    def queries(self, vectors: Tensor) -> Reduced:
+        """Return rows to search for."""
+        points, error, norms = self._reduce(vectors)
+        ones = torch.ones(len(points), 3, dtype=self.dtype, device=points.device)
+        return Reduced(torch.cat([points, ones, self._split(norms)], dim=1), error, norms)
+
+    def _reduce(self, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        centred = vectors - self.mean
+        kept = centred @ self.basis
+        rest = (centred.square().sum(1) - kept.square().sum(1)).clamp(min=0).sqrt()
+        exact = torch.cat([kept, rest[:, None]], dim=1)  # (n, r + 1)
+        rounded = exact.to(self.dtype)
+        error = torch.linalg.vector_norm(exact - rounded.float(), dim=1)
+        return rounded, error, rounded.float().square().sum(dim=1)
+
+    def _split(self, norms: Tensor) -> Tensor:
+        """Return numbers (n,) as sums of three of low precision, (n, 3)."""
+        parts, rest = [], norms
+        for _ in range(3):
+            parts.append(rest.to(self.dtype))
+            rest = rest - parts[-1].float()
+        return torch.stack(parts, dim=1)
+
+
+@dataclass
+class Best:
+    """The nearest rows found so far: squared distances (n,) and rows (n,)."""
+
+    squared: Tensor
+    rows: Tensor
+
+    @classmethod
+    def none(cls, queries: Tensor) -> Best:
+        """Return that nothing has been found yet."""
+        rows = torch.full((len(queries),), -1, device=queries.device)
+        return cls(queries.new_full((len(queries),), torch.inf), rows)
+
+    def __getitem__(self, queries: slice) -> Best:
+        return Best(self.squared[queries], self.rows[queries])
+
+    def take(self, queries: Tensor, rows: Tensor, squared: Tensor) -> None:
+        """Keep, in place, what is nearer than before; a query may occur several times."""
+        least = torch.full_like(self.squared, torch.inf)
+        least.scatter_reduce_(0, queries, squared, "amin")
+        won = (squared == least[queries]) & (squared < self.squared[queries])
+        self.rows[queries[won]] = rows[won]
+        torch.minimum(self.squared, least, out=self.squared)
+
+
+class ScreenedBank:
+    """A memory bank (m, d) that is searched through its screen."""
+
+    def __init__(self, bank: Tensor) -> None:
+        self._bank, self._screen = bank, Screen.of(bank)
+        self._reduced = self._screen.gallery(bank)
+
+    def nearest(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the distance to, and the row of, each query's nearest row: both (n,), exact."""
+        best, asked = Best.none(queries), self._screen.queries(queries)
+        for start in range(0, len(queries), QUERY_ROWS):
+            part = slice(start, start + QUERY_ROWS)
+            for first in range(0, len(self._bank), GALLERY_ROWS):
+                rows = slice(first, first + GALLERY_ROWS)
+                reduced = self._reduced[rows]
+                improve(
+                    best[part],
+                    queries[part],
+                    self._bank[rows],
+                    asked[part],
+                    reduced,
+                    first_row=first,
+                )
+        return best.squared.sqrt(), best.rows
+
+
+def improve(
+    best: Best,
+    queries: Tensor,
+    gallery: Tensor,
+    asked: Reduced,
+    reduced: Reduced,
+    *,
+    first_row: int = 0,
+) -> None:
+    """Lower `best`, in place, by whatever in the gallery is nearer.
+
+    Args:
+        best: what is known of the queries.
+        queries: (n, d).
+        gallery: (m, d).
+        asked: the queries, reduced.
+        reduced: the gallery, reduced.
+        first_row: the number of the gallery's first row.
+    """
+    tile = (reduced.points @ asked.points.T).unflatten(0, (-1, GROUP))  # (m / GROUP, GROUP, n)
+    groups = _ordered(tile).amin(dim=1).view(tile.dtype)
+    lowest, group = groups.float().min(dim=0)
+    found = (lowest < _limit(best, asked, reduced)).nonzero()[:, 0]
+    member = tile[group[found], :, found].float().argmin(dim=1)
+    _compare(best, queries, gallery, found, group[found] * GROUP + member, first_row=first_row)
+    limit = _limit(best, asked, reduced)
+    group, query = (groups < limit.to(tile.dtype)).nonzero(as_tuple=True)
+    pair, member = (tile[group, :, query].float() < limit[query, None]).nonzero(as_tuple=True)
+    query, rows = query[pair], group[pair] * GROUP + member
+    hopeless = query.bincount(minlength=len(queries)) > HOPELESS
+    if bool(hopeless.any()):
+        which = hopeless.nonzero()[:, 0]
+        _, row = nearest(queries[which], gallery)
+        _compare(best, queries, gallery, which, row[:, 0], first_row=first_row)
+        query, rows = query[~hopeless[query]], rows[~hopeless[query]]
+    _compare(best, queries, gallery, query, rows, first_row=first_row)
+
+
+def _limit(best: Best, asked: Reduced, reduced: Reduced) -> Tensor:
+    """Return what a bound (n,) must reach for its row to be out of the question.
+
+    Rounding moved the two points by their errors at most; the product's own rounding is half a
+    unit of its low-precision result, and some of its float32 sum.
+    """
+    reach = best.squared.sqrt() + asked.error + reduced.error.max()
+    epsilon = torch.finfo(reduced.points.dtype).eps
+    return reach.square() * (1 + 2 * epsilon) + 2.0**-16 * (asked.norms + reduced.norms.max())
+
+
+def _compare(
+    best: Best, queries: Tensor, gallery: Tensor, query: Tensor, rows: Tensor, *, first_row: int
+) -> None:
+    """Compute the distances of pairs from differences, and keep what is nearer."""
+    for start in range(0, len(query), PAIRS):
+        part = slice(start, start + PAIRS)
+        difference = queries[query[part]] - gallery[rows[part]]
+        best.take(query[part], rows[part] + first_row, difference.square().sum(dim=1))
+
+
+def _ordered(bounds: Tensor) -> Tensor:
+    """Return non-negative bfloat16 as integers of the same order, whose minima are quicker."""
+    return bounds.view(torch.int16) if bounds.dtype == torch.bfloat16 else bounds
+
+
+def _low_precision(device: torch.device) -> torch.dtype:
+    """Return bfloat16 where the processor multiplies it, float32 elsewhere."""
+    native = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if native else torch.float32

@@ -1,0 +1,130 @@
+"""Screened searches find exactly what brute force finds, whatever the bounds are worth."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from methods import screening
+from methods.screening import Best, Screen, ScreenedBank, improve
+
+
+def curved(rows: int, dims: int, seed: int, latent: int = 5) -> torch.Tensor:
+    """Points near a curved surface of few dimensions, far from the origin, as features are."""
+    generator = torch.Generator().manual_seed(seed)
+    bend = torch.randn(latent, dims, generator=torch.Generator().manual_seed(99))
+    points = torch.rand(rows, latent, generator=generator) @ bend
+    noise = torch.randn(rows, dims, generator=generator)
+    return torch.relu(points.sin() * 3 + 0.1 * noise + 2)
+
+
+def brute_force(queries: torch.Tensor, bank: torch.Tensor) -> torch.Tensor:
+    """Nearest distances in float64, by differences."""
+    exact = "donot_use_mm_for_euclid_dist"
+    return torch.cdist(queries.double(), bank.double(), compute_mode=exact).min(dim=1).values
+
+
+@pytest.fixture(params=[torch.bfloat16, torch.float32], autouse=True)
+def _precision(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screening, "_low_precision", lambda device: request.param)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1000.0])
+@pytest.mark.parametrize(("queries", "rows", "dims"), [(700, 3000, 300), (40, 33, 80), (1, 1, 9)])
+def test_finds_the_nearest(queries: int, rows: int, dims: int, shift: float) -> None:
+    asked, bank = curved(queries, dims, 0) + shift, curved(rows, dims, 1) + shift
+    distances, found = ScreenedBank(bank).nearest(asked)
+    torch.testing.assert_close(distances.double(), brute_force(asked, bank), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(distances, (asked - bank[found]).norm(dim=1))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(1, 80),
+    st.integers(1, 200),
+    st.integers(1, 70),
+    st.integers(0, 999),
+    st.floats(0, 1),
+)
+def test_finds_the_nearest_among_anything(
+    queries: int, rows: int, dims: int, seed: int, same: float
+) -> None:
+    """Isotropic noise, the worst case for components, with rows repeated and asked for."""
+    generator = torch.Generator().manual_seed(seed)
+    bank = torch.randn(rows, dims, generator=generator)
+    bank[: int(rows * same)] = bank[0]
+    asked = torch.randn(queries, dims, generator=generator)
+    asked[: int(queries * same)] = bank[-1]
+    distances, _ = ScreenedBank(bank).nearest(asked)
+    torch.testing.assert_close(distances.double(), brute_force(asked, bank), rtol=1e-4, atol=1e-6)
+
+
+def test_rows_of_the_bank_find_themselves() -> None:
+    bank = curved(500, 120, 3)
+    distances, found = ScreenedBank(bank).nearest(bank)
+    assert distances.max() == 0
+    assert found.tolist() == list(range(500))
+
+
+@pytest.mark.parametrize("hopeless", [0, 3, 10_000])
+def test_searching_hopeless_queries_by_brute_force_changes_nothing(
+    hopeless: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, asked = torch.randn(900, 300), torch.randn(50, 300)
+    monkeypatch.setattr(screening, "HOPELESS", hopeless)
+    distances, _ = ScreenedBank(bank).nearest(asked)
+    torch.testing.assert_close(distances.double(), brute_force(asked, bank), rtol=1e-5, atol=0)
+
+
+def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bank, asked = curved(1000, 90, 1), curved(150, 90, 2)
+    whole, rows = ScreenedBank(bank).nearest(asked)
+    monkeypatch.setattr(screening, "GALLERY_ROWS", 96)
+    monkeypatch.setattr(screening, "QUERY_ROWS", 13)
+    monkeypatch.setattr(screening, "PAIRS", 5)
+    distances, found = ScreenedBank(bank).nearest(asked)
+    torch.testing.assert_close(distances, whole, rtol=1e-6, atol=0)
+    assert torch.equal(found, rows)
+
+
+def test_bounds_never_exceed_what_may_be_the_nearest() -> None:
+    """The limit of every query keeps every row that is at most as far as its best."""
+    bank, asked = curved(640, 400, 1), curved(100, 400, 2)
+    screen = Screen.of(bank)
+    reduced, queries = screen.gallery(bank), screen.queries(asked)
+    bounds = (reduced.points @ queries.points.T).float()  # (640, 100)
+    exact = torch.cdist(asked.double(), bank.double()).square()
+    for row in range(0, 640, 7):
+        best = Best(exact[:, row].float(), torch.full((100,), row))
+        limit = screening._limit(best, queries, reduced)
+        assert bool((bounds[row] < limit).all())
+
+
+def test_most_rows_are_excluded_without_being_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    bank, asked = curved(4096, 300, 1, latent=3), curved(200, 300, 2, latent=3)
+    compared = 0
+    original = Best.take
+
+    def counting(best: Best, queries: torch.Tensor, *rest: torch.Tensor) -> None:
+        nonlocal compared
+        compared += len(queries)
+        original(best, queries, *rest)
+
+    monkeypatch.setattr(Best, "take", counting)
+    ScreenedBank(bank).nearest(asked)
+    assert compared < 0.02 * len(bank) * len(asked)
+
+
+def test_improving_keeps_what_was_nearer() -> None:
+    first, second, asked = curved(100, 50, 1), curved(100, 50, 2), curved(30, 50, 3)
+    screen, best = Screen.of(first), Best.none(asked)
+    for number, gallery in enumerate((first, second)):
+        queries, reduced = screen.queries(asked), screen.gallery(gallery)
+        improve(best, asked, gallery, queries, reduced, first_row=100 * number)
+    both = torch.cat([first, second])
+    torch.testing.assert_close(best.squared.sqrt(), (asked - both[best.rows]).norm(dim=1))
+    torch.testing.assert_close(
+        best.squared.sqrt().double(), brute_force(asked, both), rtol=1e-5, atol=0
+    )
