@@ -1,0 +1,124 @@
+"""Times every step against its plain definition, and against anomalib and ADEval where installed.
+
+    python -m benchmarks.speed                                  # every step at full size
+    python -m benchmarks.speed coreset search --scale small
+
+Ours and the references take turns in one run; medians and their ratios are reported. A slow
+reference runs on a part, which its row names. Exit status: 0 done, 1 a result differs from its
+definition's, 2 usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.machine import choose_device, git_sha, versions
+from benchmarks.progress import say
+from benchmarks.speed import references as plain
+from benchmarks.speed.category import category
+from benchmarks.speed.inputs import SCALES, Scale
+from benchmarks.speed.report import Growth, Report, markdown, write
+from benchmarks.speed.steps import (
+    aupro,
+    coreset,
+    coreset_growth,
+    embedding,
+    extraction,
+    extraction_growth,
+    padim,
+    search,
+    search_growth,
+    spade,
+)
+from benchmarks.speed.timing import Bench, Step, describe_machine
+
+PEERS = ("anomalib", "adeval")
+
+STEPS: dict[str, Step] = {
+    step.__name__: step
+    for step in (coreset, search, embedding, extraction, spade, padim, aupro, category)
+}
+GROWTH: dict[str, Callable[[Bench], list[Growth]]] = {
+    "coreset": coreset_growth,
+    "search": search_growth,
+    "extraction": extraction_growth,
+}
+
+
+def measure(steps: Sequence[str], scale: Scale, device: str) -> Report:
+    """Time the named steps, and their growth where they have one."""
+    machine = describe_machine(device)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(scale, device, Path(folder))
+        rows = [row for step in steps for row in bench.rows(STEPS[step])]
+        growth = [curve for step in steps if step in GROWTH for curve in GROWTH[step](bench)]
+        return Report(rows, growth, _caption(bench, machine))
+
+
+def _caption(bench: Bench, machine: str) -> str:
+    missing = [package for package in PEERS if not plain.installed(package)]
+    rounds, packages = bench.scale.repeats, ", ".join(" ".join(pair) for pair in versions().items())
+    parts = [
+        f"Scale {bench.scale.name}: medians of {rounds} round{'s'[: rounds != 1]}, in which ours "
+        "and the references take turns; the category is run once.",
+        f"Machine: {machine}.",
+        f"Revision {git_sha() or 'unknown'}; {packages}.",
+        "Features are seeded random smooth maps of 12 latent variables over positions and images, "
+        "with 7 % noise, rectified, in the backbone's shapes; the backbone's weights are random. "
+        f"Patch features of coreset and search: {bench.inputs.patch_source}.",
+    ]
+    if missing:
+        parts.append(
+            f"Not installed and so not timed: {', '.join(missing)} "
+            "(pip install 'total-recall-bench[peers]')."
+        )
+    return "\n".join(parts)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("steps", nargs="*", metavar="STEP", help=f"{', '.join(STEPS)} (default: all)")
+    add("--scale", choices=SCALES, default="full", help="(default: %(default)s)")
+    add(
+        "--out",
+        type=Path,
+        default=Path("results/speed"),
+        help="folder of the tables (default: %(default)s); figures go to plots/ beside results/",
+    )
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        if unknown := [step for step in options.steps if step not in STEPS]:
+            raise BenchmarkError(f"unknown step {unknown[0]!r}: known are {', '.join(STEPS)}")
+        steps = list(dict.fromkeys(options.steps)) or list(STEPS)
+        report = measure(steps, SCALES[options.scale], choose_device(options.device))
+        out = options.out.resolve()
+        root = out.parent.parent if out.parent.name == "results" else Path()
+        paths = write(report, out, root / "plots" / out.name)
+    except BenchmarkError as error:
+        say(f"error: {error}")
+        return 2
+    print(markdown(report))
+    say("\n".join(map(str, paths)))
+    for row in report.disagreements:
+        say(f"error: {row.step} differs from its definition: {row.agreement}")
+    return 1 if report.disagreements else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Times ours and the references in turn, in one run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.machine import PeakMemory
+from benchmarks.progress import say
+from benchmarks.speed.inputs import Inputs, Scale
+from benchmarks.speed.report import Growth, Row
+from methods.lazy import torch
+
+Run = Callable[[], object]
+Step = Callable[["Bench"], list[Row]]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What ours is timed against; the whole takes `times` as long as `run`."""
+
+    name: str
+    run: Run
+    times: float = 1.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Whether a result is its definition's, and how far."""
+
+    holds: bool | None = None
+    text: str = ""
+
+
+NOT_COMPARED = Agreement()
+
+
+class Bench:
+    """One run: its inputs and the rows of the steps so far."""
+
+    def __init__(self, scale: Scale, device: str, folder: Path) -> None:
+        self.scale, self.device = scale, device
+        self.inputs = Inputs(scale, device, folder)
+        self._rows: dict[Step, list[Row]] = {}
+
+    def rows(self, step: Step) -> list[Row]:
+        """Return a step's rows, measured when first asked for."""
+        if step not in self._rows:
+            started = time.perf_counter()
+            self._rows[step] = step(self)
+            say(f"{step.__name__}: {time.perf_counter() - started:.0f} s")
+        return self._rows[step]
+
+    def row(self, step: Step, name: str, reference: str) -> Row:
+        """Return the first row of a step whose name and reference begin as given."""
+        return next(
+            row
+            for row in self.rows(step)
+            if row.step.startswith(name) and row.reference.startswith(reference)
+        )
+
+    def measured(self, run: Run) -> tuple[float, float]:
+        """Return a call's seconds and the memory it took beyond what was in use, in 10⁶ bytes."""
+        memory = PeakMemory(self.device)
+        before = memory.megabytes()
+        memory.synchronise()
+        started = time.perf_counter()
+        result = run()
+        memory.synchronise()
+        elapsed = time.perf_counter() - started
+        del result
+        return elapsed, max(0.0, memory.megabytes() - before)
+
+    def compare(
+        self,
+        step: str,
+        size: str,
+        ours: Run,
+        references: Sequence[Reference],
+        agreement: Agreement = NOT_COMPARED,
+        *,
+        times: float = 1.0,
+    ) -> list[Row]:
+        """Time ours and the references in turn; return a row a reference.
+
+        Args:
+            step: what the rows are called.
+            size: on how much ours runs.
+            ours: this project's way.
+            references: others' ways.
+            agreement: how ours agrees with its definition.
+            times: what ours is multiplied by, as where it runs on several images.
+        """
+        own: list[tuple[float, float]] = []
+        others: list[list[float]] = [[] for _ in references]
+        for _ in range(self.scale.repeats):
+            own.append(self.measured(ours))
+            for reference, seconds in zip(references, others, strict=True):
+                seconds.append(self.measured(reference.run)[0])
+        return [
+            Row(
+                step=step,
+                size=size,
+                ours_seconds=times * median(seconds for seconds, _ in own),
+                reference=reference.name,
+                reference_seconds=reference.times * median(seconds),
+                extrapolated=reference.times != 1,
+                peak_memory_mb=max(memory for _, memory in own),
+                agrees=agreement.holds,
+                agreement=agreement.text,
+                note=reference.note,
+            )
+            for reference, seconds in zip(references, others, strict=True)
+        ]
+
+    def growth(
+        self,
+        step: str,
+        unit: str,
+        sizes: Sequence[int],
+        ours: Callable[[int], Run],
+        reference: Callable[[int], Reference],
+    ) -> list[Growth]:
+        """Time ours and a reference in turn at several sizes."""
+        rows = [self.compare(step, "", ours(size), [reference(size)])[0] for size in sizes]
+        name = rows[0].reference
+        return [
+            Growth(step, "ours", unit, tuple(sizes), tuple(row.ours_seconds for row in rows)),
+            Growth(step, name, unit, tuple(sizes), tuple(row.reference_seconds for row in rows)),
+        ]
+
+
+def describe_machine(device: str) -> str:
+    """Return what the machine is and how busy it is now: CPU, cores, load, GPU."""
+    processor = "unknown CPU"
+    if (information := Path("/proc/cpuinfo")).exists():
+        names = [s for s in information.read_text().splitlines() if s.startswith("model name")]
+        processor = names[0].partition(":")[2].strip() if names else processor
+    parts = [
+        f"{processor}, {len(os.sched_getaffinity(0))} cores",
+        f"{torch.get_num_threads()} threads",
+        f"load average {os.getloadavg()[0]:.2f} at the start",
+    ]
+    return ", ".join(parts if device == "cpu" else [torch.cuda.get_device_name(device), *parts])
