@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import numpy as np
 
 from methods.base import Features, NotFittedError, Scores, require_finite
 from methods.lazy import torch
@@ -13,15 +17,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LEVELS = (1, 2, 3)
-BATCH_IMAGES = 32
-SCORED_IMAGES = 256
-BLOCK_BYTES = 1 << 29
-"""Memory for the embeddings of one block of positions, and as much for its covariances."""
-KEPT_BYTES = 4 << 30
-"""Memory for all positions' factored covariances; beyond it they are made anew for scoring."""
+SCORED_IMAGES = 512
+BLOCK_BYTES = 2 << 30
+"""Memory for the Gaussians of one block of positions; on the CPU, every core is at work on one."""
+CHUNK_BYTES = {"cpu": 1 << 22, "cuda": 1 << 30}
+"""Memory for the matrices factored in one call: a core's share of the cache, or a GPU's fill."""
+KEPT_BYTES = 1 << 30
+"""Memory for all positions' Gaussians. Beyond it they are made block by block when scoring, which
+takes no longer: filling gigabytes of memory for the first time costs as much as factoring."""
 
-Gaussians = tuple["Tensor", "Tensor"]
-"""Means (P, d) and lower Cholesky factors of the covariances (P, d, d) of P positions."""
+Samples = Sequence["Tensor"]
+"""Features by level, (cells, n, dims) in float64: coarse cells lie beneath many positions."""
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Padim:
 
     def __init__(self, parameters: Parameters | None = None) -> None:
         self.parameters = parameters or Parameters()
-        self._dims: list[int] = []
+        self._dims: list[list[int]] = []
         self._training: Features | None = None
         self._kept: list[Gaussians] = []
 
@@ -72,98 +80,222 @@ class Padim:
         """Estimate mean and covariance of every position (section 3.2), by blocks of positions."""
         self._dims = self._choose(features, generator)
         self._training = features
-        _, height, width = features.shape(LEVELS[0])
-        fits = 4 * height * width * len(self._dims) ** 2 <= KEPT_BYTES
-        blocks = self._blocks(features) if fits else ()
-        self._kept = [self._gaussians(features, rows) for rows in blocks]
+        blocks = self._blocks(features) if self._bytes(features) <= KEPT_BYTES else []
+        self._kept = _each(
+            lambda rows: self._gaussians(features, rows).factored(), blocks, features.device
+        )
         return self
 
     def score(self, features: Features) -> Scores:
         """Return maps of Mahalanobis distances (section 3.3); image scores are the maps' maxima."""
         if self._training is None:
             raise NotFittedError("Padim.score was called before fit")
+        training, kept = self._training, self._kept
         _, height, width = features.shape(LEVELS[0])
         maps = torch.empty(len(features), height, width, device=features.device)
-        for number, rows in enumerate(self._blocks(self._training)):
-            kept = self._kept[number] if self._kept else self._gaussians(self._training, rows)
+
+        def score(numbered: tuple[int, slice]) -> None:
+            number, rows = numbered
+            gaussians = kept[number] if kept else self._gaussians(training, rows)
             for images in features.batches(SCORED_IMAGES):
-                samples = _embedding(features, images, self._dims, rows)  # (positions, n, dims)
-                distances = mahalanobis(samples, *kept)
-                maps[images, rows] = distances.T.reshape(-1, rows.stop - rows.start, width)
+                distances = gaussians.distances(self._read(features, images, rows))
+                maps[images, rows] = distances.T.reshape(-1, rows.stop - rows.start, width).float()
+
+        _each(score, list(enumerate(self._blocks(training))), features.device)
         return Scores(maps)
 
-    def _gaussians(self, features: Features, rows: slice) -> Gaussians:
-        samples = _embedding(features, slice(0, len(features)), self._dims, rows)
-        return gaussians(samples, self.parameters.epsilon)
+    def _choose(self, features: Features, generator: torch.Generator) -> list[list[int]]:
+        """Draw each level's dimensions; the draw depends on their numbers and the seed alone."""
+        channels = [features.shape(level)[0] for level in LEVELS]
+        total = sum(channels)
+        by_backbone = 100 if total <= 448 else 550
+        wanted = total if self.parameters.dims == -1 else self.parameters.dims or by_backbone
+        drawn = torch.zeros(total, dtype=torch.bool)
+        drawn[torch.randperm(total, generator=generator)[:wanted]] = True
+        return [level.nonzero().flatten().tolist() for level in drawn.split(channels)]
 
-    def _choose(self, features: Features, generator: torch.Generator) -> list[int]:
-        """Draw the dimensions, ascending; the draw depends on their numbers and the seed alone."""
-        total = sum(features.shape(level)[0] for level in LEVELS)
-        wanted = self.parameters.dims or (100 if total <= 448 else 550)
-        if wanted == -1 or wanted >= total:
-            return list(range(total))
-        return sorted(torch.randperm(total, generator=generator)[:wanted].tolist())
+    def _bytes(self, training: Features) -> int:
+        """Return the memory for all positions' Gaussians: their samples and factors."""
+        cells = [math.prod(training.shape(level)[1:]) for level in LEVELS]
+        samples = sum(len(dims) * n for dims, n in zip(self._dims, cells, strict=True))
+        order = min(len(training), sum(map(len, self._dims)))
+        return 8 * (len(training) * samples + cells[0] * order**2)
 
-    def _blocks(self, training: Features) -> Iterator[slice]:
-        """Yield slices of the grid's rows whose embeddings and covariances fit the budget."""
-        _, height, width = training.shape(LEVELS[0])
-        position_bytes = 8 * len(self._dims) * max(len(training), len(self._dims))
-        step = max(1, BLOCK_BYTES // (position_bytes * width))
-        for start in range(0, height, step):
-            yield slice(start, min(start + step, height))
+    def _blocks(self, training: Features) -> list[slice]:
+        """Return slices of level 1's rows whose Gaussians fit the budget.
+
+        On the CPU, one is what lies above a row of the coarsest level: no cell is shared by two.
+        """
+        heights = [training.shape(level)[1] for level in LEVELS]
+        step = max(1, BLOCK_BYTES * heights[0] // self._bytes(training))
+        if training.device.type == "cpu":
+            step = min(step, max(1, heights[0] // min(heights)))
+        return [slice(i, min(i + step, heights[0])) for i in range(0, heights[0], step)]
+
+    def _read(self, features: Features, images: slice, rows: slice) -> Samples:
+        samples = []
+        for level, dims in zip(LEVELS, self._dims, strict=True):
+            lines, _ = _beneath(features, level, rows)
+            part = features.read(level, images, dims, lines).flatten(2).permute(2, 0, 1)
+            samples.append(_empty(*part.shape, device=part.device).copy_(part))
+        return samples
+
+    def _gaussians(self, training: Features, rows: slice) -> Gaussians:
+        samples = self._read(training, slice(0, len(training)), rows)
+        cells = [_beneath(training, level, rows)[1] for level in LEVELS]
+        return Gaussians.fit(samples, cells, self.parameters.epsilon)
 
 
-def gaussians(samples: Tensor, epsilon: float) -> Gaussians:
-    """Return means and factored covariances + epsilon·I of N observations at P positions.
+@dataclass(frozen=True)
+class Gaussians:
+    """The Gaussians of P positions, their covariances C + epsilon·I factored, never inverted.
 
-    The covariance is divided by N - 1; one image has none, and epsilon·I alone remains. Factored
-    in float64: the covariances' condition reaches 10⁵, beyond what float32 can factor to 1e-4.
+    With a position's centred samples X (N, d) and e = epsilon·(N - 1), C + epsilon·I is
+    (XᵀX + e·I)/(N - 1). With N ≥ d, XᵀX + e·I = LLᵀ is factored, and a difference x from the mean
+    has the squared distance (N - 1)·|L⁻¹x|². With fewer samples, XXᵀ + e·I = LLᵀ is smaller, and
+    the squared distance is (|x|² - |L⁻¹Xx|²)/epsilon by Woodbury's identity. There, XXᵀ and Xx are
+    sums over the levels, and a coarse level's term is the same at all positions above a cell.
+    The difference cancels by up to the covariance's condition, hence float64 throughout.
 
-    Args:
-        samples: (P, N, d).
-        epsilon: what is added to the diagonal.
+    Attributes:
+        cells: by level, the cell that lies beneath each position, (P,).
+        means: by level, (cells, 1, dims).
+        centred: X by level, (cells, N, dims).
+        epsilon: what is added to the covariances' diagonals.
+        kept: L, (P, k, k), k = min(N, d); None to make it when it is needed.
     """
-    exact = samples.double()
-    means = exact.mean(dim=1)
-    centred = (exact - means[:, None]) / max(samples.shape[1] - 1, 1) ** 0.5
-    covariances = centred.transpose(1, 2) @ centred
-    covariances.diagonal(dim1=1, dim2=2).add_(epsilon)
-    return means.float(), torch.linalg.cholesky(covariances).float()
+
+    cells: Sequence[Tensor]
+    means: Samples
+    centred: Samples
+    epsilon: float
+    kept: Tensor | None = None
+
+    @classmethod
+    def fit(cls, samples: Samples, cells: Sequence[Tensor], epsilon: float) -> Gaussians:
+        """Return the Gaussians of `samples`, which are overwritten; a single image's have C = 0.
+
+        Raises:
+            ValueError: the samples hold NaN or infinite values.
+        """
+        means = [require_finite(level.mean(dim=1, keepdim=True), "features") for level in samples]
+        return cls(cells, means, _subtract(samples, means), epsilon)
+
+    def factored(self) -> Gaussians:
+        """Return the same Gaussians with L kept."""
+        order = min(self._size)
+        kept = _empty(len(self.cells[0]), order, order, device=self.cells[0].device).mT
+        for chunk, factors in self._factors():
+            kept[chunk] = factors
+        return replace(self, kept=kept)
+
+    def distances(self, samples: Samples) -> Tensor:
+        """Return the Mahalanobis distances of `samples`, (P, n); the samples are overwritten.
+
+        Raises:
+            ValueError: the samples hold NaN or infinite values.
+        """
+        count, dims = self._size
+        differences = _subtract(samples, self.means)
+        sides = self._products(differences) if count < dims else self._joined(differences)
+        squared = differences[0].new_empty(len(self.cells[0]), differences[0].shape[1])
+        for (chunk, factors), side in zip(self._factors(), sides, strict=True):
+            torch.linalg.solve_triangular(factors.mT, side, upper=True, left=False, out=side)
+            squared[chunk] = side.square_().sum(dim=2)
+        if count < dims:
+            for level, cells in zip(differences, self.cells, strict=True):
+                squared -= level.square_().sum(dim=2)[cells]
+            squared /= -self.epsilon
+        else:
+            squared *= max(count - 1, 1)
+        return require_finite(squared.clamp_(min=0).sqrt_(), "features")
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        """N and d."""
+        return self.centred[0].shape[1], sum(level.shape[2] for level in self.centred)
+
+    def _chunks(self) -> Iterator[slice]:
+        """Yield slices of positions whose matrices are made and factored together."""
+        positions, count = len(self.cells[0]), self._size[0]
+        step = CHUNK_BYTES[self.cells[0].device.type] // (8 * count * min(self._size))
+        for start in range(0, positions, max(1, step)):
+            yield slice(start, min(start + max(1, step), positions))
+
+    def _factors(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield L by chunks of positions, (p, k, k)."""
+        if self.kept is not None:
+            yield from ((chunk, self.kept[chunk]) for chunk in self._chunks())
+            return
+        count, dims = self._size
+        if count < dims:
+            matrices = self._products(self.centred)
+        else:
+            matrices = (samples.mT @ samples for samples in self._joined(self.centred))
+        for chunk, matrix in zip(self._chunks(), matrices, strict=True):
+            matrix.diagonal(dim1=1, dim2=2).add_(self.epsilon * max(count - 1, 1))
+            yield chunk, torch.linalg.cholesky(matrix)
+
+    def _products(self, left: Samples) -> Iterator[Tensor]:
+        """Yield left·Xᵀ, summed over the levels, by chunks, (p, n, N); each overwrites the last."""
+        shape, device = (left[0].shape[1], self._size[0]), left[0].device
+        shared = [
+            torch.bmm(ours, x.mT, out=_empty(len(x), *shape, device=device))
+            for ours, x in zip(left[1:], self.centred[1:], strict=True)
+        ]
+        chunks = list(self._chunks())
+        buffers = _empty(2, chunks[0].stop, *shape, device=device)
+        for chunk in chunks:
+            total, term = buffers[:, : chunk.stop - chunk.start]
+            torch.bmm(left[0][chunk], self.centred[0][chunk].mT, out=total)
+            for product, cells in zip(shared, self.cells[1:], strict=True):
+                total += torch.index_select(product, 0, cells[chunk], out=term)
+            yield total
+
+    def _joined(self, samples: Samples) -> Iterator[Tensor]:
+        """Yield the levels side by side, by chunks of positions, (p, n, d)."""
+        for chunk in self._chunks():
+            pairs = zip(samples, self.cells, strict=True)
+            yield torch.cat([level[cells[chunk]] for level, cells in pairs], dim=2)
 
 
-def mahalanobis(samples: Tensor, means: Tensor, factors: Tensor) -> Tensor:
-    """Return the Mahalanobis distances (P, N), square root included.
-
-    Args:
-        samples: (P, N, d).
-        means: (P, d).
-        factors: (P, d, d), lower Cholesky factors of the covariances.
-    """
-    centred = (samples - means[:, None]).transpose(1, 2)  # (P, d, N)
-    solved = torch.linalg.solve_triangular(factors, centred, upper=False)
-    return torch.linalg.vector_norm(solved, dim=1)
-
-
-def _embedding(features: Features, images: slice, dims: list[int], rows: slice) -> Tensor:
-    """Return the chosen dimensions at some of level 1's rows, (positions, n, dims).
+def _beneath(features: Features, level: int, rows: slice) -> tuple[slice, Tensor]:
+    """Return a level's rows beneath these of level 1, and the cell among them by position, (P,).
 
     Coarser levels are repeated to level 1's grid, i.e. nearest-neighbour upsampling.
     """
     _, height, width = features.shape(LEVELS[0])
-    count, positions = images.stop - images.start, (rows.stop - rows.start) * width
-    samples = torch.empty(positions, count, len(dims), device=features.device)
-    first = offset = 0
-    for level in LEVELS:
-        channels, level_height, level_width = features.shape(level)
-        chosen = [dim - offset for dim in dims if offset <= dim < offset + channels]
-        below = torch.arange(rows.start, rows.stop) * level_height // height
-        beside = torch.arange(width) * level_width // width
-        lines = slice(int(below[0]), int(below[-1]) + 1)
-        for start in range(images.start, images.stop, BATCH_IMAGES):
-            batch = slice(start, min(start + BATCH_IMAGES, images.stop))
-            part = features.read(level, batch, chosen, lines)
-            part = part[:, :, below - lines.start][:, :, :, beside].flatten(2)
-            into = slice(start - images.start, batch.stop - images.start)
-            samples[:, into, first : first + len(chosen)] = part.permute(2, 0, 1)
-        first, offset = first + len(chosen), offset + channels
-    return require_finite(samples, "features")
+    _, level_height, level_width = features.shape(level)
+    below = torch.arange(rows.start, rows.stop) * level_height // height
+    beside = torch.arange(width) * level_width // width
+    cells = (below - below[0])[:, None] * level_width + beside
+    return slice(int(below[0]), int(below[-1]) + 1), cells.flatten().to(features.device)
+
+
+def _subtract(samples: Samples, means: Samples) -> Samples:
+    """Return samples - means, in the samples' memory."""
+    return [level.sub_(mean) for level, mean in zip(samples, means, strict=True)]
+
+
+def _empty(*shape: int, device: torch.device) -> Tensor:
+    """Return an uninitialised float64 tensor; numpy's memory has huge pages, fast to fill."""
+    if device.type == "cpu":
+        return torch.from_numpy(np.empty(shape))
+    return torch.empty(shape, dtype=torch.float64, device=device)
+
+
+def _each(
+    work: Callable[[Item], Result], items: Sequence[Item], device: torch.device
+) -> list[Result]:
+    """Return `work` of every item; on the CPU one item a core, whole.
+
+    Matrices of some hundred rows are too small to be shared between cores.
+    """
+    if device.type != "cpu":
+        return [work(item) for item in items]
+    workers = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(work, items))
+    finally:
+        torch.set_num_threads(workers)  # workers' settings are also the default of later threads
