@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from methods.lazy import torch
+from methods.parallel import each
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-POOL = 1024
-"""Points among which centres are selected between two updates of all the others."""
+FIRST_POOL, POOL = 256, 4096
+"""Points among which centres are selected between two updates of the others: few at first, when
+few can be selected before one outside is farther, then as many as centres, up to the second."""
 
-BLOCK_ELEMENTS = 1 << 22
+BLOCK_ELEMENTS = 1 << 20
 """Size of one block of distances: small enough to be reduced while it lies in the cache."""
+
+BLOCK_ROWS = 4096
+"""Points that are assigned to pivots at a time."""
+
+PIVOTS_PER_ROOT = 2.0
+"""Number of groups, as a multiple of √N: more groups are tighter, but each costs some overhead."""
+
+ROUNDING = 1e-4
+"""Share of the largest length by which groups are kept in reach although they seem beyond it."""
 
 
 def project(features: Tensor, dims: int, generator: torch.Generator) -> Tensor:
@@ -45,8 +58,10 @@ def farthest_first(points: Tensor, size: int, distances: Tensor) -> Tensor:
     The same selection as the plain loop that updates all N distances after every centre.
     Distances only shrink, so those not yet updated are upper bounds. The points with the largest
     bounds form a pool; inside it centres are selected exactly until the best one falls below the
-    largest bound outside. Only then are all points updated, against all new centres in one matrix
-    product.
+    largest bound outside. Only then are the other points updated, against all new centres at once.
+
+    The first centres become pivots of groups of points. From then on, a group is updated only
+    against centres that the triangle inequality does not exclude from being nearest to any member.
 
     Args:
         points: (N, d) float32.
@@ -56,33 +71,105 @@ def farthest_first(points: Tensor, size: int, distances: Tensor) -> Tensor:
     Returns:
         indices (size,) in the order of selection; no point is selected twice.
     """
-    points = points - points.mean(dim=0)
-    norms = points.square().sum(dim=1)
-    bounds = distances.square()
-    selected: list[Tensor] = []
-    missing = size
-    while missing > 0:
-        pool, ceiling = _pool(bounds)
-        centres = pool[_select_in_pool(points[pool], bounds[pool], ceiling, missing)]
-        _lower(bounds, points, norms, centres)
-        bounds[centres] = -1.0
-        selected.append(centres)
-        missing -= len(centres)
-    return torch.cat(selected)
+    state = _State(points - points.mean(dim=0), distances.square())
+    on_cpu = points.device.type == "cpu"  # elsewhere the small products of groups do not pay
+    pivots = min(size, int(PIVOTS_PER_ROOT * len(points) ** 0.5)) if on_cpu else size
+    while len(state.selected) < pivots:
+        state.lower_all(state.next_centres(pivots - len(state.selected)))
+    if len(state.selected) < size:
+        groups = _Groups(state)
+        while len(state.selected) < size:
+            groups.lower(state.next_centres(size - len(state.selected)))
+    return torch.tensor(state.selected, device=points.device)
 
 
-def _pool(bounds: Tensor) -> tuple[Tensor, float]:
-    """Return the indices of the largest bounds, and the largest bound outside them."""
-    largest = bounds.topk(min(POOL + 1, len(bounds)))
-    if len(bounds) <= POOL:
-        return largest.indices, float("-inf")
-    return largest.indices[:-1], float(largest.values[-1])
+class _State:
+    """Points with upper bounds of their squared distances to the centres selected so far."""
+
+    def __init__(self, points: Tensor, bounds: Tensor) -> None:
+        self.points, self.norms = points, points.square().sum(dim=1)
+        self.bounds = bounds
+        self.names = torch.arange(len(points), device=points.device)
+        self.selected: list[int] = []
+
+    def reorder(self, order: Tensor) -> None:
+        """Bring the points into another order; they keep their names."""
+        self.points, self.norms = self.points[order], self.norms[order]
+        self.bounds, self.names = self.bounds[order], self.names[order]
+
+    def next_centres(self, limit: int) -> Tensor:
+        """Select at least one and at most `limit` further centres, and return their rows."""
+        size = min(POOL, max(FIRST_POOL, len(self.selected)))
+        largest = self.bounds.topk(min(size + 1, len(self.bounds)))
+        pool, ceiling = largest.indices[:size], float("-inf")
+        if len(largest.indices) > size:
+            ceiling = float(largest.values[-1])
+        positions = _select(self.points[pool], largest.values[:size], ceiling, limit)
+        centres = pool[torch.tensor(positions, device=pool.device)]
+        self.bounds[centres] = -1.0
+        self.selected += self.names[centres].tolist()
+        return centres
+
+    def lower_all(self, centres: Tensor) -> None:
+        """Lower all bounds by the new centres' distances."""
+        rows = max(1, BLOCK_ELEMENTS // len(centres))
+        for start in range(0, len(self.points), rows):
+            self.lower(slice(start, start + rows), self.points[centres], self.norms[centres])
+
+    def lower(self, rows: slice | Tensor, centres: Tensor, norms: Tensor) -> None:
+        """Lower the bounds of some rows by the distances from centres (m, d) of squared length."""
+        nearest = torch.addmm(norms, self.points[rows], centres.T, alpha=-2).amin(dim=1)
+        nearest = (nearest + self.norms[rows]).clamp_(min=0)
+        self.bounds[rows] = torch.minimum(self.bounds[rows], nearest)
 
 
-def _select_in_pool(points: Tensor, bounds: Tensor, ceiling: float, limit: int) -> Tensor:
-    """Return positions in the pool (at least one), farthest first, while at or above `ceiling`."""
+class _Groups:
+    """Points grouped around the centres selected so far, their pivots, in the state's order.
+
+    A new centre c can be nearer than its bound b to a point at distance t from its pivot p only if
+    d(c, p) < b + t. So a centre beyond the largest b + t of a group leaves the group unchanged, and
+    a point whose b + t is below the d(c, p) of all centres in reach stays unchanged too.
+    """
+
+    def __init__(self, state: _State) -> None:
+        pivots = state.points[torch.tensor(state.selected)]
+        group = torch.cat([_nearest(part, pivots) for part in state.points.split(BLOCK_ROWS)])
+        state.reorder(group.argsort(stable=True))
+        self._state, self._pivots = state, pivots.double()
+        self._group = group.sort().values
+        self._starts = np.searchsorted(self._group.numpy(), np.arange(len(pivots) + 1))
+        self._to_pivot = torch.linalg.vector_norm(state.points - pivots[self._group], dim=1)
+        self._slack = ROUNDING * float(state.norms.max()) ** 0.5
+
+    def lower(self, centres: Tensor) -> None:
+        """Lower the bounds of all points that the new centres may be nearest to."""
+        state = self._state
+        new, norms = state.points[centres], state.norms[centres]
+        away = torch.cdist(self._pivots, new.double()).float()  # (pivots, m)
+        reach = state.bounds.clamp(min=0).sqrt() + self._to_pivot + self._slack
+        furthest = torch.zeros(len(away)).scatter_reduce_(0, self._group, reach, "amax")
+        near = away < furthest[:, None]
+
+        def lower_group(number: int) -> None:
+            members = slice(int(self._starts[number]), int(self._starts[number + 1]))
+            columns = near[number].nonzero()[:, 0]
+            closest = float(away[number, columns].min())
+            rows = (reach[members] > closest).nonzero()[:, 0] + members.start
+            state.lower(rows, new[columns], norms[columns])
+
+        each(lower_group, near.any(dim=1).nonzero()[:, 0].tolist(), state.points.device)
+
+
+def _nearest(points: Tensor, pivots: Tensor) -> Tensor:
+    """Return the number of each point's nearest pivot, (n,)."""
+    return torch.addmm(pivots.square().sum(dim=1), points, pivots.T, alpha=-2).argmin(dim=1)
+
+
+def _select(points: Tensor, bounds: Tensor, ceiling: float, limit: int) -> list[int]:
+    """Return positions in a pool (at least one), farthest first, while at or above `ceiling`."""
     exact = points.double()
-    between = torch.cdist(exact, exact, compute_mode="donot_use_mm_for_euclid_dist").square()
+    norms = exact.square().sum(dim=1)
+    between = torch.addmm(norms, exact, exact.T, alpha=-2).add_(norms[:, None])
     squared, current = between.cpu().numpy(), bounds.double().cpu().numpy()
     chosen: list[int] = []
     while len(chosen) < min(limit, len(current)):
@@ -90,17 +177,6 @@ def _select_in_pool(points: Tensor, bounds: Tensor, ceiling: float, limit: int) 
         if chosen and current[best] < ceiling:
             break
         chosen.append(best)
-        current = current.clip(max=squared[best])
-        current[chosen] = -1.0
-    return torch.tensor(chosen, device=points.device)
-
-
-def _lower(bounds: Tensor, points: Tensor, norms: Tensor, centres: Tensor) -> None:
-    """Lower the squared distances in place to those from the new centres."""
-    rows = max(1, BLOCK_ELEMENTS // len(centres))
-    new, new_norms = points[centres].T.contiguous(), norms[centres]
-    for start in range(0, len(points), rows):
-        part = slice(start, start + rows)
-        nearest = torch.addmm(new_norms, points[part], new, alpha=-2).amin(dim=1)
-        nearest = (nearest + norms[part]).clamp_(min=0)
-        torch.minimum(bounds[part], nearest, out=bounds[part])
+        np.minimum(current, squared[best], out=current)
+        current[chosen[-1]] = -1.0
+    return chosen

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from methods.base import Features, NotFittedError, Scores, require_finite
 from methods.lazy import torch
+from methods.parallel import each
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,7 +81,7 @@ class Padim:
         self._dims = self._choose(features, generator)
         self._training = features
         blocks = self._blocks(features) if self._bytes(features) <= KEPT_BYTES else []
-        self._kept = _each(
+        self._kept = each(
             lambda rows: self._gaussians(features, rows).factored(), blocks, features.device
         )
         return self
@@ -101,7 +101,7 @@ class Padim:
                 distances = gaussians.distances(self._read(features, images, rows))
                 maps[images, rows] = distances.T.reshape(-1, rows.stop - rows.start, width).float()
 
-        _each(score, list(enumerate(self._blocks(training))), features.device)
+        each(score, list(enumerate(self._blocks(training))), features.device)
         return Scores(maps)
 
     def _choose(self, features: Features, generator: torch.Generator) -> list[list[int]]:
@@ -282,20 +282,3 @@ def _empty(*shape: int, device: torch.device) -> Tensor:
     if device.type == "cpu":
         return torch.from_numpy(np.empty(shape))
     return torch.empty(shape, dtype=torch.float64, device=device)
-
-
-def _each(
-    work: Callable[[Item], Result], items: Sequence[Item], device: torch.device
-) -> list[Result]:
-    """Return `work` of every item; on the CPU one item a core, whole.
-
-    Matrices of some hundred rows are too small to be shared between cores.
-    """
-    if device.type != "cpu":
-        return [work(item) for item in items]
-    workers = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(work, items))
-    finally:
-        torch.set_num_threads(workers)  # workers' settings are also the default of later threads
