@@ -17,13 +17,14 @@ from methods.neighbours import nearest
 if TYPE_CHECKING:
     from torch import Tensor
 
-EXPLAINED = 0.95
-"""Share of the variance that the components kept explain; more cost more than they exclude."""
+LENGTHS, EXTRA = (64, 128, 256, 512, 1024), 7
+"""Candidates for a reduced vector's length: its components and 7 numbers beside them."""
 
-STEP, EXTRA = 64, 7
-"""A reduced vector has 7 numbers beside its components; its length is a multiple of 64."""
+COMPARISON = 500
+"""What comparing two vectors exactly costs, a dimension, in dimensions of a bound."""
 
-SAMPLE_ROWS = 20_000
+SAMPLE_ROWS, TRIAL_ROWS = 20_000, 256
+
 GROUP = 32
 """Neighbouring rows that one minimum stands for until it falls below the limit."""
 
@@ -71,15 +72,13 @@ class Screen:
 
     @classmethod
     def of(cls, vectors: Tensor) -> Screen:
-        """Return the screen of vectors (n, d), estimated on a regular sample of them."""
+        """Return the screen of vectors (n, d), with as many components as pay on a sample."""
         sample = vectors[:: max(1, len(vectors) // SAMPLE_ROWS)]
         mean = sample.mean(dim=0)
         covariance = (sample - mean).T @ (sample - mean) / len(sample)
-        values, basis = torch.linalg.eigh(covariance)
-        explained = values.flip(0).clamp(min=0).cumsum(0) / values.clamp(min=0).sum()
-        wanted = int((explained < EXPLAINED).sum()) + 1
-        kept = min(len(values), -(-(wanted + EXTRA) // STEP) * STEP - EXTRA)
-        return cls(mean, basis.flip(1)[:, :kept].contiguous(), _low_precision(vectors.device))
+        basis = torch.linalg.eigh(covariance)[1].flip(1)
+        kept = _components((sample - mean) @ basis)
+        return cls(mean, basis[:, :kept].contiguous(), _low_precision(vectors.device))
 
     def gallery(self, vectors: Tensor) -> Reduced:
         """Return rows to be searched; padded to whole groups with rows infinitely far away."""
@@ -202,6 +201,32 @@ def improve(
         _compare(best, queries, gallery, which, row[:, 0], first_row=first_row)
         query, rows = query[~hopeless[query]], rows[~hopeless[query]]
     _compare(best, queries, gallery, query, rows, first_row=first_row)
+
+
+def _components(sample: Tensor) -> int:
+    """Return how many components make searching cheapest, tried on a sample (n, d) of them all.
+
+    The last rows look for their nearest among the others: rows beside each other are often alike.
+    """
+    rows, dims = sample.shape
+    trial = min(TRIAL_ROWS, rows // 2)
+    gallery, queries = sample[: rows - rows // 8], sample[len(sample) - trial :]
+    if trial == 0:
+        return dims
+    nearest_distance = torch.cdist(queries, gallery).amin(dim=1, keepdim=True)
+    costs: dict[int, float] = {}
+    for length in LENGTHS:
+        kept = min(dims, length - EXTRA)
+        bounds = torch.cdist(_folded(queries, kept), _folded(gallery, kept))
+        survivors = float((bounds <= nearest_distance).float().mean())
+        costs[kept] = min(costs.get(kept, torch.inf), length + COMPARISON * dims * survivors)
+    return min(costs, key=lambda kept: costs[kept])
+
+
+def _folded(vectors: Tensor, kept: int) -> Tensor:
+    """Return the first components and the length of the rest, (n, kept + 1)."""
+    rest = torch.linalg.vector_norm(vectors[:, kept:], dim=1, keepdim=True)
+    return torch.cat([vectors[:, :kept], rest], dim=1)
 
 
 def _limit(best: Best, asked: Reduced, reduced: Reduced) -> Tensor:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BATCH_IMAGES = 16
-TEST_IMAGES = 32
+TEST_IMAGES = 16
 """Test images that walk over the training images together."""
 
-SAMPLE_IMAGES = 16
+SAMPLE_IMAGES = 8
 """Training images from which a gallery's principal components are estimated."""
 
 IMAGE_LEVEL = 4
@@ -110,7 +110,8 @@ class Gallery:
         sampled = range(0, len(features), max(1, len(features) // SAMPLE_IMAGES))
         self._screen = Screen.of(_pyramid(features, list(sampled), levels).flatten(0, 1))
         self._reduced = [
-            self._screen.gallery(self._image(number)) for number in range(len(features))
+            self._screen.gallery(require_finite(self._image(number), "features"))
+            for number in range(len(features))
         ]
 
     def correspond(
@@ -127,7 +128,9 @@ class Gallery:
             retrieved: (n, K) the training images retrieved for each.
             kappa: how many gallery positions a score averages over.
         """
-        queries = _pyramid(features, images, self._levels)  # (n, h·w, C)
+        queries = require_finite(
+            _pyramid(features, images, self._levels), "features"
+        )  # (n, h·w, C)
         asked = [self._screen.queries(query) for query in queries]
         found = [Nearest(query, kappa) for query in queries]
         for number in retrieved.unique().tolist():
@@ -175,13 +178,18 @@ def _descriptors(features: Features) -> Tensor:
 def _pyramid(features: Features, images: slice | Sequence[int], levels: Sequence[int]) -> Tensor:
     """Return the levels resized to the first one's grid and concatenated, (n, h·w, C)."""
     _, height, width = features.shape(levels[0])
-    resized = []
-    for level in levels:
-        part = features.read(level, images)
-        if part.shape[-2:] != (height, width):
-            part = torch.nn.functional.interpolate(
-                part, size=(height, width), mode="bilinear", align_corners=False
-            )
-        resized.append(part.flatten(2))
-    pyramid = torch.cat(resized, dim=1).transpose(1, 2).contiguous()
-    return require_finite(pyramid, "features")
+    parts = [features.read(level, images) for level in levels]
+    count, channels = len(parts[0]), sum(part.shape[1] for part in parts)
+    pyramid = parts[0].new_empty(count, height, width, channels)
+    first = 0
+    for part in parts:
+        # channels last: interpolated so, a position's features come out side by side
+        resized = torch.nn.functional.interpolate(
+            part.contiguous(memory_format=torch.channels_last),
+            size=(height, width),
+            mode="bilinear",
+            align_corners=False,
+        )
+        pyramid[..., first : first + part.shape[1]] = resized.permute(0, 2, 3, 1)
+        first += part.shape[1]
+    return pyramid.flatten(1, 2)
