@@ -252,6 +252,16 @@ class Extractor:
         self.passes = 0
         """Images that went through the backbone."""
 
+    def prepare(self) -> Backbone:
+        """Make the backbone, if that has not been done; return it.
+
+        Raises:
+            BenchmarkError: it can't be made, so that no category could be extracted.
+        """
+        if self._backbone is None:
+            self._backbone = self._make_backbone()
+        return self._backbone
+
     def missing(self, category: Category) -> int:
         """Return how many images of a category still have to pass the backbone."""
         return sum(
@@ -305,8 +315,7 @@ class Extractor:
         """Pass one split's images through the backbone and write the levels asked for."""
         from methods.lazy import torch
 
-        if self._backbone is None:
-            self._backbone = self._make_backbone()
+        backbone = self.prepare()
         specs = self._specs(category, split)
         in_use = [s for part, _ in _splits(category) for s in self._specs(category, part).values()]
         with ExitStack() as stack:
@@ -316,7 +325,7 @@ class Extractor:
             for number, images in enumerate(self._decoded(samples)):
                 if self.stopped.is_set():
                     raise InterruptedExtractionError
-                outputs = self._backbone.forward(torch.from_numpy(images), levels)
+                outputs = backbone.forward(torch.from_numpy(images), levels)
                 if number == 0:
                     image_bytes = sum(o[0].numel() for o in outputs.values())
                     itemsize = np.dtype(self._protocol.dtype).itemsize

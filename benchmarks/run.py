@@ -304,6 +304,8 @@ def _execute(plan: Plan, options: argparse.Namespace, cache: FeatureCache) -> in
         cache.sweep()
         extractor = _extractor(plan, options, cache, device)
         images = sum(extractor.missing(category) for category in plan.missing)
+        if images:
+            extractor.prepare()  # unfit weights stop the run here, before they fail every cell
         progress = Progress(images, sum(map(len, plan.missing.values())))
         try:
             run_locally(

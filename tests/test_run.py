@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import backbones, figures, run
 from benchmarks.filterbank import NAME
@@ -217,6 +218,7 @@ def test_tables_and_figures_are_written() -> None:
         (["--backbone", "resnet999"], "resnet999"),
         (["--weights", "gone.pth", "--backbone", "resnet18"], "gone.pth"),
         (["--backbone", "mobilenet_v2"], "--layers"),
+        (["--weights", "other.pth", "--backbone", "resnet18"], "other.pth doesn't fit ResNet"),
         (["--device", "cuda"], "--device cuda: no usable CUDA device"),
     ],
 )
@@ -224,6 +226,7 @@ def test_mistakes_exit_with_2_and_one_line(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_dataset(Path("data"), "cup")
+    torch.save({"fc.weight": torch.zeros(1), "other": torch.zeros(1)}, "other.pth")
     assert run.main(command("--methods", "padim", *arguments)) == 2
     shown = capsys.readouterr().err
     assert says in shown
