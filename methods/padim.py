@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -28,8 +28,6 @@ takes no longer: filling gigabytes of memory for the first time costs as much as
 
 Samples = Sequence["Tensor"]
 """Features by level, (cells, n, dims) in float64: coarse cells lie beneath many positions."""
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
