@@ -265,6 +265,8 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     source = Path(run.__file__).parents[1]
     return subprocess.Popen(
         [sys.executable, "-m", "benchmarks.run", *command(*arguments)],
+        # a job in the background of a shell, as CI may be, hands down that Ctrl-C is ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         env={**os.environ, "PYTHONPATH": str(source)},
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
