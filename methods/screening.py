@@ -76,7 +76,7 @@ class Screen:
         sample = vectors[:: max(1, len(vectors) // SAMPLE_ROWS)]
         mean = sample.mean(dim=0)
         covariance = (sample - mean).T @ (sample - mean) / len(sample)
-        basis = torch.linalg.eigh(covariance)[1].flip(1)
+        basis = torch.linalg.eigh(covariance.double())[1].flip(1).float()
         kept = _components((sample - mean) @ basis)
         return cls(mean, basis[:, :kept].contiguous(), _low_precision(vectors.device))
 

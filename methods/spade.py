@@ -108,7 +108,8 @@ class Gallery:
     def __init__(self, features: Features, levels: Sequence[int]) -> None:
         self._features, self._levels = features, levels
         sampled = range(0, len(features), max(1, len(features) // SAMPLE_IMAGES))
-        self._screen = Screen.of(_pyramid(features, list(sampled), levels).flatten(0, 1))
+        sample = require_finite(_pyramid(features, list(sampled), levels), "features")
+        self._screen = Screen.of(sample.flatten(0, 1))
         self._reduced = [
             self._screen.gallery(require_finite(self._image(number), "features"))
             for number in range(len(features))
