@@ -1,7 +1,14 @@
-"""Exact greedy k-centre (farthest-first) selection for PatchCore's memory bank."""
+"""Exact greedy k-centre (farthest-first) selection for PatchCore's memory bank.
+
+Distances to the nearest centre only shrink, so one that has not been compared with the latest
+centres is an upper bound, and an upper bound is all that excludes a point from being the farthest.
+Only points with the largest bounds are therefore compared with all centres, when their turn comes.
+What keeps other bounds tight needs no guarantee: a new centre is compared with points around it.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,21 +19,26 @@ from methods.parallel import each
 if TYPE_CHECKING:
     from torch import Tensor
 
-FIRST_POOL, POOL = 256, 4096
-"""Points among which centres are selected between two updates of the others: few at first, when
-few can be selected before one outside is farther, then as many as centres, up to the second."""
+POOL = 4096
+"""Points that are compared with all centres together; the next centres are selected among them."""
+
+CELL_POINTS = 1024
+"""Mean number of points around one pivot."""
+
+CELLS_AROUND = 8
+"""Cells nearest to a new centre with whose points it is compared at once."""
+
+WORTHWHILE = 0.5
+"""Points with squared bounds below this share of the pool's smallest are not compared at once."""
 
 BLOCK_ELEMENTS = 1 << 20
-"""Size of one block of distances: small enough to be reduced while it lies in the cache."""
+"""Size of one block of distances: small enough to be searched while it lies in the cache."""
 
-BLOCK_ROWS = 4096
-"""Points that are assigned to pivots at a time."""
+DEVICE_BLOCK_ELEMENTS = 1 << 27
+"""The same on devices other than the CPU, where few large products are faster than many."""
 
-PIVOTS_PER_ROOT = 2.0
-"""Number of groups, as a multiple of √N: more groups are tighter, but each costs some overhead."""
-
-ROUNDING = 1e-4
-"""Share of the largest length by which groups are kept in reach although they seem beyond it."""
+PARTS = 8
+"""A pool is brought up to date in so many parts: several for every core, as some take longer."""
 
 
 def project(features: Tensor, dims: int, generator: torch.Generator) -> Tensor:
@@ -55,13 +67,8 @@ def starting_distances(points: Tensor, count: int, generator: torch.Generator) -
 def farthest_first(points: Tensor, size: int, distances: Tensor) -> Tensor:
     """Select `size` points, each the farthest from those selected before it ("coreset", eq. 5).
 
-    The same selection as the plain loop that updates all N distances after every centre.
-    Distances only shrink, so those not yet updated are upper bounds. The points with the largest
-    bounds form a pool; inside it centres are selected exactly until the best one falls below the
-    largest bound outside. Only then are the other points updated, against all new centres at once.
-
-    The first centres become pivots of groups of points. From then on, a group is updated only
-    against centres that the triangle inequality does not exclude from being nearest to any member.
+    The same selection as the plain loop's, that updates all N distances after every centre, up to
+    points that are equally far within float32's rounding.
 
     Args:
         points: (N, d) float32.
@@ -70,113 +77,153 @@ def farthest_first(points: Tensor, size: int, distances: Tensor) -> Tensor:
 
     Returns:
         indices (size,) in the order of selection; no point is selected twice.
+
+    Raises:
+        ValueError: some initial distances are no numbers.
     """
-    state = _State(points - points.mean(dim=0), distances.square())
-    on_cpu = points.device.type == "cpu"  # elsewhere the small products of groups do not pay
-    pivots = min(size, int(PIVOTS_PER_ROOT * len(points) ** 0.5)) if on_cpu else size
-    while len(state.selected) < pivots:
-        state.lower_all(state.next_centres(pivots - len(state.selected)))
-    if len(state.selected) < size:
-        groups = _Groups(state)
-        while len(state.selected) < size:
-            groups.lower(state.next_centres(size - len(state.selected)))
-    return torch.tensor(state.selected, device=points.device)
+    if bool(distances.isnan().any()):
+        raise ValueError("initial distances must be numbers: some are NaN")
+    points = points - points.mean(dim=0)
+    cells = _Cells.of(points)
+    state = _State(points[cells.order], distances[cells.order].square(), size)
+    while len(state.centres) < size:
+        pool, ceiling = state.pool()
+        state.catch_up(pool)
+        pool = pool[state.bounds[pool] >= ceiling]
+        limit = size - len(state.centres)
+        state.add(pool[_select(state.points[pool], state.bounds[pool], ceiling, limit)])
+        cells.spread(state, ceiling * WORTHWHILE)
+    return cells.order[state.centres]
 
 
 class _State:
-    """Points with upper bounds of their squared distances to the centres selected so far."""
+    """Points with upper bounds of their squared distances to the centres; -1 once selected.
 
-    def __init__(self, points: Tensor, bounds: Tensor) -> None:
-        self.points, self.norms = points, points.square().sum(dim=1)
-        self.bounds = bounds
-        self.names = torch.arange(len(points), device=points.device)
-        self.selected: list[int] = []
-
-    def reorder(self, order: Tensor) -> None:
-        """Bring the points into another order; they keep their names."""
-        self.points, self.norms = self.points[order], self.norms[order]
-        self.bounds, self.names = self.bounds[order], self.names[order]
-
-    def next_centres(self, limit: int) -> Tensor:
-        """Select at least one and at most `limit` further centres, and return their rows."""
-        size = min(POOL, max(FIRST_POOL, len(self.selected)))
-        largest = self.bounds.topk(min(size + 1, len(self.bounds)))
-        pool, ceiling = largest.indices[:size], float("-inf")
-        if len(largest.indices) > size:
-            ceiling = float(largest.values[-1])
-        positions = _select(self.points[pool], largest.values[:size], ceiling, limit)
-        centres = pool[torch.tensor(positions, device=pool.device)]
-        self.bounds[centres] = -1.0
-        self.selected += self.names[centres].tolist()
-        return centres
-
-    def lower_all(self, centres: Tensor) -> None:
-        """Lower all bounds by the new centres' distances."""
-        rows = max(1, BLOCK_ELEMENTS // len(centres))
-        for start in range(0, len(self.points), rows):
-            self.lower(slice(start, start + rows), self.points[centres], self.norms[centres])
-
-    def lower(self, rows: slice | Tensor, centres: Tensor, norms: Tensor) -> None:
-        """Lower the bounds of some rows by the distances from centres (m, d) of squared length."""
-        nearest = torch.addmm(norms, self.points[rows], centres.T, alpha=-2).amin(dim=1)
-        nearest = (nearest + self.norms[rows]).clamp_(min=0)
-        self.bounds[rows] = torch.minimum(self.bounds[rows], nearest)
-
-
-class _Groups:
-    """Points grouped around the centres selected so far, their pivots, in the state's order.
-
-    A new centre c can be nearer than its bound b to a point at distance t from its pivot p only if
-    d(c, p) < b + t. So a centre beyond the largest b + t of a group leaves the group unchanged, and
-    a point whose b + t is below the d(c, p) of all centres in reach stays unchanged too.
+    Attributes:
+        centres: (n,) the points selected so far, in order; `added` is the number of the first
+            among those selected last.
     """
 
-    def __init__(self, state: _State) -> None:
-        pivots = state.points[torch.tensor(state.selected)]
-        group = torch.cat([_nearest(part, pivots) for part in state.points.split(BLOCK_ROWS)])
-        state.reorder(group.argsort(stable=True))
-        self._state, self._pivots = state, pivots.double()
-        self._group = group.sort().values
-        self._starts = np.searchsorted(self._group.numpy(), np.arange(len(pivots) + 1))
-        self._to_pivot = torch.linalg.vector_norm(state.points - pivots[self._group], dim=1)
-        self._slack = ROUNDING * float(state.norms.max()) ** 0.5
+    def __init__(self, points: Tensor, bounds: Tensor, size: int) -> None:
+        self.points, self.norms, self.bounds = points, points.square().sum(dim=1), bounds
+        self.centres, self.added = torch.empty(0, dtype=torch.long, device=points.device), 0
+        self.centre_points = points.new_empty(size, points.shape[1])
+        self.centre_norms = points.new_empty(size)
+        on_cpu = points.device.type == "cpu"
+        self.block = BLOCK_ELEMENTS if on_cpu else DEVICE_BLOCK_ELEMENTS
+        self._compared = torch.zeros(len(points), dtype=torch.long, device=points.device)
 
-    def lower(self, centres: Tensor) -> None:
-        """Lower the bounds of all points that the new centres may be nearest to."""
-        state = self._state
-        new, norms = state.points[centres], state.norms[centres]
-        away = torch.cdist(self._pivots, new.double()).float()  # (pivots, m)
-        reach = state.bounds.clamp(min=0).sqrt() + self._to_pivot + self._slack
-        furthest = torch.zeros(len(away)).scatter_reduce_(0, self._group, reach, "amax")
-        near = away < furthest[:, None]
+    def pool(self) -> tuple[Tensor, float]:
+        """Return the points with the largest bounds, and the largest bound outside them."""
+        largest = self.bounds.topk(min(POOL + 1, len(self.bounds)))
+        if len(self.bounds) <= POOL:
+            return largest.indices, 0.0
+        return largest.indices[:-1], max(0.0, float(largest.values[-1]))
 
-        def lower_group(number: int) -> None:
-            members = slice(int(self._starts[number]), int(self._starts[number + 1]))
-            columns = near[number].nonzero()[:, 0]
-            closest = float(away[number, columns].min())
-            rows = (reach[members] > closest).nonzero()[:, 0] + members.start
-            state.lower(rows, new[columns], norms[columns])
+    def add(self, points: Tensor) -> None:
+        """Append centres."""
+        self.added = len(self.centres)
+        self.centres = torch.cat([self.centres, points])
+        new = slice(self.added, len(self.centres))
+        self.centre_points[new], self.centre_norms[new] = self.points[points], self.norms[points]
+        self.bounds[points] = -1.0
 
-        each(lower_group, near.any(dim=1).nonzero()[:, 0].tolist(), state.points.device)
+    def catch_up(self, points: Tensor) -> None:
+        """Compare some points with all centres that they have not yet been compared with."""
+        points = points[self._compared[points].argsort()]
+
+        def compare(part: Tensor) -> None:
+            step = max(1, self.block // len(part))
+            for first in range(int(self._compared[part[0]]), len(self.centres), step):
+                self.lower(part, slice(first, min(first + step, len(self.centres))))
+
+        each(compare, points.split(max(1, POOL // PARTS)), points.device)
+        self._compared[points] = len(self.centres)
+
+    def lower(self, rows: Tensor, numbers: slice | Tensor) -> None:
+        """Lower some points' bounds to the distances from the nearest of some centres.
+
+        The product only finds the nearest centre. Its distance comes from the difference, which is
+        as precise as the plain loop's.
+        """
+        points = self.points.index_select(0, rows)  # several times as fast as indexing
+        centres = self.centre_points[numbers]
+        products = torch.addmm(self.centre_norms[numbers], points, centres.T, alpha=-2)
+        nearest = _argmin(products)
+        squared = products.gather(1, nearest[:, None])[:, 0] + self.norms[rows]
+        closer = (squared < self.bounds[rows]).nonzero()[:, 0]
+        rows, nearest = rows[closer], nearest[closer]
+        difference = points.index_select(0, closer).sub_(centres.index_select(0, nearest))
+        exact = difference.square_().sum(dim=1)
+        self.bounds[rows] = torch.minimum(self.bounds[rows], exact)
 
 
-def _nearest(points: Tensor, pivots: Tensor) -> Tensor:
-    """Return the number of each point's nearest pivot, (n,)."""
-    return torch.addmm(pivots.square().sum(dim=1), points, pivots.T, alpha=-2).argmin(dim=1)
+@dataclass(frozen=True)
+class _Cells:
+    """Points grouped by the nearest of some pivots.
+
+    Attributes:
+        order: (N,) the points, cell by cell.
+        borders: (cells + 1,) where cells begin and end in that order.
+        pivots: (cells, d).
+    """
+
+    order: Tensor
+    borders: Tensor
+    pivots: Tensor
+
+    @classmethod
+    def of(cls, points: Tensor) -> _Cells:
+        """Group points (N, d) around pivots taken at regular intervals; off the CPU, all in one."""
+        count = max(1, len(points) // CELL_POINTS) if points.device.type == "cpu" else 1
+        pivots = points[torch.arange(count, device=points.device) * len(points) // count]
+        parts = points.split(max(1, BLOCK_ELEMENTS // count))
+        own = torch.cat([_argmin(_apart(part, pivots)) for part in parts])
+        ends = torch.bincount(own, minlength=count).cumsum(dim=0)
+        return cls(own.argsort(stable=True), torch.nn.functional.pad(ends, (1, 0)), pivots)
+
+    def spread(self, state: _State, least: float) -> None:
+        """Compare the centres added last with the points around them of bounds of `least` on."""
+        around = min(CELLS_AROUND, len(self.pivots))
+        apart = _apart(state.centre_points[state.added : len(state.centres)], self.pivots)
+        cells = apart.topk(around, largest=False).indices.flatten()
+        sizes = torch.bincount(cells, minlength=len(self.pivots)).tolist()
+        near = (cells.argsort(stable=True) // around + state.added).split(sizes)
+        rows = (state.bounds >= least).nonzero()[:, 0]
+        members = rows.tensor_split(torch.searchsorted(rows, self.borders[1:-1]).cpu())
+
+        def lower(cell: int) -> None:
+            for part in members[cell].split(max(1, state.block // len(near[cell]))):
+                state.lower(part, near[cell])
+
+        busy = [cell for cell, size in enumerate(sizes) if size and len(members[cell])]
+        each(lower, busy, rows.device)
 
 
-def _select(points: Tensor, bounds: Tensor, ceiling: float, limit: int) -> list[int]:
-    """Return positions in a pool (at least one), farthest first, while at or above `ceiling`."""
+def _apart(points: Tensor, pivots: Tensor) -> Tensor:
+    """Return squared distances (n, cells) less each point's squared length."""
+    return torch.addmm(pivots.square().sum(dim=1), points, pivots.T, alpha=-2)
+
+
+def _argmin(values: Tensor) -> Tensor:
+    """Return the position of each row's minimum; NumPy's search is several times PyTorch's."""
+    if values.device.type != "cpu":
+        return values.argmin(dim=1)
+    return torch.from_numpy(values.numpy().argmin(axis=1))
+
+
+def _select(points: Tensor, bounds: Tensor, ceiling: float, limit: int) -> Tensor:
+    """Return positions among points with exact distances, farthest first, down to `ceiling`."""
     exact = points.double()
     norms = exact.square().sum(dim=1)
     between = torch.addmm(norms, exact, exact.T, alpha=-2).add_(norms[:, None])
-    squared, current = between.cpu().numpy(), bounds.double().cpu().numpy()
+    squared = between.fill_diagonal_(-1.0).cpu().numpy()
+    current = bounds.double().cpu().numpy()
     chosen: list[int] = []
     while len(chosen) < min(limit, len(current)):
         best = int(current.argmax())
-        if chosen and current[best] < ceiling:
+        if current[best] < ceiling:
             break
         chosen.append(best)
         np.minimum(current, squared[best], out=current)
-        current[chosen[-1]] = -1.0
-    return chosen
+    return torch.tensor(chosen, dtype=torch.long, device=points.device)

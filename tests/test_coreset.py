@@ -47,18 +47,69 @@ def test_every_choice_is_the_farthest_up_to_rounding_until_no_point_is_left() ->
         current[choice] = -1.0
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(2, 300), st.integers(1, 5), st.integers(1, 40), st.integers(0, 2**31))
-def test_any_pool_size_gives_the_same_selection(
-    count: int, dims: int, pool: int, seed: int
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(2, 300),
+    st.integers(1, 5),
+    st.fixed_dictionaries(
+        {
+            "POOL": st.integers(1, 40),
+            "CELL_POINTS": st.integers(1, 400),
+            "CELLS_AROUND": st.integers(1, 20),
+            "WORTHWHILE": st.floats(0, 1),
+            "BLOCK_ELEMENTS": st.integers(1, 500),
+            "PARTS": st.integers(1, 5),
+        }
+    ),
+    st.integers(0, 2**31),
+)
+def test_no_setting_changes_the_selection(
+    count: int, dims: int, values: dict[str, float], seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     points = torch.randn(count, dims, generator=generator)
     start = points.norm(dim=1)
     size = max(1, count // 2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coreset, "POOL", pool)
+        for name, value in values.items():
+            patch.setattr(coreset, name, value)
         assert farthest_first(points, size, start).tolist() == plain_loop(points, size, start)
+
+
+def patch_features(count: int, dims: int, seed: int) -> torch.Tensor:
+    """Points like a backbone's: smooth functions of few variables, denser in places, and noise."""
+    generator = torch.Generator().manual_seed(seed)
+    spread = torch.rand(count, 1, generator=generator) ** 3
+    latent = torch.randn(count, 8, generator=generator) * spread
+    first = torch.randn(8, 64, generator=generator)
+    second = torch.randn(64, dims, generator=generator) / 8
+    noise = torch.randn(count, dims, generator=generator)
+    return (latent @ first).tanh() @ second + 0.05 * noise
+
+
+@pytest.mark.parametrize("ratio", [0.02, 0.25])
+def test_selects_what_the_plain_loop_selects_beyond_one_pool(ratio: float) -> None:
+    points = patch_features(3 * coreset.POOL, 32, 4)
+    start = starting_distances(points, 10, torch.Generator().manual_seed(0))
+    size = int(len(points) * ratio)
+    assert farthest_first(points, size, start).tolist() == plain_loop(points, size, start)
+
+
+@pytest.mark.parametrize("pool", [8, 4096])
+def test_all_points_can_be_selected(pool: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coreset, "POOL", pool)
+    points = torch.randn(200, 4, generator=torch.Generator().manual_seed(8)).repeat(2, 1)
+    start = points.norm(dim=1)
+    assert sorted(farthest_first(points, 400, start).tolist()) == list(range(400))
+
+
+def test_distances_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        farthest_first(torch.ones(3, 2), 1, torch.tensor([1.0, float("nan"), 1.0]))
+
+
+def test_a_single_point_is_selected() -> None:
+    assert farthest_first(torch.ones(1, 2), 1, torch.zeros(1)).tolist() == [0]
 
 
 def test_duplicates_are_never_selected_twice() -> None:
