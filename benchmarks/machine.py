@@ -12,7 +12,17 @@ from pathlib import Path
 from benchmarks.errors import BenchmarkError
 from methods.lazy import torch
 
-PACKAGES = ("torch", "torchvision", "timm", "faiss-gpu", "faiss-cpu", "numpy", "scipy", "pillow")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "faiss-gpu",
+    "faiss-cpu",
+    "numpy",
+    "numba",
+    "scipy",
+    "pillow",
+)
 
 
 def choose_device(name: str) -> str:

@@ -84,7 +84,8 @@ def _registry() -> dict[str, Callable[[], Parameters]]:
             raise MethodNameError(f"{name!r} is registered by both {origins[name]} and {origin}")
         loaders[name], origins[name] = loader, origin
 
-    for module_info in pkgutil.iter_modules(__path__):
+    modules = [info for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_")]
+    for module_info in modules:
         module = importlib.import_module(f"{__name__}.{module_info.name}")
         variants: Mapping[str, Parameters] = getattr(module, "VARIANTS", {})
         for name, parameters in variants.items():

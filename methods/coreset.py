@@ -11,10 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from methods.lazy import torch
 from methods.parallel import each
+from methods.screening import Best, Screen, bits, compiled_rounding, compiles, improve
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,14 +30,15 @@ CELLS_AROUND = 8
 WORTHWHILE = 0.5
 """Points with squared bounds below this share of the pool's smallest are not compared at once."""
 
-BLOCK_ELEMENTS = 1 << 20
-"""Size of one block of distances: small enough to be searched while it lies in the cache."""
+PART = {"cpu": 512, "cuda": 1 << 16}
+CENTRES = 4096
+"""Points and centres that are compared together: on the CPU, bounds that lie in the cache."""
 
-DEVICE_BLOCK_ELEMENTS = 1 << 27
-"""The same on devices other than the CPU, where few large products are faster than many."""
+ASSIGNED = 8192
+"""Points that are assigned to pivots together."""
 
-PARTS = 8
-"""A pool is brought up to date in so many parts: several for every core, as some take longer."""
+UNWATCHED = 256
+"""Centres selected on a device before it is asked how many of them were high enough."""
 
 
 def project(features: Tensor, dims: int, generator: torch.Generator) -> Tensor:
@@ -90,8 +90,7 @@ def farthest_first(points: Tensor, size: int, distances: Tensor) -> Tensor:
         pool, ceiling = state.pool()
         state.catch_up(pool)
         pool = pool[state.bounds[pool] >= ceiling]
-        limit = size - len(state.centres)
-        state.add(pool[_select(state.points[pool], state.bounds[pool], ceiling, limit)])
+        state.select(pool, ceiling, size - len(state.centres))
         cells.spread(state, ceiling * WORTHWHILE)
     return cells.order[state.centres]
 
@@ -105,12 +104,12 @@ class _State:
     """
 
     def __init__(self, points: Tensor, bounds: Tensor, size: int) -> None:
-        self.points, self.norms, self.bounds = points, points.square().sum(dim=1), bounds
+        self.points, self.bounds = points, bounds
         self.centres, self.added = torch.empty(0, dtype=torch.long, device=points.device), 0
+        self._screen = Screen.of(points)
+        self._asked = self._screen.queries(points)
         self.centre_points = points.new_empty(size, points.shape[1])
-        self.centre_norms = points.new_empty(size)
-        on_cpu = points.device.type == "cpu"
-        self.block = BLOCK_ELEMENTS if on_cpu else DEVICE_BLOCK_ELEMENTS
+        self._reduced = self._screen.gallery(self.centre_points)
         self._compared = torch.zeros(len(points), dtype=torch.long, device=points.device)
 
     def pool(self) -> tuple[Tensor, float]:
@@ -120,42 +119,49 @@ class _State:
             return largest.indices, 0.0
         return largest.indices[:-1], max(0.0, float(largest.values[-1]))
 
-    def add(self, points: Tensor) -> None:
-        """Append centres."""
+    def select(self, pool: Tensor, ceiling: float, most: int) -> None:
+        """Append up to `most` centres from a pool that has caught up."""
         self.added = len(self.centres)
-        self.centres = torch.cat([self.centres, points])
+        if len(pool) == 0:  # all that seemed farthest turned out to be nearer than others
+            return
+        points, squared = self.points[pool], self.bounds[pool]
+        chosen = _farthest(self._screen, points, squared, ceiling, most)
+        self.centres = torch.cat([self.centres, pool[chosen]])
         new = slice(self.added, len(self.centres))
-        self.centre_points[new], self.centre_norms[new] = self.points[points], self.norms[points]
-        self.bounds[points] = -1.0
+        self.centre_points[new] = points[chosen]
+        self._reduced.put(new, self._screen.gallery(points[chosen]))
+        self.bounds[pool] = squared
 
     def catch_up(self, points: Tensor) -> None:
         """Compare some points with all centres that they have not yet been compared with."""
         points = points[self._compared[points].argsort()]
 
         def compare(part: Tensor) -> None:
-            step = max(1, self.block // len(part))
-            for first in range(int(self._compared[part[0]]), len(self.centres), step):
-                self.lower(part, slice(first, min(first + step, len(self.centres))))
+            for first in range(int(self._compared[part[0]]), len(self.centres), CENTRES):
+                self.lower(part, slice(first, min(first + CENTRES, len(self.centres))))
 
-        each(compare, points.split(max(1, POOL // PARTS)), points.device)
+        each(compare, points.split(PART[points.device.type]), points.device)
         self._compared[points] = len(self.centres)
 
-    def lower(self, rows: Tensor, numbers: slice | Tensor) -> None:
-        """Lower some points' bounds to the distances from the nearest of some centres.
+    def lower_few(self, rows: Tensor, numbers: Tensor) -> None:
+        """As `lower`, where there are too few for a product to pay."""
+        if not compiles(rows.device):
+            for part in rows.split(PART[rows.device.type]):
+                self.lower(part, numbers)
+            return
+        from methods import _kernels
 
-        The product only finds the nearest centre. Its distance comes from the difference, which is
-        as precise as the plain loop's.
-        """
-        points = self.points.index_select(0, rows)  # several times as fast as indexing
+        points, bounds, centres = self.points, self.bounds, self.centre_points
+        arrays = (array.numpy() for array in (points, bounds, rows, centres, numbers))
+        _kernels.lower(*arrays)
+
+    def lower(self, rows: Tensor, numbers: slice | Tensor) -> None:
+        """Lower some points' bounds to the distances from the nearest of some centres."""
+        best = Best(self.bounds[rows], torch.empty_like(rows))
         centres = self.centre_points[numbers]
-        products = torch.addmm(self.centre_norms[numbers], points, centres.T, alpha=-2)
-        nearest = _argmin(products)
-        squared = products.gather(1, nearest[:, None])[:, 0] + self.norms[rows]
-        closer = (squared < self.bounds[rows]).nonzero()[:, 0]
-        rows, nearest = rows[closer], nearest[closer]
-        difference = points.index_select(0, closer).sub_(centres.index_select(0, nearest))
-        exact = difference.square_().sum(dim=1)
-        self.bounds[rows] = torch.minimum(self.bounds[rows], exact)
+        points = self.points.index_select(0, rows)  # several times as fast as indexing
+        improve(best, points, centres, self._asked[rows], self._reduced[numbers])
+        self.bounds[rows] = best.squared
 
 
 @dataclass(frozen=True)
@@ -177,8 +183,7 @@ class _Cells:
         """Group points (N, d) around pivots taken at regular intervals; off the CPU, all in one."""
         count = max(1, len(points) // CELL_POINTS) if points.device.type == "cpu" else 1
         pivots = points[torch.arange(count, device=points.device) * len(points) // count]
-        parts = points.split(max(1, BLOCK_ELEMENTS // count))
-        own = torch.cat([_argmin(_apart(part, pivots)) for part in parts])
+        own = torch.cat([_apart(part, pivots).argmin(dim=1) for part in points.split(ASSIGNED)])
         ends = torch.bincount(own, minlength=count).cumsum(dim=0)
         return cls(own.argsort(stable=True), torch.nn.functional.pad(ends, (1, 0)), pivots)
 
@@ -193,8 +198,7 @@ class _Cells:
         members = rows.tensor_split(torch.searchsorted(rows, self.borders[1:-1]).cpu())
 
         def lower(cell: int) -> None:
-            for part in members[cell].split(max(1, state.block // len(near[cell]))):
-                state.lower(part, near[cell])
+            state.lower_few(members[cell], near[cell])
 
         busy = [cell for cell, size in enumerate(sizes) if size and len(members[cell])]
         each(lower, busy, rows.device)
@@ -205,25 +209,48 @@ def _apart(points: Tensor, pivots: Tensor) -> Tensor:
     return torch.addmm(pivots.square().sum(dim=1), points, pivots.T, alpha=-2)
 
 
-def _argmin(values: Tensor) -> Tensor:
-    """Return the position of each row's minimum; NumPy's search is several times PyTorch's."""
-    if values.device.type != "cpu":
-        return values.argmin(dim=1)
-    return torch.from_numpy(values.numpy().argmin(axis=1))
+def _farthest(screen: Screen, points: Tensor, squared: Tensor, ceiling: float, most: int) -> Tensor:
+    """Return positions in a pool, farthest first, while at or above `ceiling`.
+
+    Args:
+        screen: reduces points.
+        points: (n, d), the pool.
+        squared: (n,) squared distances to the nearest centre, lowered in place; -1 once selected.
+        ceiling: squared distance below which none is selected.
+        most: how many to select at most.
+    """
+    if not compiles(points.device):
+        return _farthest_on_device(points, squared, ceiling, most)
+    from methods import _kernels
+
+    asked, reduced = screen.queries(points), screen.gallery(points)
+    chosen = _kernels.farthest_first(
+        bits(asked.points @ reduced.points.T),
+        compiled_rounding(asked, reduced),
+        points.numpy(),
+        squared.numpy(),
+        ceiling,
+        most,
+    )
+    return torch.from_numpy(chosen)
 
 
-def _select(points: Tensor, bounds: Tensor, ceiling: float, limit: int) -> Tensor:
-    """Return positions among points with exact distances, farthest first, down to `ceiling`."""
+def _farthest_on_device(points: Tensor, squared: Tensor, ceiling: float, most: int) -> Tensor:
+    """As `_farthest`, without a word from the device before many have been selected."""
     exact = points.double()
     norms = exact.square().sum(dim=1)
-    between = torch.addmm(norms, exact, exact.T, alpha=-2).add_(norms[:, None])
-    squared = between.fill_diagonal_(-1.0).cpu().numpy()
-    current = bounds.double().cpu().numpy()
-    chosen: list[int] = []
-    while len(chosen) < min(limit, len(current)):
-        best = int(current.argmax())
-        if current[best] < ceiling:
-            break
-        chosen.append(best)
-        np.minimum(current, squared[best], out=current)
-    return torch.tensor(chosen, dtype=torch.long, device=points.device)
+    between = torch.addmm(norms, exact, exact.T, alpha=-2).add_(norms[:, None]).clamp_(min=0)
+    current, chosen, going_on = squared.double(), squared.new_empty(0, dtype=torch.long), True
+    while going_on and len(chosen) < most:
+        best = chosen.new_empty(min(UNWATCHED, most - len(chosen)), 1)
+        heights = current.new_empty(best.shape)
+        for step in range(len(best)):
+            torch.max(current, 0, keepdim=True, out=(heights[step], best[step]))
+            torch.minimum(current, between.index_select(0, best[step])[0], out=current)
+            current.index_fill_(0, best[step], -1.0)
+        right = int((heights >= ceiling).sum())
+        chosen = torch.cat([chosen, best[:right, 0]])
+        going_on = right == len(best)
+    lowered = between.index_select(0, chosen).amin(dim=0).index_fill_(0, chosen, -1.0)
+    torch.minimum(squared, lowered.float(), out=squared)
+    return chosen

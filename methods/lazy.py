@@ -1,30 +1,22 @@
 """torch and faiss, imported on first use: names, help and plans then start at once."""
 
-import importlib.util
-import sys
+import importlib
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 __all__ = ["faiss", "torch"]
 
 
-def _deferred(name: str) -> ModuleType:
-    """Return module `name`, loaded when an attribute of it is first read."""
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+class _Deferred(ModuleType):
+    """Stands for a module and imports it when an attribute is read, by whichever thread."""
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), attribute)
 
 
 if TYPE_CHECKING:
     import faiss
     import torch
 else:
-    faiss = _deferred("faiss")
-    torch = _deferred("torch")
+    faiss = _Deferred("faiss")
+    torch = _Deferred("torch")

@@ -9,30 +9,41 @@ low precision therefore says which rows can't be the nearest; the few others are
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from methods.lazy import torch
 from methods.neighbours import nearest
+from methods.parallel import each
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
-LENGTHS, EXTRA = (64, 128, 256, 512, 1024), 7
+    from methods._kernels import Rounding
+
+LENGTHS, EXTRA = (32, 64, 96, 128, 192, 256, 384, 512, 1024), 7
 """Candidates for a reduced vector's length: its components and 7 numbers beside them."""
 
-COMPARISON = 500
+COMPARISON = {"cpu": 25, "cuda": 500}
 """What comparing two vectors exactly costs, a dimension, in dimensions of a bound."""
 
-SAMPLE_ROWS, TRIAL_ROWS = 20_000, 256
+SAMPLE_ROWS, TRIAL_ROWS = 8192, 256
+
+REDUCED_ROWS = 8192
+"""Vectors that are reduced together."""
 
 GROUP = 32
 """Neighbouring rows that one minimum stands for until it falls below the limit."""
 
-GALLERY_ROWS, QUERY_ROWS = 16_384, 512
-"""Size of one tile of bounds: small enough to be read again while it lies in the cache."""
+GALLERY_ROWS = {"cpu": 4096, "cuda": 16_384}
+QUERY_ROWS = {"cpu": 512, "cuda": 8192}
+"""Size of one tile of bounds: on the CPU, small enough to be read again from the cache."""
 
-HOPELESS = 512
-"""A query for which more rows than this survive in a tile is searched there by brute force."""
+HOPELESS = 1 / 16
+"""A query for which more of a tile's rows than this survive is searched there by brute force."""
+
+FEW = 256
+"""Exact comparisons that are always cheaper than a search by brute force."""
 
 PAIRS = 16_384
 """Rows compared exactly at a time."""
@@ -52,8 +63,16 @@ class Reduced:
     error: Tensor
     norms: Tensor
 
-    def __getitem__(self, rows: slice) -> Reduced:
-        return Reduced(self.points[rows], self.error[rows], self.norms[rows])
+    def __getitem__(self, rows: slice | Tensor) -> Reduced:
+        if isinstance(rows, slice):
+            return Reduced(self.points[rows], self.error[rows], self.norms[rows])
+        parts = (self.points, self.error, self.norms)
+        return Reduced(*(part.index_select(0, rows) for part in parts))
+
+    def put(self, rows: slice, others: Reduced) -> None:
+        """Replace some vectors by others."""
+        self.points[rows], self.error[rows] = others.points, others.error
+        self.norms[rows] = others.norms
 
 
 @dataclass(frozen=True)
@@ -81,14 +100,10 @@ class Screen:
         return cls(mean, basis[:, :kept].contiguous(), _low_precision(vectors.device))
 
     def gallery(self, vectors: Tensor) -> Reduced:
-        """Return rows to be searched; padded to whole groups with rows infinitely far away."""
+        """Return rows to be searched."""
         points, error, norms = self._reduce(vectors)
         ones = torch.ones(len(points), 3, dtype=self.dtype, device=points.device)
-        points = torch.cat([points * -2, self._split(norms), ones], dim=1)
-        missing = -len(points) % GROUP
-        far = points.new_zeros(missing, points.shape[1])
-        far[:, -6] = torch.finfo(self.dtype).max
-        return Reduced(torch.cat([points, far]), error, norms)
+        return Reduced(torch.cat([points * -2, self._split(norms), ones], dim=1), error, norms)
 
     def queries(self, vectors: Tensor) -> Reduced:
         """Return rows to search for."""
@@ -97,6 +112,11 @@ class Screen:
         return Reduced(torch.cat([points, ones, self._split(norms)], dim=1), error, norms)
 
     def _reduce(self, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        parts = [self._reduce_part(part) for part in vectors.split(REDUCED_ROWS)]
+        rounded, error, norms = (torch.cat(part) for part in zip(*parts, strict=True))
+        return rounded, error, norms
+
+    def _reduce_part(self, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         centred = vectors - self.mean
         kept = centred @ self.basis
         rest = (centred.square().sum(1) - kept.square().sum(1)).clamp(min=0).sqrt()
@@ -149,19 +169,18 @@ class ScreenedBank:
     def nearest(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distance to, and the row of, each query's nearest row: both (n,), exact."""
         best, asked = Best.none(queries), self._screen.queries(queries)
-        for start in range(0, len(queries), QUERY_ROWS):
-            part = slice(start, start + QUERY_ROWS)
-            for first in range(0, len(self._bank), GALLERY_ROWS):
-                rows = slice(first, first + GALLERY_ROWS)
-                reduced = self._reduced[rows]
-                improve(
-                    best[part],
-                    queries[part],
-                    self._bank[rows],
-                    asked[part],
-                    reduced,
-                    first_row=first,
-                )
+        query_rows, gallery_rows = (
+            tile[queries.device.type] for tile in (QUERY_ROWS, GALLERY_ROWS)
+        )
+
+        def search(start: int) -> None:
+            part = slice(start, start + query_rows)
+            for first in range(0, len(self._bank), gallery_rows):
+                rows = slice(first, first + gallery_rows)
+                gallery, reduced = self._bank[rows], self._reduced[rows]
+                improve(best[part], queries[part], gallery, asked[part], reduced, first_row=first)
+
+        each(search, range(0, len(queries), query_rows), queries.device)
         return best.squared.sqrt(), best.rows
 
 
@@ -184,7 +203,50 @@ def improve(
         reduced: the gallery, reduced.
         first_row: the number of the gallery's first row.
     """
-    tile = (reduced.points @ asked.points.T).unflatten(0, (-1, GROUP))  # (m / GROUP, GROUP, n)
+    way = _improve_one_by_one if compiles(queries.device) else _improve_together
+    way(best, queries, gallery, asked, reduced, first_row=first_row)
+
+
+def _improve_one_by_one(
+    best: Best,
+    queries: Tensor,
+    gallery: Tensor,
+    asked: Reduced,
+    reduced: Reduced,
+    *,
+    first_row: int,
+) -> None:
+    """Improve in compiled loops, which compare a pair as soon as its bound is seen to be low."""
+    from methods import _kernels
+
+    given_up = _kernels.nearest_below(
+        bits(asked.points @ reduced.points.T),
+        compiled_rounding(asked, reduced),
+        queries.numpy(),
+        gallery.numpy(),
+        best.squared.numpy(),
+        best.rows.numpy(),
+        first_row,
+        max(FEW, int(HOPELESS * len(gallery))),
+    )
+    if given_up.any():
+        which = torch.from_numpy(given_up).nonzero()[:, 0]
+        _, row = nearest(queries[which], gallery)
+        _compare(best, queries, gallery, which, row[:, 0], first_row=first_row)
+
+
+def _improve_together(
+    best: Best,
+    queries: Tensor,
+    gallery: Tensor,
+    asked: Reduced,
+    reduced: Reduced,
+    *,
+    first_row: int,
+) -> None:
+    """Improve in few operations on whole tiles, which is what a GPU is fast at."""
+    points = _whole_groups(reduced.points)
+    tile = (points @ asked.points.T).unflatten(0, (-1, GROUP))  # (m / GROUP, GROUP, n)
     groups = _ordered(tile).amin(dim=1).view(tile.dtype)
     lowest, group = groups.float().min(dim=0)
     found = (lowest < _limit(best, asked, reduced)).nonzero()[:, 0]
@@ -194,7 +256,7 @@ def improve(
     group, query = (groups < limit.to(tile.dtype)).nonzero(as_tuple=True)
     pair, member = (tile[group, :, query].float() < limit[query, None]).nonzero(as_tuple=True)
     query, rows = query[pair], group[pair] * GROUP + member
-    hopeless = query.bincount(minlength=len(queries)) > HOPELESS
+    hopeless = query.bincount(minlength=len(queries)) > HOPELESS * len(gallery)
     if bool(hopeless.any()):
         which = hopeless.nonzero()[:, 0]
         _, row = nearest(queries[which], gallery)
@@ -214,12 +276,13 @@ def _components(sample: Tensor) -> int:
     if trial == 0:
         return dims
     nearest_distance = torch.cdist(queries, gallery).amin(dim=1, keepdim=True)
+    comparison = COMPARISON[sample.device.type] * dims
     costs: dict[int, float] = {}
     for length in LENGTHS:
         kept = min(dims, length - EXTRA)
         bounds = torch.cdist(_folded(queries, kept), _folded(gallery, kept))
         survivors = float((bounds <= nearest_distance).float().mean())
-        costs[kept] = min(costs.get(kept, torch.inf), length + COMPARISON * dims * survivors)
+        costs[kept] = min(costs.get(kept, torch.inf), length + comparison * survivors)
     return min(costs, key=lambda kept: costs[kept])
 
 
@@ -229,15 +292,29 @@ def _folded(vectors: Tensor, kept: int) -> Tensor:
     return torch.cat([vectors[:, :kept], rest], dim=1)
 
 
-def _limit(best: Best, asked: Reduced, reduced: Reduced) -> Tensor:
-    """Return what a bound (n,) must reach for its row to be out of the question.
+def _rounding(asked: Reduced, reduced: Reduced) -> tuple[Tensor, Tensor, float]:
+    """Return what rounding may have added to bounds (see `methods._kernels.Rounding`).
 
-    Rounding moved the two points by their errors at most; the product's own rounding is half a
-    unit of its low-precision result, and some of its float32 sum.
+    It moved the two points by their errors at most; the product's own rounding is half a unit of
+    its low-precision result, and some of its float32 sum.
     """
-    reach = best.squared.sqrt() + asked.error + reduced.error.max()
-    epsilon = torch.finfo(reduced.points.dtype).eps
-    return reach.square() * (1 + 2 * epsilon) + 2.0**-16 * (asked.norms + reduced.norms.max())
+    reach = asked.error + reduced.error.max()
+    slack = 2.0**-16 * (asked.norms + reduced.norms.max())
+    return reach, slack, torch.finfo(reduced.points.dtype).eps
+
+
+def compiled_rounding(asked: Reduced, reduced: Reduced) -> Rounding:
+    """Return what rounding may have added to bounds, for loops compiled for the CPU."""
+    from methods._kernels import Rounding
+
+    reach, slack, eps = _rounding(asked, reduced)
+    return Rounding(reach.numpy(), slack.numpy(), eps)
+
+
+def _limit(best: Best, asked: Reduced, reduced: Reduced) -> Tensor:
+    """Return what a bound (n,) must reach for its row to be out of the question."""
+    reach, slack, eps = _rounding(asked, reduced)
+    return (best.squared.sqrt() + reach).square() * (1 + 2 * eps) + slack
 
 
 def _compare(
@@ -250,9 +327,26 @@ def _compare(
         best.take(query[part], rows[part] + first_row, difference.square().sum(dim=1))
 
 
+def _whole_groups(points: Tensor) -> Tensor:
+    """Return reduced rows padded to whole groups with rows infinitely far away."""
+    far = points.new_zeros(-len(points) % GROUP, points.shape[1])
+    far[:, -6] = torch.finfo(points.dtype).max
+    return torch.cat([points, far]) if len(far) else points
+
+
+def bits(bounds: Tensor) -> np.ndarray[Any, Any]:
+    """Return lower bounds on the CPU as integers of the same order (see `methods._kernels`)."""
+    return bounds.view(torch.int16 if bounds.dtype == torch.bfloat16 else torch.int32).numpy()
+
+
 def _ordered(bounds: Tensor) -> Tensor:
     """Return non-negative bfloat16 as integers of the same order, whose minima are quicker."""
     return bounds.view(torch.int16) if bounds.dtype == torch.bfloat16 else bounds
+
+
+def compiles(device: torch.device) -> bool:
+    """Return whether loops compiled for the CPU serve the device."""
+    return device.type == "cpu"
 
 
 def _low_precision(device: torch.device) -> torch.dtype:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 from methods.base import Features, NotFittedError, Scores, require_finite
 from methods.lazy import torch
 from methods.neighbours import nearest
-from methods.screening import Best, Reduced, Screen, improve
+from methods.parallel import each
+from methods.screening import QUERY_ROWS, Best, Reduced, Screen, improve
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -132,14 +133,20 @@ class Gallery:
         queries = require_finite(
             _pyramid(features, images, self._levels), "features"
         )  # (n, h·w, C)
-        asked = [self._screen.queries(query) for query in queries]
-        found = [Nearest(query, kappa) for query in queries]
+        found = [Nearest(query, self._screen.queries(query), kappa) for query in queries]
         for number in retrieved.unique().tolist():
-            gallery = self._image(number)
-            for image in (retrieved == number).any(dim=1).nonzero()[:, 0].tolist():
-                found[image].look_at(gallery, asked[image], self._reduced[number])
+            wanted = (retrieved == number).any(dim=1).nonzero()[:, 0].tolist()
+            self._show(number, [found[image] for image in wanted])
         _, height, width = features.shape(self._levels[0])
         return torch.stack([one.distances().reshape(height, width) for one in found])
+
+    def _show(self, number: int, wanted: Sequence[Nearest]) -> None:
+        """Let some test images consider a training image."""
+        gallery, reduced = self._image(number), self._reduced[number]
+        step = QUERY_ROWS[gallery.device.type]
+        rows = [slice(start, start + step) for start in range(0, len(gallery), step)]
+        parts = [(one, part) for one in wanted for part in rows]
+        each(lambda part: part[0].look_at(gallery, reduced, part[1]), parts, gallery.device)
 
     def _image(self, number: int) -> Tensor:
         return _pyramid(self._features, [number], self._levels)[0]
@@ -148,19 +155,19 @@ class Gallery:
 class Nearest:
     """One test image's kappa nearest gallery positions so far, for each of its own."""
 
-    def __init__(self, queries: Tensor, kappa: int) -> None:
-        self._queries, self._kappa = queries, kappa
+    def __init__(self, queries: Tensor, asked: Reduced, kappa: int) -> None:
+        self._queries, self._asked, self._kappa = queries, asked, kappa
         self._best = Best.none(queries)
         self._several = queries.new_full((len(queries), kappa), torch.inf)
 
-    def look_at(self, gallery: Tensor, asked: Reduced, reduced: Reduced) -> None:
-        """Consider another training image's positions."""
+    def look_at(self, gallery: Tensor, reduced: Reduced, part: slice) -> None:
+        """Consider another training image's positions, for a part of the own ones."""
         if self._kappa == 1:
-            improve(self._best, self._queries, gallery, asked, reduced)
+            improve(self._best[part], self._queries[part], gallery, self._asked[part], reduced)
             return
-        distances, _ = nearest(self._queries, gallery, self._kappa)
-        merged = torch.cat([self._several, distances], dim=1)
-        self._several = merged.sort(dim=1)[0][:, : self._kappa]
+        distances, _ = nearest(self._queries[part], gallery, self._kappa)
+        merged = torch.cat([self._several[part], distances], dim=1)
+        self._several[part] = merged.sort(dim=1)[0][:, : self._kappa]
 
     def distances(self) -> Tensor:
         """Return the mean distance to the kappa nearest, (h·w,)."""

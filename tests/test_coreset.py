@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods import coreset
+from methods import coreset, screening
 from methods.coreset import farthest_first, project, starting_distances
 
 
@@ -57,14 +57,16 @@ def test_every_choice_is_the_farthest_up_to_rounding_until_no_point_is_left() ->
             "CELL_POINTS": st.integers(1, 400),
             "CELLS_AROUND": st.integers(1, 20),
             "WORTHWHILE": st.floats(0, 1),
-            "BLOCK_ELEMENTS": st.integers(1, 500),
-            "PARTS": st.integers(1, 5),
+            "CENTRES": st.integers(1, 50),
+            "PART": st.builds(dict, cpu=st.integers(1, 50)),
+            "UNWATCHED": st.integers(1, 50),
         }
     ),
+    st.booleans(),
     st.integers(0, 2**31),
 )
 def test_no_setting_changes_the_selection(
-    count: int, dims: int, values: dict[str, float], seed: int
+    count: int, dims: int, values: dict[str, float], compiled: bool, seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     points = torch.randn(count, dims, generator=generator)
@@ -73,6 +75,8 @@ def test_no_setting_changes_the_selection(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
             patch.setattr(coreset, name, value)
+        for module in (coreset, screening):
+            patch.setattr(module, "compiles", lambda device: compiled)
         assert farthest_first(points, size, start).tolist() == plain_loop(points, size, start)
 
 
@@ -87,6 +91,14 @@ def patch_features(count: int, dims: int, seed: int) -> torch.Tensor:
     return (latent @ first).tanh() @ second + 0.05 * noise
 
 
+@pytest.fixture(params=["compiled", "on a device"])
+def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of selecting: the CPU's, and what other devices do, here on CPU tensors."""
+    for module in (coreset, screening):
+        monkeypatch.setattr(module, "compiles", lambda device: request.param == "compiled")
+
+
+@pytest.mark.usefixtures("_loops")
 @pytest.mark.parametrize("ratio", [0.02, 0.25])
 def test_selects_what_the_plain_loop_selects_beyond_one_pool(ratio: float) -> None:
     points = patch_features(3 * coreset.POOL, 32, 4)
@@ -95,6 +107,7 @@ def test_selects_what_the_plain_loop_selects_beyond_one_pool(ratio: float) -> No
     assert farthest_first(points, size, start).tolist() == plain_loop(points, size, start)
 
 
+@pytest.mark.usefixtures("_loops")
 @pytest.mark.parametrize("pool", [8, 4096])
 def test_all_points_can_be_selected(pool: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coreset, "POOL", pool)

@@ -1,0 +1,192 @@
+"""Loops over lower bounds, compiled for the CPU: which pairs are worth an exact distance.
+
+Bounds come as integers: the bits of non-negative floating-point numbers are ordered as the numbers
+are, those of negative ones lie below zero, and integers are several times as fast to compare.
+Loops over bounds are written by index, in functions of their own: so they compile to vectors.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+BLOCK = 64
+"""Bounds that are looked at together before one by one."""
+
+Array = np.ndarray[Any, Any]
+
+
+class Rounding(NamedTuple):
+    """What rounding may have added to the bounds of each query.
+
+    Attributes:
+        reach: (n,) by how much it may have moved a query and any row apart.
+        slack: (n,) what the sum of the product may be off by.
+        eps: the relative spacing of the bounds' type: 2⁻⁷ in bfloat16, whose bits are the upper
+            half of float32's, 2⁻²³ in float32.
+    """
+
+    reach: Array
+    slack: Array
+    eps: float
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+def squared_distance(one: Array, other: Array) -> Any:
+    """Return the squared distance of two vectors (d,), from their differences."""
+    total = np.float32(0)
+    for i in range(len(one)):
+        difference = one[i] - other[i]
+        total += difference * difference
+    return total
+
+
+@njit(nogil=True, cache=True)
+def _limit(squared: Array, rounding: Rounding, query: int) -> Any:
+    """Return the bits of what a query's bounds must stay below to be worth comparing."""
+    number = np.empty(1, np.float32)
+    distance = np.sqrt(max(squared[query], np.float32(0))) + rounding.reach[query]
+    number[0] = distance**2 * (1 + 2 * rounding.eps) + rounding.slack[query]
+    bits = np.int64(number.view(np.int32)[0])
+    return (bits + 0xFFFF) >> 16 if rounding.eps > 2.0**-16 else bits + 1
+
+
+@njit(nogil=True, cache=True)
+def _lowest(values: Array) -> Any:
+    lowest = values[0]
+    for i in range(len(values)):
+        lowest = min(lowest, values[i])
+    return lowest
+
+
+@njit(nogil=True, cache=True)
+def _position(values: Array, wanted: int) -> int:
+    position = 0
+    while values[position] != wanted:
+        position += 1
+    return position
+
+
+@njit(nogil=True, cache=True)
+def _any_below(values: Array, limits: Array) -> Any:
+    found = False
+    for i in range(len(values)):
+        found |= values[i] < limits[i]
+    return found
+
+
+@njit(nogil=True, cache=True)
+def nearest_below(
+    bounds: Array,
+    rounding: Rounding,
+    queries: Array,
+    gallery: Array,
+    squared: Array,
+    rows: Array,
+    first_row: int,
+    most: int,
+) -> Array:
+    """Lower `squared` and set `rows`, in place, by what is nearer in the gallery.
+
+    Args:
+        bounds: (n, m) bits of the squared distances' lower bounds.
+        rounding: what it may have added to them.
+        queries: (n, d) float32.
+        gallery: (m, d) float32.
+        squared: (n,) squared distances to the nearest so far.
+        rows: (n,) whose distance that is.
+        first_row: the number of the gallery's first row.
+        most: comparisons of a query after which it is given up.
+
+    Returns:
+        Whether a query was given up, so that its nearest may not have been found, (n,).
+    """
+    given_up = np.zeros(len(bounds), np.bool_)
+    for query in range(len(bounds)):
+        own = bounds[query]
+        below = _limit(squared, rounding, query)
+        lowest = _lowest(own)
+        if lowest >= below:
+            continue
+        # The block of the lowest bound comes first: what it leaves to be beaten spares the others.
+        first, blocks = _position(own, lowest) // BLOCK, (len(own) + BLOCK - 1) // BLOCK
+        compared = 0
+        for number in range(blocks):
+            start = (first + number) % blocks * BLOCK
+            end = min(start + BLOCK, len(own))
+            if _lowest(own[start:end]) >= below:
+                continue
+            for row in range(start, end):
+                if own[row] < below:
+                    compared += 1
+                    distance = squared_distance(queries[query], gallery[row])
+                    if distance < squared[query]:
+                        squared[query], rows[query] = distance, first_row + row
+                        below = _limit(squared, rounding, query)
+            if compared > most:
+                given_up[query] = True
+                break
+    return given_up
+
+
+@njit(nogil=True, cache=True)
+def farthest_first(
+    bounds: Array,
+    rounding: Rounding,
+    points: Array,
+    squared: Array,
+    ceiling: float,
+    size: int,
+) -> Array:
+    """Return up to `size` points, each the farthest from those before it, down to `ceiling`.
+
+    Args:
+        bounds: (n, n) bits of the squared distances' lower bounds.
+        rounding: what it may have added to them.
+        points: (n, d) float32.
+        squared: (n,) squared distances to the nearest centre so far, lowered in place; -1 for what
+            has been selected.
+        ceiling: squared distance below which no point is selected.
+        size: most points to select.
+    """
+    below = np.empty(len(points), bounds.dtype)
+    for row in range(len(points)):
+        below[row] = _limit(squared, rounding, row)
+    chosen = np.empty(size, np.int64)
+    for number in range(size):
+        best = squared.argmax()
+        if squared[best] < ceiling:
+            return chosen[:number]
+        chosen[number] = best
+        squared[best] = below[best] = -1
+        own = bounds[best]
+        for start in range(0, len(own), BLOCK):
+            end = min(start + BLOCK, len(own))
+            if not _any_below(own[start:end], below[start:end]):
+                continue
+            for row in range(start, end):
+                if own[row] < below[row] and squared[row] >= 0:
+                    distance = squared_distance(points[best], points[row])
+                    if distance < squared[row]:
+                        squared[row] = distance
+                        below[row] = _limit(squared, rounding, row)
+    return chosen
+
+
+@njit(nogil=True, cache=True)
+def lower(points: Array, squared: Array, members: Array, centres: Array, near: Array) -> None:
+    """Lower some points' squared distances, in place, to those from the nearest of some centres.
+
+    Args:
+        points: (N, d) float32.
+        squared: (N,) squared distances to the nearest centre so far.
+        members: which points.
+        centres: (n, d) float32.
+        near: which centres.
+    """
+    for member in members:
+        for number in near:
+            distance = squared_distance(points[member], centres[number])
+            squared[member] = min(squared[member], distance)
