@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import filterbank, networks
 from benchmarks import weights as checkpoints
 from benchmarks.errors import BenchmarkError
+from benchmarks.folding import folded
 from benchmarks.protocol import BackboneSpec
 from methods.lazy import torch
 
@@ -81,6 +82,7 @@ def load(
     checkpoints.install(network, checkpoints.read(file), file, spec.layers.values())
     cut = _Cut(spec, network, normalisation, device)
     try:
+        cut.fold()
         backbone = Backbone(spec, cut, device, cut.side)
     except (AssertionError, RuntimeError) as error:  # how networks refuse an image's size
         reason = str(error).partition("\n")[0]
@@ -195,20 +197,31 @@ class _Cut:
         self._mean, self._std = (
             torch.tensor(part, device=device).view(1, 3, 1, 1) for part in normalisation
         )
-        self._channels_last = torch.device(device).type == "cuda"
-        if self._channels_last:
-            self._network.to(memory_format=torch.channels_last)
+        self._network.to(memory_format=torch.channels_last)
         patches: Any = getattr(network, "patch_embed", None)
         cuts_patches = hasattr(patches, "strict_img_size")  # timm's layer, not its namesakes
         self._multiple = patches.patch_size[0] if cuts_patches else 1
         self._fixed = patches.img_size if cuts_patches and patches.strict_img_size else None
         self.side = self._fixed[0] if self._fixed else math.lcm(64, self._multiple)
 
+    def fold(self) -> None:
+        """Fold the network's batch norms, checked on an image of noise."""
+        draw, levels = torch.Generator().manual_seed(0), tuple(self._spec.layers)
+        noise = torch.randint(0, 256, (1, 3, self.side, self.side), generator=draw)
+        batch = self._normalised(noise.to(self._mean.device))
+        with torch.no_grad(), _full_precision():
+            self._network = folded(self._network, lambda net: self._pass(net, batch, levels))
+
     def __call__(self, images: Tensor, levels: Sequence[int]) -> dict[int, Tensor]:
         self._require_size(*images.shape[-2:])
+        return self._pass(self._network, self._normalised(images), levels)
+
+    def _normalised(self, images: Tensor) -> Tensor:
         batch = (images.float() / 255 - self._mean) / self._std
-        if self._channels_last:
-            batch = batch.contiguous(memory_format=torch.channels_last)
+        return batch.contiguous(memory_format=torch.channels_last)
+
+    def _pass(self, network: nn.Module, batch: Tensor, levels: Sequence[int]) -> dict[int, Tensor]:
+        """Return the maps of some levels; the pass stops after the last of them."""
         found: dict[int, Tensor] = {}
 
         def collect(level: int) -> Callable[[nn.Module, Any, Any], None]:
@@ -223,9 +236,9 @@ class _Cut:
 
         with ExitStack() as hooks, suppress(_Collected):
             for level in levels:
-                module = self._network.get_submodule(self._spec.layers[level])
+                module = network.get_submodule(self._spec.layers[level])
                 hooks.enter_context(module.register_forward_hook(collect(level)))
-            self._network(batch)
+            network(batch)
         if unseen := [self._spec.layers[level] for level in levels if level not in found]:
             raise BenchmarkError(f"{self._spec.name} never runs its layers {', '.join(unseen)}")
         return found

@@ -1,4 +1,4 @@
-"""Counts how many scores lie above each threshold, compiled: nothing but the thresholds is sorted."""
+"""Counts how many scores lie above each threshold, compiled: only thresholds are sorted."""
 
 from __future__ import annotations
 

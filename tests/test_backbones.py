@@ -70,6 +70,11 @@ def no_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # Levels
 
 
+def same_but_for_rounding(actual: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether maps differ by 1e-5 of the largest value at most, as folded batch norms make them."""
+    return bool((actual - expected).abs().max() <= 1e-5 * expected.abs().max())
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_levels_equal_torchvisions_extractor(name: str, tmp_path: Path) -> None:
     reference = network(name)
@@ -86,7 +91,7 @@ def test_levels_equal_torchvisions_extractor(name: str, tmp_path: Path) -> None:
     maps = backbone.forward(images, backbone.levels)
     assert backbone.strides == {1: 4, 2: 8, 3: 16, 4: 32}
     for level in backbone.levels:
-        assert torch.equal(maps[level], expected[str(level)])
+        assert same_but_for_rounding(maps[level], expected[str(level)])
         assert maps[level].shape[1:] == (
             backbone.channels[level],
             96 // backbone.strides[level],
@@ -118,7 +123,7 @@ def test_timm_levels_equal_timms_features(name: str, tmp_path: Path) -> None:
     maps = backbone.forward(images, [1, 2, 3, 4])
     assert backbone.strides == {1: 4, 2: 8, 3: 16, 4: 32}
     for level, index in zip((1, 2, 3, 4), wanted, strict=True):
-        torch.testing.assert_close(maps[level], outputs[index], rtol=0, atol=0)
+        assert same_but_for_rounding(maps[level], outputs[index])
 
 
 def test_transformer_tokens_become_maps_at_any_multiple_of_the_patch(tmp_path: Path) -> None:
