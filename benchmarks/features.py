@@ -187,7 +187,7 @@ class ArrayWriter:
         try:
             if self._file is None:
                 self._file = self._open(batch.shape[1:])
-            batch.astype(self._spec.dtype).tofile(self._file)
+            batch.astype(self._spec.dtype, copy=False).tofile(self._file)
         except OSError as error:
             raise _storage_error(self._path, error) from error
         self._written += len(batch)

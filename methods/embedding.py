@@ -3,7 +3,8 @@
 The definition unfolds the P×P neighbourhood of every position, flattens it (C·P² numbers), pools
 it to a fixed length, stacks the levels and pools again. All of that is linear and the same at
 every position, so it is one sparse matrix a level over (channel, offset in the neighbourhood).
-Where a channel's P² offsets share a weight, as nearly all do, their sum is a box filter.
+Where a channel's P² offsets share a weight, as nearly all do, their sum is a box filter. A row of
+the matrix has few entries: it is applied by picking channels, not by a product.
 """
 
 from __future__ import annotations
@@ -21,8 +22,43 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
     from torch import Tensor
 
+IMAGES = {"cpu": 2, "cuda": 64}
+"""Images that are embedded together: on the CPU so few that what is between lies in the cache."""
+
 ROUNDING = 1e-9
 """Weights below this are differences of equal weights: real ones are at least 1/(C·P²)."""
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """A sparse matrix (r, C) with at most K entries a row.
+
+    Attributes:
+        channels: (K, r) the columns of each row's entries; 0 where there are fewer than K.
+        weights: (K, r) the entries; 0 there.
+    """
+
+    channels: Tensor
+    weights: Tensor
+
+    @classmethod
+    def of(cls, matrix: csr_array) -> Mixing:
+        """Take over a matrix's entries."""
+        counts = np.diff(matrix.indptr)
+        rows = np.repeat(np.arange(len(counts)), counts)
+        places = np.arange(len(rows)) - np.repeat(matrix.indptr[:-1], counts)
+        channels = np.zeros((counts.max(initial=0), len(counts)), np.int64)
+        weights = np.zeros(channels.shape, np.float32)
+        channels[places, rows], weights[places, rows] = matrix.indices, matrix.data
+        return cls(torch.from_numpy(channels), torch.from_numpy(weights))
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Return mixed channels (n, h, w, r) of features (n, h, w, C)."""
+        flat, device = features.flatten(0, 2), features.device  # (n·h·w, C)
+        mixed = flat.new_zeros(len(flat), self.weights.shape[1])
+        for channels, weights in zip(self.channels, self.weights, strict=True):
+            mixed.addcmul_(flat.index_select(1, channels.to(device)), weights.to(device))
+        return mixed.unflatten(0, features.shape[:3])
 
 
 @dataclass(frozen=True)
@@ -32,14 +68,14 @@ class LevelMap:
     Attributes:
         patch_size: P.
         first: the first embedding dimension that the level contributes to.
-        box: (r, C) weights of the sums over the neighbourhood.
-        offsets: (row, column) in the neighbourhood → (r, C) weights beyond the box's.
+        box: weights of the sums over the neighbourhood.
+        offsets: (row, column) in the neighbourhood → weights beyond the box's.
     """
 
     patch_size: int
     first: int
-    box: Tensor
-    offsets: Mapping[tuple[int, int], Tensor]
+    box: Mixing
+    offsets: Mapping[tuple[int, int], Mixing]
 
 
 def level_maps(
@@ -74,16 +110,25 @@ def embed(levels: Mapping[int, Tensor], maps: Mapping[int, LevelMap], dims: int)
     """
     finest = next(iter(levels.values()))
     count, _, height, width = finest.shape
-    embedding = finest.new_zeros(count, height, width, dims)
-    for level, features in levels.items():
-        part = _apply(maps[level], features)
-        if part.shape[-2:] != (height, width):
-            part = torch.nn.functional.interpolate(
-                part, size=(height, width), mode="bilinear", align_corners=False
-            )
-        first = maps[level].first
-        embedding[..., first : first + part.shape[1]] += part.permute(0, 2, 3, 1)
+    embedding = finest.new_empty(count, height, width, dims)
+    step = IMAGES[finest.device.type]
+    for start in range(0, count, step):
+        images = slice(start, start + step)
+        part = embedding[images].zero_()
+        for level, features in levels.items():
+            _add(part, maps[level], features[images])
     return embedding
+
+
+def _add(embedding: Tensor, level_map: LevelMap, features: Tensor) -> None:
+    """Add a level's share, from features (n, C, h, w), to an embedding on the finest grid."""
+    share = _apply(level_map, features)
+    size = embedding.shape[1:3]
+    if share.shape[1:3] != size:
+        share = torch.nn.functional.interpolate(
+            share.permute(0, 3, 1, 2), size=size, mode="bilinear", align_corners=False
+        ).permute(0, 2, 3, 1)
+    embedding[..., level_map.first : level_map.first + share.shape[3]] += share
 
 
 def _adaptive_average(size: int, length: int) -> csr_array:
@@ -109,23 +154,19 @@ def _factor(matrix: csr_array, patch_size: int) -> LevelMap:
     for offset, part in enumerate(parts):
         rest = part - common
         if np.abs(rest.data).max(initial=0) > ROUNDING:
-            offsets[divmod(offset, patch_size)] = _dense(rest)
-    return LevelMap(patch_size, int(used[0]), _dense(common), offsets)
-
-
-def _dense(matrix: csr_array) -> Tensor:
-    return torch.from_numpy(matrix.toarray()).float()
+            offsets[divmod(offset, patch_size)] = Mixing.of(rest)
+    return LevelMap(patch_size, int(used[0]), Mixing.of(common), offsets)
 
 
 def _apply(level_map: LevelMap, features: Tensor) -> Tensor:
-    """Apply one level's map: (n, C, h, w) → (n, r, h, w); outside the image are zeros."""
-    size, (count, _, height, width) = level_map.patch_size, features.shape
+    """Apply one level's map: (n, C, h, w) → (n, h, w, r); outside the image are zeros."""
+    size, (height, width) = level_map.patch_size, features.shape[2:]
+    features = features.contiguous(memory_format=torch.channels_last)
     sums = torch.nn.functional.avg_pool2d(
         features, size, stride=1, padding=size // 2, divisor_override=1
     )
-    mapped = level_map.box.to(features.device) @ sums.flatten(2)  # (n, r, h·w)
-    padded = torch.nn.functional.pad(features, [size // 2] * 4)
-    for (row, column), weights in level_map.offsets.items():
-        shifted = padded[:, :, row : row + height, column : column + width]
-        mapped += weights.to(features.device) @ shifted.flatten(2)
-    return mapped.reshape(count, -1, height, width)
+    mapped = level_map.box(sums.permute(0, 2, 3, 1))
+    padded = torch.nn.functional.pad(features, [size // 2] * 4).permute(0, 2, 3, 1)
+    for (row, column), mixing in level_map.offsets.items():
+        mapped += mixing(padded[:, row : row + height, column : column + width])
+    return mapped

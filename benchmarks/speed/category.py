@@ -90,7 +90,7 @@ def _tools(bench: Bench) -> dict[str, float]:
     """Return method → the sum of the times of a separate tool's steps."""
     scale = bench.scale
     images = scale.train + scale.test
-    forward = bench.row(extraction, "", "").reference_seconds * images / scale.extracted
+    forward = bench.row(extraction, "", "torchvision").reference_seconds * images / scale.extracted
     unfolded = bench.row(embedding, "", "unfold").reference_seconds * images / EMBEDDED
     loops = bench.row(coreset, "coreset 25", "official").reference_seconds
     found = bench.row(search, "", "faiss").reference_seconds * scale.test / scale.searched

@@ -29,7 +29,7 @@ from methods.lazy import torch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
     Images = Sequence[int]
 
@@ -232,12 +232,18 @@ class Inputs:
     @cached_property
     def backbone(self) -> backbones.Backbone:
         """The scale's backbone with random weights: its speed is that of trained ones."""
+        weights = self.folder / f"{self.scale.backbone}.pth"
+        torch.save(self.network.state_dict(), weights)
+        return backbones.load(self.scale.backbone, weights=weights, device=self.device)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The same backbone as torchvision makes it."""
         from torchvision import models
 
-        weights = self.folder / f"{self.scale.backbone}.pth"
         torch.manual_seed(0)
-        torch.save(models.get_model(self.scale.backbone, weights=None).state_dict(), weights)
-        return backbones.load(self.scale.backbone, weights=weights, device=self.device)
+        network = models.get_model(self.scale.backbone, weights=None)
+        return network.to(self.device).eval().requires_grad_(False)
 
     def category(self, side: int, count: int) -> Category:
         """Write `count` image files of side × side pixels; a quarter of them are test images.

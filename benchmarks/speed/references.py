@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from methods.lazy import faiss, torch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from methods.base import Features
 
@@ -87,6 +87,29 @@ def flat_index(bank: Tensor) -> Any:
         index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), bank.device.index or 0, index)
     index.add(bank.cpu().numpy())
     return index
+
+
+def plain_forward(network: nn.Module, levels: Sequence[int]) -> Callable[[Tensor], Any]:
+    """Return torchvision's own pass through a ResNet: images → level → maps, to the last level.
+
+    Args:
+        network: a torchvision ResNet in evaluation mode.
+        levels: which of its four stages' outputs to return.
+    """
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    stages = {f"layer{level}": str(level) for level in levels}
+    extractor = create_feature_extractor(network, stages)
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    deviation = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+
+    def forward(images: Tensor) -> dict[int, Tensor]:
+        own, spread = mean.to(images.device), deviation.to(images.device)
+        with torch.inference_mode():
+            maps = extractor((images.float() / 255 - own) / spread)
+        return {level: maps[str(level)] for level in levels}
+
+    return forward
 
 
 def unfolded_embedding(
@@ -207,11 +230,11 @@ def threshold_aupro(maps: Floats, masks: Masks, count: int, limit: float = 0.3) 
     return float(np.trapezoid(np.interp(inside, rates, overlaps), inside)) / limit
 
 
-def adeval_metrics(maps: Floats, masks: Masks) -> tuple[float, float, float]:
+def adeval_metrics(maps: Floats, masks: NDArray[np.uint8]) -> tuple[float, float, float]:
     """Return ADEval's pixel AUROC, average precision and AUPRO, from 1,000 bins of scores."""
     # ADEval 1.1 calls what NumPy 2.4 removed
     with patch.object(np, "trapz", np.trapezoid, create=True):
-        return import_module("adeval").auroc_aupr_aupro(maps, masks.astype(np.uint8))
+        return import_module("adeval").auroc_aupr_aupro(maps, masks)
 
 
 def anomalib_aupro(maps: Tensor, masks: Tensor) -> float:

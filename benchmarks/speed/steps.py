@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -165,23 +166,25 @@ def embedding(bench: Bench) -> list[Row]:
     images = torch.randint(0, 256, (EMBEDDED, 3, size, size)).to(torch.uint8).to(bench.device)
     maps = level_maps({i: backbone.channels[i] for i in (2, 3)}, PATCH_SIZE, DIMS, DIMS)
     unfold = partial(plain.unfolded_embedding, patch_size=PATCH_SIZE, level_dims=DIMS, dims=DIMS)
-    features = backbone.forward(images, (2, 3))
-    expected = unfold(features)
-    error = float((embed(features, maps, DIMS) - expected).abs().max() / expected.abs().max())
+    forward = plain.plain_forward(bench.inputs.network, (2, 3))
+    expected = unfold(forward(images))
+    ours = embed(backbone.forward(images, (2, 3)), maps, DIMS)
+    error = float((ours - expected).abs().max() / expected.abs().max())
     return bench.compare(
         "embedding",
         f"{len(images)} images of {size}, {bench.scale.backbone}, forward included",
         lambda: embed(backbone.forward(images, (2, 3)), maps, DIMS),
         [
-            Reference("unfold form", lambda: unfold(backbone.forward(images, (2, 3)))),
+            Reference("unfold form", lambda: unfold(forward(images)), note="as the official code"),
+            Reference("torchvision's forward", lambda: forward(images), note="no embedding"),
             Reference("forward alone", lambda: backbone.forward(images, (2, 3)), note="the limit"),
         ],
         Agreement(error < TIE, f"differs by {error:.0e} of the largest"),
     )
 
 
-def _extract(bench: Bench, side: int, count: int) -> tuple[Run, Reference]:
-    """Return the extraction of image files, and the bare forward of as many decoded images."""
+def _extract(bench: Bench, side: int, count: int) -> tuple[Run, list[Reference]]:
+    """Return the extraction of image files, and bare forwards of as many decoded images."""
     inputs, size = bench.inputs, bench.scale.image_size
     category = inputs.category(side, count)
     levels = inputs.backbone.levels
@@ -194,20 +197,27 @@ def _extract(bench: Bench, side: int, count: int) -> tuple[Run, Reference]:
         extractor = Extractor(cache, "speed", protocol, levels, lambda: inputs.backbone)
         extractor.arrays(category, lambda images: None)
 
-    def forward() -> None:
-        for batch in images.split(BATCH_IMAGES):
-            inputs.backbone.forward(batch.to(bench.device), levels)
+    def through(forward: Callable[[Tensor], object]) -> Run:
+        return lambda: [forward(batch.to(bench.device)) for batch in images.split(BATCH_IMAGES)]
 
-    return extract, Reference("forward alone", forward, note="the limit: no decoding, no writing")
+    own = partial(inputs.backbone.forward, levels=levels)
+    return extract, [
+        Reference("forward alone", through(own), note="the limit: no decoding, no writing"),
+        Reference(
+            "torchvision's forward",
+            through(plain.plain_forward(inputs.network, levels)),
+            note="no decoding, no writing",
+        ),
+    ]
 
 
 def extraction(bench: Bench) -> list[Row]:
     """Time image files → cached features, by the size of the files."""
     rows, count = [], bench.scale.extracted
     for side in bench.scale.sides:
-        extract, forward = _extract(bench, side, count)
+        extract, forwards = _extract(bench, side, count)
         size = f"{count} PNG files of {side} × {side}, {bench.scale.backbone}, levels 1–4, cached"
-        rows += bench.compare(f"extraction {side}", size, extract, [forward])
+        rows += bench.compare(f"extraction {side}", size, extract, forwards)
     return rows
 
 
@@ -219,7 +229,7 @@ def extraction_growth(bench: Bench) -> list[Growth]:
         "images",
         [count // 4, count // 2, count],
         lambda count: _extract(bench, side, count)[0],
-        lambda count: _extract(bench, side, count)[1],
+        lambda count: _extract(bench, side, count)[1][0],
     )
 
 
@@ -339,7 +349,7 @@ def aupro(bench: Bench) -> list[Row]:
         ),
     ]
     if plain.installed("adeval"):
-        bins = partial(plain.adeval_metrics, maps, masks)
+        bins = partial(plain.adeval_metrics, maps, masks.astype(np.uint8))
         references.append(Reference("ADEval", bins, note="all three, from 1,000 bins"))
     if plain.installed("anomalib"):
         tensors = torch.from_numpy(maps), torch.from_numpy(masks)
