@@ -322,6 +322,8 @@ class Extractor:
             writers = {
                 i: stack.enter_context(self._cache.writer(specs[i], len(samples))) for i in levels
             }
+            writing = stack.enter_context(ThreadPoolExecutor(1))
+            written: Future[None] = writing.submit(lambda: None)
             for number, images in enumerate(self._decoded(samples)):
                 if self.stopped.is_set():
                     raise InterruptedExtractionError
@@ -330,10 +332,12 @@ class Extractor:
                     image_bytes = sum(o[0].numel() for o in outputs.values())
                     itemsize = np.dtype(self._protocol.dtype).itemsize
                     self._cache.make_room(image_bytes * itemsize * len(samples), in_use)
-                for level, output in outputs.items():
-                    writers[level].write(output.cpu().numpy())
+                batch = {level: output.cpu().numpy() for level, output in outputs.items()}
+                written.result()
+                written = writing.submit(_write, writers, batch)
                 self.passes += len(images)
                 advance(len(images))
+            written.result()
 
     def _decoded(self, samples: Sequence[Sample]) -> Iterator[np.ndarray[Any, Any]]:
         """Yield batches (n, 3, S, S) uint8, decoded ahead by a few threads."""
@@ -350,6 +354,11 @@ class Extractor:
                     yield _stack(ahead[start : start + BATCH_IMAGES])
             finally:
                 pool.shutdown(cancel_futures=True)
+
+
+def _write(writers: Mapping[int, ArrayWriter], batch: Arrays) -> None:
+    for level, features in batch.items():
+        writers[level].write(features)
 
 
 def _stack(images: Sequence[Future[np.ndarray[Any, Any]]]) -> np.ndarray[Any, Any]:

@@ -130,7 +130,7 @@ SCALES = {
         positions=50,
         popular_share=98,
         thresholds=20,
-        extracted=48,
+        extracted=128,
         sides=(256, 900),
         matrix=4096,
     ),
