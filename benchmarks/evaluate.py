@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RESIDENT_SHARE = 0.5
-"""Share of a GPU's free memory that a category's features may take; beyond it they stream."""
+"""Share of the memory that a category's features may take on a GPU; beyond it they stream."""
+
+FINISHED_IMAGES = 16
+"""Maps that are finished together."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,15 @@ class CategoryData:
     """What all cells of one category share: features on the device, and ground truth."""
 
     def __init__(
-        self, category: Category, arrays: Mapping[Split, Arrays], protocol: Protocol, device: str
+        self,
+        category: Category,
+        arrays: Mapping[Split, Arrays],
+        protocol: Protocol,
+        device: str,
+        memory: int,
     ) -> None:
         self.category, self.protocol, self.device = category, protocol, device
-        self.features = _on_device(arrays, device)
+        self.features = _on_device(arrays, device, memory)
         self.labels = np.array([sample.label for sample in category.test])
         self.masks = np.stack([self._mask(sample) for sample in category.test])
 
@@ -57,18 +65,16 @@ class CategoryData:
         return load_image(sample.path, self.protocol.resize, self.protocol.image_size)
 
 
-def _on_device(arrays: Mapping[Split, Arrays], device: str) -> dict[Split, Features]:
+def _on_device(arrays: Mapping[Split, Arrays], device: str, memory: int) -> dict[Split, Features]:
     """Return features whose arrays already lie on a GPU where they fit, else stream to it."""
-    if device == "cpu":
-        return {split: Features(levels) for split, levels in arrays.items()}
     needed = sum(array.size * 4 for levels in arrays.values() for array in levels.values())
-    free, _ = torch.cuda.mem_get_info(device)
-    if needed > RESIDENT_SHARE * free:
-        return {split: Features(levels, device=device) for split, levels in arrays.items()}
+    if device == "cpu" or needed > RESIDENT_SHARE * memory:
+        return {split: Features(a, device=device, memory=memory) for split, a in arrays.items()}
     return {
         split: Features(
             {i: torch.from_numpy(np.array(a)).to(device).float() for i, a in levels.items()},
             device=device,
+            memory=memory - needed,
         )
         for split, levels in arrays.items()
     }
@@ -158,12 +164,18 @@ def finish(scores: Scores, size: int, sigma: float) -> Tensor:
         sigma: the Gaussian's standard deviation in pixels, 0 for none.
     """
     maps = scores.maps if isinstance(scores.maps, tuple) else (scores.maps,)
-    finished = torch.zeros((), dtype=torch.float64, device=maps[0].device)
-    for one in maps:
-        down = _finishing_matrix(one.shape[1], size, sigma).to(one.device)
-        across = _finishing_matrix(one.shape[2], size, sigma).to(one.device)
-        finished = finished + down @ one.double() @ across.T  # (size, h) (N, h, w) (w, size)
-    return (finished / len(maps)).float()
+    sides = [
+        [_finishing_matrix(length, size, sigma).to(one.device) for length in one.shape[1:]]
+        for one in maps
+    ]
+    finished = maps[0].new_empty(len(maps[0]), size, size, dtype=torch.float32)
+    for start in range(0, len(finished), FINISHED_IMAGES):
+        images = slice(start, start + FINISHED_IMAGES)
+        total = torch.zeros((), dtype=torch.float64, device=finished.device)
+        for one, (down, across) in zip(maps, sides, strict=True):
+            total = total + down @ one[images].double() @ across.T  # (size, h) (n, h, w) (w, size)
+        finished[images] = total / len(maps)
+    return finished
 
 
 def _finishing_matrix(length: int, size: int, sigma: float) -> Tensor:

@@ -23,6 +23,7 @@ def run_locally(
     progress: Progress,
     *,
     device: str,
+    memory: int,
     all_maps: bool,
 ) -> None:
     """Evaluate and store every cell, one after the other.
@@ -37,6 +38,7 @@ def run_locally(
         store: where each cell goes as soon as it is known.
         progress: what the reader sees meanwhile.
         device: "cpu" or "cuda".
+        memory: bytes on it that a method may fill with what it could do without.
         all_maps: store the maps of all test images.
     """
     categories = list(work)
@@ -46,7 +48,7 @@ def run_locally(
             wanted = number + (2 if device == "cuda" else 1)
             for later in categories[len(pending) : wanted]:
                 pending.append(pool.submit(extractor.arrays, later, progress.advance))
-            data = cache(partial(_data, category, pending[number], protocol, device))
+            data = cache(partial(_data, category, pending[number], protocol, device, memory))
             for spec in work[category]:
                 evaluated = evaluate(spec, data, all_maps=all_maps)
                 store.write(spec, evaluated.cell, evaluated.scores, evaluated.maps)
@@ -54,9 +56,13 @@ def run_locally(
 
 
 def _data(
-    category: Category, arrays: Future[dict[Split, Arrays]], protocol: Protocol, device: str
+    category: Category,
+    arrays: Future[dict[Split, Arrays]],
+    protocol: Protocol,
+    device: str,
+    memory: int,
 ) -> CategoryData:
-    return CategoryData(category, arrays.result(), protocol, device)
+    return CategoryData(category, arrays.result(), protocol, device, memory)
 
 
 @contextmanager

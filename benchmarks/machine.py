@@ -9,6 +9,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import psutil
+
 from benchmarks.errors import BenchmarkError
 from methods.lazy import torch
 
@@ -38,6 +40,18 @@ def choose_device(name: str) -> str:
     if name == "cuda":
         raise BenchmarkError("--device cuda: no usable CUDA device; take --device cpu or auto")
     return "cpu"
+
+
+def free_memory(device: str) -> int:
+    """Return how many bytes could be filled now: on a CPU, within the control group's limit."""
+    if device != "cpu":
+        return int(torch.cuda.mem_get_info(device)[0])
+    free = psutil.virtual_memory().available
+    group = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, ValueError):  # there is none, or no limit: "max"
+        limit, used = (int((group / f"memory.{part}").read_text()) for part in ("max", "current"))
+        return min(free, max(0, limit - used))
+    return free
 
 
 class PeakMemory:

@@ -133,6 +133,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
     add(
+        "--memory-gb",
+        type=_amount,
+        help="memory on the device that a method may fill with what it could also make again or "
+        "take in smaller parts; no number depends on it (default: half of what is free)",
+    )
+    add(
         "--out",
         type=Path,
         help="the run's folder (default: results/<data set>-<backbone>-<image size>)",
@@ -140,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cache", type=Path, default=default_folder(), help="(default: %(default)s)")
     add(
         "--cache-gb",
-        type=float,
+        type=_amount,
         default=DEFAULT_LIMIT_GB,
         help="size beyond which the least recently used features go (default: %(default)s)",
     )
@@ -155,6 +161,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
+
+
+def _amount(text: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = 0.0
+    if not 0 < amount < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return amount
 
 
 def _integers(text: str, what: str, least: int) -> list[int]:
@@ -296,9 +312,10 @@ def _describe(plan: Plan, extractor: Extractor) -> int:
 def _execute(plan: Plan, options: argparse.Namespace, cache: FeatureCache) -> int:
     """Evaluate what is missing, then print and write tables and figures."""
     from benchmarks.executors import run_locally
-    from benchmarks.machine import choose_device
+    from benchmarks.machine import choose_device, free_memory
 
     device = choose_device(options.device)
+    memory = int(options.memory_gb * 1e9 if options.memory_gb else free_memory(device) / 2)
     store = Store(plan.run)
     if plan.missing:
         cache.sweep()
@@ -315,6 +332,7 @@ def _execute(plan: Plan, options: argparse.Namespace, cache: FeatureCache) -> in
                 store,
                 progress,
                 device=device,
+                memory=memory,
                 all_maps=options.save_maps,
             )
         finally:

@@ -25,6 +25,8 @@ class Features:
         levels: level → array of shape (N, C, H, W), any float type.
         rows: the images to see, as indices into the arrays; None for all of them.
         device: where `read` puts its tensors.
+        memory: bytes on the device that a method may fill with what it could also make again or
+            take in smaller parts; no number depends on it.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Features:
         levels: Mapping[int, Array],
         rows: Sequence[int] | None = None,
         device: torch.device | str = "cpu",
+        memory: int = 8 << 30,
     ) -> None:
         if not levels:
             raise ValueError("features need at least one level")
@@ -40,7 +43,7 @@ class Features:
         if len(stored) > 1:
             raise ValueError(f"levels hold different numbers of images: {sorted(stored)}")
         self._rows = list(range(stored.pop())) if rows is None else list(rows)
-        self.device = torch.device(device)
+        self.device, self.memory = torch.device(device), memory
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -85,7 +88,7 @@ class Features:
 
     def select(self, images: Sequence[int]) -> Features:
         """Return the same features restricted to `images`, in that order; nothing is copied."""
-        return Features(self._levels, _pick(self._rows, images), self.device)
+        return Features(self._levels, _pick(self._rows, images), self.device, self.memory)
 
     def batches(self, size: int) -> Iterator[slice]:
         """Yield consecutive slices of at most `size` images that cover all of them."""

@@ -147,6 +147,14 @@ def order_does_not_matter(specification: str) -> None:
         torch.testing.assert_close(backwards[name], tensor[order], rtol=TOLERANCE, atol=1e-5)
 
 
+def memory_does_not_matter(specification: str) -> None:
+    """However little memory may be filled, scores must be the same to the last digit."""
+    training, test = _data(specification)
+    expected = _run(specification, training, test)
+    training.memory = test.memory = 1
+    _same(_run(specification, training, test), expected, relative=0)
+
+
 def inputs_stay_unchanged(specification: str) -> None:
     """Features are shared by all methods: neither `fit` nor `score` may write to them."""
     training, test = _data(specification)
@@ -199,6 +207,7 @@ PROPERTIES: tuple[Callable[[str], None], ...] = (
     scoring_changes_nothing,
     batch_size_does_not_matter,
     order_does_not_matter,
+    memory_does_not_matter,
     inputs_stay_unchanged,
     not_a_number_is_rejected,
     one_image_is_enough,

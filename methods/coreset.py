@@ -41,17 +41,15 @@ UNWATCHED = 256
 """Centres selected on a device before it is asked how many of them were high enough."""
 
 
-def project(features: Tensor, dims: int, generator: torch.Generator) -> Tensor:
-    """Return features (N, D) through a random linear map to (N, dims); as they are if D ≤ dims.
+def projection(width: int, dims: int, generator: torch.Generator) -> Tensor:
+    """Return a random linear map (width, dims) of features; the identity if width ≤ dims.
 
-    The map is `nn.Linear`'s default initialisation without bias, uniform in ±1/√D, as in the
+    The map is `nn.Linear`'s default initialisation without bias, uniform in ±1/√width, as in the
     official code; distances are kept up to a common factor (Johnson-Lindenstrauss).
     """
-    width = features.shape[1]
     if width <= dims:
-        return features
-    weights = torch.rand(dims, width, generator=generator) * 2 - 1
-    return features @ (weights / width**0.5).to(features.device).T
+        return torch.eye(width)
+    return (torch.rand(dims, width, generator=generator) * 2 - 1).T / width**0.5
 
 
 def starting_distances(points: Tensor, count: int, generator: torch.Generator) -> Tensor:

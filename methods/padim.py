@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 LEVELS = (1, 2, 3)
 SCORED_IMAGES = 512
-BLOCK_BYTES = 2 << 30
-"""Memory for the Gaussians of one block of positions; on the CPU, every core is at work on one."""
-CHUNK_BYTES = {"cpu": 1 << 22, "cuda": 1 << 30}
-"""Memory for the matrices factored in one call: a core's share of the cache, or a GPU's fill."""
-KEPT_BYTES = 1 << 30
+BLOCK_SHARE = 1 / 8
+"""Share of the memory for the Gaussians of one block; on the CPU, every core is at work on one."""
+KEPT_SHARE, KEPT_BYTES = 1 / 2, 1 << 30
 """Memory for all positions' Gaussians. Beyond it they are made block by block when scoring, which
 takes no longer: filling gigabytes of memory for the first time costs as much as factoring."""
+CHUNK_BYTES = {"cpu": 1 << 22, "cuda": 1 << 30}
+"""Memory for the matrices factored in one call: a core's share of the cache, or a GPU's fill."""
 
 Samples = Sequence["Tensor"]
 """Features by level, (cells, n, dims) in float64: coarse cells lie beneath many positions."""
@@ -78,7 +78,8 @@ class Padim:
         """Estimate mean and covariance of every position (section 3.2), by blocks of positions."""
         self._dims = self._choose(features, generator)
         self._training = features
-        blocks = self._blocks(features) if self._bytes(features) <= KEPT_BYTES else []
+        most = min(KEPT_BYTES, KEPT_SHARE * features.memory)
+        blocks = self._blocks(features) if self._bytes(features) <= most else []
         self._kept = each(
             lambda rows: self._gaussians(features, rows).factored(), blocks, features.device
         )
@@ -125,7 +126,7 @@ class Padim:
         On the CPU, one is what lies above a row of the coarsest level: no cell is shared by two.
         """
         heights = [training.shape(level)[1] for level in LEVELS]
-        step = max(1, BLOCK_BYTES * heights[0] // self._bytes(training))
+        step = max(1, int(BLOCK_SHARE * training.memory * heights[0] / self._bytes(training)))
         if training.device.type == "cpu":
             step = min(step, max(1, heights[0] // min(heights)))
         return [slice(i, min(i + step, heights[0])) for i in range(0, heights[0], step)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from methods.base import Features, NotFittedError, Scores, require_finite
-from methods.coreset import farthest_first, project, starting_distances
+from methods.coreset import farthest_first, projection, starting_distances
 from methods.embedding import LevelMap, embed, level_maps
 from methods.lazy import torch
 from methods.neighbours import nearest
@@ -89,18 +89,41 @@ class PatchCore:
         channels = {level: features.shape(level)[0] for level in p.levels}
         self._maps = level_maps(channels, p.patch_size, p.level_dims, p.dims)
         _, height, width = features.shape(p.levels[0])
-        bank = torch.empty(len(features) * height * width, p.dims, device=features.device)
-        for images in features.batches(BATCH_IMAGES):
-            rows = slice(images.start * height * width, images.stop * height * width)
-            bank[rows] = self._embed(features, images).flatten(0, 2)
-        size = max(1, int(len(bank) * p.coreset_ratio))
-        if size < len(bank):
-            points = project(bank, p.projection_dims, generator)
-            start = starting_distances(points, p.starting_points, generator)
-            bank = bank[farthest_first(points, size, start)]
-        self._bank = bank
-        self._screened = ScreenedBank(bank) if size >= SCREENED_ROWS else None
+        patches = len(features) * height * width
+        size = max(1, int(patches * p.coreset_ratio))
+        if size < patches:
+            rows = self._coreset(features, size, generator)
+        else:
+            rows = torch.arange(patches, device=features.device)
+        self._bank = self._patches(features, rows)
+        self._screened = ScreenedBank(self._bank) if size >= SCREENED_ROWS else None
         return self
+
+    def _coreset(self, features: Features, size: int, generator: torch.Generator) -> Tensor:
+        """Return the training patches that the memory bank keeps, (size,)."""
+        p = self.parameters
+        mapping = projection(p.dims, p.projection_dims, generator).to(features.device)
+        batches = features.batches(BATCH_IMAGES)
+        points = torch.cat(
+            [self._embed(features, images).flatten(0, 2) @ mapping for images in batches]
+        )
+        start = starting_distances(points, p.starting_points, generator)
+        return farthest_first(points, size, start)
+
+    def _patches(self, features: Features, rows: Tensor) -> Tensor:
+        """Return some training patches' features, (n, dims).
+
+        They are embedded again, which takes a second or two: holding all patches' features until
+        some are selected would take four times the memory of the largest bank.
+        """
+        bank = torch.empty(len(rows), self.parameters.dims, device=features.device)
+        first = 0
+        for images in features.batches(BATCH_IMAGES):
+            embedding = self._embed(features, images).flatten(0, 2)
+            inside = (rows >= first) & (rows < first + len(embedding))
+            bank[inside] = embedding[rows[inside] - first]
+            first += len(embedding)
+        return bank
 
     def score(self, features: Features) -> Scores:
         """Score patches by their distance to the memory bank (section 3.3).

@@ -99,6 +99,11 @@ class Screen:
         kept = _components((sample - mean) @ basis)
         return cls(mean, basis[:, :kept].contiguous(), _low_precision(vectors.device))
 
+    @property
+    def bytes_per_vector(self) -> int:
+        """The memory that a reduced vector takes."""
+        return (self.basis.shape[1] + EXTRA) * self.dtype.itemsize + 2 * 4
+
     def gallery(self, vectors: Tensor) -> Reduced:
         """Return rows to be searched."""
         points, error, norms = self._reduce(vectors)

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 BATCH_IMAGES = 16
 TEST_IMAGES = 16
-"""Test images that walk over the training images together."""
+"""Test images that walk over the training images together, at most."""
+
+QUERY_SHARE, KEPT_SHARE = 1 / 4, 1 / 2
+"""Shares of the memory for these test images, and for the training images' reduced positions."""
 
 SAMPLE_IMAGES = 8
 """Training images from which a gallery's principal components are estimated."""
@@ -92,7 +95,7 @@ class Spade:
         for gallery in self._galleries:
             parts = [
                 gallery.correspond(features, images, retrieved[images], p.gallery_neighbours)
-                for images in features.batches(TEST_IMAGES)
+                for images in features.batches(gallery.together(features))
             ]
             maps.append(torch.cat(parts))
         return Scores(tuple(maps), distances.mean(dim=1))
@@ -111,10 +114,18 @@ class Gallery:
         sampled = range(0, len(features), max(1, len(features) // SAMPLE_IMAGES))
         sample = require_finite(_pyramid(features, list(sampled), levels), "features")
         self._screen = Screen.of(sample.flatten(0, 1))
-        self._reduced = [
-            self._screen.gallery(require_finite(self._image(number), "features"))
-            for number in range(len(features))
-        ]
+        positions = sample.shape[1] * len(features)
+        keeps = positions * self._screen.bytes_per_vector <= KEPT_SHARE * features.memory
+        numbers = range(len(features)) if keeps else ()
+        self._kept = [self._reduce(self._image(number)) for number in numbers]
+
+    def together(self, features: Features) -> int:
+        """Return how many test images may walk over the training images together."""
+        _, height, width = features.shape(self._levels[0])
+        channels = sum(features.shape(level)[0] for level in self._levels)
+        vector = 4 * channels + self._screen.bytes_per_vector
+        most = QUERY_SHARE * features.memory / (height * width * vector)
+        return max(1, min(TEST_IMAGES, int(most)))
 
     def correspond(
         self, features: Features, images: slice, retrieved: Tensor, kappa: int
@@ -142,7 +153,8 @@ class Gallery:
 
     def _show(self, number: int, wanted: Sequence[Nearest]) -> None:
         """Let some test images consider a training image."""
-        gallery, reduced = self._image(number), self._reduced[number]
+        gallery = self._image(number)
+        reduced = self._kept[number] if self._kept else self._reduce(gallery)
         step = QUERY_ROWS[gallery.device.type]
         rows = [slice(start, start + step) for start in range(0, len(gallery), step)]
         parts = [(one, part) for one in wanted for part in rows]
@@ -150,6 +162,9 @@ class Gallery:
 
     def _image(self, number: int) -> Tensor:
         return _pyramid(self._features, [number], self._levels)[0]
+
+    def _reduce(self, gallery: Tensor) -> Reduced:
+        return self._screen.gallery(require_finite(gallery, "features"))
 
 
 class Nearest:

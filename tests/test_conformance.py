@@ -55,6 +55,8 @@ class BrokenMethod(third_party.MeanDistance):
                 self._mean = self._mean + torch.rand(1)
             case "writes":
                 features.read(2).mul_(2)
+            case "saves":
+                self._mean = self._mean if features.memory > 1 else self._mean.half().float()
             case "other":
                 return type(self)(self.parameters)
             case "needs two":
@@ -93,6 +95,7 @@ HABITS = {
     "learns": "scoring_changes_nothing",
     "normalises": "batch_size_does_not_matter",
     "position": "order_does_not_matter",
+    "saves": "memory_does_not_matter",
     "writes": "inputs_stay_unchanged",
     "accepts": "not_a_number_is_rejected",
     "needs two": "one_image_is_enough",

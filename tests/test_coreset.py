@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from methods import coreset, screening
-from methods.coreset import farthest_first, project, starting_distances
+from methods.coreset import farthest_first, projection, starting_distances
 
 
 def plain_loop(points: torch.Tensor, size: int, distances: torch.Tensor) -> list[int]:
@@ -148,8 +148,8 @@ def test_starting_distances_are_means_over_drawn_points() -> None:
 def test_projection_keeps_distances_up_to_one_factor_and_small_dimensions_as_they_are() -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(40, 1024, generator=generator)
-    projected = project(features, 128, generator)
+    projected = features @ projection(1024, 128, generator)
     ratios = torch.pdist(projected) / torch.pdist(features)
     assert projected.shape == (40, 128)
     assert float(ratios.std() / ratios.mean()) < 0.1  # Johnson-Lindenstrauss: about 1/√(2·128)
-    assert project(projected, 128, generator) is projected
+    assert torch.equal(projected @ projection(128, 128, generator), projected)

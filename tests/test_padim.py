@@ -129,9 +129,9 @@ def test_blocks_and_budget_do_not_change_the_numbers(
 ) -> None:
     training, test = features(count, 0, grids=grids), features(3, 1, grids=grids)
     whole = maps("padim-full", training, test)
-    monkeypatch.setattr(padim, "BLOCK_BYTES", 1)
+    training.memory = 1
     monkeypatch.setattr(padim, "CHUNK_BYTES", {"cpu": 5 * 8 * count * min(count, DIMS)})
-    monkeypatch.setattr(padim, "KEPT_BYTES", kept)
+    monkeypatch.setattr(padim, "KEPT_SHARE", kept)
     monkeypatch.setattr(padim, "SCORED_IMAGES", 2)
     torch.testing.assert_close(maps("padim-full", training, test), whole, rtol=1e-6, atol=0)
 

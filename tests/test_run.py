@@ -322,3 +322,30 @@ def test_features_do_not_depend_on_the_order_of_categories() -> None:
     assert run.main([*backwards, "--cache", "fresh"]) == 0
     assert values("out") == values("backwards")
     assert np.isfinite([float(v) for v in values("out").values()]).all()
+
+
+def test_memory_changes_no_number_and_reaches_the_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_dataset(Path("data"), "cup")
+    given: list[int] = []
+    original = patchcore.PatchCore.fit
+
+    def fit(method: Any, features: Any, generator: torch.Generator) -> Any:
+        given.append(features.memory)
+        return original(method, features, generator)
+
+    monkeypatch.setattr(patchcore.PatchCore, "fit", fit)
+    for memory, out in (("0.25", "large"), ("1e-9", "small")):
+        arguments = command("--methods", METHODS, "--memory-gb", memory)
+        assert run.main([*arguments, "--out", out]) == 0
+    assert given == [250_000_000, 1]
+    assert values("small") == values("large")
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "nan", "inf", "much"])
+def test_memory_that_is_no_amount_is_refused(
+    amount: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run.main(command("--memory-gb", amount))
+    assert stopped.value.code == 2
+    assert f"--memory-gb: '{amount}' is not a positive number" in capsys.readouterr().err

@@ -23,7 +23,7 @@ from benchmarks.evaluate import finish
 from benchmarks.features import Extractor, FeatureCache, default_folder
 from benchmarks.protocol import Protocol
 from methods.base import Features, Scores
-from methods.coreset import farthest_first, project, starting_distances
+from methods.coreset import farthest_first, projection, starting_distances
 from methods.embedding import embed, level_maps
 from methods.lazy import torch
 
@@ -216,7 +216,7 @@ class Inputs:
     @cached_property
     def points(self) -> Tensor:
         """The training patches as the coreset sees them, (N, 128)."""
-        return project(self.patches, PROJECTED, torch.Generator().manual_seed(0))
+        return self.patches @ projection(DIMS, PROJECTED, torch.Generator().manual_seed(0))
 
     def start(self, points: Tensor) -> Tensor:
         """Return the official code's initial distances, (N,)."""
