@@ -55,7 +55,10 @@ def free_memory(device: str) -> int:
 
 
 class PeakMemory:
-    """The largest memory in use from now on: resident on a CPU, allocated on a GPU."""
+    """The largest memory in use from now on: resident on a CPU, allocated on a GPU.
+
+    What is resident includes cached features that are mapped, which the system drops when it must.
+    """
 
     def __init__(self, device: str) -> None:
         self._device = device

@@ -107,7 +107,7 @@ class _State:
         self._screen = Screen.of(points)
         self._asked = self._screen.queries(points)
         self.centre_points = points.new_empty(size, points.shape[1])
-        self._reduced = self._screen.gallery(self.centre_points)
+        self._reduced = self._screen.gallery(points[:1]).room(size)
         self._compared = torch.zeros(len(points), dtype=torch.long, device=points.device)
 
     def pool(self) -> tuple[Tensor, float]:

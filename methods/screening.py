@@ -69,6 +69,11 @@ class Reduced:
         parts = (self.points, self.error, self.norms)
         return Reduced(*(part.index_select(0, rows) for part in parts))
 
+    def room(self, count: int) -> Reduced:
+        """Return room, not initialised, for `count` vectors of the same kind."""
+        parts = (self.points, self.error, self.norms)
+        return Reduced(*(part.new_empty(count, *part.shape[1:]) for part in parts))
+
     def put(self, rows: slice, others: Reduced) -> None:
         """Replace some vectors by others."""
         self.points[rows], self.error[rows] = others.points, others.error
