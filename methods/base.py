@@ -157,6 +157,7 @@ class NotFittedError(ValueError):
 
 def require_finite(tensor: Tensor, what: str) -> Tensor:
     """Return `tensor`; raise ValueError where it holds NaN or infinity, which no rank survives."""
-    if not bool(torch.isfinite(tensor).all()):
+    extremes = torch.stack(tensor.aminmax()) if tensor.numel() else tensor  # NaN is one of them
+    if not bool(torch.isfinite(extremes).all()):
         raise ValueError(f"{what} hold NaN or infinite values")
     return tensor
