@@ -137,7 +137,7 @@ def markdown(report: Report) -> str:
             "ours": _seconds(row.ours_seconds),
             "reference": row.reference,
             "its time": _seconds(row.reference_seconds) + (" *" if row.extrapolated else ""),
-            "ratio": f"{row.ratio:.3g} ×",
+            "ratio": f"{_ratio(row.ratio)} ×",
             "memory": "–" if math.isnan(row.peak_memory_mb) else f"{row.peak_memory_mb:.0f} MB",
             "result": row.agreement or "–",
             "note": row.note or "–",
@@ -161,6 +161,10 @@ def markdown(report: Report) -> str:
         table = tabulate(curves, headers="keys", tablefmt="pipe", disable_numparse=True)
         parts += ["Growth: time ∝ size^exponent, least squares in logarithms.", table]
     return "\n\n".join(parts) + "\n"
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _seconds(value: float) -> str:
@@ -195,7 +199,7 @@ def draw_ratios(rows: Sequence[Row]) -> Figure:
     for bar, row in zip(bars, rows, strict=True):
         bar.set(hatch="////" if row.extrapolated else "", edgecolor="white", linewidth=0.3)
         panel.annotate(
-            f"{row.ratio:.3g}",
+            _ratio(row.ratio),
             (max(row.ratio, 1), bar.get_y() + bar.get_height() / 2),
             (3, 0),
             textcoords="offset points",
