@@ -6,7 +6,7 @@ import methods
 from benchmarks.evaluate import finish
 from benchmarks.metrics import pixel_metrics
 from benchmarks.speed import references as plain
-from benchmarks.speed.report import Row
+from benchmarks.speed.report import Row, in_seconds
 from benchmarks.speed.steps import (
     EMBEDDED,
     aupro,
@@ -58,7 +58,7 @@ def category(bench: Bench) -> list[Row]:
 
 
 def _listed(seconds: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.3g} s" for name, value in seconds.items())
+    return ", ".join(f"{name} {in_seconds(value)}" for name, value in seconds.items())
 
 
 def _fit_and_score(bench: Bench, name: str) -> tuple[float, float]:

@@ -134,9 +134,9 @@ def markdown(report: Report) -> str:
         {
             "step": row.step,
             "size": row.size,
-            "ours": _seconds(row.ours_seconds),
+            "ours": in_seconds(row.ours_seconds),
             "reference": row.reference,
-            "its time": _seconds(row.reference_seconds) + (" *" if row.extrapolated else ""),
+            "its time": in_seconds(row.reference_seconds) + (" *" if row.extrapolated else ""),
             "ratio": f"{_ratio(row.ratio)} ×",
             "memory": "–" if math.isnan(row.peak_memory_mb) else f"{row.peak_memory_mb:.0f} MB",
             "result": row.agreement or "–",
@@ -153,7 +153,7 @@ def markdown(report: Report) -> str:
                 "step": growth.step,
                 "program": growth.program,
                 "sizes": f"{growth.sizes[0]:,} to {growth.sizes[-1]:,} {growth.unit}",
-                "seconds": f"{_seconds(growth.seconds[0])} to {_seconds(growth.seconds[-1])}",
+                "seconds": f"{in_seconds(growth.seconds[0])} to {in_seconds(growth.seconds[-1])}",
                 "exponent": f"{growth.exponent:.2f}",
             }
             for growth in report.growth
@@ -167,7 +167,8 @@ def _ratio(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _seconds(value: float) -> str:
+def in_seconds(value: float) -> str:
+    """Return a time as tables show it."""
     return f"{value:,.0f} s" if value >= 1000 else f"{value:.3g} s"
 
 
