@@ -61,7 +61,7 @@ def test_finds_the_nearest_among_anything(
     """Isotropic noise, the worst case for components, with rows repeated and asked for."""
     generator = torch.Generator().manual_seed(seed)
     bank = torch.randn(rows, dims, generator=generator)
-    bank[: int(rows * same)] = bank[0]
+    bank[: int(rows * same)] = bank[0].clone()
     asked = torch.randn(queries, dims, generator=generator)
     asked[: int(queries * same)] = bank[-1]
     distances, _ = ScreenedBank(bank).nearest(asked)
