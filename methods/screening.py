@@ -241,8 +241,7 @@ def _improve_one_by_one(
     )
     if given_up.any():
         which = torch.from_numpy(given_up).nonzero()[:, 0]
-        _, row = nearest(queries[which], gallery)
-        _compare(best, queries, gallery, which, row[:, 0], first_row=first_row)
+        _search_whole(best, queries, gallery, which, first_row=first_row)
 
 
 def _improve_together(
@@ -269,10 +268,17 @@ def _improve_together(
     hopeless = query.bincount(minlength=len(queries)) > HOPELESS * len(gallery)
     if bool(hopeless.any()):
         which = hopeless.nonzero()[:, 0]
-        _, row = nearest(queries[which], gallery)
-        _compare(best, queries, gallery, which, row[:, 0], first_row=first_row)
+        _search_whole(best, queries, gallery, which, first_row=first_row)
         query, rows = query[~hopeless[query]], rows[~hopeless[query]]
     _compare(best, queries, gallery, query, rows, first_row=first_row)
+
+
+def _search_whole(
+    best: Best, queries: Tensor, gallery: Tensor, which: Tensor, *, first_row: int
+) -> None:
+    """Search the gallery by brute force for the queries whose bounds exclude too little."""
+    _, row = nearest(queries[which], gallery)
+    _compare(best, queries, gallery, which, row[:, 0], first_row=first_row)
 
 
 def _components(sample: Tensor) -> int:
