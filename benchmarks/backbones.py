@@ -93,6 +93,38 @@ def load(
     return backbone
 
 
+def shapes(
+    name: str, layers: Sequence[str] | None, image_size: int
+) -> dict[int, tuple[int, int, int]]:
+    """Return level → (C, h, w) of the features of one image; needs no weights and computes nothing.
+
+    Args:
+        name: as for `load`.
+        layers: as for `load`.
+        image_size: side of the crop, in pixels.
+
+    Raises:
+        BenchmarkError: as `load` does.
+    """
+    if name == filterbank.NAME:
+        extract: Extract = filterbank.FilterBank("cpu")
+        blank = torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8)
+        levels = tuple(filterbank.spec().layers)
+    else:
+        source = networks.source(name)
+        source.check()
+        with torch.device("meta"):
+            network, normalisation = source.build()
+        chosen = source.pyramid() if layers is None else dict(enumerate(layers, start=1))
+        _require_modules(network, chosen.values())
+        extract = _Cut(BackboneSpec(name, "", "", chosen), network, normalisation, "meta")
+        blank = torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device="meta")
+        levels = tuple(chosen)
+    with torch.no_grad():
+        maps = extract(blank, levels)
+    return {level: tuple(one.shape[1:]) for level, one in maps.items()}  # type: ignore[misc]
+
+
 def _resolve(
     name: str, weights: Path | None, layers: Sequence[str] | None, download: bool
 ) -> tuple[BackboneSpec, Path | None]:

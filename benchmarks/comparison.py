@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.metrics import METRICS, Metric
-from benchmarks.protocol import Protocol
+from benchmarks.protocol import Protocol, resize_for
 from benchmarks.store import Store
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _USUAL = {
     "smoothing_sigma": str(Protocol.smoothing_sigma),
 }
 _PROTOCOL = ["dataset", "backbone", "weights", "weights_sha256", "layers", "image_size", *_USUAL]
-_PROTOCOL += ["shots"]
+_PROTOCOL += ["resize", "shots"]
 _CELL = [*_PROTOCOL, "category", "method", "seed"]
 _NEEDED = {*_CELL, "dataset_fingerprint", "metric", "value", "status", "started_utc", "spec"}
 
@@ -194,6 +194,8 @@ class Comparison:
             for column in ("layers", *_USUAL)
             if column in self.varying or first[column] != _USUAL.get(column, first[column])
         ]
+        if int(first["resize"]) != resize_for(int(first["image_size"])):
+            said.append(f"cropped from {first['resize']}")
         if "weights_sha256" in self.varying:
             said.append(f"sha256 {first['weights_sha256'][:8]}")
         if shots := first["shots"]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from benchmarks.datasets import Category, Sample, load_image, load_mask
 from benchmarks.errors import BenchmarkError
 from benchmarks.features import Arrays, Split
 from benchmarks.machine import PeakMemory, git_sha, versions
-from benchmarks.metrics import image_metrics, pixel_metrics
+from benchmarks.metrics import f1_optimal, image_metrics, pixel_metrics
 from benchmarks.protocol import CellSpec, Protocol
 from benchmarks.store import Cell
 from methods import create
@@ -31,6 +31,20 @@ FINISHED_IMAGES = 16
 """Maps that are finished together."""
 
 
+KeptMaps = Literal["none", "errors", "all"]
+"""Which anomaly maps are stored; errors: what is misclassified at the F1-optimal threshold, and
+one image of every kind."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell to evaluate, the maps to store beside it, and those that it is useless without."""
+
+    spec: CellSpec
+    kept_maps: KeptMaps = "errors"
+    needed_maps: KeptMaps = "none"
+
+
 @dataclass(frozen=True)
 class Evaluated:
     """A cell and what is stored beside it."""
@@ -40,19 +54,45 @@ class Evaluated:
     maps: Mapping[str, np.ndarray[Any, Any]] | None = None
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What a fitted method says of N test images, its maps finished.
+
+    Attributes:
+        images: image scores, (N,) float64.
+        maps: anomaly maps at the crop's resolution, (N, S, S) float32.
+        fit_seconds: time to fit.
+        score_seconds: time to score and to finish the maps.
+    """
+
+    images: np.ndarray[Any, Any]
+    maps: np.ndarray[Any, Any]
+    fit_seconds: float
+    score_seconds: float
+
+
 class CategoryData:
-    """What all cells of one category share: features on the device, and ground truth."""
+    """What all cells of one category share: features on the device, and ground truth.
+
+    Args:
+        category: its images.
+        members: the features' arrays, one set for each member of an ensemble.
+        protocol: how images and masks are read.
+        device: where features go.
+        memory: bytes on it that a method may fill with what it could do without.
+    """
 
     def __init__(
         self,
         category: Category,
-        arrays: Mapping[Split, Arrays],
+        members: Sequence[Mapping[Split, Arrays]],
         protocol: Protocol,
         device: str,
         memory: int,
     ) -> None:
         self.category, self.protocol, self.device = category, protocol, device
-        self.features = _on_device(arrays, device, memory)
+        share = memory // len(members)
+        self.members = [_on_device(arrays, device, share) for arrays in members]
         self.labels = np.array([sample.label for sample in category.test])
         self.masks = np.stack([self._mask(sample) for sample in category.test])
 
@@ -80,61 +120,87 @@ def _on_device(arrays: Mapping[Split, Arrays], device: str, memory: int) -> dict
     }
 
 
-def evaluate(spec: CellSpec, data: Callable[[], CategoryData], *, all_maps: bool) -> Evaluated:
-    """Return the cell of `spec`; whatever goes wrong inside becomes a failed cell.
+def evaluate(job: Job, data: Callable[[], CategoryData]) -> Evaluated:
+    """Return the cell of `job`; whatever goes wrong inside becomes a failed cell.
 
     Args:
-        spec: what to evaluate.
+        job: what to evaluate.
         data: brings the category's data; its failure is the cell's.
-        all_maps: keep the maps of all test images, not only of one a kind.
     """
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     made_by: dict[str, Any] = {"git_sha": git_sha(), "versions": versions()}
     try:
-        return _measure(spec, data(), started, made_by, all_maps=all_maps)
+        return _measure(job, data(), started, made_by)
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         cell = Cell(
-            spec.as_dict(), "failed", error=_one_line(error), started_utc=started, **made_by
+            job.spec.as_dict(), "failed", error=_one_line(error), started_utc=started, **made_by
         )
         return Evaluated(cell)
 
 
-def _measure(
-    spec: CellSpec,
-    data: CategoryData,
-    started: str,
-    made_by: Mapping[str, Any],
-    *,
-    all_maps: bool,
-) -> Evaluated:
-    training = shots(data.features["train"], spec.shots, spec.seed)
+def _measure(job: Job, data: CategoryData, started: str, made_by: Mapping[str, Any]) -> Evaluated:
     memory = PeakMemory(data.device)
-    begun = time.perf_counter()
-    method = create(spec.method).fit(training, torch.Generator().manual_seed(spec.seed))
-    memory.synchronise()
-    fitted = time.perf_counter()
-    scores = method.score(data.features["test"])
-    finished = finish(scores, spec.protocol.image_size, spec.protocol.smoothing_sigma)
-    image_scores = finished.amax(dim=(1, 2)) if scores.images is None else scores.images
-    maps, ranked = finished.cpu().numpy(), image_scores.double().cpu().numpy()
-    scored = time.perf_counter()
-    metrics = {**image_metrics(data.labels, ranked), **pixel_metrics(maps, data.masks)}
+    scored = combined([_score(job.spec, features, memory) for features in data.members])
+    metrics = {
+        **image_metrics(data.labels, scored.images),
+        **pixel_metrics(scored.maps, data.masks),
+    }
     cell = Cell(
-        spec.as_dict(),
+        job.spec.as_dict(),
         "ok",
         metrics={name: None if np.isnan(value) else value for name, value in metrics.items()},
-        n_train=len(training),
+        n_train=len(data.category.train) if job.spec.shots is None else job.spec.shots,
         n_test_good=int((data.labels == 0).sum()),
         n_test_defect=int((data.labels == 1).sum()),
-        fit_seconds=fitted - begun,
-        score_seconds=scored - fitted,
+        fit_seconds=scored.fit_seconds,
+        score_seconds=scored.score_seconds,
         peak_memory_mb=memory.megabytes(),
         device=data.device,
         started_utc=started,
         **made_by,
     )
-    rows = [(s.name, s.label, float(v)) for s, v in zip(data.category.test, ranked, strict=True)]
-    return Evaluated(cell, rows, _kept_maps(data, maps, ranked, all_maps=all_maps))
+    test = data.category.test
+    rows = [(s.name, s.label, float(v)) for s, v in zip(test, scored.images, strict=True)]
+    return Evaluated(cell, rows, _maps(data, scored, job.kept_maps))
+
+
+def _score(spec: CellSpec, features: Mapping[Split, Features], memory: PeakMemory) -> Scored:
+    """Fit the method to one member's training features, and score the test images."""
+    training = shots(features["train"], spec.shots, spec.seed)
+    begun = time.perf_counter()
+    method = create(spec.method).fit(training, torch.Generator().manual_seed(spec.seed))
+    memory.synchronise()
+    fitted = time.perf_counter()
+    scores = method.score(features["test"])
+    finished = finish(scores, spec.protocol.image_size, spec.protocol.smoothing_sigma)
+    image_scores = finished.amax(dim=(1, 2)) if scores.images is None else scores.images
+    images, maps = image_scores.double().cpu().numpy(), finished.cpu().numpy()
+    return Scored(images, maps, fitted - begun, time.perf_counter() - fitted)
+
+
+def combined(members: Sequence[Scored]) -> Scored:
+    """Return an ensemble's scores: each member's min-max normalised over the test set, averaged.
+
+    (The official PatchCore code's ensemble.) A single member's stay as they are.
+    """
+    if len(members) == 1:
+        return members[0]
+    share = 1 / len(members)
+    images, maps = np.zeros_like(members[0].images), np.zeros_like(members[0].maps)
+    for member in members:
+        images += share * _normalised(member.images)
+        maps += share * _normalised(member.maps)
+    return Scored(
+        images,
+        maps,
+        sum(member.fit_seconds for member in members),
+        sum(member.score_seconds for member in members),
+    )
+
+
+def _normalised(scores: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    least, greatest = scores.min(), scores.max()
+    return (scores - least) / (greatest - least if greatest > least else 1)
 
 
 def shots(features: Features, count: int | None, seed: int) -> Features:
@@ -190,24 +256,34 @@ def _finishing_matrix(length: int, size: int, sigma: float) -> Tensor:
     return torch.from_numpy(smoothed)
 
 
-def _kept_maps(
-    data: CategoryData,
-    maps: np.ndarray[Any, Any],
-    scores: np.ndarray[Any, Any],
-    *,
-    all_maps: bool,
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the maps to store, with what a figure needs to show them: one a kind, or all."""
+def _maps(
+    data: CategoryData, scored: Scored, kept_maps: KeptMaps
+) -> dict[str, np.ndarray[Any, Any]] | None:
+    """Return the maps to store, with what a figure needs to show them."""
+    if kept_maps == "none":
+        return None
     samples = data.category.test
-    kinds = [sample.defect for sample in samples]
-    kept = list(range(len(samples))) if all_maps else [kinds.index(k) for k in sorted(set(kinds))]
+    rows = list(range(len(samples)))
+    if kept_maps == "errors":
+        kinds = [sample.defect for sample in samples]
+        examples = [kinds.index(kind) for kind in sorted(set(kinds))]
+        wrong = _misclassified(data.labels, scored.images)
+        rows = [*examples, *(row for row in wrong if row not in examples)]
     return {
-        "names": np.array([samples[i].name for i in kept]),
-        "images": np.stack([data.image(samples[i]) for i in kept]),
-        "masks": data.masks[kept],
-        "maps": maps[kept],
-        "scores": scores[kept],
+        "names": np.array([samples[i].name for i in rows]),
+        "images": np.stack([data.image(samples[i]) for i in rows]),
+        "masks": data.masks[rows],
+        "maps": scored.maps[rows],
+        "scores": scored.images[rows],
     }
+
+
+def _misclassified(labels: np.ndarray[Any, Any], scores: np.ndarray[Any, Any]) -> list[int]:
+    """Return which images the F1-optimal threshold gets wrong; none where one class is missing."""
+    point = f1_optimal(labels, scores)
+    if point is None:
+        return []
+    return np.flatnonzero((scores >= point.threshold) != (labels == 1)).tolist()
 
 
 def _one_line(error: BaseException) -> str:

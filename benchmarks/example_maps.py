@@ -35,7 +35,12 @@ class Examples(NamedTuple):
     scores: Floats  # (n,)
 
 
-def _read_examples(path: Path) -> Examples:
+def read_examples(path: Path) -> Examples:
+    """Return what a file of maps holds.
+
+    Raises:
+        BenchmarkError: it is unreadable.
+    """
     try:
         with np.load(path) as stored:
             return Examples(*(stored[name] for name in Examples._fields))
@@ -55,17 +60,19 @@ def draw_examples(comparison: Comparison, files: Files, category: str) -> Figure
         BenchmarkError: a file of maps is unreadable.
     """
     found = {
-        method: _read_examples(files[category, method])
+        method: read_examples(files[category, method])
         for method in comparison.methods
         if (category, method) in files
     }
-    first = next(iter(found.values()))
-    names = first.names[:_MOST_EXAMPLES].tolist()
-    figure, axes = _example_grid(comparison, category, names, len(first.names))
-    for panels, image, mask in zip(axes, first.images, first.masks, strict=False):
-        panels[0].imshow(image)
-        panels[1].imshow(image)
-        _outline(panels[1], mask)
+    first, *others = found.values()
+    # Methods that misclassify different images store different ones.
+    rows = [row for row, name in enumerate(first.names) if all(name in o.names for o in others)]
+    names = first.names[rows[:_MOST_EXAMPLES]].tolist()
+    figure, axes = _example_grid(comparison, category, names, len(rows))
+    for panels, row in zip(axes, rows, strict=False):
+        panels[0].imshow(first.images[row])
+        panels[1].imshow(first.images[row])
+        _outline(panels[1], first.masks[row])
     for panels, method in zip(axes.T[2:], comparison.methods, strict=True):
         if method in found:
             _draw_maps(panels, found[method], names)
@@ -82,7 +89,7 @@ def _example_grid(
     columns = 2 + len(comparison.methods)
     side = min(1.1, (DOUBLE - 0.3) / columns)
     width = int(side / CHARACTER)
-    titles = ["image", "ground truth", *(_broken(method, width) for method in comparison.methods)]
+    titles = ["image", "ground truth", *(broken(method, width) for method in comparison.methods)]
     part = "" if len(names) == total else f" ({len(names)} of {total})"
     caption = comparison.caption(f"Anomaly maps of {category}{part}", first_seed(comparison))
     caption += " Colours span each method's least to greatest value over these images;"
@@ -97,20 +104,16 @@ def _example_grid(
         panel.set_title(title)
     for panel, name in zip(axes[:, 0], names, strict=True):
         parts = Path(name).with_suffix("").parts[-2:]
-        panel.set_ylabel("\n".join(_broken(part, width) for part in parts))
+        panel.set_ylabel("\n".join(broken(part, width) for part in parts))
     return figure, axes
 
 
 def _draw_maps(panels: NDArray[Any], examples: Examples, names: Sequence[str]) -> None:
     """Draw one method's maps over the grey images, on one colour scale."""
     rows = {name: row for row, name in enumerate(examples.names.tolist())}
-    shown = [rows[name] for name in names if name in rows]
+    shown = [rows[name] for name in names]
     low, high = examples.maps[shown].min(), examples.maps[shown].max()
-    for panel, name in zip(panels, names, strict=True):
-        if name not in rows:
-            panel.text(0.5, 0.5, "no map", ha="center", va="center")
-            continue
-        row = rows[name]
+    for panel, row in zip(panels, shown, strict=True):
         panel.imshow(examples.images[row].mean(axis=-1), cmap="gray", vmin=0, vmax=255)
         panel.imshow(examples.maps[row], cmap="inferno", vmin=low, vmax=high, alpha=0.7)
         _outline(panel, examples.masks[row])
@@ -122,6 +125,6 @@ def _outline(panel: Axes, mask: NDArray[np.bool_]) -> None:
         panel.contour(mask, levels=[0.5], colors="cyan", linewidths=0.6)
 
 
-def _broken(name: str, width: int) -> str:
+def broken(name: str, width: int) -> str:
     """Break a name into lines of at most `width` characters, at its punctuation."""
     return fill(re.sub(r"(?<=[-_=,])|(?=\[)", " ", name), width).replace(" ", "")

@@ -1,76 +1,103 @@
-"""Runs the cells of a plan on this machine, category by category."""
+"""Runs a plan's jobs on this machine, category by category."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
 
 from benchmarks.datasets import Category
 from benchmarks.evaluate import CategoryData, evaluate
-from benchmarks.features import Arrays, Extractor, Split
-from benchmarks.progress import Progress
-from benchmarks.protocol import CellSpec, Protocol
+from benchmarks.features import Arrays, Extractor, FeatureCache, Split
+from benchmarks.plan import Plan, Work
+from benchmarks.progress import Progress, say
+from benchmarks.protocol import Protocol
 from benchmarks.store import Store
 
 
-def run_locally(
-    work: Mapping[Category, Sequence[CellSpec]],
+def run_plan(
+    plan: Plan, missing: Work, store: Store, cache: FeatureCache, *, device: str, memory: int
+) -> int:
+    """Evaluate and store the missing cells of a plan; return how many images passed a backbone.
+
+    Args:
+        plan: the plan.
+        missing: category → its cells to evaluate.
+        store: where each cell goes as soon as it is known, and their table at the end.
+        cache: where features are kept.
+        device: "cpu" or "cuda".
+        memory: bytes on it that a method may fill with what it could do without.
+
+    Raises:
+        BenchmarkError: a backbone that is needed can't be made.
+    """
+    cache.sweep()
+    extractors = plan.extractors(cache, device)
+    images = [sum(one.missing(category) for category in missing) for one in extractors]
+    for extractor, count in zip(extractors, images, strict=True):
+        if count:
+            extractor.prepare()  # unfit weights stop the run here, before they fail every cell
+    progress = Progress(sum(images), sum(map(len, missing.values())))
+    try:
+        _run_locally(
+            missing, plan.protocol, extractors, store, progress, device=device, memory=memory
+        )
+    finally:
+        progress.close()
+        store.write_metrics(lambda line: say(f"warning: {line}"))
+    return sum(extractor.passes for extractor in extractors)
+
+
+def _run_locally(
+    work: Work,
     protocol: Protocol,
-    extractor: Extractor,
+    extractors: Sequence[Extractor],
     store: Store,
     progress: Progress,
     *,
     device: str,
     memory: int,
-    all_maps: bool,
 ) -> None:
     """Evaluate and store every cell, one after the other.
 
     On a GPU the next category's images are decoded and extracted while this one's methods run; on
     a CPU there is nothing to overlap with.
-
-    Args:
-        work: category → the cells to evaluate on it.
-        protocol: what all of them share.
-        extractor: brings features.
-        store: where each cell goes as soon as it is known.
-        progress: what the reader sees meanwhile.
-        device: "cpu" or "cuda".
-        memory: bytes on it that a method may fill with what it could do without.
-        all_maps: store the maps of all test images.
     """
     categories = list(work)
-    with _background(extractor) as pool:
-        pending: list[Future[dict[Split, Arrays]]] = []
+    with _background(extractors) as pool:
+        pending: list[list[Future[dict[Split, Arrays]]]] = []
         for number, category in enumerate(categories):
             wanted = number + (2 if device == "cuda" else 1)
             for later in categories[len(pending) : wanted]:
-                pending.append(pool.submit(extractor.arrays, later, progress.advance))
+                pending.append(
+                    [pool.submit(one.arrays, later, progress.advance) for one in extractors]
+                )
             data = cache(partial(_data, category, pending[number], protocol, device, memory))
-            for spec in work[category]:
-                evaluated = evaluate(spec, data, all_maps=all_maps)
-                store.write(spec, evaluated.cell, evaluated.scores, evaluated.maps)
+            for job in work[category]:
+                evaluated = evaluate(job, data)
+                store.write(job.spec, evaluated.cell, evaluated.scores, evaluated.maps)
                 progress.cell(evaluated.cell)
 
 
 def _data(
     category: Category,
-    arrays: Future[dict[Split, Arrays]],
+    arrays: Sequence[Future[dict[Split, Arrays]]],
     protocol: Protocol,
     device: str,
     memory: int,
 ) -> CategoryData:
-    return CategoryData(category, arrays.result(), protocol, device, memory)
+    members = [future.result() for future in arrays]
+    return CategoryData(category, members, protocol, device, memory)
 
 
 @contextmanager
-def _background(extractor: Extractor) -> Iterator[ThreadPoolExecutor]:
+def _background(extractors: Sequence[Extractor]) -> Iterator[ThreadPoolExecutor]:
     """Yield a thread for extraction that stops soon when the run is interrupted."""
     with ThreadPoolExecutor(1) as pool:
         try:
             yield pool
         finally:
-            extractor.stopped.set()
+            for extractor in extractors:
+                extractor.stopped.set()
             pool.shutdown(cancel_futures=True)

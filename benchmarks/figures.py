@@ -90,8 +90,12 @@ CURVES = {
 }
 
 
-def _read_scores(path: Path) -> tuple[Floats, Floats]:
-    """Return labels and scores of the test images, each (N,)."""
+def read_scores(path: Path) -> tuple[Floats, Floats]:
+    """Return labels and scores of the test images, each (N,).
+
+    Raises:
+        BenchmarkError: the file is unreadable.
+    """
     import pandas as pd
 
     try:
@@ -150,7 +154,7 @@ def _draw_panel(
         if (category, method) not in files:
             continue
         drawn.append(method)
-        labels, scores = _read_scores(files[category, method])
+        labels, scores = read_scores(files[category, method])
         if labels.min() == labels.max():
             notes.append(f"one class only: {method}")
             continue

@@ -72,18 +72,21 @@ class FeatureSpec:
 
 @dataclass(frozen=True)
 class Protocol:
-    """What all cells of a comparison share."""
+    """What all cells of a comparison share.
+
+    `resize` is the length of the shorter side before the centre crop, in pixels, 0 for the paper's
+    8/7 of the crop.
+    """
 
     backbone: BackboneSpec
     image_size: int = 224
     dtype: DType = "float32"
     mask_resize: MaskResize = "nearest"
     smoothing_sigma: float = 4.0
+    resize: int = 0
 
-    @property
-    def resize(self) -> int:
-        """Length of the shorter side before the centre crop, in pixels."""
-        return resize_for(self.image_size)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "resize", self.resize or resize_for(self.image_size))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from benchmarks.errors import StorageError
 from benchmarks.metrics import METRICS
@@ -26,7 +27,7 @@ COLUMNS = (
     "weights", "weights_sha256", "image_size", "seed", "shots", "metric", "value", "unit",
     "higher_is_better", "n_train", "n_test_good", "n_test_defect", "status", "error",
     "fit_seconds", "score_seconds", "peak_memory_mb", "device", "git_sha", "versions",
-    "started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "spec",
+    "started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "resize", "spec",
 )
 # fmt: on
 
@@ -104,6 +105,22 @@ class Store:
         cell = self._read(path) if path.exists() else None
         return cell if cell is not None and cell.key == spec.key else None
 
+    def adopt(self, spec: CellSpec, other: Store) -> bool:
+        """Copy the successful cell of this specification from `other`; return whether it has one.
+
+        Its scores and maps come along where they are still there.
+        """
+        cell = other.find(spec)
+        if cell is None or cell.status != "ok":
+            return False
+        for name in filter(None, (cell.scores, cell.maps)):
+            if (other.run / name).is_file():
+                with atomic_file(self.run / name) as file:
+                    file.write((other.run / name).read_bytes())
+        with atomic_file(self._path("cells", spec, "json")) as file:
+            file.write(other._path("cells", spec, "json").read_bytes())
+        return True
+
     def write(
         self,
         spec: CellSpec,
@@ -136,6 +153,16 @@ class Store:
         with atomic_file(self._path("cells", spec, "json")) as file:
             text = json.dumps({**asdict(cell), **names}, indent=1, sort_keys=True, allow_nan=False)
             file.write(text.encode())
+
+    def maps(self, cell: Cell) -> int:
+        """Return how many anomaly maps are stored beside a cell, 0 if they can't be read."""
+        import numpy as np
+
+        try:
+            with np.load(self.run / (cell.maps or ""), allow_pickle=False) as stored:
+                return len(stored["names"])
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return 0
 
     def cells(self, warn: Callable[[str], None] = lambda line: None) -> list[Cell]:
         """Return all readable cells, in the order in which they were made.

@@ -110,7 +110,8 @@ _LATEX = str.maketrans(
 )
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Return `text` as LaTeX shows it."""
     return text.translate(_LATEX)
 
 
@@ -118,14 +119,14 @@ def _latex(comparison: Comparison, metric: str) -> str:
     table = comparison.table(metric)
     caption = _caption(comparison, table.metric)
     rows = [
-        [_escape(text) for text in ("category", *comparison.methods)],
-        *_grid(table, r"\textbf{{{}}}".format, _escape),
+        [escape(text) for text in ("category", *comparison.methods)],
+        *_grid(table, r"\textbf{{{}}}".format, escape),
     ]
     header, *categories, mean = (" & ".join(row) + r" \\" for row in rows)
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{_escape(caption)}}}",
+        rf"\caption{{{escape(caption)}}}",
         rf"\begin{{tabular}}{{l{'r' * len(comparison.methods)}}}",
         *(r"\toprule", header, r"\midrule", *categories, r"\midrule", mean, r"\bottomrule"),
         r"\end{tabular}",

@@ -20,7 +20,8 @@ COLUMNS = [
     *("weights", "weights_sha256", "image_size", "seed", "shots", "metric", "value", "unit"),
     *("higher_is_better", "n_train", "n_test_good", "n_test_defect", "status", "error"),
     *("fit_seconds", "score_seconds", "peak_memory_mb", "device", "git_sha", "versions"),
-    *("started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "spec"),
+    *("started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "resize"),
+    "spec",
 ]
 
 MVTEC_AD = [
@@ -108,6 +109,7 @@ def _rows(cell: Cell, metrics: Sequence[str]) -> list[dict[str, Any]]:
         "dtype": protocol.dtype,
         "mask_resize": protocol.mask_resize,
         "smoothing_sigma": cell.smoothing_sigma,
+        "resize": protocol.resize,
         "spec": cell.spec.key[:16],
     }
     failed = cell.status == "failed"

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
 from benchmarks.errors import BenchmarkError, DataError
-from benchmarks.evaluate import CategoryData, evaluate, finish, shots
+from benchmarks.evaluate import CategoryData, Job, Scored, combined, evaluate, finish, shots
 from benchmarks.protocol import BackboneSpec, CellSpec, Protocol
 from methods.base import Features, Scores
 
@@ -80,10 +80,10 @@ def test_whatever_goes_wrong_becomes_a_failed_cell_of_one_line() -> None:
     def surprising() -> CategoryData:
         raise RuntimeError("first line\nsecond line")
 
-    cell = evaluate(cell_spec("padim"), broken, all_maps=False).cell
+    cell = evaluate(Job(cell_spec("padim")), broken).cell
     assert (cell.status, cell.error) == ("failed", "cup/train/good/000.png: can't be decoded")
     assert cell.metrics == {}
-    cell = evaluate(cell_spec("padim"), surprising, all_maps=False).cell
+    cell = evaluate(Job(cell_spec("padim")), surprising).cell
     assert cell.error == "RuntimeError: first line second line"
 
 
@@ -92,4 +92,4 @@ def test_an_interruption_is_not_a_failure() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(cell_spec("padim"), interrupted, all_maps=False)
+        evaluate(Job(cell_spec("padim")), interrupted)

@@ -1,0 +1,120 @@
+"""Command-line options that several programs share, and what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import get_args
+
+from benchmarks import datasets, synthetic
+from benchmarks.datasets import Dataset
+from benchmarks.errors import BenchmarkError
+from benchmarks.features import DEFAULT_LIMIT_GB, FeatureCache, default_folder
+from benchmarks.progress import say
+from benchmarks.protocol import DType
+
+NOTICE = """\
+################################################################################
+#  SYNTHETIC DATA: neither --data nor $MVTEC_AD_ROOT names a data set, so the   #
+#  embedded synthetic set is used. Its numbers say nothing about real products. #
+################################################################################"""
+
+
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say on which data, and on what machine, cells are evaluated."""
+    add = parser.add_argument
+    add(
+        "--data",
+        type=Path,
+        help="folder of category folders in MVTec AD's layout (default: $MVTEC_AD_ROOT, "
+        "else the embedded synthetic set)",
+    )
+    add("--categories", help="comma-separated (default: all in the data set)")
+    add(
+        "--dtype",
+        choices=get_args(DType),
+        default="float32",
+        help="type of cached features (default: %(default)s)",
+    )
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
+    add(
+        "--memory-gb",
+        type=amount,
+        help="memory on the device that a method may fill with what it could also make again or "
+        "take in smaller parts; no number depends on it (default: half of what is free)",
+    )
+    add("--cache", type=Path, default=default_folder(), help="(default: %(default)s)")
+    add(
+        "--cache-gb",
+        type=amount,
+        default=DEFAULT_LIMIT_GB,
+        help="size beyond which the least recently used features go (default: %(default)s)",
+    )
+    add("--force", action="store_true", help="evaluate stored cells again (default: never)")
+    add("--dry-run", action="store_true", help="say what would run, and run nothing")
+
+
+def positive(text: str) -> int:
+    """Return a positive integer."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    return int(text)
+
+
+def amount(text: str) -> float:
+    """Return a positive number."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return number
+
+
+def integers(text: str, what: str, least: int) -> list[int]:
+    """Return the integers of a comma-separated list, each once.
+
+    Raises:
+        BenchmarkError: it holds something else, or an integer below `least`.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) >= least for part in parts):
+        raise BenchmarkError(f"{what} {text!r}: give integers from {least}, separated by commas")
+    return list(dict.fromkeys(map(int, parts)))
+
+
+def chosen_dataset(options: argparse.Namespace) -> Dataset:
+    """Return the data set of --data and --categories, the embedded one where none is named.
+
+    Raises:
+        DataError: it can't be used as it is.
+    """
+    named = options.data or os.environ.get("MVTEC_AD_ROOT")
+    if named is None:
+        say(NOTICE)
+    root = Path(named) if named else synthetic.ensure(options.cache)
+    names = [name.strip() for name in options.categories.split(",")] if options.categories else None
+    dataset = datasets.index(root, names)
+    for warning in dataset.warnings:
+        say(f"warning: {warning}")
+    return dataset
+
+
+def chosen_cache(options: argparse.Namespace) -> FeatureCache:
+    """Return the cache of --cache and --cache-gb."""
+    return FeatureCache(options.cache, options.cache_gb, warn=lambda line: say(f"warning: {line}"))
+
+
+def chosen_machine(options: argparse.Namespace) -> tuple[str, int]:
+    """Return the device, and how many bytes on it a method may fill with what it could do without.
+
+    Raises:
+        BenchmarkError: --device cuda, and there is none.
+    """
+    from benchmarks.machine import choose_device, free_memory
+
+    device = choose_device(options.device)
+    memory = options.memory_gb * 1e9 if options.memory_gb else free_memory(device) / 2
+    return device, int(memory)

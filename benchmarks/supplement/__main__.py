@@ -1,0 +1,202 @@
+"""Regenerates the tables and figures of the paper's supplement, running only missing cells.
+
+    python -m benchmarks.supplement
+    python -m benchmarks.supplement S1 S5 figS4
+
+Exit status: 0 done or nothing left to do, 1 some cells failed or some backbone can't be had,
+2 usage or data, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks import choices
+from benchmarks.datasets import OFFICIAL_COUNTS, Dataset
+from benchmarks.errors import BenchmarkError
+from benchmarks.estimate import summary
+from benchmarks.options import (
+    NOTICE,
+    add_shared,
+    chosen_cache,
+    chosen_dataset,
+    chosen_machine,
+    integers,
+    positive,
+)
+from benchmarks.progress import say
+from benchmarks.run import guarded
+from benchmarks.store import Store, atomic_file
+from benchmarks.supplement.captions import bare
+from benchmarks.supplement.parts import PARTS, SUPPLEMENT, Material, requests
+from benchmarks.supplement.planning import Group, adopt, beside, collect, groups, merged
+from benchmarks.supplement.trials import PAPER_SIZE, Settings
+
+_LARGE = "wide_resnet101_2"
+_RESNETS = "resnet50,wide_resnet50_2,resnet101,wide_resnet101_2,resnext101_32x8d"
+REAL = {
+    "backbone": "wide_resnet50_2",
+    "large": _LARGE,
+    "ensemble": f"{_LARGE}+resnext101_32x8d+densenet201",
+    "backbones": f"{_RESNETS},timm/vit_small_patch14_dinov2.lvd142m,filterbank",
+}
+EMBEDDED = {
+    "backbone": "filterbank",
+    "large": "filterbank",
+    "ensemble": "filterbank+filterbank+filterbank",
+    "backbones": "filterbank",
+}
+"""Defaults on real data and on the embedded set, where the filter bank stands for every network."""
+EMBEDDED_SIZE = PAPER_SIZE // 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    options = _parser().parse_args(arguments)
+    return guarded(lambda: _supplement(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.supplement",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help=f"any of {', '.join(PARTS)}; differences measures what the choices in which tools "
+        "differ change (default: all but differences)",
+    )
+    add_shared(parser)
+    add("--backbone", help=_default("S1–S3, S5, and the figures'", "backbone"))
+    add("--large", help=_default("S4's", "large"))
+    add("--ensemble", help=_default("S4's last, joined by +", "ensemble"))
+    add("--backbones", help=_default("S6's, comma-separated", "backbones"))
+    add(
+        "--image-size",
+        type=positive,
+        help="stands for the paper's 224 pixels, and its other sizes are scaled alike "
+        f"(default: {PAPER_SIZE}; {EMBEDDED_SIZE} on the embedded set)",
+    )
+    add(
+        "--seeds",
+        default="0,1,2,3,4",
+        help="S5's, comma-separated; all else takes the first (default: %(default)s)",
+    )
+    add(
+        "--out",
+        type=Path,
+        help="folder of cells and tables (default: results/<data set>-<backbone>-<image size>-"
+        "supplement); what runs beside it have stored is taken over",
+    )
+    return parser
+
+
+def _default(whose: str, name: str) -> str:
+    return (
+        f"{whose}; NAME or NAME[weights=FILE,layers=a+b+c+d] "
+        f"(default: {REAL[name]}; {EMBEDDED[name]} on the embedded set)"
+    )
+
+
+def _supplement(options: argparse.Namespace) -> int:
+    parts = list(dict.fromkeys(options.parts)) or list(SUPPLEMENT)
+    if unknown := [part for part in parts if part not in PARTS]:
+        raise BenchmarkError(f"unknown part {unknown[0]!r}: known are {', '.join(PARTS)}")
+    dataset = chosen_dataset(options)
+    settings = _settings(options, dataset)
+    run = options.out or Path("results") / (
+        f"{dataset.name}-{_file_name(settings.backbone)}-{settings.image_size}-supplement"
+    )
+    store = Store(run)
+    wanted = merged(requests(part, settings) for part in parts)
+    found, unavailable = groups(wanted, dataset, options.dtype, download=not options.dry_run)
+    for backbone, reason in unavailable.items():
+        say(f"left out: {backbone}: {reason}")
+    if options.dry_run:
+        stores = (store, *beside(store))
+        work = [(group.plan, group.plan.missing(*stores, force=options.force)) for group in found]
+        print(summary(work, run, chosen_cache(options)))
+        return 0
+    left = _evaluate(found, store, options)
+    names = tuple(category.name for category in dataset.categories)
+    whole = (
+        set(names) == set(OFFICIAL_COUNTS) if dataset.name == "mvtec_ad" else not options.categories
+    )
+    material = Material(settings, collect(found, store), names, dataset.name, whole, run)
+    for path in _write(material, parts):
+        print(path)
+    if dataset.synthetic:
+        say(NOTICE)
+    return 1 if left or unavailable else 0
+
+
+def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
+    default = EMBEDDED if dataset.synthetic else REAL
+    size = EMBEDDED_SIZE if dataset.synthetic else PAPER_SIZE
+
+    def chosen(name: str) -> str:
+        text: str = getattr(options, name) or default[name]
+        for backbone in choices.split(text):
+            choices.parse(backbone)  # a misspelt one stops everything, not only its rows
+        return text
+
+    return Settings(
+        backbone=chosen("backbone"),
+        large=chosen("large"),
+        ensemble=chosen("ensemble"),
+        backbones=tuple(dict.fromkeys(choices.split(chosen("backbones")))),
+        image_size=options.image_size or size,
+        seeds=tuple(integers(options.seeds, "--seeds", 0)),
+    )
+
+
+def _file_name(backbone: str) -> str:
+    return bare(backbone).replace("/", "-")
+
+
+def _evaluate(found: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
+    """Evaluate what neither the store nor a run beside it has; return whether anything is left."""
+    from benchmarks.executors import run_plan
+
+    cache, passes, evaluated = chosen_cache(options), 0, 0
+    for group in found:
+        if not options.force:
+            adopt(group, store)
+        if missing := group.plan.missing(store, force=options.force):
+            device, memory = chosen_machine(options)
+            passes += run_plan(group.plan, missing, store, cache, device=device, memory=memory)
+            evaluated += sum(map(len, missing.values()))
+    store.write_metrics(lambda line: say(f"warning: {line}"))
+    say(f"{evaluated} cells evaluated, {passes} images passed a backbone; all is in {store.run}")
+    return any(group.plan.missing(store) for group in found)
+
+
+def _write(material: Material, parts: Sequence[str]) -> Iterator[Path]:
+    """Write the tables and figures of some parts; yield the paths."""
+    import matplotlib.style
+
+    from benchmarks.palette import LOOK, METADATA
+
+    plots = Path("plots") / material.run.name
+    for part in parts:
+        for name, text in material.tables(part):
+            with atomic_file(material.run / "tables" / name) as file:
+                file.write(text.encode())
+            yield material.run / "tables" / name
+        with matplotlib.style.context(["default", LOOK]):
+            for name, figure in material.figures(part):
+                for kind, metadata in METADATA.items():
+                    with atomic_file(plots / f"{name}.{kind}") as file:
+                        figure.savefig(file, format=kind, metadata=metadata)
+                    yield plots / f"{name}.{kind}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Figure S3: the main methods' image-level curves, and their errors at two working points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.figures import CURVES, WORKING_POINTS, Curve
+from benchmarks.metrics import METRICS
+from benchmarks.palette import DOUBLE, new_figure, style
+from benchmarks.store import Cell
+from benchmarks.supplement.captions import averaged, caption
+from benchmarks.supplement.judged import Judged, judge
+from benchmarks.supplement.trials import Cells, Settings, main_trials
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Line = tuple[Floats, Floats]
+
+GRID = np.linspace(0, 1, 1001)[1:]
+"""False-positive rates, or recalls, where curves are averaged; at 0 they have no single height."""
+
+_CORNERS = {"roc": ((0, 0.5), (0.5, 1)), "precision_recall": ((0.5, 1), (0.5, 1))}
+"""The x and y that are shown: whatever is better than chance passes through these."""
+
+
+def draw_method_curves(
+    settings: Settings, cells: Cells, categories: Sequence[str], dataset: str, run: Path
+) -> Figure:
+    """Draw ROC (first row) and precision-recall curves, a column a method, above their errors.
+
+    A grey line or a dot is a category; the method's own line or bar is the mean, drawn only where
+    every one of `categories` is there.
+
+    Args:
+        settings: of the supplement.
+        cells: what is stored.
+        categories: what the means are over.
+        dataset: name of the data set.
+        run: the run's folder.
+
+    Raises:
+        BenchmarkError: a file of scores is unreadable.
+    """
+    subject = "Image-level ROC and precision-recall curves, and classification errors"
+    text = caption(f"{subject}, {averaged(categories)}", settings, dataset)
+    if len(categories) > 1:
+        text += " Grey lines and dots: categories; coloured lines and bars: their mean."
+    figure = new_figure(DOUBLE, 4.9, text)
+    parts = figure.subfigures(2, 1, height_ratios=(3.1, 1.8), squeeze=False)
+    above, below = parts[:, 0]
+    trials = main_trials(settings)
+    stored = {method: cells.get(trial, {}) for method, trial in trials.items()}
+    axes = above.subplots(len(CURVES), len(stored), sharex="row", sharey=True)
+    for column, (method, of_method) in zip(axes.T, stored.items(), strict=True):
+        judged = [judge(run, category, of_method.get(category)) for category in categories]
+        there = [images for images in judged if images]
+        column[0].set_title(_heading(method, len(there), len(categories)))
+        for panel, name in zip(column, CURVES, strict=True):
+            _draw_curves(panel, name, method, there, len(categories))
+    for panel, curve in zip(axes[:, 0], CURVES.values(), strict=True):
+        panel.set_ylabel(curve.y)
+    for panel, metric in zip(below.subplots(1, 2, sharey=True), WORKING_POINTS, strict=True):
+        _draw_errors(panel, metric, stored, categories)
+    return figure
+
+
+def mean_curve(curve: Curve, lines: Sequence[Line]) -> Floats:
+    """Return the mean height at `GRID` of lines, each x and y as `curve.points` gives them."""
+    return np.mean([_heights(curve, x, y) for x, y in lines], axis=0)
+
+
+def _heights(curve: Curve, x: Floats, y: Floats) -> Floats:
+    if curve.drawstyle == "default":
+        return np.interp(GRID, x, y)
+    # Recalls descend. A precision holds down to the next lower recall; of several at the same
+    # recall it is that of the highest threshold, the last.
+    return y[::-1][np.searchsorted(x[::-1], GRID)]
+
+
+def _heading(method: str, there: int, needed: int) -> str:
+    return method if there == needed else f"{method}\nno mean: {there} of {needed}"
+
+
+def _draw_curves(
+    panel: Axes, name: str, method: str, there: Sequence[Sequence[Judged]], needed: int
+) -> None:
+    """Draw a grey line a category, where several are needed, and their mean, where all are there.
+
+    Args:
+        panel: where to draw.
+        name: of the curve.
+        method: whose look the mean has.
+        there: the test images of each category that has any.
+        needed: how many categories a mean is over.
+    """
+    from matplotlib.patheffects import withStroke
+
+    curve, look = CURVES[name], style(method)
+    lines = [
+        curve.points(np.array([i.label for i in images]), np.array([i.score for i in images]))
+        for images in there
+    ]
+    if needed > 1:
+        for x, y in lines:
+            panel.plot(x, y, color="0.7", linewidth=0.4, drawstyle=curve.drawstyle)
+    if len(lines) == needed:
+        panel.plot(
+            GRID,
+            mean_curve(curve, lines),
+            color=look.colour,
+            linestyle=look.line,
+            linewidth=1.6,
+            label=method,
+            path_effects=[withStroke(linewidth=2.2, foreground="black")],  # on the grey lines
+        )
+    (left, right), (bottom, top) = _CORNERS[name]
+    panel.set_xticks((left, (left + right) / 2, right))
+    # A little wider, so that lines along the edge show whole.
+    panel.set(xlabel=curve.x, xlim=(left - 0.01, right + 0.01), ylim=(bottom, top + 0.01))
+
+
+def _draw_errors(
+    panel: Axes, metric: str, stored: Mapping[str, Mapping[str, Cell]], categories: Sequence[str]
+) -> None:
+    """Draw a dot a category, where there are several, and a bar a method that has them all."""
+    headings = []
+    for place, (method, cells) in enumerate(stored.items()):
+        found = [cells[name].metrics.get(metric) for name in categories if name in cells]
+        errors = [100 * error for error in found if error is not None]
+        headings.append(_heading(method, len(errors), len(categories)))
+        if len(errors) == len(categories):
+            look = style(method)
+            bar = panel.barh(place, np.mean(errors), 0.7, label=method, color=look.colour)
+            bar[0].set(hatch=look.hatch, edgecolor="white", linewidth=0.3)
+        if len(categories) > 1:
+            panel.plot(
+                errors,
+                [place] * len(errors),
+                "o",
+                color="black",
+                markersize=2.6,
+                markeredgecolor="white",
+                markeredgewidth=0.3,
+                clip_on=False,
+            )
+    panel.set(ylim=(len(headings) - 0.5, -0.5), xlabel=f"{METRICS[metric].label}, in %")
+    panel.set_yticks(range(len(headings)), headings)
+    panel.set_xlim(left=0)

@@ -1,0 +1,180 @@
+"""Figures S1 and S2: the test images misclassified at the F1-optimal threshold, with their maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import ceil
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from benchmarks.example_maps import broken, read_examples
+from benchmarks.palette import CHARACTER, DOUBLE, new_figure
+from benchmarks.store import Cell
+from benchmarks.supplement.captions import caption
+from benchmarks.supplement.judged import Judged, judge
+from benchmarks.supplement.trials import Cells, Settings, error_trials
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+COLUMNS, ROWS = 4, 6
+"""Tiles across and down a full page."""
+
+_LEFT, _RIGHT = (0, 1, 0, 1), (1.04, 2.04, 0, 1)
+"""Where a tile's pictures lie: left, right, bottom, top, in sides of a picture."""
+
+_COLOURS = "inferno"
+
+
+class _Tile(NamedTuple):
+    """A misclassified image of H × W pixels; its arrays are None where no map of it is stored."""
+
+    judged: Judged
+    image: NDArray[np.uint8] | None = None  # (H, W, 3)
+    mask: NDArray[np.bool_] | None = None  # (H, W)
+    map: NDArray[np.float32] | None = None  # (H, W), 1 at the threshold
+
+
+def draw_misclassified(
+    settings: Settings, cells: Cells, categories: Sequence[str], dataset: str, run: Path
+) -> Iterator[tuple[str, Figure]]:
+    """Yield names and pages of figures S1 (false positives) and S2 (false negatives).
+
+    Pages of `COLUMNS` × `ROWS` images are numbered in their names where there are several.
+
+    Args:
+        settings: of the supplement.
+        cells: what is stored.
+        categories: whose errors are shown.
+        dataset: name of the data set.
+        run: the run's folder.
+
+    Raises:
+        BenchmarkError: a file of scores or maps is unreadable.
+    """
+    ((method, trial),) = error_trials(settings).items()
+    tiles: list[_Tile] = []
+    unjudged = []
+    for category in categories:
+        cell = cells.get(trial, {}).get(category)
+        images = judge(run, category, cell)
+        tiles += _tiles(run, cell, [i for i in images if i.false_positive or i.false_negative])
+        if not images:
+            unjudged.append(category)
+    notice = f" Without scores of both classes: {', '.join(unjudged)}." if unjudged else ""
+    scale = _scale(tiles)
+    for name, kind, chosen in (
+        ("figS1", "False positives", [tile for tile in tiles if tile.judged.false_positive]),
+        ("figS2", "False negatives", [tile for tile in tiles if tile.judged.false_negative]),
+    ):
+        pages = [chosen[at : at + COLUMNS * ROWS] for at in range(0, len(chosen), COLUMNS * ROWS)]
+        subject = f"{kind} of {method} at each category's F1-optimal threshold"
+        if not pages:
+            yield name, _draw_none(caption(subject, settings, dataset) + notice)
+        for number, page in enumerate(pages, start=1):
+            several = len(pages) > 1
+            part = f", page {number} of {len(pages)}" if several else ""
+            text = caption(f"{subject} (n = {len(chosen)}{part})", settings, dataset) + notice
+            yield f"{name}-{number}" if several else name, _draw_page(page, text, scale)
+
+
+def _tiles(run: Path, cell: Cell | None, images: Sequence[Judged]) -> list[_Tile]:
+    """Return images, each with what the cell's maps hold of it."""
+    if cell is None or cell.maps is None or not (path := run / cell.maps).is_file():
+        return [_Tile(image) for image in images]
+    stored = read_examples(path)
+    rows = {name: row for row, name in enumerate(stored.names.tolist())}
+    tiles = []
+    for image in images:
+        arrays: tuple[Any, ...] = ()
+        if (row := rows.get(image.name)) is not None:
+            # Copies: a view would keep the whole file in memory.
+            arrays = (stored.images[row].copy(), stored.masks[row].copy())
+            arrays += (stored.maps[row] / image.threshold,)
+        tiles.append(_Tile(image, *arrays))
+    return tiles
+
+
+def _scale(tiles: Sequence[_Tile]) -> Normalize:
+    """Return the one colour scale of all maps, the threshold well inside it."""
+    from matplotlib.colors import Normalize
+
+    maps = [tile.map for tile in tiles if tile.map is not None]
+    low = min((float(heat.min()) for heat in maps), default=0)
+    high = max((float(heat.max()) for heat in maps), default=0)
+    return Normalize(min(low, 0.9), max(high, 1.1))
+
+
+def _draw_none(text: str) -> Figure:
+    figure = new_figure(DOUBLE, 0.4, text)
+    panel = figure.subplots()
+    panel.axis("off")
+    panel.text(0.5, 0.5, "none", ha="center", va="center")
+    return figure
+
+
+def _draw_page(tiles: Sequence[_Tile], text: str, scale: Normalize) -> Figure:
+    rows = ceil(len(tiles) / COLUMNS)
+    if mapped := any(tile.map is not None for tile in tiles):
+        text += (
+            " Beside an image its anomaly map in units of the threshold, any defect outlined in"
+            " both; the score below is the maximum before smoothing and may exceed the map's."
+        )
+    side = DOUBLE / COLUMNS
+    figure = new_figure(DOUBLE, 0.5 * mapped + rows * (side / 2 + 0.45), text)
+    panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel().tolist()
+    for panel, tile in zip(panels, tiles, strict=False):
+        _draw_tile(panel, tile, scale)
+        judged = tile.judged
+        kind = broken(f"{judged.defect}/{PurePosixPath(judged.name).stem}", int(side / CHARACTER))
+        ratio = f"score / threshold = {judged.score / judged.threshold:.3f}"
+        panel.set_xlabel(f"{judged.category}\n{kind}\n{ratio}", labelpad=2)
+    if mapped:
+        _add_bar(figure, panels, scale)
+    for panel in panels[len(tiles) :]:
+        panel.axis("off")
+    return figure
+
+
+def _draw_tile(panel: Axes, tile: _Tile, scale: Normalize) -> None:
+    panel.set(xticks=(), yticks=(), aspect="equal")
+    panel.spines[:].set_visible(False)
+    if tile.image is None or tile.mask is None or tile.map is None:
+        panel.text(1, 0.5, "no map stored", ha="center", va="center")
+    else:
+        panel.imshow(tile.image, extent=_LEFT)
+        panel.imshow(tile.image.mean(axis=-1), cmap="gray", vmin=0, vmax=255, extent=_RIGHT)
+        panel.imshow(tile.map, cmap=_COLOURS, norm=scale, alpha=0.7, extent=_RIGHT)
+        if tile.mask.any() and not tile.mask.all():
+            _outline(panel, tile.mask)
+    panel.set(xlim=(0, _RIGHT[1]), ylim=(0, 1))
+
+
+def _outline(panel: Axes, mask: NDArray[np.bool_]) -> None:
+    """Outline a defect in both pictures, white on black so that it shows on any ground."""
+    from matplotlib.patheffects import withStroke
+
+    for extent in (_LEFT, _RIGHT):
+        lines = panel.contour(
+            mask, levels=[0.5], colors="white", linewidths=0.7, extent=extent, origin="upper"
+        )
+        lines.set_path_effects([withStroke(linewidth=1.7, foreground="black")])
+
+
+def _add_bar(figure: Figure, panels: Sequence[Axes], scale: Normalize) -> None:
+    """Add the maps' colour bar below the panels, with a mark at the threshold."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.patheffects import withStroke
+
+    maps = ScalarMappable(scale, _COLOURS)
+    pad = 0.1 / figure.get_figheight()
+    bar = figure.colorbar(maps, ax=panels, location="bottom", shrink=0.6, aspect=50, pad=pad)
+    bar.set_label("Anomaly map / threshold")
+    mark = bar.ax.axvline(1, color="white", linewidth=0.8)
+    mark.set_path_effects([withStroke(linewidth=2, foreground="black")])
+    across = bar.ax.get_xaxis_transform()
+    bar.ax.text(1, 1.15, "1 = threshold", transform=across, ha="center", va="bottom")

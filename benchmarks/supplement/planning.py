@@ -1,0 +1,153 @@
+"""From the trials of the chosen parts to plans, one a protocol, and to the cells they stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import methods
+from benchmarks.choices import joined, parse
+from benchmarks.datasets import Category, Dataset
+from benchmarks.errors import BenchmarkError
+from benchmarks.evaluate import Job, KeptMaps
+from benchmarks.plan import Asked, Plan, backbone_specs, is_done, make_plan
+from benchmarks.protocol import DType, Protocol
+from benchmarks.store import Cell, Store
+from benchmarks.supplement.trials import Cells, Trial
+
+_MORE = {"none": 0, "errors": 1, "all": 2}
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Which maps are kept where a trial is evaluated, and which it is useless without."""
+
+    kept: KeptMaps = "none"
+    needed: KeptMaps = "none"
+
+    def __or__(self, other: Maps) -> Maps:
+        return Maps(
+            max(self.kept, other.kept, key=_MORE.__getitem__),
+            max(self.needed, other.needed, key=_MORE.__getitem__),
+        )
+
+
+Requests = Mapping[Trial, Maps]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trials of one protocol.
+
+    Attributes:
+        plan: its plan.
+        jobs: category → its jobs, each with the trial that it is for. A trial of more shots than a
+            category has training images has none there.
+    """
+
+    plan: Plan
+    jobs: Mapping[Category, Sequence[tuple[Trial, Job]]]
+
+
+def merged(parts: Iterable[Requests]) -> dict[Trial, Maps]:
+    """Return every trial once, with all the maps that some part asks for."""
+    found: dict[Trial, Maps] = {}
+    for requests in parts:
+        for trial, maps in requests.items():
+            found[trial] = found.get(trial, Maps()) | maps
+    return found
+
+
+def groups(
+    requests: Requests, dataset: Dataset, dtype: DType, *, download: bool
+) -> tuple[list[Group], dict[str, str]]:
+    """Return trials grouped by protocol, so that each category's features serve all of them.
+
+    Args:
+        requests: the trials.
+        dataset: the data set.
+        dtype: type of cached features.
+        download: fetch weights that aren't here yet.
+
+    Returns:
+        The groups, and backbone → why it can't be had, for those that can't.
+    """
+    together: dict[Trial, list[Trial]] = {}
+    for trial in requests:
+        together.setdefault(replace(trial, method="", shots=None, seed=0), []).append(trial)
+    found: list[Group] = []
+    unavailable: dict[str, str] = {}
+    for common, trials in together.items():
+        if common.backbone in unavailable:
+            continue
+        try:
+            found.append(_group(common, trials, requests, dataset, dtype, download=download))
+        except BenchmarkError as error:
+            unavailable[common.backbone] = str(error)
+    return found, unavailable
+
+
+def _group(
+    common: Trial,
+    trials: list[Trial],
+    requests: Requests,
+    dataset: Dataset,
+    dtype: DType,
+    *,
+    download: bool,
+) -> Group:
+    members = backbone_specs(parse(common.backbone), download=download)
+    protocol = Protocol(
+        backbone=joined([spec for _, spec in members]),
+        image_size=common.image_size,
+        dtype=dtype,
+        mask_resize=common.mask_resize,
+        resize=common.resize or 0,
+    )
+    asked = [
+        Asked(
+            methods.resolve(trial.method),
+            trial.shots,
+            trial.seed,
+            requests[trial].kept,
+            requests[trial].needed,
+        )
+        for trial in trials
+    ]
+    plan = make_plan(dataset, members, protocol, asked)
+    jobs = {
+        category: [
+            (trial, job)
+            for trial, job in zip(trials, plan.work[category], strict=True)
+            if (trial.shots or 0) <= len(category.train)
+        ]
+        for category in dataset.categories
+    }
+    work = {category: [job for _, job in pairs] for category, pairs in jobs.items()}
+    return Group(replace(plan, work=work), jobs)
+
+
+def adopt(group: Group, store: Store) -> None:
+    """Take over what other runs beside `store` have already stored of a group."""
+    others = beside(store)
+    for jobs in group.plan.missing(store).values():
+        for job in jobs:
+            if source := next((other for other in others if is_done(other, job)), None):
+                store.adopt(job.spec, source)
+
+
+def beside(store: Store) -> list[Store]:
+    """Return the runs in the same folder, by name."""
+    runs = {cells.parent for cells in store.run.parent.glob("*/cells")} - {store.run}
+    return [Store(run) for run in sorted(runs)]
+
+
+def collect(found: Iterable[Group], store: Store) -> Cells:
+    """Return trial → category → its stored cell."""
+    cells: dict[Trial, dict[str, Cell]] = {}
+    for group in found:
+        for category, pairs in group.jobs.items():
+            for trial, job in pairs:
+                if cell := store.find(job.spec):
+                    cells.setdefault(trial, {})[category.name] = cell
+    return cells

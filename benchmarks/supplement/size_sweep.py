@@ -1,0 +1,98 @@
+"""Figure S4: areas under curves against the image size, one line a patch size P."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.metrics import METRICS
+from benchmarks.palette import DOUBLE, add_legend, new_figure
+from benchmarks.store import Cell
+from benchmarks.supplement.captions import averaged, caption
+from benchmarks.supplement.trials import (
+    PATCH_SIZES,
+    SIZES,
+    SWEPT_METHOD,
+    Cells,
+    Settings,
+    sweep_trials,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+AREAS = ("image_auroc", "pixel_auroc", "aupro_30")
+
+# Lighter with P; line style and marker tell them apart in grey-scale.
+_LOOKS: tuple[dict[str, Any], ...] = (
+    {"color": "#000000", "linestyle": "-", "marker": "o"},
+    {"color": "#3b528b", "linestyle": "--", "marker": "s"},
+    {"color": "#21918c", "linestyle": "-.", "marker": "^"},
+    {"color": "#8bc34a", "linestyle": ":", "marker": "D"},
+)
+
+
+def draw_size_sweep(
+    settings: Settings, cells: Cells, categories: Sequence[str], dataset: str, run: Path
+) -> Figure:
+    """Draw image AUROC, pixel AUROC and AUPRO in per cent, each the mean over `categories`.
+
+    A point is left out, and the caption says so, where a category lacks any of the three.
+
+    Args:
+        settings: of the supplement.
+        cells: what is stored.
+        categories: what the means are over.
+        dataset: name of the data set.
+        run: the run's folder; nothing is read from it.
+    """
+    from matplotlib.lines import Line2D
+
+    whole = {
+        point: _whole(cells.get(trial, {}), categories)
+        for point, trial in sweep_trials(settings).items()
+    }
+    there = [point for point, metrics in whole.items() if len(metrics) == len(categories)]
+    figure = new_figure(DOUBLE, 2, _caption(settings, whole, categories, dataset))
+    for panel, area in zip(figure.subplots(1, len(AREAS)), AREAS, strict=True):
+        for patch, look in zip(PATCH_SIZES, _LOOKS, strict=True):
+            sizes = [size for size in SIZES if (size, patch) in there]
+            means = [100 * fmean(metrics[area] for metrics in whole[s, patch]) for s in sizes]
+            panel.plot([settings.scaled(size) for size in sizes], means, **look)
+        panel.set(xlabel="Image size in px", ylabel=f"{METRICS[area].label} in %")
+        panel.set_xticks([settings.scaled(size) for size in SIZES])
+        panel.ticklabel_format(axis="y", useOffset=False)
+    handles = [Line2D([], [], **look) for look in _LOOKS]
+    add_legend(figure, [f"P = {patch}" for patch in PATCH_SIZES], handles)
+    return figure
+
+
+def _whole(stored: Mapping[str, Cell], categories: Sequence[str]) -> list[dict[str, float]]:
+    """Return the areas of each category that has them all."""
+    found = (
+        {area: stored[c].metrics.get(area) for area in AREAS} for c in categories if c in stored
+    )
+    return [
+        {area: value for area, value in areas.items() if value is not None}
+        for areas in found
+        if None not in areas.values()
+    ]
+
+
+def _caption(
+    settings: Settings,
+    whole: Mapping[tuple[int, int], Sequence[Mapping[str, float]]],
+    categories: Sequence[str],
+    dataset: str,
+) -> str:
+    sizes = [settings.scaled(size) for size in SIZES]
+    subject = f"{SWEPT_METHOD} by image size and patch size P, {averaged(categories)}"
+    left_out = [
+        f"P = {patch} at {settings.scaled(size)} px ({len(metrics)} of {len(categories)})"
+        for (size, patch), metrics in whole.items()
+        if len(metrics) < len(categories)
+    ]
+    notice = f" Left out, for lack of categories: {', '.join(left_out)}." if left_out else ""
+    return caption(subject, settings, dataset, sizes) + notice
