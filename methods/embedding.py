@@ -69,13 +69,14 @@ class LevelMap:
         patch_size: P.
         first: the first embedding dimension that the level contributes to.
         box: weights of the sums over the neighbourhood.
-        offsets: (row, column) in the neighbourhood → weights beyond the box's.
+        offsets: (row, column) in the neighbourhood → the dimensions to which it adds weights beyond
+            the box's, all where None, and these weights.
     """
 
     patch_size: int
     first: int
     box: Mixing
-    offsets: Mapping[tuple[int, int], Mixing]
+    offsets: Mapping[tuple[int, int], tuple[Tensor | None, Mixing]]
 
 
 def level_maps(
@@ -154,7 +155,12 @@ def _factor(matrix: csr_array, patch_size: int) -> LevelMap:
     for offset, part in enumerate(parts):
         rest = part - common
         if np.abs(rest.data).max(initial=0) > ROUNDING:
-            offsets[divmod(offset, patch_size)] = Mixing.of(rest)
+            rows = np.flatnonzero(abs(rest).sum(axis=1) > ROUNDING)
+            whole = len(rows) == rest.shape[0]
+            offsets[divmod(offset, patch_size)] = (
+                None if whole else torch.from_numpy(rows),
+                Mixing.of(rest if whole else rest[rows]),
+            )
     return LevelMap(patch_size, int(used[0]), Mixing.of(common), offsets)
 
 
@@ -167,6 +173,10 @@ def _apply(level_map: LevelMap, features: Tensor) -> Tensor:
     )
     mapped = level_map.box(sums.permute(0, 2, 3, 1))
     padded = torch.nn.functional.pad(features, [size // 2] * 4).permute(0, 2, 3, 1)
-    for (row, column), mixing in level_map.offsets.items():
-        mapped += mixing(padded[:, row : row + height, column : column + width])
+    for (row, column), (rows, mixing) in level_map.offsets.items():
+        added = mixing(padded[:, row : row + height, column : column + width])
+        if rows is None:
+            mapped += added
+        else:
+            mapped.index_add_(3, rows.to(mapped.device), added)
     return mapped

@@ -368,3 +368,65 @@ def test_real_weights_give_the_documented_pyramid() -> None:
     assert backbone.channels == {1: 24, 2: 32, 3: 96, 4: 1280}
     assert backbone.strides == {1: 4, 2: 8, 3: 16, 4: 32}
     assert backbone.spec.weights_sha256.startswith("af0c5f85")
+
+
+LARGE = ["wide_resnet101_2", "resnext101_32x8d", "densenet201"]
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_networks_load_weights_of_their_shapes(name: str, tmp_path: Path) -> None:
+    made, file = network(name), tmp_path / f"{name}.pth"
+    torch.save(made.state_dict(), file)
+    backbone = backbones.load(name, weights=file)
+    levels = networks.source(name).pyramid()
+    extractor = create_feature_extractor(
+        made, {f"{layer}.cat" if "dense" in name else layer: str(i) for i, layer in levels.items()}
+    )
+    images = noise(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = extractor(normalised(images))
+    actual = backbone.forward(images, backbone.levels)
+    assert backbone.strides == networks.STRIDES
+    for level, maps in actual.items():
+        assert same_but_for_rounding(maps, expected[str(level)])
+
+
+def test_a_self_supervised_transformer_loads_weights_of_its_shapes(tmp_path: Path) -> None:
+    name, file = "vit_small_patch14_dinov2.lvd142m", tmp_path / "dinov2.safetensors"
+    torch.manual_seed(1)
+    made: Any = timm.create_model(name, pretrained=False, dynamic_img_size=True).eval()
+    save_file(made.state_dict(), file)
+    backbone = backbones.load(f"timm/{name}", weights=file)
+    assert backbone.spec.layers == {1: "blocks.2", 2: "blocks.5", 3: "blocks.8", 4: "blocks.11"}
+    images = noise(2, 3, 56, 56)
+    with torch.no_grad():
+        expected = made.forward_intermediates(
+            normalised(images), indices=[2, 5, 8, 11], intermediates_only=True
+        )
+    for level, maps in backbone.forward(images, backbone.levels).items():
+        assert maps.shape == (2, 384, 4, 4)
+        assert same_but_for_rounding(maps, expected[level - 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "size"),
+    [
+        ("resnet18", None, 90),
+        ("densenet121", None, 64),
+        ("mobilenet_v2", LAYERS["mobilenet_v2"], 75),
+        ("timm/vit_tiny_patch16_224.augreg_in21k", None, 224),
+        ("filterbank", None, 70),
+    ],
+)
+def test_shapes_are_those_of_the_features_though_nothing_is_computed(
+    name: str, layers: list[str] | None, size: int, tmp_path: Path
+) -> None:
+    file = None
+    if name != "filterbank":
+        made, _ = networks.source(name).build()
+        file = tmp_path / "weights.pth"
+        torch.save(made.state_dict(), file)
+    backbone = backbones.load(name, weights=file, layers=layers)
+    maps = backbone.forward(noise(1, 3, size, size), backbone.levels)
+    expected = {level: tuple(one.shape[1:]) for level, one in maps.items()}
+    assert backbones.shapes(name, layers, size) == expected

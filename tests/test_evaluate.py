@@ -93,3 +93,14 @@ def test_an_interruption_is_not_a_failure() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         evaluate(Job(cell_spec("padim")), interrupted)
+
+
+def test_an_ensemble_averages_scores_that_are_normalised_over_the_test_set() -> None:
+    maps = np.array([[[0, 1], [2, 4]], [[0, 0], [0, 2]]], np.float32)
+    one = Scored(np.array([1.0, 3.0]), maps, 1.0, 10.0)
+    other = Scored(np.array([10.0, 10.0]), 100 - 25 * maps, 2.0, 20.0)
+    both = combined([one, other])
+    assert both.images.tolist() == [0.0, 0.5]  # a member that says nothing adds nothing
+    np.testing.assert_allclose(both.maps, np.full((2, 2, 2), 0.5))  # m/4 and 1 - m/4
+    assert (both.fit_seconds, both.score_seconds) == (3.0, 30.0)
+    assert combined([one]) is one

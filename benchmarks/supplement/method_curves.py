@@ -28,7 +28,7 @@ GRID = np.linspace(0, 1, 1001)[1:]
 """False-positive rates, or recalls, where curves are averaged; at 0 they have no single height."""
 
 _CORNERS = {"roc": ((0, 0.5), (0.5, 1)), "precision_recall": ((0.5, 1), (0.5, 1))}
-"""The x and y that are shown: whatever is better than chance passes through these."""
+"""The x and y that are shown: any ROC curve above chance passes through its corner."""
 
 
 def draw_method_curves(
@@ -51,6 +51,7 @@ def draw_method_curves(
     """
     subject = "Image-level ROC and precision-recall curves, and classification errors"
     text = caption(f"{subject}, {averaged(categories)}", settings, dataset)
+    text += " Curves are cut to the corner of interest."
     if len(categories) > 1:
         text += " Grey lines and dots: categories; coloured lines and bars: their mean."
     figure = new_figure(DOUBLE, 4.9, text)
@@ -140,7 +141,7 @@ def _draw_errors(
             look = style(method)
             bar = panel.barh(place, np.mean(errors), 0.7, label=method, color=look.colour)
             bar[0].set(hatch=look.hatch, edgecolor="white", linewidth=0.3)
-        if len(categories) > 1:
+        if errors and len(categories) > 1:
             panel.plot(
                 errors,
                 [place] * len(errors),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.example_maps import broken, read_examples
+from benchmarks.example_maps import Examples, broken, read_examples
 from benchmarks.palette import CHARACTER, DOUBLE, new_figure
 from benchmarks.store import Cell
 from benchmarks.supplement.captions import caption
@@ -57,46 +57,45 @@ def draw_misclassified(
         BenchmarkError: a file of scores or maps is unreadable.
     """
     ((method, trial),) = error_trials(settings).items()
-    tiles: list[_Tile] = []
-    unjudged = []
-    for category in categories:
-        cell = cells.get(trial, {}).get(category)
-        images = judge(run, category, cell)
-        tiles += _tiles(run, cell, [i for i in images if i.false_positive or i.false_negative])
-        if not images:
-            unjudged.append(category)
-    notice = f" Without scores of both classes: {', '.join(unjudged)}." if unjudged else ""
+    stored = cells.get(trial, {})
+    judged = {category: judge(run, category, stored.get(category)) for category in categories}
+    without = [category for category, images in judged.items() if not images]
+    notice = f" Without scores of both classes: {', '.join(without)}." if without else ""
+    tiles = [tile for c, images in judged.items() for tile in _tiles(run, stored.get(c), images)]
     scale = _scale(tiles)
     for name, kind, chosen in (
         ("figS1", "False positives", [tile for tile in tiles if tile.judged.false_positive]),
         ("figS2", "False negatives", [tile for tile in tiles if tile.judged.false_negative]),
     ):
+        subject = f"{kind} of {method} at each category's F1-optimal threshold (n = {len(chosen)}"
         pages = [chosen[at : at + COLUMNS * ROWS] for at in range(0, len(chosen), COLUMNS * ROWS)]
-        subject = f"{kind} of {method} at each category's F1-optimal threshold"
         if not pages:
-            yield name, _draw_none(caption(subject, settings, dataset) + notice)
+            text = caption(f"{subject})", settings, dataset) + notice
+            yield name, _draw_none(text, "none" if any(judged.values()) else "nothing evaluated")
         for number, page in enumerate(pages, start=1):
             several = len(pages) > 1
             part = f", page {number} of {len(pages)}" if several else ""
-            text = caption(f"{subject} (n = {len(chosen)}{part})", settings, dataset) + notice
+            text = caption(f"{subject}{part})", settings, dataset) + notice
             yield f"{name}-{number}" if several else name, _draw_page(page, text, scale)
 
 
 def _tiles(run: Path, cell: Cell | None, images: Sequence[Judged]) -> list[_Tile]:
-    """Return images, each with what the cell's maps hold of it."""
-    if cell is None or cell.maps is None or not (path := run / cell.maps).is_file():
-        return [_Tile(image) for image in images]
-    stored = read_examples(path)
+    """Return the misclassified among a cell's images, each with what its maps hold of it."""
+    wrong = [image for image in images if image.false_positive or image.false_negative]
+    name = cell.maps if cell else None
+    if not wrong or name is None or not (run / name).is_file():
+        return [_Tile(image) for image in wrong]
+    stored = read_examples(run / name)
     rows = {name: row for row, name in enumerate(stored.names.tolist())}
-    tiles = []
-    for image in images:
-        arrays: tuple[Any, ...] = ()
-        if (row := rows.get(image.name)) is not None:
-            # Copies: a view would keep the whole file in memory.
-            arrays = (stored.images[row].copy(), stored.masks[row].copy())
-            arrays += (stored.maps[row] / image.threshold,)
-        tiles.append(_Tile(image, *arrays))
-    return tiles
+    return [_tile(image, stored, rows.get(image.name)) for image in wrong]
+
+
+def _tile(image: Judged, stored: Examples, row: int | None) -> _Tile:
+    if row is None:
+        return _Tile(image)
+    # Copies: views would keep all of the maps in memory.
+    picture, mask = stored.images[row].copy(), stored.masks[row].copy()
+    return _Tile(image, picture, mask, stored.maps[row] / image.threshold)
 
 
 def _scale(tiles: Sequence[_Tile]) -> Normalize:
@@ -104,16 +103,16 @@ def _scale(tiles: Sequence[_Tile]) -> Normalize:
     from matplotlib.colors import Normalize
 
     maps = [tile.map for tile in tiles if tile.map is not None]
-    low = min((float(heat.min()) for heat in maps), default=0)
-    high = max((float(heat.max()) for heat in maps), default=0)
+    low = min((float(heat.min()) for heat in maps), default=1)
+    high = max((float(heat.max()) for heat in maps), default=1)
     return Normalize(min(low, 0.9), max(high, 1.1))
 
 
-def _draw_none(text: str) -> Figure:
+def _draw_none(text: str, why: str) -> Figure:
     figure = new_figure(DOUBLE, 0.4, text)
     panel = figure.subplots()
     panel.axis("off")
-    panel.text(0.5, 0.5, "none", ha="center", va="center")
+    panel.text(0.5, 0.5, why, ha="center", va="center")
     return figure
 
 
@@ -141,7 +140,7 @@ def _draw_page(tiles: Sequence[_Tile], text: str, scale: Normalize) -> Figure:
 
 
 def _draw_tile(panel: Axes, tile: _Tile, scale: Normalize) -> None:
-    panel.set(xticks=(), yticks=(), aspect="equal")
+    panel.set(xticks=(), yticks=(), aspect="equal", anchor="N")
     panel.spines[:].set_visible(False)
     if tile.image is None or tile.mask is None or tile.map is None:
         panel.text(1, 0.5, "no map stored", ha="center", va="center")

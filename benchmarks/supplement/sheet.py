@@ -159,14 +159,14 @@ def _grid(
 
 def _best(sheet: Sheet, columns: Sequence[_Column], texts: Sequence[str]) -> set[int]:
     """Return where a row's best of ours stands, judged on what is shown; ties share it."""
+    if not sheet.marks_best:
+        return set()
     numbers = {
         place: float(text.split()[0])
         for place, (column, text) in enumerate(zip(columns, texts, strict=True))
         if column.part == "ours" and text not in {"failed", "–"}
     }
-    if not sheet.marks_best or len(numbers) < 2:
-        return set()
-    best = max(numbers.values())
+    best = max(numbers.values()) if len(numbers) > 1 else None
     return {place for place, number in numbers.items() if number == best}
 
 
