@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 GRID = np.linspace(0, 1, 1001)[1:]
 """False-positive rates, or recalls, where curves are averaged; at 0 they have no single height."""
 
-_CORNERS = {"roc": ((0, 0.5), (0.5, 1)), "precision_recall": ((0.5, 1), (0.5, 1))}
-"""The x and y that are shown: any ROC curve above chance passes through its corner."""
-
 
 def draw_method_curves(
     settings: Settings, cells: Cells, categories: Sequence[str], dataset: str, run: Path
@@ -51,7 +48,6 @@ def draw_method_curves(
     """
     subject = "Image-level ROC and precision-recall curves, and classification errors"
     text = caption(f"{subject}, {averaged(categories)}", settings, dataset)
-    text += " Curves are cut to the corner of interest."
     if len(categories) > 1:
         text += " Grey lines and dots: categories; coloured lines and bars: their mean."
     figure = new_figure(DOUBLE, 4.9, text)
@@ -122,10 +118,10 @@ def _draw_curves(
             label=method,
             path_effects=[withStroke(linewidth=2.2, foreground="black")],  # on the grey lines
         )
-    (left, right), (bottom, top) = _CORNERS[name]
-    panel.set_xticks((left, (left + right) / 2, right))
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_ticks((0, 0.5, 1), ("0", "0.5", "1"))
     # A little wider, so that lines along the edge show whole.
-    panel.set(xlabel=curve.x, xlim=(left - 0.01, right + 0.01), ylim=(bottom, top + 0.01))
+    panel.set(xlabel=curve.x, xlim=(-0.02, 1.02), ylim=(0, 1.02))
 
 
 def _draw_errors(
