@@ -14,15 +14,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from benchmarks.arrays import ArrayWriter, DamagedArrayError, read_array
 from benchmarks.datasets import Category, Sample, load_image
 from benchmarks.errors import StorageError
-from benchmarks.protocol import FeatureSpec, Protocol, canonical_json
+from benchmarks.protocol import FeatureSpec, Protocol
 
 if TYPE_CHECKING:
     from benchmarks.backbones import Backbone
@@ -99,32 +100,35 @@ class FeatureCache:
         self.folder = folder / "features"
         self.limit = int(limit_gb * 1e9)
         self._warn = warn
+        self._checked: set[Path] = set()
 
-    def load(self, spec: FeatureSpec, images: int) -> np.ndarray[Any, Any] | None:
+    def load(
+        self, spec: FeatureSpec, images: int, *, check: bool = False
+    ) -> np.ndarray[Any, Any] | None:
         """Return the array (images, C, H, W) as a read-only memory map, None where there is none.
 
         An array that is truncated, unreadable or of another specification counts as absent, and
-        is warned of.
+        is warned of; so does one of which a byte has changed, where `check` says to read it.
         """
-        path, description = self._array(spec), self._description(spec)
-        if not description.exists():
+        path = self._array(spec)
+        if not path.with_suffix(".json").exists():
             return None
+        unchecked = check and path not in self._checked
         try:
-            stored = json.loads(description.read_text(encoding="utf-8"))
-            array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            self._warn(f"{path}: unreadable ({error}); extracting again")
+            array = read_array(path, spec, images, check=unchecked)
+        except DamagedArrayError as error:
+            self._warn(f"{path}: {error}; extracting again")
             return None
-        if stored != asdict(spec) or len(array) != images or array.dtype != spec.dtype:
-            self._warn(f"{path}: holds something else than its name says; extracting again")
-            return None
+        if check:
+            self._checked.add(path)
         with suppress(OSError):  # a read-only cache serves as well, it only can't note the use
-            os.utime(description)
+            os.utime(path.with_suffix(".json"))
         return array
 
     def writer(self, spec: FeatureSpec, images: int) -> ArrayWriter:
         """Return a writer for the array; nothing is visible before it is closed complete."""
-        return ArrayWriter(self._array(spec), self._description(spec), spec, images)
+        self._checked.discard(self._array(spec))
+        return ArrayWriter(self._array(spec), spec, images)
 
     def make_room(self, needed: int, keep: Sequence[FeatureSpec] = ()) -> None:
         """Remove least recently used arrays until `needed` bytes more stay within the limit."""
@@ -143,8 +147,8 @@ class FeatureCache:
         found = []
         for description in self.folder.glob("*.json"):
             path = description.with_suffix(".npy")
-            with suppress(OSError, ValueError):
-                spec = json.loads(description.read_text(encoding="utf-8"))
+            with suppress(OSError, ValueError, KeyError):
+                spec = json.loads(description.read_text(encoding="utf-8"))["spec"]
                 used = description.stat().st_mtime
                 found.append(Entry(path, spec, path.stat().st_size, used))
         order = ("dataset", "category", "split", "backbone", "image_size", "level")
@@ -164,66 +168,6 @@ class FeatureCache:
 
     def _array(self, spec: FeatureSpec) -> Path:
         return self.folder / f"{spec.key}.npy"
-
-    def _description(self, spec: FeatureSpec) -> Path:
-        return self.folder / f"{spec.key}.json"
-
-
-class ArrayWriter:
-    """Writes one array batch by batch to a temporary name, renamed when it is complete.
-
-    Plain writes instead of a writable memory map: on a full disk they raise an error, where a
-    memory map would kill the process.
-    """
-
-    def __init__(self, path: Path, description: Path, spec: FeatureSpec, images: int) -> None:
-        self._path, self._description, self._spec, self._images = path, description, spec, images
-        self._temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        self._file: IO[bytes] | None = None
-        self._written = 0
-
-    def write(self, batch: np.ndarray[Any, Any]) -> None:
-        """Append the features (n, C, H, W) of the next n images."""
-        try:
-            if self._file is None:
-                self._file = self._open(batch.shape[1:])
-            batch.astype(self._spec.dtype, copy=False).tofile(self._file)
-        except OSError as error:
-            raise _storage_error(self._path, error) from error
-        self._written += len(batch)
-
-    def __enter__(self) -> ArrayWriter:
-        return self
-
-    def __exit__(self, kind: object, *rest: object) -> None:
-        try:
-            if self._file is not None:
-                self._file.close()
-            if kind is None and self._written == self._images:
-                self._temporary.replace(self._path)
-                part = self._description.with_name(f"{self._description.name}.{os.getpid()}.tmp")
-                part.write_text(canonical_json(asdict(self._spec)), encoding="utf-8")
-                part.replace(self._description)
-        except OSError as error:
-            raise _storage_error(self._path, error) from error
-        finally:
-            with suppress(OSError):
-                self._temporary.unlink(missing_ok=True)
-
-    def _open(self, shape: tuple[int, ...]) -> IO[bytes]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._temporary.open("wb")
-        descriptor = np.lib.format.dtype_to_descr(np.dtype(self._spec.dtype))
-        header = {"descr": descriptor, "fortran_order": False, "shape": (self._images, *shape)}
-        np.lib.format.write_array_header_1_0(file, header)
-        return file
-
-
-def _storage_error(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"{path}: can't be written ({error.strerror or error}): free some space, clear the cache "
-        "(python -m benchmarks.features --clear) or name another folder (--cache DIR)"
-    )
 
 
 class Extractor:
@@ -284,7 +228,7 @@ class Extractor:
         """
         found: dict[Split, Arrays] = {}
         for split, samples in _splits(category):
-            if absent := self._absent(category, split, samples):
+            if absent := self._absent(category, split, samples, check=True):
                 self._extract(category, split, samples, absent, advance)
             found[split] = {}
             for level, spec in self._specs(category, split).items():
@@ -300,9 +244,11 @@ class Extractor:
     def _specs(self, category: Category, split: Split) -> dict[int, FeatureSpec]:
         return feature_specs(self._dataset, category, split, self._protocol, self._levels)
 
-    def _absent(self, category: Category, split: Split, samples: Sequence[Sample]) -> list[int]:
-        specs = self._specs(category, split)
-        return [i for i, spec in specs.items() if self._cache.load(spec, len(samples)) is None]
+    def _absent(
+        self, category: Category, split: Split, samples: Sequence[Sample], *, check: bool = False
+    ) -> list[int]:
+        specs, count = self._specs(category, split), len(samples)
+        return [i for i, s in specs.items() if self._cache.load(s, count, check=check) is None]
 
     def _extract(
         self,

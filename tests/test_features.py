@@ -144,7 +144,9 @@ def test_specs_follow_data_split_backbone_and_protocol(category: Category) -> No
     assert keys(protocol=replace(PROTOCOL, mask_resize="official", smoothing_sigma=0)) == keys()
 
 
-@pytest.mark.parametrize("damage", ["truncated", "emptied", "text", "foreign", "description"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "emptied", "text", "foreign", "description", "one bit"]
+)
 def test_a_broken_array_is_extracted_again_loudly(
     damage: str, tmp_path: Path, category: Category
 ) -> None:
@@ -160,12 +162,17 @@ def test_a_broken_array_is_extracted_again_loudly(
             path.write_bytes(path.read_bytes()[:-8])
         case "emptied":
             path.write_bytes(b"")
+        case "one bit":
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 1
+            path.write_bytes(content)
         case "text":
             path.write_text("not an array")
         case "foreign":
             np.save(path, kept[:3])
         case "description":
             path.with_suffix(".json").write_text('{"dataset": "other"}')
+    cache = FeatureCache(tmp_path, warn=warnings.append)  # as another process has it
     again = Extractor(cache, "data", PROTOCOL, LEVELS, lambda: counting)
     np.testing.assert_array_equal(again.arrays(category, ignore)["train"][2], kept)
     assert again.passes == 6
