@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 RESIDENT_SHARE = 0.5
 """Share of the memory that a category's features may take on a GPU; beyond it they stream."""
 
+BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
+"""Shares of its memory that a method gets, one after the other, where the device has none left."""
+
 FINISHED_IMAGES = 16
 """Maps that are finished together."""
 
@@ -140,7 +143,7 @@ def evaluate(job: Job, data: Callable[[], CategoryData]) -> Evaluated:
 
 def _measure(job: Job, data: CategoryData, started: str, made_by: Mapping[str, Any]) -> Evaluated:
     memory = PeakMemory(data.device)
-    scored = combined([_score(job.spec, features, memory) for features in data.members])
+    scored = combined([_score_within(job.spec, one, memory) for one in data.members])
     metrics = {
         **image_metrics(data.labels, scored.images),
         **pixel_metrics(scored.maps, data.masks),
@@ -162,6 +165,26 @@ def _measure(job: Job, data: CategoryData, started: str, made_by: Mapping[str, A
     test = data.category.test
     rows = [(s.name, s.label, float(v)) for s, v in zip(test, scored.images, strict=True)]
     return Evaluated(cell, rows, _maps(data, scored, job.kept_maps))
+
+
+def _score_within(spec: CellSpec, features: Mapping[Split, Features], memory: PeakMemory) -> Scored:
+    """Score with less memory to spare where the device runs out of it; no number depends on it.
+
+    Raises:
+        BenchmarkError: even the least is too much.
+    """
+    device, spare = features["train"].device, 0
+    for share in BUDGETS:
+        spare = int(share * features["train"].memory)
+        try:
+            return _score(spec, {split: f.within(spare) for split, f in features.items()}, memory)
+        except torch.OutOfMemoryError:
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+    raise BenchmarkError(
+        f"{spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, too: "
+        "pass --device cpu or a smaller --image-size"
+    )
 
 
 def _score(spec: CellSpec, features: Mapping[Split, Features], memory: PeakMemory) -> Scored:

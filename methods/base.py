@@ -90,6 +90,10 @@ class Features:
         """Return the same features restricted to `images`, in that order; nothing is copied."""
         return Features(self._levels, _pick(self._rows, images), self.device, self.memory)
 
+    def within(self, memory: int) -> Features:
+        """Return the same features with another budget of memory; nothing is copied."""
+        return Features(self._levels, self._rows, self.device, memory)
+
     def batches(self, size: int) -> Iterator[slice]:
         """Yield consecutive slices of at most `size` images that cover all of them."""
         for start in range(0, len(self), size):
