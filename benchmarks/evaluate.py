@@ -130,15 +130,35 @@ def evaluate(job: Job, data: Callable[[], CategoryData]) -> Evaluated:
         job: what to evaluate.
         data: brings the category's data; its failure is the cell's.
     """
-    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    started = _now()
     made_by: dict[str, Any] = {"git_sha": git_sha(), "versions": versions()}
     try:
         return _measure(job, data(), started, made_by)
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
-        cell = Cell(
-            job.spec.as_dict(), "failed", error=_one_line(error), started_utc=started, **made_by
-        )
-        return Evaluated(cell)
+        return failed(job, _one_line(error), started)
+
+
+def failed(job: Job, why: str, started: str = "") -> Evaluated:
+    """Return the cell of a job that failed.
+
+    Args:
+        job: the job.
+        why: one line.
+        started: when, as ISO 8601 in UTC; now where it is empty.
+    """
+    cell = Cell(
+        job.spec.as_dict(),
+        "failed",
+        error=why,
+        started_utc=started or _now(),
+        git_sha=git_sha(),
+        versions=versions(),
+    )
+    return Evaluated(cell)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _measure(job: Job, data: CategoryData, started: str, made_by: Mapping[str, Any]) -> Evaluated:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from benchmarks import datasets, synthetic
 from benchmarks.datasets import Dataset
@@ -13,6 +15,9 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.features import DEFAULT_LIMIT_GB, FeatureCache, default_folder
 from benchmarks.progress import say
 from benchmarks.protocol import DType
+
+if TYPE_CHECKING:
+    from benchmarks.executors import Machine
 
 NOTICE = """\
 ################################################################################
@@ -44,6 +49,20 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
         help="memory on the device that a method may fill with what it could also make again or "
         "take in smaller parts; no number depends on it (default: half of what is free)",
     )
+    add(
+        "--executor",
+        choices=("local", "ray"),
+        default="local",
+        help="where cells run; ray: a cluster, one of this machine unless --ray-address names "
+        "another (default: %(default)s)",
+    )
+    add(
+        "--jobs",
+        type=positive,
+        default=1,
+        help="processes on this machine that evaluate cells side by side (default: %(default)s)",
+    )
+    add("--ray-address", help="of a running Ray cluster, auto for the one this machine is in")
     add("--cache", type=Path, default=default_folder(), help="(default: %(default)s)")
     add(
         "--cache-gb",
@@ -107,14 +126,26 @@ def chosen_cache(options: argparse.Namespace) -> FeatureCache:
     return FeatureCache(options.cache, options.cache_gb, warn=lambda line: say(f"warning: {line}"))
 
 
-def chosen_machine(options: argparse.Namespace) -> tuple[str, int]:
-    """Return the device, and how many bytes on it a method may fill with what it could do without.
+@contextmanager
+def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
+    """Yield where cells are evaluated, by --device, --memory-gb, --executor and --jobs.
 
     Raises:
-        BenchmarkError: --device cuda, and there is none.
+        BenchmarkError: --device cuda, and there is none; or Ray can't be had.
     """
+    from benchmarks.executors import Machine
     from benchmarks.machine import choose_device, free_memory
+    from benchmarks.workers import Pool, Processes, RayCluster
 
     device = choose_device(options.device)
     memory = options.memory_gb * 1e9 if options.memory_gb else free_memory(device) / 2
-    return device, int(memory)
+    pool: Pool | None = None
+    if options.executor == "ray":
+        pool = RayCluster(options.ray_address, options.jobs, gpus=int(device == "cuda"))
+    elif options.jobs > 1:
+        pool = Processes(options.jobs)
+    try:
+        yield Machine(device, int(memory), pool)
+    finally:
+        if pool is not None:
+            pool.close()

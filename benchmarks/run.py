@@ -152,8 +152,8 @@ def _run(options: argparse.Namespace) -> int:
     if missing:
         from benchmarks.executors import run_plan
 
-        device, memory = chosen_machine(options)
-        passes = run_plan(plan, missing, store, cache, device=device, memory=memory)
+        with chosen_machine(options) as machine:
+            passes = run_plan(plan, missing, store, cache, machine)
         say(f"{passes} images passed the backbone; every cell is in {run}")
     else:
         say(f"nothing left to do: all cells are stored in {run} (--force evaluates again)")

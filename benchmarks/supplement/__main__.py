@@ -166,13 +166,16 @@ def _evaluate(found: Sequence[Group], store: Store, options: argparse.Namespace)
     from benchmarks.executors import run_plan
 
     cache, passes, evaluated = chosen_cache(options), 0, 0
-    for group in found:
-        if not options.force:
+    if not options.force:
+        for group in found:
             adopt(group, store)
-        if missing := group.plan.missing(store, force=options.force):
-            device, memory = chosen_machine(options)
-            passes += run_plan(group.plan, missing, store, cache, device=device, memory=memory)
-            evaluated += sum(map(len, missing.values()))
+    work = [(group.plan, group.plan.missing(store, force=options.force)) for group in found]
+    if any(missing for _, missing in work):
+        with chosen_machine(options) as machine:
+            for plan, missing in work:
+                if missing:
+                    passes += run_plan(plan, missing, store, cache, machine)
+                    evaluated += sum(map(len, missing.values()))
     store.write_metrics(lambda line: say(f"warning: {line}"))
     say(f"{evaluated} cells evaluated, {passes} images passed a backbone; all is in {store.run}")
     return any(group.plan.missing(store) for group in found)

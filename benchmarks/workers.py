@@ -1,0 +1,181 @@
+"""Worker processes, on this machine or on a Ray cluster: what one does, and who hands it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Protocol
+
+from benchmarks.datasets import Category
+from benchmarks.errors import BenchmarkError
+from benchmarks.evaluate import CategoryData, Evaluated, Job, evaluate
+from benchmarks.features import FeatureCache
+from benchmarks.plan import Plan
+from methods.lazy import torch
+
+
+@dataclass(frozen=True)
+class Task:
+    """Some jobs of one category; without any, its features are extracted into the cache.
+
+    Attributes:
+        plan: the jobs' plan, of this category alone.
+        category: the category.
+        jobs: what to evaluate.
+        cache: the cache's folder, and its limit in GB.
+        device: "cpu" or "cuda".
+        memory: bytes on it that a method may fill with what it could do without.
+        threads: of a worker's processor; the same for all executors, so that sums are the same.
+    """
+
+    plan: Plan
+    category: Category
+    jobs: tuple[Job, ...]
+    cache: tuple[Path, float]
+    device: str
+    memory: int
+    threads: int
+
+    def without_others(self) -> Task:
+        """Return the task without the plan's other work, which is nothing to this worker."""
+        dataset = replace(self.plan.dataset, categories=())
+        return replace(self, plan=replace(self.plan, dataset=dataset, work={}))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a worker brings back: cells in the order of the jobs, backbone passes, and warnings."""
+
+    evaluated: tuple[Evaluated, ...]
+    passes: int
+    warnings: tuple[str, ...]
+
+
+class Pool(Protocol):
+    """Workers that perform tasks."""
+
+    workers: int
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:
+        """Yield each task as it is done, with None where its worker was lost."""
+
+    def close(self) -> None:
+        """Let the workers go, whatever they do."""
+
+
+def perform(task: Task) -> Done:
+    """Do a task; a category that can't be extracted fails its jobs, not the task."""
+    torch.set_num_threads(task.threads)
+    warnings: list[str] = []
+    folder, limit = task.cache
+    extractors = task.plan.extractors(FeatureCache(folder, limit, warnings.append), task.device)
+
+    @cache
+    def data() -> CategoryData:
+        arrays = [extractor.arrays(task.category, _ignore) for extractor in extractors]
+        return CategoryData(task.category, arrays, task.plan.protocol, task.device, task.memory)
+
+    if not task.jobs:
+        try:
+            for extractor in extractors:
+                extractor.arrays(task.category, _ignore)
+        except BenchmarkError as error:
+            warnings.append(str(error))
+    evaluated = tuple(evaluate(job, data) for job in task.jobs)
+    return Done(evaluated, sum(extractor.passes for extractor in extractors), tuple(warnings))
+
+
+def _ignore(images: int) -> None:
+    del images
+
+
+class Processes:
+    """Processes on this machine.
+
+    Args:
+        workers: how many.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._pool = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        # Not forked: threads of PyTorch and of compiled loops don't survive that.
+        return ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:
+        """Yield each task as it is done, with None where its worker, or another's, was lost."""
+        futures = {self._pool.submit(perform, task.without_others()): task for task in tasks}
+        broken = False
+        for future in as_completed(futures):
+            try:
+                yield futures[future], future.result()
+            except BrokenProcessPool:
+                broken = True
+                yield futures[future], None
+        if broken:
+            self._pool.shutdown()
+            self._pool = self._start()
+
+    def close(self) -> None:
+        """Stop the processes, whatever they do."""
+        import psutil
+
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for child in psutil.Process().children():
+            child.terminate()
+
+
+class RayCluster:
+    """A Ray cluster: one that runs already, or one of this machine for as long as this runs.
+
+    Args:
+        address: of a running cluster, as `ray.init` takes it; None starts one here.
+        workers: how many processors a cluster that is started here has.
+        gpus: GPUs that a task asks for.
+
+    Raises:
+        BenchmarkError: Ray is not installed, or there is no cluster at the address.
+    """
+
+    def __init__(self, address: str | None, workers: int, gpus: int) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise BenchmarkError(
+                "--executor ray: Ray is not installed; pip install -c constraints.txt -e '.[ray]'"
+            ) from None
+        own: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
+        try:
+            ray.init(address, log_to_driver=False, **({} if address else own))
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise BenchmarkError(f"--ray-address {address}: no cluster there ({reason})") from error
+        self._ray = ray
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        self.workers = int(resources.get("CPU", 1))
+        self._perform = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(perform)
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:
+        """Yield each task as it is done, with None where its worker was lost."""
+        ray = self._ray
+        waiting = {self._perform.remote(task.without_others()): task for task in tasks}
+        while waiting:
+            (reference,), _ = ray.wait(list(waiting))
+            task = waiting.pop(reference)
+            try:
+                yield task, ray.get(reference)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from error
+            except ray.exceptions.RayError:
+                yield task, None
+
+    def close(self) -> None:
+        """Leave the cluster; one that was started here ends."""
+        self._ray.shutdown()
