@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import math
 import pkgutil
 import re
 import typing
@@ -127,7 +128,7 @@ def _overrides(name: str, base: Parameters, text: str) -> dict[str, Any]:
 
 
 def _parse(text: str, kind: Any) -> Any:
-    """Return `text` as `kind`: bool, int, float, str, or a tuple of integers written 1+2+3."""
+    """Return `text` as `kind`: bool, int, finite float, str, or a tuple of integers written 1+2+3."""
     if kind is bool:
         if text.lower() not in ("true", "false"):
             raise ValueError(text)
@@ -136,7 +137,10 @@ def _parse(text: str, kind: Any) -> Any:
         return tuple(int(part) for part in text.split("+"))
     if kind not in (int, float, str):
         raise ValueError(text)
-    return kind(text)
+    value = kind(text)
+    if kind is float and not math.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 def _shown(value: Any) -> str:
