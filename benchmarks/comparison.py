@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.layouts_known import KNOWN
 from benchmarks.metrics import METRICS, Metric
 from benchmarks.protocol import Protocol, resize_for
 from benchmarks.store import Store
@@ -25,7 +26,6 @@ Files = Mapping[tuple[str, str], Path]
 MEAN = "mean"
 """Label of a table's last row."""
 
-_MVTEC_AD_CATEGORIES = 15
 _USUAL = {
     "dtype": Protocol.dtype,
     "mask_resize": Protocol.mask_resize,
@@ -154,7 +154,8 @@ class Comparison:
         own = rows[rows["method"] == method]
         grid = own.pivot(index="category", columns="seed", values="value")
         grid = grid.reindex(index=list(self.categories), columns=list(self.methods[method]))
-        whole = self.dataset != "mvtec_ad" or len(grid) == _MVTEC_AD_CATEGORIES
+        known = KNOWN.get(self.dataset)
+        whole = known is None or len(grid) == len(known.counts)
         # skipna=False: one missing category, or seed, leaves the mean empty, not optimistic.
         mean = grid.mean(skipna=False) if whole else grid.mean() * float("nan")
         grid = pd.concat([grid, mean.to_frame(MEAN).T])

@@ -1,20 +1,28 @@
-"""Data sets in MVTec AD's folder layout: index, validation, fingerprint."""
+"""Data sets in the layouts they are distributed in: index, validation, fingerprint; a command."""
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tabulate import tabulate
+
+from benchmarks import layouts, layouts_visa
 from benchmarks.errors import DataError
-from benchmarks.images import EXTENSIONS, ImageFile, inspect, load_image, load_mask
+from benchmarks.images import ImageFile, inspect, load_image, load_mask
+from benchmarks.layouts import GOOD, Candidates, Sample, Source
+from benchmarks.layouts_known import KNOWN, Counts, Known
 from benchmarks.protocol import digest
 
 __all__ = [
     "GOOD",
+    "KNOWN",
     "OFFICIAL_COUNTS",
     "SYNTHETIC_MARKER",
     "Category",
@@ -25,57 +33,19 @@ __all__ = [
     "load_mask",
 ]
 
-GOOD = "good"
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
 """The file in a data set's root that says it is the embedded one."""
 
-OFFICIAL_COUNTS = {  # MVTec AD: training images, test images without and with a defect
-    "bottle": (209, 20, 63),
-    "cable": (224, 58, 92),
-    "capsule": (219, 23, 109),
-    "carpet": (280, 28, 89),
-    "grid": (264, 21, 57),
-    "hazelnut": (391, 40, 70),
-    "leather": (245, 32, 92),
-    "metal_nut": (220, 22, 93),
-    "pill": (267, 26, 141),
-    "screw": (320, 41, 119),
-    "tile": (230, 33, 84),
-    "toothbrush": (60, 12, 30),
-    "transistor": (213, 60, 40),
-    "wood": (247, 19, 60),
-    "zipper": (240, 32, 119),
-}
+OFFICIAL_COUNTS = KNOWN["mvtec_ad"].counts
+"""MVTec AD: training images, test images without and with a defect."""
 
 _SHOWN_PROBLEMS = 10
 _READERS = 4
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One image of a category.
-
-    Attributes:
-        path: the image file.
-        name: its POSIX path relative to the category folder, as `test/good/000.png`.
-        defect: the folder it lies in: `good`, or the kind of defect.
-        mask: the ground-truth file of a defect; None for a nominal image.
-    """
-
-    path: Path
-    name: str
-    defect: str
-    mask: Path | None = None
-
-    @property
-    def label(self) -> int:
-        """1 for a defect, 0 for a nominal image; by the folder, whatever the mask holds."""
-        return int(self.defect != GOOD)
-
-
-@dataclass(frozen=True)
 class Category:
-    """A category's images, ordered by defect folder and file name.
+    """A category's images, ordered by their names.
 
     `fingerprint` is the sha256, in hex, over the relative names, sizes and content hashes of its
     images and masks; it does not depend on where the folder lies.
@@ -86,11 +56,17 @@ class Category:
     test: tuple[Sample, ...]
     fingerprint: str
 
+    @property
+    def counts(self) -> Counts:
+        """Number of training images, of test images without and with a defect."""
+        defects = sum(sample.label for sample in self.test)
+        return len(self.train), len(self.test) - defects, defects
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """Validated categories; `name` is `mvtec_ad` for official category names, `synthetic` for
-    the embedded set, else the folder's name."""
+    """Validated categories; `name` is `synthetic` for the embedded set, one of `KNOWN` where
+    layout and all category names are its own, else the folder's name."""
 
     name: str
     root: Path
@@ -106,19 +82,24 @@ def index(root: Path, categories: Sequence[str] | None = None) -> Dataset:
         DataError: `root` holds no such categories, or files are missing, unreadable or damaged;
             one message names them all (the first ten) with their remedies.
     """
-    folders = _category_folders(Path(root), categories)
+    root = Path(root)
+    sources = _sources(root, categories)
     problems: list[str] = []
     with ThreadPoolExecutor(_READERS) as pool:
-        found = tuple(_index_category(folder, pool, problems) for folder in folders)
+        found = tuple(_index_category(source, pool, problems) for source in sources)
     if problems:
-        raise DataError(_summary(Path(root), problems))
-    synthetic = (Path(root) / SYNTHETIC_MARKER).is_file()
-    official = all(category.name in OFFICIAL_COUNTS for category in found)
+        raise DataError(_summary(root, problems))
+    synthetic = (root / SYNTHETIC_MARKER).is_file()
+    known = None if synthetic else _known(sources)
     return Dataset(
-        name="synthetic" if synthetic else "mvtec_ad" if official else Path(root).resolve().name,
-        root=Path(root),
+        name="synthetic" if synthetic else known or root.resolve().name,
+        root=root,
         categories=found,
-        warnings=tuple(warning for category in found for warning in _count_warning(category)),
+        warnings=tuple(
+            warning
+            for source, category in zip(sources, found, strict=True)
+            for warning in _count_warning(source, category, known)
+        ),
         synthetic=synthetic,
     )
 
@@ -132,144 +113,153 @@ def _summary(root: Path, problems: list[str]) -> str:
     return "\n".join([f"{root}: {len(problems)} problems in this data set:", *shown, *tail])
 
 
-def _count_warning(category: Category) -> list[str]:
-    expected = OFFICIAL_COUNTS.get(category.name)
-    defects = sum(sample.label for sample in category.test)
-    counts = (len(category.train), len(category.test) - defects, defects)
-    if expected is None or counts == expected:
+# --- names and counts ----------------------------------------------------------------------
+
+
+def _known(sources: Sequence[Source]) -> str | None:
+    """Return the name of the data set whose categories these are."""
+    return next((name for name, one in KNOWN.items() if all(_is_of(one, s) for s in sources)), None)
+
+
+def _is_of(known: Known, source: Source) -> bool:
+    return source.layout == known.layout and source.name in known.counts
+
+
+def _count_warning(source: Source, category: Category, name: str | None) -> list[str]:
+    known = KNOWN[name or "mvtec_ad"]
+    if not _is_of(known, source) or category.counts == known.counts[source.name]:
         return []
     return [
-        f"{category.name}: {_counts(counts)}, but MVTec AD has {_counts(expected)}; "
-        "results are not comparable with published ones"
+        f"{category.name}: {_counts(category.counts)}, but {known.title} has "
+        f"{_counts(known.counts[source.name])}; results are not comparable with published ones"
     ]
 
 
-def _counts(counts: tuple[int, int, int]) -> str:
+def _counts(counts: Counts) -> str:
     return "{} train, {} test good and {} test defect images".format(*counts)
 
 
-# --- folders -------------------------------------------------------------------------------
+# --- categories ----------------------------------------------------------------------------
 
 
-def _category_folders(root: Path, categories: Sequence[str] | None) -> list[Path]:
-    """Return the folders of `categories`, in that order, or of all that `root` holds."""
+def _sources(root: Path, categories: Sequence[str] | None) -> list[Source]:
+    """Return the sources of `categories`, in that order, or of all that `root` holds."""
     if not os.path.exists(root):  # Path.exists raises where a parent can't be entered
         raise DataError(f"{root}: no such folder; pass the folder that holds the category folders")
     if not os.path.isdir(root):
         raise DataError(f"{root}: not a folder; pass the folder that holds the category folders")
-    inside = _subfolders(root)
-    if {"train", "test"} <= {folder.name for folder in inside}:
+    if {"train", "test"} <= {folder.name for folder in layouts.subfolders(root)}:
         raise DataError(
             f"{root}: is itself a category folder; pass its parent and choose {root.resolve().name}"
         )
+    if layouts_visa.recognises(root):
+        return _chosen(root, layouts_visa.candidates(root), categories)
+    return _chosen(root, layouts.candidates(root), categories)
+
+
+def _chosen(root: Path, there: Candidates, categories: Sequence[str] | None) -> list[Source]:
     if categories is None:
-        found = [folder for folder in inside if _is_category(folder)]
+        found = [source for find in there.values() if (source := find())]
         if not found:
             raise DataError(
-                f"{root}: holds no category folder (one with train/good and test inside); "
-                "pass the folder that holds them"
+                f"{root}: holds no category folder (one with train/good and test inside) and no "
+                f"image that {layouts_visa.TABLE} names; pass the folder that holds them"
             )
         return found
-    named = {folder.name: folder for folder in inside}
-    chosen = list(dict.fromkeys(categories))
-    for name in chosen:
-        if name not in named or not _is_category(named[name]):
-            raise DataError(_unknown(root, name, filter(_is_category, inside)))
-    return [named[name] for name in chosen]
+    chosen = []
+    for name in dict.fromkeys(categories):
+        source = there[name]() if name in there else None
+        if source is None:
+            raise DataError(_unknown(root, name, [other for other in there if there[other]()]))
+        chosen.append(source)
+    return chosen
 
 
-def _unknown(root: Path, name: str, folders: Iterable[Path]) -> str:
-    names = [folder.name for folder in folders]
+def _unknown(root: Path, name: str, names: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"{root}: no category {name!r}; {hint}available: {', '.join(names) or 'none'}"
 
 
-def _is_category(folder: Path) -> bool:
-    """Whether `folder` has a train or a test folder: half a category is a fault, not absence."""
-    return any(inside.name in {"train", "test"} for inside in _subfolders(folder))
-
-
-def _listing(folder: Path) -> list[Path]:
-    """Return what lies in `folder`, hidden files left out, in code-point order of the names."""
+def _index_category(source: Source, pool: Executor, problems: list[str]) -> Category:
+    """Return the category of `source`; append what is wrong with it to `problems`."""
     try:
-        return sorted(
-            (path for path in folder.iterdir() if not path.name.startswith(".")),
-            key=lambda path: path.name,
-        )
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise DataError(f"{folder}: {error.strerror}; make the folder readable") from error
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return [path for path in _listing(folder) if os.path.isdir(path)]
-
-
-def _images(folder: Path) -> list[Path]:
-    files = (path for path in _listing(folder) if not os.path.isdir(path))
-    return [path for path in files if path.suffix.lower() in EXTENSIONS]
-
-
-# --- one category --------------------------------------------------------------------------
-
-
-def _index_category(folder: Path, pool: Executor, problems: list[str]) -> Category:
-    """Return the category in `folder`; append what is wrong with it to `problems`."""
-    try:
-        train = _samples(folder, folder / "train" / GOOD)
-        test = [s for inside in _subfolders(folder / "test") for s in _samples(folder, inside)]
+        listing = source.read()
     except DataError as error:
         problems.append(str(error))
-        return Category(folder.name, (), (), "")
-    if not train:
-        problems.append(f"{folder / 'train' / GOOD}: no images; put the nominal images there")
-    if not test:
-        problems.append(
-            f"{folder / 'test'}: no images in test/good or test/<defect>; put the test images there"
-        )
-    samples = sorted((*train, *test), key=lambda sample: sample.name)
-    masks = [sample.mask for sample in samples if sample.mask]
-    paths = [*(sample.path for sample in samples), *masks]
+        return Category(source.name, (), (), "")
+    samples = sorted((*listing.train, *listing.test), key=lambda sample: sample.name)
+    masks = [mask for sample in samples for mask in sample.masks]
+    paths = list(dict.fromkeys([*(sample.path for sample in samples), *masks]))
     files = dict(zip(paths, pool.map(inspect, paths), strict=True))
+    problems.extend(listing.problems)
     problems.extend(f"{path}: {file.problem}" for path, file in files.items() if file.problem)
-    problems.extend(line for sample in samples for line in _mask_problem(sample, files))
-    return Category(folder.name, tuple(train), tuple(test), _fingerprint(folder, files))
+    problems.extend(line for sample in samples for line in _size_problems(sample, files))
+    named = {name: files[path] for name, path in listing.files.items()}
+    fingerprint = digest([[name, named[name].size, named[name].sha256] for name in sorted(named)])
+    return Category(source.name, tuple(listing.train), tuple(listing.test), fingerprint)
 
 
-def _samples(category: Path, folder: Path) -> list[Sample]:
-    """Return the images of one folder, each defect with its mask where there is one."""
-    masks: dict[str, Path] = {}
-    if folder.name != GOOD:
-        # `000_mask.png` takes precedence over `000.png`, so it is entered last.
-        for path in sorted(_images(category / "ground_truth" / folder.name), key=_is_suffixed):
-            masks[path.stem.removesuffix("_mask")] = path
+def _size_problems(sample: Sample, files: dict[Path, ImageFile]) -> list[str]:
+    image = files[sample.path].shape
     return [
-        Sample(path, path.relative_to(category).as_posix(), folder.name, masks.get(path.stem))
-        for path in _images(folder)
+        f"{path}: the mask is {mask[0]}×{mask[1]} pixels but its image is {image[0]}×{image[1]}; "
+        "give both the same size"
+        for path in sample.masks
+        if image and (mask := files[path].shape) and image != mask
     ]
 
 
-def _is_suffixed(path: Path) -> bool:
-    return path.stem.endswith("_mask")
+# --- the command ---------------------------------------------------------------------------
 
 
-def _mask_problem(sample: Sample, files: dict[Path, ImageFile]) -> list[str]:
-    if not sample.label:
-        return []
-    if sample.mask is None:
-        expected = f"ground_truth/{sample.defect}/{sample.path.stem}_mask.png"
-        return [f"{sample.path}: a defect without a mask; add {expected} to the category"]
-    image, mask = files[sample.path].shape, files[sample.mask].shape
-    if image is None or mask is None or image == mask:
-        return []
-    return [
-        f"{sample.mask}: the mask is {mask[0]}×{mask[1]} pixels but its image is "
-        f"{image[0]}×{image[1]}; give both the same size"
+def main(arguments: list[str] | None = None) -> int:
+    """List the data sets that are known, or check a copy; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.datasets",
+        description="List the data sets that are known, or check a copy of one. Exit status: 0 "
+        "fine, 1 problems or other counts than the official ones, 2 usage.",
+    )
+    parser.add_argument("root", nargs="?", type=Path, metavar="DIR", help="the copy to check")
+    root: Path | None = parser.parse_args(arguments).root
+    if root is None:
+        print(_list())
+        return 0
+    if not os.path.isdir(root):
+        parser.error(f"{root}: no such folder")
+    try:
+        return _report(index(root))
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _list() -> str:
+    rows = [
+        (name, known.title, len(known.counts), known.licence or "see there", known.where)
+        for name, known in KNOWN.items()
     ]
+    return _table(("name", "data set", "categories", "licence", "where"), rows)
 
 
-def _fingerprint(category: Path, files: dict[Path, ImageFile]) -> str:
-    names = {path.relative_to(category).as_posix(): file for path, file in files.items()}
-    return digest([[name, names[name].size, names[name].sha256] for name in sorted(names)])
+def _report(dataset: Dataset) -> int:
+    """Print a copy's counts beside the official ones; return the exit status."""
+    official = KNOWN[dataset.name].counts if dataset.name in KNOWN else {}
+    rows = [(c.name, *c.counts, *official.get(c.name, ())) for c in dataset.categories]
+    headers = ("category", "train", "test good", "test defect", *["official"] * 3 * bool(official))
+    print(f"{dataset.root}: {dataset.name}\n\n{_table(headers, rows)}\n")
+    wrong = list(dataset.warnings)
+    here = {category.name for category in dataset.categories}
+    if missing := [name for name in official if name not in here]:
+        wrong.append(f"missing: {', '.join(missing)}; {KNOWN[dataset.name].where} has all")
+    print("\n".join(wrong) or "Every image and mask can be read.")
+    return 1 if wrong else 0
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    cells = [[str(value) for value in row] for row in rows]
+    return tabulate(cells, headers, disable_numparse=True)  # else category 01 becomes 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -101,7 +101,7 @@ class CategoryData:
 
     def _mask(self, sample: Sample) -> np.ndarray[Any, Any]:
         p = self.protocol
-        return load_mask(sample.mask, p.resize, p.image_size, p.mask_resize)
+        return load_mask(sample.masks, p.resize, p.image_size, p.mask_resize)
 
     def image(self, sample: Sample) -> np.ndarray[Any, Any]:
         """Return an image as the backbone saw it, (S, S, 3) uint8."""

@@ -6,6 +6,7 @@ import hashlib
 import io
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,21 +106,24 @@ def load_image(path: Path, resize: int, crop: int) -> NDArray[np.uint8]:
 
 
 def load_mask(
-    path: Path | None, resize: int, crop: int, method: MaskResize = "nearest"
+    paths: Sequence[Path], resize: int, crop: int, method: MaskResize = "nearest"
 ) -> NDArray[np.bool_]:
-    """Return a ground-truth mask, shape (crop, crop), True on the defect; None gives all False.
+    """Return an image's ground truth, shape (crop, crop), True where any of its masks has a defect.
 
-    Any non-zero grey is a defect, 1 as much as 255 (a JPEG's only from mid-grey up, since its
-    compression bleeds). `nearest` resizes without interpolation. `official` does what the
-    PatchCore authors' code does: bilinear, scaled to [0, 1] and truncated to int, which leaves
-    only pixels that are wholly defect and so erodes every region by about a pixel.
+    No masks give all False. Any non-zero grey is a defect, 1 as much as 255 (a JPEG's only from
+    mid-grey up, since its compression bleeds). `nearest` resizes without interpolation. `official`
+    does what the PatchCore authors' code does: bilinear, scaled to [0, 1] and truncated to int,
+    which leaves only pixels that are wholly defect and so erodes every region by about a pixel.
 
     Raises:
-        DataError: the file can't be read or decoded.
+        DataError: a file can't be read or decoded, or the masks differ in size.
     """
-    if path is None:
+    if not paths:
         return np.zeros((crop, crop), dtype=np.bool_)
-    binary = Image.fromarray(_is_defect(path).astype(np.uint8) * 255)
+    masks = [_is_defect(path) for path in paths]
+    if len({mask.shape for mask in masks}) > 1:
+        raise DataError(f"{paths[0]}: masks of one image differ in size; give all the same size")
+    binary = Image.fromarray(np.logical_or.reduce(masks).astype(np.uint8) * 255)
     nearest, bilinear = Image.Resampling.NEAREST, Image.Resampling.BILINEAR
     resampling = nearest if method == "nearest" else bilinear
     return np.equal(_resize_and_crop(binary, resize, crop, resampling), 255)

@@ -32,7 +32,8 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     add(
         "--data",
         type=Path,
-        help="folder of category folders in MVTec AD's layout (default: $MVTEC_AD_ROOT, "
+        help="folder of a data set, as python -m benchmarks.datasets lists them, or of category "
+        "folders in MVTec AD's layout (default: $MVTEC_AD_ROOT, "
         "else the embedded synthetic set)",
     )
     add("--categories", help="comma-separated (default: all in the data set)")

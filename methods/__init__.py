@@ -128,7 +128,7 @@ def _overrides(name: str, base: Parameters, text: str) -> dict[str, Any]:
 
 
 def _parse(text: str, kind: Any) -> Any:
-    """Return `text` as `kind`: bool, int, finite float, str, or a tuple of integers written 1+2+3."""
+    """Return `text` as `kind`: bool, int, finite float, str, or integers written 1+2+3."""
     if kind is bool:
         if text.lower() not in ("true", "false"):
             raise ValueError(text)

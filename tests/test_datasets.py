@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import os
 import shutil
@@ -60,8 +61,8 @@ def test_index_lists_categories_samples_labels_and_masks(root: Path) -> None:
     assert [sample.name for sample in cup.train] == ["train/good/000.png", "train/good/001.png"]
     defect, good = cup.test
     assert (defect.name, defect.defect, defect.label) == ("test/crack/000.png", "crack", 1)
-    assert defect.mask == root / "cup" / "ground_truth" / "crack" / "000_mask.png"
-    assert (good.name, good.label, good.mask) == ("test/good/000.png", 0, None)
+    assert defect.masks == (root / "cup" / "ground_truth" / "crack" / "000_mask.png",)
+    assert (good.name, good.label, good.masks) == ("test/good/000.png", 0, ())
 
 
 def test_categories_come_in_the_order_asked_for_and_once(root: Path) -> None:
@@ -106,20 +107,19 @@ def test_other_extensions_in_any_case_are_images(root: Path, extension: str) -> 
 def test_a_mask_may_lack_the_suffix_and_have_another_extension(root: Path, mask: str) -> None:
     save(root / "cup" / "test" / "crack" / "001.jpg")
     path = save(root / "cup" / "ground_truth" / "crack" / mask)
-    assert index(root, ["cup"]).categories[0].test[1].mask == path
+    assert index(root, ["cup"]).categories[0].test[1].masks == (path,)
 
 
 def test_the_suffixed_mask_takes_precedence(root: Path) -> None:
     save(root / "cup" / "ground_truth" / "crack" / "000.png")
-    mask = index(root, ["cup"]).categories[0].test[0].mask
-    assert mask is not None
+    (mask,) = index(root, ["cup"]).categories[0].test[0].masks
     assert mask.name == "000_mask.png"
 
 
 def test_an_image_whose_own_name_ends_in_mask_finds_its_mask(root: Path) -> None:
     save(root / "cup" / "test" / "crack" / "face_mask.png")
     save(root / "cup" / "ground_truth" / "crack" / "face_mask_mask.png")
-    assert index(root, ["cup"]).categories[0].test[1].mask is not None
+    assert index(root, ["cup"]).categories[0].test[1].masks
 
 
 @pytest.mark.parametrize("kind", ["good", "crack"])
@@ -166,6 +166,31 @@ def test_fingerprint_does_not_depend_on_where_the_tree_lies(root: Path, tmp_path
     before = fingerprint(root)
     assert fingerprint(Path(shutil.copytree(root, tmp_path / "elsewhere" / "copy"))) == before
     assert fingerprint(root.rename(tmp_path / "moved")) == before
+
+
+PINNED_PNG = base64.b64decode(  # bytes, not pixels: no encoder's version can change them
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNIAQAAZgBleqDGkgAAAABJRU5ErkJggg=="
+)
+
+
+def test_the_fingerprint_under_which_results_are_stored_stays(tmp_path: Path) -> None:
+    for name in (
+        *("train/good/b.png", "train/good/B.png", "train/good/000.png", "test/good/000.png"),
+        *("test/crack/000.png", "test/crack/001.png", "test/Zebra/äther.png"),
+        *("ground_truth/crack/000.png", "ground_truth/crack/000_mask.png"),
+        *("ground_truth/crack/001.png", "ground_truth/Zebra/äther_mask.png"),
+        "validation/good/000.png",
+    ):
+        path = tmp_path / "data" / "cup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(PINNED_PNG + name.encode())
+    (category,) = index(tmp_path / "data").categories
+    pinned = "8a963a083a9728fe0de3924fc248c03d8f7bc106e20fecbeb344eb299f429189"
+    assert category.fingerprint == pinned
+    assert [sample.name for sample in (*category.train, *category.test)] == [
+        *("train/good/000.png", "train/good/B.png", "train/good/b.png", "test/Zebra/äther.png"),
+        *("test/crack/000.png", "test/crack/001.png", "test/good/000.png"),
+    ]
 
 
 # --- official counts -------------------------------------------------------------------------
@@ -524,7 +549,7 @@ def saved_mask(tmp_path: Path, values: np.ndarray, name: str = "mask.png") -> Pa
 
 
 def test_no_mask_is_all_nominal() -> None:
-    mask = load_mask(None, 8, 6, "nearest")
+    mask = load_mask((), 8, 6, "nearest")
     assert (mask.shape, mask.dtype, mask.any()) == ((6, 6), np.bool_, False)
 
 
@@ -533,7 +558,7 @@ def test_no_mask_is_all_nominal() -> None:
 def test_any_grey_but_zero_is_a_defect(tmp_path: Path, method: str, value: int) -> None:
     values = np.zeros((8, 8), dtype=np.uint8)
     values[2:5, 3:7] = value
-    mask = load_mask(saved_mask(tmp_path, values), 8, 8, method)  # type: ignore[arg-type]
+    mask = load_mask([saved_mask(tmp_path, values)], 8, 8, method)  # type: ignore[arg-type]
     np.testing.assert_array_equal(mask, values > 0)
 
 
@@ -545,7 +570,20 @@ def test_masks_of_other_modes_are_read(tmp_path: Path, mode: str) -> None:
     if mode == "I;16":
         image = Image.fromarray(expected.astype(np.uint16))
     image.save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(load_mask(tmp_path / "mask.png", 8, 8, "nearest"), expected)
+    np.testing.assert_array_equal(load_mask([tmp_path / "mask.png"], 8, 8, "nearest"), expected)
+
+
+def test_several_masks_of_one_image_are_merged(tmp_path: Path) -> None:
+    values = np.zeros((2, 8, 8), dtype=np.uint8)
+    values[0, 2:5, 3:7], values[1, 4:6, 1:4] = 1, 255
+    paths = [saved_mask(tmp_path, one, f"{number}.png") for number, one in enumerate(values)]
+    np.testing.assert_array_equal(load_mask(paths, 8, 8, "nearest"), values.any(axis=0))
+
+
+def test_masks_of_one_image_that_differ_in_size_are_refused(tmp_path: Path) -> None:
+    paths = [save(tmp_path / "0.png", (8, 9)), save(tmp_path / "1.png", (9, 8))]
+    with pytest.raises(DataError, match=r"0\.png: masks of one image differ in size"):
+        load_mask(paths, 8, 8, "nearest")
 
 
 def test_a_jpeg_mask_does_not_bleed(tmp_path: Path) -> None:
@@ -553,7 +591,7 @@ def test_a_jpeg_mask_does_not_bleed(tmp_path: Path) -> None:
     values[9:21, 11:23] = 255
     path = saved_mask(tmp_path, values, "mask.jpg")
     assert (np.asarray(Image.open(path)) > 0).sum() > (values > 0).sum()
-    np.testing.assert_array_equal(load_mask(path, 32, 32, "nearest"), values > 0)
+    np.testing.assert_array_equal(load_mask([path], 32, 32, "nearest"), values > 0)
 
 
 @settings(deadline=None, max_examples=40)
@@ -568,17 +606,17 @@ def test_masks_are_what_torchvision_makes_of_them(
     crop = transforms.CenterCrop(resize - 1)
     nearest = transforms.Resize(resize, transforms.InterpolationMode.NEAREST)
     expected = np.asarray(crop(nearest(Image.open(path)))) > 0
-    np.testing.assert_array_equal(load_mask(path, resize, resize - 1, "nearest"), expected)
+    np.testing.assert_array_equal(load_mask([path], resize, resize - 1, "nearest"), expected)
     steps = [transforms.Resize(resize), crop, transforms.ToTensor()]  # as the official code
     official = transforms.Compose(steps)(Image.open(path)).int()[0].numpy() > 0
-    np.testing.assert_array_equal(load_mask(path, resize, resize - 1, "official"), official)
+    np.testing.assert_array_equal(load_mask([path], resize, resize - 1, "official"), official)
 
 
 def test_the_official_way_erodes_defects(tmp_path: Path) -> None:
     values = np.zeros((64, 64), dtype=np.uint8)
     values[21:42, 21:42] = 255
     path = saved_mask(tmp_path, values)
-    nearest, official = (load_mask(path, 28, 28, method) for method in ("nearest", "official"))  # type: ignore[arg-type]
+    nearest, official = (load_mask([path], 28, 28, method) for method in ("nearest", "official"))  # type: ignore[arg-type]
     assert (official <= nearest).all()
     assert 0 < official.sum() < nearest.sum()
 
@@ -586,7 +624,7 @@ def test_the_official_way_erodes_defects(tmp_path: Path) -> None:
 def test_a_sample_of_a_good_folder_is_nominal() -> None:
     path = Path("x.png")
     assert Sample(path, "test/good/x.png", "good").label == 0
-    assert Sample(path, "test/goods/x.png", "goods", path).label == 1
+    assert Sample(path, "test/goods/x.png", "goods", (path,)).label == 1
 
 
 # --- real data -------------------------------------------------------------------------------
@@ -601,5 +639,5 @@ def test_real_screw_images_are_complete_and_every_defect_has_pixels() -> None:
     defects = [sample for sample in screw.test if sample.label]
     assert (len(screw.train), len(screw.test) - len(defects), len(defects)) == (320, 41, 119)
     assert (dataset.name, dataset.warnings, dataset.synthetic) == ("mvtec_ad", (), False)
-    assert all(load_mask(sample.mask, 256, 256, "nearest").any() for sample in defects)
+    assert all(load_mask(sample.masks, 256, 256, "nearest").any() for sample in defects)
     assert load_image(screw.train[0].path, 256, 224).std() > 0

@@ -67,7 +67,7 @@ def test_no_category_borrows_an_official_name() -> None:
 
 def test_every_defect_shows_in_the_crop(dataset: Dataset) -> None:
     masks = [
-        load_mask(sample.mask, synthetic.SIZE, 128, "nearest")
+        load_mask(sample.masks, synthetic.SIZE, 128, "nearest")
         for category in dataset.categories
         for sample in category.test
         if sample.label

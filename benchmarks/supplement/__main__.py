@@ -15,9 +15,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import choices
-from benchmarks.datasets import OFFICIAL_COUNTS, Dataset
+from benchmarks.datasets import Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.estimate import summary
+from benchmarks.layouts_known import KNOWN
 from benchmarks.options import (
     NOTICE,
     add_shared,
@@ -126,9 +127,8 @@ def _supplement(options: argparse.Namespace) -> int:
         return 0
     left = _evaluate(found, store, options)
     names = tuple(category.name for category in dataset.categories)
-    whole = (
-        set(names) == set(OFFICIAL_COUNTS) if dataset.name == "mvtec_ad" else not options.categories
-    )
+    known = KNOWN.get(dataset.name)
+    whole = set(names) == set(known.counts) if known else not options.categories
     material = Material(settings, collect(found, store), names, dataset.name, whole, run)
     for path in _write(material, parts):
         print(path)
