@@ -9,20 +9,35 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks.comparison import Comparison, Table, comparisons, find_run, read_rows
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics import METRICS, Metric
+from benchmarks.marks import Marks, note, tested_marks
+from benchmarks.metrics import METRICS
 from benchmarks.store import atomic_file
-
-if TYPE_CHECKING:
-    pass
 
 MAIN_METRICS = ("image_auroc", "pixel_auroc", "aupro_30", "error_at_full_recall")
 """What the terminal shows; every metric gets its files."""
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """One metric of a comparison, and the rows whose marks a test decided."""
+
+    comparison: Comparison
+    table: Table
+    marks: Marks
+
+    def caption(self, fraction: str = "%", *, marked: bool = True) -> str:
+        metric = self.table.metric
+        unit = fraction if metric.unit == "fraction" else metric.unit
+        direction = "higher" if metric.higher_is_better else "lower"
+        caption = self.comparison.caption(f"{metric.label} in {unit} ({direction} is better)")
+        several = len(self.comparison.methods) > 1
+        return f"{caption} {note(self.marks)}" if marked and several else caption
 
 
 def _text(value: float, deviation: float, failed: bool, unit: str, decimals: int) -> str:
@@ -34,13 +49,14 @@ def _text(value: float, deviation: float, failed: bool, unit: str, decimals: int
 
 
 def _grid(
-    table: Table, mark: Callable[[str], str], escape: Callable[[str], str] = str
+    shown: _Shown, mark: Callable[[str], str], escape: Callable[[str], str] = str
 ) -> list[list[str]]:
     """Return the rows as shown, the category first: per cent with one decimal, counts as integers.
 
-    The best of a row is judged on what is shown, and marked where there are others; ties share it.
+    Marked are the methods that a test names; where it judged none the best of those shown, if
+    there are others, ties sharing the mark.
     """
-    unit = table.metric.unit
+    table, unit = shown.table, shown.table.metric.unit
     choose = max if table.metric.higher_is_better else min
     grid = []
     parts = (part.to_numpy().tolist() for part in (table.values, table.deviations, table.failed))
@@ -50,48 +66,47 @@ def _grid(
             _text(value, deviation, failed, unit, decimals)
             for value, deviation, failed in zip(*entries, strict=True)
         ]
-        shown = {text: float(text.split()[0]) for text in texts if text not in {"failed", "–"}}
-        best = choose(shown.values()) if shown and len(texts) > 1 else None
+        numbers = {text: float(text.split()[0]) for text in texts if text not in {"failed", "–"}}
+        best = choose(numbers.values()) if numbers and len(texts) > 1 else None
+        by_value = {
+            method
+            for method, text in zip(table.values, texts, strict=True)
+            if text in numbers and numbers[text] == best
+        }
+        marked = shown.marks.get(name, by_value)
         grid.append([escape(str(name))])
-        for text in texts:
-            is_best = text in shown and shown[text] == best
-            grid[-1].append(mark(escape(text)) if is_best else escape(text))
+        for method, text in zip(table.values, texts, strict=True):
+            grid[-1].append(mark(escape(text)) if method in marked else escape(text))
     return grid
 
 
-def _caption(comparison: Comparison, metric: Metric, fraction: str = "%") -> str:
-    unit = fraction if metric.unit == "fraction" else metric.unit
-    direction = "higher" if metric.higher_is_better else "lower"
-    return comparison.caption(f"{metric.label} in {unit} ({direction} is better)")
-
-
-def _tabulated(comparison: Comparison, metric: str, style: str, mark: str) -> str:
+def _tabulated(shown: _Shown, style: str, mark: str) -> str:
     from tabulate import tabulate
 
-    table = comparison.table(metric)
+    methods = shown.comparison.methods
     body = tabulate(
-        _grid(table, mark.format),
-        headers=["category", *comparison.methods],
+        _grid(shown, mark.format),
+        headers=["category", *methods],
         tablefmt=style,
-        colalign=["left", *["right"] * len(comparison.methods)],
+        colalign=["left", *["right"] * len(methods)],
         disable_numparse=True,
     )
-    return f"{_caption(comparison, table.metric)}\n\n{body}\n"
+    return f"{shown.caption()}\n\n{body}\n"
 
 
 _markdown = partial(_tabulated, style="pipe", mark="**{}**")
 _terminal = partial(_tabulated, style="simple", mark="*{}")
 
 
-def _csv(comparison: Comparison, metric: str) -> str:
+def _csv(shown: _Shown) -> str:
     """Return the unrounded values, below the caption as a comment."""
-    table = comparison.table(metric)
+    table = shown.table
     frame = table.values.astype(object).mask(table.failed, "failed")
     for place, method in reversed(list(enumerate(table.values.columns, start=1))):
         if table.deviations[method].notna().any():
             frame.insert(place, f"{method} std", table.deviations[method])
     body = frame.to_csv(index_label="category", lineterminator="\n")
-    return f"# {_caption(comparison, table.metric, 'fractions')}\n{body}"
+    return f"# {shown.caption('fractions', marked=False)}\n{body}"
 
 
 _LATEX = str.maketrans(
@@ -115,19 +130,18 @@ def escape(text: str) -> str:
     return text.translate(_LATEX)
 
 
-def _latex(comparison: Comparison, metric: str) -> str:
-    table = comparison.table(metric)
-    caption = _caption(comparison, table.metric)
+def _latex(shown: _Shown) -> str:
+    methods = shown.comparison.methods
     rows = [
-        [escape(text) for text in ("category", *comparison.methods)],
-        *_grid(table, r"\textbf{{{}}}".format, escape),
+        [escape(text) for text in ("category", *methods)],
+        *_grid(shown, r"\textbf{{{}}}".format, escape),
     ]
     header, *categories, mean = (" & ".join(row) + r" \\" for row in rows)
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape(caption)}}}",
-        rf"\begin{{tabular}}{{l{'r' * len(comparison.methods)}}}",
+        rf"\caption{{{escape(shown.caption())}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(methods)}}}",
         *(r"\toprule", header, r"\midrule", *categories, r"\midrule", mean, r"\bottomrule"),
         r"\end{tabular}",
         r"\end{table}",
@@ -135,21 +149,27 @@ def _latex(comparison: Comparison, metric: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _present(run: Path, found: Sequence[Comparison], metric: str) -> list[_Shown]:
+    """Return `metric` of every comparison that has it."""
+    tables = [(one, one.table(metric)) for one in found if one.has(metric)]
+    return [_Shown(one, table, tested_marks(run, one, table)) for one, table in tables]
+
+
 def write_tables(run: Path) -> list[Path]:
     """Write `run`/tables/<metric>.md, .csv and .tex for every metric present; return their paths.
 
     Raises:
-        BenchmarkError: the run has no readable metrics.csv.
+        BenchmarkError: the run has no readable metrics.csv, or a score file is unreadable.
         StorageError: the tables can't be written.
     """
     found = comparisons(read_rows(run))
     paths = []
     for metric in METRICS:
-        present = [comparison for comparison in found if comparison.has(metric)]
+        present = _present(run, found, metric)
         for suffix, render in (("md", _markdown), ("csv", _csv), ("tex", _latex)):
             if present:
                 path = run / "tables" / f"{metric}.{suffix}"
-                text = "\n".join(render(comparison, metric) for comparison in present)
+                text = "\n".join(map(render, present))
                 with atomic_file(path) as file:
                     file.write(text.encode())
                 paths.append(path)
@@ -160,14 +180,11 @@ def terminal_tables(run: Path) -> str:
     """Return the main tables of `run` as text, the best of each row marked *.
 
     Raises:
-        BenchmarkError: the run has no readable metrics.csv.
+        BenchmarkError: the run has no readable metrics.csv, or a score file is unreadable.
     """
     found = comparisons(read_rows(run))
     return "\n".join(
-        _terminal(comparison, metric)
-        for metric in MAIN_METRICS
-        for comparison in found
-        if comparison.has(metric)
+        _terminal(shown) for metric in MAIN_METRICS for shown in _present(run, found, metric)
     )
 
 

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.metrics import METRICS
+from benchmarks.metrics import auroc as image_auroc
 from benchmarks.tables import main, terminal_tables, write_tables
-from tests.run_folder import MVTEC_AD, Cell, write_run
+from tests.run_folder import MVTEC_AD, Cell, generator, write_run
 
 AUROC = "image_auroc"
 COUNT = "false_positives_at_full_recall"
@@ -74,6 +76,75 @@ def test_values_that_show_the_same_share_the_mark(tmp_path: Path) -> None:
     cells[2] = auroc("bolt", "c", 0.9)
     (table,) = markdown(tables(tmp_path, cells))
     assert table[1] == ["bolt", "**95.0**", "**95.0**", "90.0"]
+
+
+def scored(category: str, method: str, noise: float, **more: object) -> Cell:
+    """Return a cell whose scores are the same for every method, but for some noise."""
+    random = np.random.default_rng(7)
+    labels = np.repeat([0, 1], 40)
+    shared = random.normal(loc=2.5 * labels)
+    scores = shared + noise * generator(category, method).normal(size=80)
+    stored = (labels.tolist(), scores.tolist())
+    return auroc(category, method, image_auroc(*stored), scores=stored, **more)
+
+
+def test_methods_that_are_not_significantly_worse_share_the_mark(tmp_path: Path) -> None:
+    noises = {"near": 0.2, "best": 0.0, "far": 5.0}
+    cells = [scored(c, m, noise) for c in ("bolt", "gear") for m, noise in noises.items()]
+    folder = tables(tmp_path, cells)
+    *rows, mean = markdown(folder)[0][1:]
+    for row in rows:
+        assert ["**" in text for text in row[1:]] == [True, True, False]
+        assert row[1] != row[2]
+    assert sum("**" in text for text in mean) == 1
+    assert captions(folder)[0].endswith(
+        "2025-03-04. Marked: the best and all not significantly worse (paired DeLong over images, "
+        "Holm, 5%); mean: best by value."
+    )
+    (caption,) = re.findall(r"\\caption\{(.*)\}", (folder / f"{AUROC}.tex").read_text())
+    assert r"Holm, 5\%); mean: best by value." in caption
+
+
+@pytest.mark.parametrize("lacking", ["scores", "seed", "data", "class"])
+def test_what_no_test_can_judge_is_marked_by_value(tmp_path: Path, lacking: str) -> None:
+    best, near = scored("bolt", "best", 0.0), scored("bolt", "near", 0.2)
+    other = {
+        "scores": replace(near, scores=None),
+        "seed": replace(near, seed=1),
+        "data": replace(near, fingerprint="f1"),
+        "class": replace(near, scores=([0, 1, 1], [0.0, 1.0, 2.0])),
+    }[lacking]
+    cells = [best, other, near] if lacking == "seed" else [best, other]
+    if lacking == "class":
+        cells[0] = replace(best, scores=other.scores)
+    folder = tables(tmp_path, cells)
+    assert ["**" in text for text in markdown(folder)[0][1][1:]] == [True, False]
+    assert captions(folder)[0].endswith(" Marked: best by value.")
+
+
+def test_the_mean_is_marked_by_a_test_over_enough_categories(tmp_path: Path) -> None:
+    shifts = {"a": (0.0, 0.01), "b": (0.01, 0.0), "c": (-0.1, -0.2)}
+    cells = [
+        auroc(category, method, 0.8 + shifts[method][place % 2])
+        for place, category in enumerate(MVTEC_AD[:9])
+        for method in shifts
+    ]
+    folder = tables(tmp_path, cells)
+    *rows, mean = markdown(folder)[0][1:]
+    assert all(sum("**" in text for text in row) == 1 for row in rows)
+    assert mean[1:] == ["**80.4**", "**80.6**", "65.6"]
+    assert captions(folder)[0].endswith(
+        "Marked: best by value; mean: the best and all not significantly worse (Wilcoxon over "
+        "categories, Holm, 5%)."
+    )
+    few = tables(tmp_path / "few", [cell for cell in cells if cell.category in MVTEC_AD[:6]])
+    assert captions(few)[0].endswith(" Marked: best by value.")
+
+
+def test_scores_of_different_images_are_an_error_that_names_them(tmp_path: Path) -> None:
+    cells = [scored("bolt", "a", 0.1), auroc("bolt", "b", 0.5, scores=([0, 1], [0.1, 0.2]))]
+    with pytest.raises(BenchmarkError, match=r"scores of bolt are of different images \(a, b\)"):
+        tables(tmp_path, cells)
 
 
 def test_a_lone_method_is_not_marked(tmp_path: Path) -> None:
