@@ -63,6 +63,13 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="processes on this machine that evaluate cells side by side (default: %(default)s)",
     )
+    add(
+        "--patience-minutes",
+        type=amount,
+        default=120.0,
+        help="where no worker has finished anything for so long, they are taken for hanging and "
+        "killed, and their work is handed out again (default: %(default)s)",
+    )
     add("--ray-address", help="of a running Ray cluster, auto for the one this machine is in")
     add("--cache", type=Path, default=default_folder(), help="(default: %(default)s)")
     add(
@@ -140,11 +147,12 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
 
     device = choose_device(options.device)
     memory = options.memory_gb * 1e9 if options.memory_gb else free_memory(device) / 2
+    patience = 60 * options.patience_minutes
     pool: Pool | None = None
     if options.executor == "ray":
-        pool = RayCluster(options.ray_address, options.jobs, gpus=int(device == "cuda"))
+        pool = RayCluster(options.ray_address, options.jobs, int(device == "cuda"), patience)
     elif options.jobs > 1:
-        pool = Processes(options.jobs)
+        pool = Processes(options.jobs, patience)
     try:
         yield Machine(device, int(memory), pool)
     finally:

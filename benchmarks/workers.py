@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import cache
@@ -99,10 +100,11 @@ class Processes:
 
     Args:
         workers: how many.
+        patience: seconds without any task done after which they are taken for hanging, and killed.
     """
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    def __init__(self, workers: int, patience: float) -> None:
+        self.workers, self._patience = workers, patience
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
@@ -112,24 +114,34 @@ class Processes:
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:
         """Yield each task as it is done, with None where its worker, or another's, was lost."""
         futures = {self._pool.submit(perform, task.without_others()): task for task in tasks}
-        broken = False
-        for future in as_completed(futures):
-            try:
-                yield futures[future], future.result()
-            except BrokenProcessPool:
-                broken = True
-                yield futures[future], None
+        waiting, broken = set(futures), False
+        while waiting:
+            done, waiting = wait(waiting, self._patience, FIRST_COMPLETED)
+            if not done:
+                _kill_children()  # which breaks the pool, and so ends all that is waited for
+            for future in done:
+                try:
+                    yield futures[future], future.result()
+                except BrokenProcessPool:
+                    broken = True
+                    yield futures[future], None
         if broken:
             self._pool.shutdown()
             self._pool = self._start()
 
     def close(self) -> None:
         """Stop the processes, whatever they do."""
-        import psutil
-
         self._pool.shutdown(wait=False, cancel_futures=True)
-        for child in psutil.Process().children():
-            child.terminate()
+        _kill_children()
+
+
+def _kill_children() -> None:
+    import psutil
+
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # it has ended by itself
+            if "spawn_main" in " ".join(child.cmdline()):  # not what tracks their resources
+                child.kill()
 
 
 class RayCluster:
@@ -139,12 +151,13 @@ class RayCluster:
         address: of a running cluster, as `ray.init` takes it; None starts one here.
         workers: how many processors a cluster that is started here has.
         gpus: GPUs that a task asks for.
+        patience: seconds without any task done after which all are taken for hanging, and killed.
 
     Raises:
         BenchmarkError: Ray is not installed, or there is no cluster at the address.
     """
 
-    def __init__(self, address: str | None, workers: int, gpus: int) -> None:
+    def __init__(self, address: str | None, workers: int, gpus: int, patience: float) -> None:
         try:
             import ray
         except ImportError:
@@ -157,7 +170,7 @@ class RayCluster:
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise BenchmarkError(f"--ray-address {address}: no cluster there ({reason})") from error
-        self._ray = ray
+        self._ray, self._patience = ray, patience
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         self.workers = int(resources.get("CPU", 1))
         self._perform = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(perform)
@@ -167,14 +180,20 @@ class RayCluster:
         ray = self._ray
         waiting = {self._perform.remote(task.without_others()): task for task in tasks}
         while waiting:
-            (reference,), _ = ray.wait(list(waiting))
-            task = waiting.pop(reference)
-            try:
-                yield task, ray.get(reference)
-            except ray.exceptions.RayTaskError as error:
-                raise error.cause from error
-            except ray.exceptions.RayError:
-                yield task, None
+            done, _ = ray.wait(list(waiting), timeout=self._patience)
+            if not done:
+                for reference in waiting:
+                    ray.cancel(reference, force=True)
+            for reference in done:
+                task = waiting.pop(reference)
+                try:
+                    yield task, ray.get(reference)
+                except ray.exceptions.TaskCancelledError:
+                    yield task, None
+                except ray.exceptions.RayTaskError as error:
+                    raise error.cause from error
+                except ray.exceptions.RayError:
+                    yield task, None
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""

@@ -36,7 +36,10 @@ def test_the_method_in_contributing_works(monkeypatch: pytest.MonkeyPatch) -> No
     assert method.score(shifted).maps.min() > method.score(test).maps.max()
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize(
+    "document",
+    ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))],
+)
 def test_every_command_parses(document: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Modules exist and their parsers take the arguments shown; methods shown are registered."""
     import importlib
@@ -44,6 +47,8 @@ def test_every_command_parses(document: str, monkeypatch: pytest.MonkeyPatch) ->
     text = (ROOT / document).read_text("utf-8").replace("\\\n", " ")
     for name, rest in COMMAND.findall(text):
         module = importlib.import_module(name)
+        if not hasattr(module, "main"):  # a package
+            module = importlib.import_module(f"{name}.__main__")
         arguments = shlex.split(rest.split("#")[0].split("`")[0])
         assert hasattr(module, "main")
         if name == "benchmarks.run":

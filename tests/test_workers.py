@@ -33,8 +33,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     signal.signal(signal.SIGTERM, handler)
 
 
-def kill_a_worker(name: str) -> threading.Thread:
-    """Kill one descendant of this process at work under `name`, as soon as there is one."""
+def kill_a_worker(name: str, blow: signal.Signals = signal.SIGKILL) -> threading.Thread:
+    """Hit one descendant of this process at work under `name`, as soon as there is one."""
 
     def wait_and_kill() -> None:
         until = time.monotonic() + 120
@@ -45,7 +45,7 @@ def kill_a_worker(name: str) -> threading.Thread:
                 except psutil.Error:
                     continue
                 if busy:
-                    child.kill()
+                    child.send_signal(blow)
                     return
             time.sleep(0.01)
 
@@ -66,6 +66,18 @@ def test_workers_give_the_local_numbers_though_one_is_killed(
     thread.join(1)
     assert not thread.is_alive()
     assert numbers(Path("many")) == numbers(Path("alone"))
+    assert len(numbers(Path("many"))) == 9
+    assert "lost their worker; they are handed out again" in capsys.readouterr().err
+
+
+def test_a_worker_that_hangs_is_killed_and_its_work_handed_out_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    thread = kill_a_worker("multiprocessing.spawn", signal.SIGSTOP)
+    command = [*SHARED, "--out", "many", "--jobs", "2", "--patience-minutes", "0.4"]
+    assert run.main(command) == 0
+    thread.join(1)
+    assert not thread.is_alive()
     assert len(numbers(Path("many"))) == 9
     assert "lost their worker; they are handed out again" in capsys.readouterr().err
 
