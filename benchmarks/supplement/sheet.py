@@ -98,7 +98,7 @@ class _Column:
         number, deviation = self.read(row)
         if number is None or isinstance(number, str):
             return number or "–"
-        sign = "+z" if self.part == "difference" else ""
+        sign = "+z" if self.part == "difference" else "z"
         spread = "" if deviation is None else f" ± {deviation:.1f}"
         return f"{number:{sign}.1f}{spread}".replace("-", "−")
 
