@@ -43,6 +43,20 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="type of cached features (default: %(default)s)",
     )
+    add("--cache", type=Path, default=default_folder(), help="(default: %(default)s)")
+    add(
+        "--cache-gb",
+        type=amount,
+        default=DEFAULT_LIMIT_GB,
+        help="size beyond which the least recently used features go (default: %(default)s)",
+    )
+    add("--force", action="store_true", help="evaluate stored cells again (default: never)")
+    add("--dry-run", action="store_true", help="say what would run, and run nothing")
+    _add_machine(parser)
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
     add(
         "--memory-gb",
@@ -71,15 +85,6 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
         "killed, and their work is handed out again (default: %(default)s)",
     )
     add("--ray-address", help="of a running Ray cluster, auto for the one this machine is in")
-    add("--cache", type=Path, default=default_folder(), help="(default: %(default)s)")
-    add(
-        "--cache-gb",
-        type=amount,
-        default=DEFAULT_LIMIT_GB,
-        help="size beyond which the least recently used features go (default: %(default)s)",
-    )
-    add("--force", action="store_true", help="evaluate stored cells again (default: never)")
-    add("--dry-run", action="store_true", help="say what would run, and run nothing")
 
 
 def positive(text: str) -> int:
