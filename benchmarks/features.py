@@ -22,10 +22,12 @@ import numpy as np
 
 from benchmarks.arrays import ArrayWriter, DamagedArrayError, read_array
 from benchmarks.datasets import Category, Sample, load_image
-from benchmarks.errors import StorageError
+from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.protocol import FeatureSpec, Protocol
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from benchmarks.backbones import Backbone
 
 BATCH_IMAGES = 16
@@ -259,7 +261,6 @@ class Extractor:
         advance: Callable[[int], Any],
     ) -> None:
         """Pass one split's images through the backbone and write the levels asked for."""
-        from methods.lazy import torch
 
         backbone = self.prepare()
         specs = self._specs(category, split)
@@ -273,7 +274,7 @@ class Extractor:
             for number, images in enumerate(self._decoded(samples)):
                 if self.stopped.is_set():
                     raise InterruptedExtractionError
-                outputs = backbone.forward(torch.from_numpy(images), levels)
+                outputs = self._forward(backbone, images, levels)
                 if number == 0:
                     image_bytes = sum(o[0].numel() for o in outputs.values())
                     itemsize = np.dtype(self._protocol.dtype).itemsize
@@ -284,6 +285,20 @@ class Extractor:
                 self.passes += len(images)
                 advance(len(images))
             written.result()
+
+    def _forward(
+        self, backbone: Backbone, images: np.ndarray[Any, Any], levels: Sequence[int]
+    ) -> dict[int, Tensor]:
+        """Pass a batch; a smaller one, for want of memory, would change the sixth digit."""
+        from methods.lazy import torch
+
+        try:
+            return backbone.forward(torch.from_numpy(images), levels)
+        except torch.OutOfMemoryError as error:
+            raise BenchmarkError(
+                f"{self._protocol.backbone.name} ran out of memory with {len(images)} images of "
+                f"{self._protocol.image_size} pixels: pass --device cpu or a smaller --image-size"
+            ) from error
 
     def _decoded(self, samples: Sequence[Sample]) -> Iterator[np.ndarray[Any, Any]]:
         """Yield batches (n, 3, S, S) uint8, decoded ahead by a few threads."""

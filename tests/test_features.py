@@ -13,7 +13,7 @@ import torch
 
 from benchmarks import backbones, features
 from benchmarks.datasets import Category, index
-from benchmarks.errors import DataError, StorageError
+from benchmarks.errors import BenchmarkError, DataError, StorageError
 from benchmarks.features import Extractor, FeatureCache, feature_specs
 from benchmarks.protocol import BackboneSpec, FeatureSpec, Protocol
 from tests.trees import write_dataset
@@ -177,6 +177,18 @@ def test_a_broken_array_is_extracted_again_loudly(
     np.testing.assert_array_equal(again.arrays(category, ignore)["train"][2], kept)
     assert again.passes == 6
     assert any(str(path) in line for line in warnings)
+
+
+def test_a_backbone_that_runs_out_of_memory_says_what_to_do(
+    tmp_path: Path, category: Category
+) -> None:
+    class Full(Counting):
+        def forward(self, images: torch.Tensor, levels: Collection[int]) -> dict[int, torch.Tensor]:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    with pytest.raises(BenchmarkError, match="6 images of 32 pixels: pass --device cpu"):
+        extractor(tmp_path, Full()).arrays(category, ignore)
+    assert list((tmp_path / "features").glob("*")) == []
 
 
 def test_an_interrupted_extraction_leaves_nothing(tmp_path: Path, category: Category) -> None:
