@@ -30,16 +30,16 @@ from benchmarks.example_maps import draw_examples
 from benchmarks.palette import (
     DOUBLE,
     LOOK,
-    METADATA,
     SINGLE,
     add_legend,
     line,
     new_figure,
+    save,
     style,
 )
-from benchmarks.store import atomic_file
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -91,7 +91,13 @@ CURVES = {
 
 
 def read_scores(path: Path) -> tuple[Floats, Floats]:
-    """Return labels and scores of the test images, each (N,).
+    """Return labels and scores of the test images, each (N,); raises as `read_images`."""
+    frame = read_images(path)
+    return frame["label"].to_numpy(), frame["score"].to_numpy()
+
+
+def read_images(path: Path) -> pd.DataFrame:
+    """Return path, label and score of the test images, a row each.
 
     Raises:
         BenchmarkError: the file is unreadable.
@@ -99,12 +105,12 @@ def read_scores(path: Path) -> tuple[Floats, Floats]:
     import pandas as pd
 
     try:
-        frame = pd.read_csv(path, dtype={"label": int, "score": float})
+        frame = pd.read_csv(path, dtype={"path": str, "label": int, "score": float})
         if frame.empty or frame["score"].isna().any():
             raise ValueError("incomplete")
     except (OSError, ValueError, KeyError) as error:
         raise BenchmarkError(f"can't read the scores in {path}; run its cell again") from error
-    return frame["label"].to_numpy(), frame["score"].to_numpy()
+    return frame
 
 
 def draw_curves(comparison: Comparison, files: Files, curve: Curve) -> Figure:
@@ -283,10 +289,7 @@ def write_figures(run: Path, out: Path) -> list[Path]:
         for number, comparison in enumerate(found, start=1):
             suffix = f"-{number}" if len(found) > 1 else ""
             for name, figure in _figures(run, comparison):
-                for kind, metadata in METADATA.items():
-                    paths.append(out / f"{name}{suffix}.{kind}")
-                    with atomic_file(paths[-1]) as file:
-                        figure.savefig(file, format=kind, metadata=metadata)
+                paths += save(figure, out, f"{name}{suffix}")
     return paths
 
 

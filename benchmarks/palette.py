@@ -6,8 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.store import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -124,3 +127,17 @@ def add_legend(figure: Figure, methods: Sequence[str], handles: Sequence[Any]) -
     columns = max(1, int(figure.get_figwidth() / (0.55 + CHARACTER * longest)))
     figure.set_figheight(figure.get_figheight() + _LINE * ceil(len(methods) / columns))
     figure.legend(handles, methods, loc="outside lower center", ncols=columns)
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write a figure as PNG and SVG and return the paths; the same figure gives the same bytes.
+
+    Raises:
+        StorageError: the files can't be written.
+    """
+    paths = []
+    for kind, metadata in METADATA.items():
+        paths.append(folder / f"{name}.{kind}")
+        with atomic_file(paths[-1]) as file:
+            figure.savefig(file, format=kind, metadata=metadata)
+    return paths

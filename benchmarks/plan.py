@@ -139,7 +139,6 @@ def _spec(dataset: Dataset, category: Category, protocol: Protocol, asked: Asked
     )
 
 
-def default_run(dataset: Dataset, protocol: Protocol) -> Path:
+def default_run(dataset: str, backbone: str, image_size: int) -> Path:
     """Return the folder of a run: results/<data set>-<backbone>-<image size>."""
-    backbone = protocol.backbone.name.replace("/", "-")
-    return Path("results") / f"{dataset.name}-{backbone}-{protocol.image_size}"
+    return Path("results") / f"{dataset}-{backbone.replace('/', '-')}-{image_size}"

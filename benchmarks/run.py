@@ -78,6 +78,36 @@ def _parser() -> argparse.ArgumentParser:
         "(default: %(default)s)",
     )
     add_shared(parser)
+    _add_images(parser)
+    add("--seeds", default="0", help="comma-separated integers (default: %(default)s)")
+    add(
+        "--shots",
+        default="all",
+        help="comma-separated numbers of nominal training images, or all (default: %(default)s)",
+    )
+    add(
+        "--mask-resize",
+        choices=get_args(MaskResize),
+        default="nearest",
+        help="official: as the official PatchCore code, which erodes defects (default: nearest)",
+    )
+    add(
+        "--out",
+        type=Path,
+        help="the run's folder (default: results/<data set>-<backbone>-<image size>)",
+    )
+    add(
+        "--save-maps",
+        action="store_true",
+        help="store all anomaly maps (default: an example of each kind, and what is misclassified)",
+    )
+    add("--list", action="store_true", help="list the methods with their parameters")
+    return parser
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what becomes of an image."""
+    add = parser.add_argument
     add(
         "--backbone",
         help="torchvision name, timm/<name.tag>, or filterbank; several joined by + are an "
@@ -105,30 +135,6 @@ def _parser() -> argparse.ArgumentParser:
         type=positive,
         help="the shorter side before the crop, in pixels (default: 8/7 of the crop)",
     )
-    add("--seeds", default="0", help="comma-separated integers (default: %(default)s)")
-    add(
-        "--shots",
-        default="all",
-        help="comma-separated numbers of nominal training images, or all (default: %(default)s)",
-    )
-    add(
-        "--mask-resize",
-        choices=get_args(MaskResize),
-        default="nearest",
-        help="official: as the official PatchCore code, which erodes defects (default: nearest)",
-    )
-    add(
-        "--out",
-        type=Path,
-        help="the run's folder (default: results/<data set>-<backbone>-<image size>)",
-    )
-    add(
-        "--save-maps",
-        action="store_true",
-        help="store all anomaly maps (default: an example of each kind, and what is misclassified)",
-    )
-    add("--list", action="store_true", help="list the methods with their parameters")
-    return parser
 
 
 def _list() -> int:
@@ -140,7 +146,8 @@ def _list() -> int:
 
 def _run(options: argparse.Namespace) -> int:
     plan, cache = _plan(options), chosen_cache(options)
-    run = options.out or default_run(plan.dataset, plan.protocol)
+    protocol = plan.protocol
+    run = options.out or default_run(plan.dataset.name, protocol.backbone.name, protocol.image_size)
     store = Store(run)
     missing = plan.missing(store, force=options.force)
     if options.dry_run:

@@ -14,8 +14,7 @@ import numpy as np
 
 from benchmarks.comparison import Comparison, Table, comparisons, read_rows
 from benchmarks.metrics import METRICS, auroc
-from benchmarks.palette import CHARACTER, LOOK, METADATA, SINGLE, new_figure, style
-from benchmarks.store import atomic_file
+from benchmarks.palette import CHARACTER, LOOK, SINGLE, new_figure, save, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -342,8 +341,5 @@ def write_critical_difference(run: Path, out: Path) -> list[Path]:
         for number, comparison in enumerate(found, start=1):
             suffix = f"-{number}" if len(found) > 1 else ""
             figure = draw_critical_difference(comparison)
-            for kind, metadata in METADATA.items():
-                paths.append(out / f"critical_difference{suffix}.{kind}")
-                with atomic_file(paths[-1]) as file:
-                    figure.savefig(file, format=kind, metadata=metadata)
+            paths += save(figure, out, f"critical_difference{suffix}")
     return paths

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.palette import DOUBLE, LOOK, METADATA, new_figure
+from benchmarks.palette import DOUBLE, LOOK, new_figure, save
 from benchmarks.store import atomic_file
 
 if TYPE_CHECKING:
@@ -176,17 +176,14 @@ def _write_figures(report: Report, plots: Path) -> list[Path]:
     import matplotlib.style
 
     figures: dict[str, Figure] = {}
-    paths = []
+    paths: list[Path] = []
     with matplotlib.style.context(["default", LOOK]):
         if report.rows:
             figures["ratios"] = draw_ratios(report.rows)
         if report.growth:
             figures["growth"] = draw_growth(report.growth)
         for name, figure in figures.items():
-            for kind, metadata in METADATA.items():
-                paths.append(plots / f"{name}.{kind}")
-                with atomic_file(paths[-1]) as file:
-                    figure.savefig(file, format=kind, metadata=metadata)
+            paths += save(figure, plots, name)
     return paths
 
 

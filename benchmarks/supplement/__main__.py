@@ -28,8 +28,9 @@ from benchmarks.options import (
     integers,
     positive,
 )
+from benchmarks.plan import default_run
 from benchmarks.progress import say
-from benchmarks.run import guarded
+from benchmarks.run import EMBEDDED_BACKBONE, REAL_BACKBONE, guarded
 from benchmarks.store import Store, atomic_file
 from benchmarks.supplement.captions import bare
 from benchmarks.supplement.parts import PARTS, SUPPLEMENT, Material, requests
@@ -39,16 +40,16 @@ from benchmarks.supplement.trials import PAPER_SIZE, Settings
 _LARGE = "wide_resnet101_2"
 _RESNETS = "resnet50,wide_resnet50_2,resnet101,wide_resnet101_2,resnext101_32x8d"
 REAL = {
-    "backbone": "wide_resnet50_2",
+    "backbone": REAL_BACKBONE,
     "large": _LARGE,
     "ensemble": f"{_LARGE}+resnext101_32x8d+densenet201",
     "backbones": f"{_RESNETS},timm/vit_small_patch14_dinov2.lvd142m,filterbank",
 }
 EMBEDDED = {
-    "backbone": "filterbank",
-    "large": "filterbank",
-    "ensemble": "filterbank+filterbank+filterbank",
-    "backbones": "filterbank",
+    "backbone": EMBEDDED_BACKBONE,
+    "large": EMBEDDED_BACKBONE,
+    "ensemble": "+".join([EMBEDDED_BACKBONE] * 3),
+    "backbones": EMBEDDED_BACKBONE,
 }
 """Defaults on real data and on the embedded set, where the filter bank stands for every network."""
 EMBEDDED_SIZE = PAPER_SIZE // 2
@@ -112,9 +113,8 @@ def _supplement(options: argparse.Namespace) -> int:
         raise BenchmarkError(f"unknown part {unknown[0]!r}: known are {', '.join(PARTS)}")
     dataset = chosen_dataset(options)
     settings = _settings(options, dataset)
-    run = options.out or Path("results") / (
-        f"{dataset.name}-{_file_name(settings.backbone)}-{settings.image_size}-supplement"
-    )
+    named = default_run(dataset.name, bare(settings.backbone), settings.image_size)
+    run = options.out or named.with_name(f"{named.name}-supplement")
     store = Store(run)
     wanted = merged(requests(part, settings) for part in parts)
     found, unavailable = groups(wanted, dataset, options.dtype, download=not options.dry_run)
@@ -157,10 +157,6 @@ def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
     )
 
 
-def _file_name(backbone: str) -> str:
-    return bare(backbone).replace("/", "-")
-
-
 def _evaluate(found: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
     """Evaluate what neither the store nor a run beside it has; return whether anything is left."""
     from benchmarks.executors import run_plan
@@ -185,7 +181,7 @@ def _write(material: Material, parts: Sequence[str]) -> Iterator[Path]:
     """Write the tables and figures of some parts; yield the paths."""
     import matplotlib.style
 
-    from benchmarks.palette import LOOK, METADATA
+    from benchmarks.palette import LOOK, save
 
     plots = Path("plots") / material.run.name
     for part in parts:
@@ -195,10 +191,7 @@ def _write(material: Material, parts: Sequence[str]) -> Iterator[Path]:
             yield material.run / "tables" / name
         with matplotlib.style.context(["default", LOOK]):
             for name, figure in material.figures(part):
-                for kind, metadata in METADATA.items():
-                    with atomic_file(plots / f"{name}.{kind}") as file:
-                        figure.savefig(file, format=kind, metadata=metadata)
-                    yield plots / f"{name}.{kind}"
+                yield from save(figure, plots, name)
 
 
 if __name__ == "__main__":

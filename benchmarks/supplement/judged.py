@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from benchmarks.figures import read_scores
+from benchmarks.figures import read_images
 from benchmarks.metrics import f1_optimal
 from benchmarks.store import Cell
 from benchmarks.supplement.captions import caption
@@ -70,18 +70,15 @@ def judge(run: Path, category: str, cell: Cell | None) -> list[Judged]:
     Raises:
         BenchmarkError: the scores are unreadable.
     """
-    import pandas as pd
-
     if cell is None or cell.scores is None or not (path := run / cell.scores).is_file():
         return []
-    labels, scores = read_scores(path)
-    names = pd.read_csv(path, usecols=["path"], dtype=str)["path"]
-    point = f1_optimal(labels, scores)
+    images = read_images(path)
+    point = f1_optimal(images["label"], images["score"])
     if point is None:
         return []
     return [
         Judged(category, name, int(label), float(score), point.threshold)
-        for name, label, score in zip(names, labels, scores, strict=True)
+        for name, label, score in images[["path", "label", "score"]].itertuples(index=False)
     ]
 
 
