@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.features import Arrays, Split
 from benchmarks.machine import PeakMemory, git_sha, versions
 from benchmarks.metrics import f1_optimal, image_metrics, pixel_metrics
+from benchmarks.previews import map_sheet, picture_sheets
 from benchmarks.protocol import CellSpec, Protocol
 from benchmarks.store import Cell
 from methods import create
@@ -33,6 +35,8 @@ BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
 FINISHED_IMAGES = 16
 """Maps that are finished together."""
 
+
+Stage = Literal["features", "fit", "score", "measure"]
 
 KeptMaps = Literal["none", "errors", "all"]
 """Which anomaly maps are stored; errors: what is misclassified at the F1-optimal threshold, and
@@ -107,6 +111,11 @@ class CategoryData:
         """Return an image as the backbone saw it, (S, S, 3) uint8."""
         return load_image(sample.path, self.protocol.resize, self.protocol.image_size)
 
+    @cached_property
+    def pictures(self) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Small previews of all test images and their defects, as they are stored."""
+        return picture_sheets(map(self.image, self.category.test), self.masks)
+
 
 def _on_device(arrays: Mapping[Split, Arrays], device: str, memory: int) -> dict[Split, Features]:
     """Return features whose arrays already lie on a GPU where they fit, else stream to it."""
@@ -123,17 +132,21 @@ def _on_device(arrays: Mapping[Split, Arrays], device: str, memory: int) -> dict
     }
 
 
-def evaluate(job: Job, data: Callable[[], CategoryData]) -> Evaluated:
+def evaluate(
+    job: Job, data: Callable[[], CategoryData], at: Callable[[Stage], None] = lambda stage: None
+) -> Evaluated:
     """Return the cell of `job`; whatever goes wrong inside becomes a failed cell.
 
     Args:
         job: what to evaluate.
         data: brings the category's data; its failure is the cell's.
+        at: called at the start of each stage; an ensemble fits and scores once a member.
     """
     started = _now()
     made_by: dict[str, Any] = {"git_sha": git_sha(), "versions": versions()}
     try:
-        return _measure(job, data(), started, made_by)
+        at("features")
+        return _measure(job, data(), started, made_by, at)
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         return failed(job, _one_line(error), started)
 
@@ -161,9 +174,16 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _measure(job: Job, data: CategoryData, started: str, made_by: Mapping[str, Any]) -> Evaluated:
+def _measure(
+    job: Job,
+    data: CategoryData,
+    started: str,
+    made_by: Mapping[str, Any],
+    at: Callable[[Stage], None],
+) -> Evaluated:
     memory = PeakMemory(data.device)
-    scored = combined([_score_within(job.spec, one, memory) for one in data.members])
+    scored = combined([_score_within(job.spec, one, memory, at) for one in data.members])
+    at("measure")
     metrics = {
         **image_metrics(data.labels, scored.images),
         **pixel_metrics(scored.maps, data.masks),
@@ -187,7 +207,12 @@ def _measure(job: Job, data: CategoryData, started: str, made_by: Mapping[str, A
     return Evaluated(cell, rows, _maps(data, scored, job.kept_maps))
 
 
-def _score_within(spec: CellSpec, features: Mapping[Split, Features], memory: PeakMemory) -> Scored:
+def _score_within(
+    spec: CellSpec,
+    features: Mapping[Split, Features],
+    memory: PeakMemory,
+    at: Callable[[Stage], None],
+) -> Scored:
     """Score with less memory to spare where the device runs out of it; no number depends on it.
 
     Raises:
@@ -197,7 +222,8 @@ def _score_within(spec: CellSpec, features: Mapping[Split, Features], memory: Pe
     for share in BUDGETS:
         spare = int(share * features["train"].memory)
         try:
-            return _score(spec, {split: f.within(spare) for split, f in features.items()}, memory)
+            within = {split: f.within(spare) for split, f in features.items()}
+            return _score(spec, within, memory, at)
         except torch.OutOfMemoryError:
             if device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -207,12 +233,19 @@ def _score_within(spec: CellSpec, features: Mapping[Split, Features], memory: Pe
     )
 
 
-def _score(spec: CellSpec, features: Mapping[Split, Features], memory: PeakMemory) -> Scored:
+def _score(
+    spec: CellSpec,
+    features: Mapping[Split, Features],
+    memory: PeakMemory,
+    at: Callable[[Stage], None],
+) -> Scored:
     """Fit the method to one member's training features, and score the test images."""
     training = shots(features["train"], spec.shots, spec.seed)
+    at("fit")
     begun = time.perf_counter()
     method = create(spec.method).fit(training, torch.Generator().manual_seed(spec.seed))
     memory.synchronise()
+    at("score")
     fitted = time.perf_counter()
     scores = method.score(features["test"])
     finished = finish(scores, spec.protocol.image_size, spec.protocol.smoothing_sigma)
@@ -302,7 +335,7 @@ def _finishing_matrix(length: int, size: int, sigma: float) -> Tensor:
 def _maps(
     data: CategoryData, scored: Scored, kept_maps: KeptMaps
 ) -> dict[str, np.ndarray[Any, Any]] | None:
-    """Return the maps to store, with what a figure needs to show them."""
+    """Return the maps to store, with what shows them, and small previews of all of them."""
     if kept_maps == "none":
         return None
     samples = data.category.test
@@ -318,6 +351,8 @@ def _maps(
         "masks": data.masks[rows],
         "maps": scored.maps[rows],
         "scores": scored.images[rows],
+        **data.pictures,
+        **map_sheet(scored.maps, data.masks),
     }
 
 

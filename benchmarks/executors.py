@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cache, partial
 
+from benchmarks import journal
 from benchmarks.datasets import Category
+from benchmarks.estimate import Forecast, earlier_rates
 from benchmarks.evaluate import CategoryData, Evaluated, Job, evaluate, failed
-from benchmarks.features import Arrays, Extractor, FeatureCache, Split
+from benchmarks.features import Arrays, FeatureCache, Split
+from benchmarks.journal import Extraction, measured
 from benchmarks.plan import Plan, Work
 from benchmarks.progress import Progress, say
 from benchmarks.protocol import Protocol
 from benchmarks.store import Store
-from benchmarks.workers import Done, Pool, Task
+from benchmarks.workers import Done, Member, Pool, Task, named_extractors
 from methods.lazy import torch
 
 ATTEMPTS = 3
@@ -39,21 +45,35 @@ class Machine:
     memory: int
     pool: Pool | None = None
 
+    @property
+    def workers(self) -> int:
+        """Processes that evaluate cells side by side."""
+        return self.pool.workers if self.pool else 1
+
 
 @dataclass(frozen=True)
 class _Outlet:
-    """Where each cell goes the moment it is known."""
+    """Where each cell goes the moment it is known, and what is known of the extractions."""
 
     store: Store
     progress: Progress
+    statuses: list[str] = field(default_factory=list)
+    extractions: list[Extraction] = field(default_factory=list)
 
     def take(self, job: Job, evaluated: Evaluated) -> None:
         self.store.write(job.spec, evaluated.cell, evaluated.scores, evaluated.maps)
+        self.statuses.append(evaluated.cell.status)
         self.progress.cell(evaluated.cell)
+
+    def note(self, extraction: Extraction) -> None:
+        self.extractions.append(extraction)
+        self.progress.extracted(extraction)
 
 
 def run_plan(plan: Plan, missing: Work, store: Store, cache: FeatureCache, machine: Machine) -> int:
     """Evaluate and store the missing cells of a plan; return how many images passed a backbone.
+
+    What the call took is added to the run's journal, also where it is interrupted.
 
     Args:
         plan: the plan.
@@ -65,22 +85,56 @@ def run_plan(plan: Plan, missing: Work, store: Store, cache: FeatureCache, machi
     Raises:
         BenchmarkError: a backbone that is needed can't be made.
     """
+    started, begun = datetime.now(UTC), time.perf_counter()
     cache.sweep()
-    extractors = plan.extractors(cache, machine.device)
-    images = [sum(one.missing(category) for category in missing) for one in extractors]
-    for extractor, count in zip(extractors, images, strict=True):
-        if count:
-            extractor.prepare()  # unfit weights stop the run here, before they fail every cell
-    progress = Progress(sum(images), sum(map(len, missing.values())))
-    outlet = _Outlet(store, progress)
+    members = named_extractors(plan, cache, machine.device)
+    images = _to_pass(members, missing)
+    earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
+    outlet = _Outlet(store, Progress(plan, missing, images, Forecast(earlier, machine.workers)))
     try:
         if machine.pool is None:
-            _run_locally(missing, plan.protocol, extractors, outlet, machine)
-            return sum(extractor.passes for extractor in extractors)
-        return _hand_out(plan, missing, cache, outlet, machine)
+            _run_locally(missing, plan.protocol, members, outlet, machine)
+        else:
+            _hand_out(plan, missing, cache, outlet, machine)
+        return sum(extraction.passed for extraction in outlet.extractions)
     finally:
-        progress.close()
+        outlet.progress.close()
+        seconds = time.perf_counter() - begun
+        journal.write(store.run, _call(plan, machine, outlet, started, seconds))
         store.write_metrics(lambda line: say(f"warning: {line}"))
+
+
+def _call(
+    plan: Plan, machine: Machine, outlet: _Outlet, started: datetime, seconds: float
+) -> journal.Call:
+    return journal.Call(
+        started_utc=started.isoformat(timespec="milliseconds"),
+        seconds=seconds,
+        dataset=plan.dataset.name,
+        backbone=plan.protocol.backbone.name,
+        image_size=plan.protocol.image_size,
+        device=machine.device,
+        workers=machine.workers,
+        cells=len(outlet.statuses),
+        failed=outlet.statuses.count("failed"),
+        extractions=tuple(outlet.extractions),
+    )
+
+
+def _to_pass(members: Sequence[Member], work: Work) -> Counter[tuple[str, str]]:
+    """Return (category, backbone) → images that have to pass it, and make the backbones for them.
+
+    Raises:
+        BenchmarkError: one can't be made, which stops the run before it fails every cell.
+    """
+    images = Counter[tuple[str, str]]()
+    for name, extractor in members:
+        missing = {category.name: extractor.missing(category) for category in work}
+        if any(missing.values()):
+            extractor.prepare()
+        for category, count in missing.items():
+            images[category, name] += count
+    return images
 
 
 def _hand_out(
@@ -89,7 +143,7 @@ def _hand_out(
     cache: FeatureCache,
     outlet: _Outlet,
     machine: Machine,
-) -> int:
+) -> None:
     """Have workers extract as many categories as there are workers, then evaluate their cells."""
     pool = machine.pool
     assert pool is not None
@@ -102,7 +156,7 @@ def _hand_out(
         memory=machine.memory // pool.workers,
         threads=torch.get_num_threads(),
     )
-    passes, categories = 0, list(missing)
+    categories = list(missing)
     for start in range(0, len(categories), pool.workers):
         part = categories[start : start + pool.workers]
         extractions = [replace(common, category=category) for category in part]
@@ -112,14 +166,20 @@ def _hand_out(
             for jobs in _chunks(missing[category], pool.workers)
         ]
         for tasks in (extractions, chunks):
+            waiting: Sequence[Task] = tasks
+            outlet.progress.at_work(waiting[: pool.workers])
             for task, done in _persistently(pool, tasks):
-                passes += done.passes
-                outlet.progress.advance(done.passes)
+                for extraction in done.extractions:
+                    outlet.progress.advance(
+                        task.category.name, extraction.backbone, extraction.passed
+                    )
+                    outlet.note(extraction)
                 for line in done.warnings:
                     say(f"warning: {line}")
                 for job, evaluated in zip(task.jobs, done.evaluated, strict=True):
                     outlet.take(job, evaluated)
-    return passes
+                waiting = [one for one in waiting if one is not task]
+                outlet.progress.at_work(waiting[: pool.workers])
 
 
 def _chunks(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, ...]]:
@@ -143,13 +203,13 @@ def _persistently(pool: Pool, tasks: Sequence[Task]) -> Iterator[tuple[Task, Don
         left = lost
     why = f"its worker was lost {ATTEMPTS} times, as where memory runs out: try fewer --jobs"
     for task in left:
-        yield task, Done(tuple(failed(job, why) for job in task.jobs), 0, ())
+        yield task, Done(tuple(failed(job, why) for job in task.jobs), (), ())
 
 
 def _run_locally(
     work: Work,
     protocol: Protocol,
-    extractors: Sequence[Extractor],
+    members: Sequence[Member],
     outlet: _Outlet,
     machine: Machine,
 ) -> None:
@@ -158,37 +218,35 @@ def _run_locally(
     On a GPU the next category's images are decoded and extracted while this one's methods run; on
     a CPU there is nothing to overlap with.
     """
-    categories = list(work)
-    with _background(extractors) as pool:
-        pending: list[list[Future[dict[Split, Arrays]]]] = []
+    progress, categories = outlet.progress, list(work)
+    with _background(members) as pool:
+        pending: list[Future[list[dict[Split, Arrays]]]] = []
         for number, category in enumerate(categories):
             wanted = number + (2 if machine.device == "cuda" else 1)
             for later in categories[len(pending) : wanted]:
-                pending.append(
-                    [pool.submit(one.arrays, later, outlet.progress.advance) for one in extractors]
-                )
+                advance = partial(progress.advance, later.name)
+                pending.append(pool.submit(measured, members, later, advance, outlet.note))
             data = cache(partial(_data, category, pending[number], protocol, machine))
             for job in work[category]:
-                outlet.take(job, evaluate(job, data))
+                outlet.take(job, evaluate(job, data, partial(progress.stage, job)))
 
 
 def _data(
     category: Category,
-    arrays: Sequence[Future[dict[Split, Arrays]]],
+    arrays: Future[list[dict[Split, Arrays]]],
     protocol: Protocol,
     machine: Machine,
 ) -> CategoryData:
-    members = [future.result() for future in arrays]
-    return CategoryData(category, members, protocol, machine.device, machine.memory)
+    return CategoryData(category, arrays.result(), protocol, machine.device, machine.memory)
 
 
 @contextmanager
-def _background(extractors: Sequence[Extractor]) -> Iterator[ThreadPoolExecutor]:
+def _background(members: Sequence[Member]) -> Iterator[ThreadPoolExecutor]:
     """Yield a thread for extraction that stops soon when the run is interrupted."""
     with ThreadPoolExecutor(1) as pool:
         try:
             yield pool
         finally:
-            for extractor in extractors:
+            for _, extractor in members:
                 extractor.stopped.set()
             pool.shutdown(cancel_futures=True)

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from benchmarks.datasets import Category
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluate import CategoryData, Evaluated, Job, evaluate
-from benchmarks.features import FeatureCache
+from benchmarks.features import Arrays, Extractor, FeatureCache, Split
+from benchmarks.journal import Extraction, measured
 from benchmarks.plan import Plan
 from methods.lazy import torch
 
@@ -50,10 +51,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """What a worker brings back: cells in the order of the jobs, backbone passes, and warnings."""
+    """What a worker brings back: cells in the order of the jobs, extractions, and warnings."""
 
     evaluated: tuple[Evaluated, ...]
-    passes: int
+    extractions: tuple[Extraction, ...]
     warnings: tuple[str, ...]
 
 
@@ -69,30 +70,44 @@ class Pool(Protocol):
         """Let the workers go, whatever they do."""
 
 
+Member = tuple[str, Extractor]
+"""A backbone's name, and what brings its features."""
+
+
+def named_extractors(plan: Plan, cache: FeatureCache, device: str) -> tuple[Member, ...]:
+    """Return what brings each member's features, by the member's name."""
+    names = (spec.name for _, spec in plan.members)
+    return tuple(zip(names, plan.extractors(cache, device), strict=True))
+
+
 def perform(task: Task) -> Done:
     """Do a task; a category that can't be extracted fails its jobs, not the task."""
     torch.set_num_threads(task.threads)
     warnings: list[str] = []
     folder, limit = task.cache
-    extractors = task.plan.extractors(FeatureCache(folder, limit, warnings.append), task.device)
+    members = named_extractors(task.plan, FeatureCache(folder, limit, warnings.append), task.device)
+    extractions: list[Extraction] = []
+
+    def arrays() -> list[dict[Split, Arrays]]:
+        return measured(members, task.category, _ignore, extractions.append)
 
     @cache
     def data() -> CategoryData:
-        arrays = [extractor.arrays(task.category, _ignore) for extractor in extractors]
-        return CategoryData(task.category, arrays, task.plan.protocol, task.device, task.memory)
+        return CategoryData(task.category, arrays(), task.plan.protocol, task.device, task.memory)
 
     if not task.jobs:
         try:
-            for extractor in extractors:
-                extractor.arrays(task.category, _ignore)
+            arrays()
         except BenchmarkError as error:
             warnings.append(str(error))
     evaluated = tuple(evaluate(job, data) for job in task.jobs)
-    return Done(evaluated, sum(extractor.passes for extractor in extractors), tuple(warnings))
+    # What a task before this one put into the cache was needed once, and is noted there.
+    noted = tuple(one for one in extractions if one.passed or not task.jobs)
+    return Done(evaluated, noted, tuple(warnings))
 
 
-def _ignore(images: int) -> None:
-    del images
+def _ignore(backbone: str, images: int) -> None:
+    del backbone, images
 
 
 class Processes:

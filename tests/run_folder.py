@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.metrics import METRICS
+from benchmarks.previews import map_sheet, picture_sheets
 from benchmarks.protocol import BackboneSpec, CellSpec, Protocol
 
 COLUMNS = [
@@ -148,6 +149,11 @@ def _write_files(folder: Path, cell: Cell) -> None:
     path = folder / "cells" / f"{cell.stem}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(stored), encoding="utf-8")
+
+
+def previews_of(images: Any, masks: Any, maps: Any) -> dict[str, Any]:
+    """Return the previews that a cell stores of its test images and maps."""
+    return picture_sheets(images, masks) | map_sheet(maps, masks)
 
 
 def generator(*names: object) -> np.random.Generator:
