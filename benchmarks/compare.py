@@ -113,7 +113,7 @@ def _mark(
 
 def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """Say in which parts two specifications differ."""
-    one, other = dict(_flat(before)), dict(_flat(after))
+    one, other = dict(flat(before)), dict(flat(after))
     return ", ".join(
         f"{name} {str(one.get(name))[:_SHOWN]} → {str(other.get(name))[:_SHOWN]}"
         for name in {**one, **other}
@@ -121,10 +121,11 @@ def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     )
 
 
-def _flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+def flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the parts of a specification, those of its parts named `part.name`."""
     for name, part in spec.items():
         if isinstance(part, Mapping):
-            yield from _flat(part, f"{prefix}{name}.")
+            yield from flat(part, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", part
 

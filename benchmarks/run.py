@@ -32,7 +32,7 @@ from benchmarks.options import (
     positive,
 )
 from benchmarks.plan import Asked, Plan, backbone_specs, default_run, make_plan
-from benchmarks.progress import say
+from benchmarks.progress import say, show
 from benchmarks.protocol import MaskResize, Protocol
 from benchmarks.store import Store
 
@@ -218,14 +218,18 @@ def _members(options: argparse.Namespace, dataset: Dataset) -> tuple[Choice, ...
 
 
 def _show(run: Path, *, anything_new: bool) -> None:
-    """Print the tables, and write them and the figures where anything changed."""
+    """Print the tables, and write them, the figures and the report where anything changed."""
     from benchmarks import figures, tables
+    from benchmarks.report.page import report_path, write_report
 
-    print(tables.terminal_tables(run))
+    show(tables.terminal_tables(run))
     plots = Path("plots") / run.name
     if anything_new or not plots.exists():
         written = [*tables.write_tables(run), *figures.write_figures(run, plots)]
         say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
+    report = report_path([run])
+    if anything_new or not report.exists():
+        say(f"everything on one page: {write_report([run], report)}")
 
 
 if __name__ == "__main__":

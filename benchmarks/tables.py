@@ -48,36 +48,61 @@ def _text(value: float, deviation: float, failed: bool, unit: str, decimals: int
     return f"{scale * value:.{1 if spread else decimals}f}{spread}"
 
 
-def _grid(
-    shown: _Shown, mark: Callable[[str], str], escape: Callable[[str], str] = str
-) -> list[list[str]]:
-    """Return the rows as shown, the category first: per cent with one decimal, counts as integers.
-
-    Marked are the methods that a test names; where it judged none the best of those shown, if
-    there are others, ties sharing the mark.
-    """
-    table, unit = shown.table, shown.table.metric.unit
-    choose = max if table.metric.higher_is_better else min
-    grid = []
+def _texts(table: Table) -> list[dict[str, str]]:
+    """Return each row, method → value as shown: per cent with one decimal, counts as integers."""
+    unit = table.metric.unit
     parts = (part.to_numpy().tolist() for part in (table.values, table.deviations, table.failed))
-    for row, (name, *entries) in enumerate(zip(table.values.index, *parts, strict=True), start=1):
+    rows = []
+    for row, entries in enumerate(zip(*parts, strict=True), start=1):
         decimals = 0 if unit == "images" and row < len(table.values) else 1
         texts = [
             _text(value, deviation, failed, unit, decimals)
             for value, deviation, failed in zip(*entries, strict=True)
         ]
-        numbers = {text: float(text.split()[0]) for text in texts if text not in {"failed", "–"}}
-        best = choose(numbers.values()) if numbers and len(texts) > 1 else None
-        by_value = {
-            method
-            for method, text in zip(table.values, texts, strict=True)
-            if text in numbers and numbers[text] == best
+        rows.append(dict(zip(map(str, table.values), texts, strict=True)))
+    return rows
+
+
+def marked_methods(table: Table, marks: Marks) -> list[frozenset[str]]:
+    """Return the methods that each row marks, the mean's last.
+
+    They are those that a test names; where it judged none the best of those shown, if there are
+    others, ties sharing the mark.
+
+    Args:
+        table: the values.
+        marks: what a test judged, as `benchmarks.marks.tested_marks` returns.
+    """
+    choose = max if table.metric.higher_is_better else min
+    marked = []
+    for name, texts in zip(table.values.index, _texts(table), strict=True):
+        numbers = {
+            method: float(text.split()[0])
+            for method, text in texts.items()
+            if text not in {"failed", "–"}
         }
-        marked = shown.marks.get(name, by_value)
-        grid.append([escape(str(name))])
-        for method, text in zip(table.values, texts, strict=True):
-            grid[-1].append(mark(escape(text)) if method in marked else escape(text))
-    return grid
+        best = choose(numbers.values()) if numbers and len(texts) > 1 else None
+        by_value = frozenset(method for method, number in numbers.items() if number == best)
+        marked.append(marks.get(str(name), by_value))
+    return marked
+
+
+def _grid(
+    shown: _Shown, mark: Callable[[str], str], escape: Callable[[str], str] = str
+) -> list[list[str]]:
+    """Return the rows as shown, the category first."""
+    table = shown.table
+    marked = marked_methods(table, shown.marks)
+    return [
+        [
+            escape(str(name)),
+            *(
+                mark(escape(text)) if method in best else escape(text)
+                for method, text in texts.items()
+            ),
+        ]
+        for name, texts, best in zip(table.values.index, _texts(table), marked, strict=True)
+    ]
 
 
 def _tabulated(shown: _Shown, style: str, mark: str) -> str:

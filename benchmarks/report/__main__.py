@@ -1,0 +1,39 @@
+"""Writes the report of a run, or of two and their differences, as one HTML page.
+
+python -m benchmarks.report RUN [RUN_B]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks.comparison import find_run
+from benchmarks.run import guarded
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page and print its path; return 0, or 2 where there is nothing to make it from."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
+    parser.add_argument("other", metavar="RUN_B", nargs="?", help="another, to compare it with")
+    options = parser.parse_args(arguments)
+    names = [options.run, *([options.other] if options.other else [])]
+    return guarded(lambda: _write(names))
+
+
+def _write(names: Sequence[str]) -> int:
+    from benchmarks.report.page import report_path, write_report
+
+    runs = [find_run(name) for name in names]
+    print(write_report(runs, report_path(runs)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

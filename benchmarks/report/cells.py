@@ -1,0 +1,160 @@
+"""A comparison's cells as the page reads them: image scores, working points, curves, times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.comparison import Comparison, Files, stored_files
+from benchmarks.errors import BenchmarkError
+from benchmarks.figures import read_images
+from benchmarks.metrics import f1_optimal, full_recall
+from benchmarks.previews import Previews, columns
+from benchmarks.previews import read as read_previews
+from benchmarks.report.pictures import Sheets
+from benchmarks.store import COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DIGITS = 6
+"""Decimals of the points of a PRO curve, which are only drawn."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The cells of each method's first seed in a comparison, and the files beside them.
+
+    Attributes:
+        run: the run's folder.
+        comparison: the cells.
+        scores: (category, method) → image scores.
+        maps: (category, method) → anomaly maps with their previews.
+    """
+
+    run: Path
+    comparison: Comparison
+    scores: Files
+    maps: Files
+
+    @classmethod
+    def of(cls, run: Path, comparison: Comparison) -> Stored:
+        """Return what `run` stored of a comparison."""
+        files = (stored_files(run, comparison, kind) for kind in ("scores", "maps"))
+        return cls(run, comparison, *files)
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """One row a cell, whatever its seed: the columns of metrics.csv but for metric and value.
+
+        Columns that the run's metrics.csv lacks are empty.
+        """
+        cells = self.comparison.rows.drop_duplicates("spec")
+        return cells.reindex(columns=list(COLUMNS), fill_value="")
+
+    @cached_property
+    def first(self) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+        """(category, method) → the row of the method's first seed."""
+        seeds, records = self.comparison.methods, self.rows.to_dict("records")
+        return {
+            (row["category"], row["method"]): {str(name): value for name, value in row.items()}
+            for row in records
+            if row["seed"] == seeds[row["method"]][0]
+        }
+
+
+Parts = tuple[dict[str, Any] | None, list[dict[str, Any] | None]]
+
+
+def category_parts(stored: Stored, category: str, sheets: Sheets) -> Parts:
+    """Return a category's test images, None without scores, and the cell of every method.
+
+    Args:
+        stored: the comparison.
+        category: one of its categories.
+        sheets: where its pictures are added.
+
+    Raises:
+        BenchmarkError: a file of scores or maps is unreadable.
+    """
+    paths = {method: stored.scores.get((category, method)) for method in stored.comparison.methods}
+    scores = {method: read_images(path) for method, path in paths.items() if path}
+    maps = {method: stored.maps.get((category, method)) for method in scores}
+    found = {method: read_previews(path) for method, path in maps.items() if path}
+    previews = {method: one for method, one in found.items() if one is not None}
+    shown = next(iter([*previews, *scores]), None)
+    images = None if shown is None else _images(scores[shown], previews.get(shown), sheets)
+    cells = []
+    for method, path in paths.items():
+        cell = _cell(stored.first.get((category, method)))
+        if cell and images and path:
+            cell |= _judged(path, scores[method], images["names"])
+            same = scores[method]["path"].tolist() == images["names"]
+            if method in previews and same:
+                cell |= _maps(previews[method], len(images["names"]), sheets)
+        cells.append(cell)
+    return images, cells
+
+
+def _images(frame: pd.DataFrame, previews: Previews | None, sheets: Sheets) -> dict[str, Any]:
+    """Return the test images of a category, in the order of their tiles."""
+    names, labels = frame["path"].tolist(), frame["label"].tolist()
+    images: dict[str, Any] = {"images": None, "masks": None, "side": None, "columns": None}
+    if previews is not None:
+        number = sheets.add(previews.images, len(names))
+        images = {
+            "images": number,
+            "masks": sheets.add(previews.masks, len(names)),
+            "side": sheets.side(number),
+            "columns": columns(len(names)),
+        }
+    folders = (PurePosixPath(name).parent.name for name in names)
+    kinds = [folder if label else "good" for folder, label in zip(folders, labels, strict=True)]
+    return {"names": names, "labels": labels, "kinds": kinds, **images}
+
+
+def _cell(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return a cell without its files, None where it was not run."""
+    if row is None:
+        return None
+    measured = ("fit_seconds", "score_seconds", "peak_memory_mb")
+    return {
+        "status": row["status"],
+        "error": row["error"],
+        "seed": row["seed"],
+        **dict.fromkeys(
+            ("scores", "full_recall", "f1_optimal", "pro", "maps", "map_side", "range")
+        ),
+        **{name: float(row[name]) if row[name] else None for name in measured},
+        "device": row["device"],
+    }
+
+
+def _judged(path: Path, frame: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+    """Return the scores of the images `names`, and the working points of all images in `path`."""
+    labels, scores = frame["label"].to_numpy(), frame["score"].to_numpy()
+    try:
+        points = {
+            "full_recall": full_recall(labels, scores),
+            "f1_optimal": f1_optimal(labels, scores),
+        }
+    except ValueError as error:
+        raise BenchmarkError(f"{path}: {error}; run its cell again") from error
+    known = dict(zip(frame["path"], scores.tolist(), strict=True))
+    return {
+        "scores": [known.get(name) for name in names],
+        **{name: point and asdict(point) for name, point in points.items()},
+    }
+
+
+def _maps(previews: Previews, count: int, sheets: Sheets) -> dict[str, Any]:
+    number = sheets.add(previews.maps, count)
+    return {
+        "pro": previews.pro.round(DIGITS).tolist() if previews.pro.size else None,
+        "maps": number,
+        "map_side": sheets.side(number),
+        "range": list(previews.span),
+    }

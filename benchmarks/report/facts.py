@@ -1,0 +1,88 @@
+"""What made a comparison's numbers, in words: data, backbone, protocol, machine, times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from benchmarks.journal import Call
+from benchmarks.report.cells import Stored
+
+_DIGITS = 12  # of a sha256 that are shown
+
+
+def facts(stored: Stored, calls: Sequence[Call]) -> list[list[str]]:
+    """Return pairs of a label and a text.
+
+    Args:
+        stored: the cells.
+        calls: the calls that evaluated them, as far as the journal knows.
+    """
+    pairs = [*_data(stored), *_protocol(stored), *_machine(stored), *_times(stored, calls)]
+    return [[label, text] for label, text in pairs if text]
+
+
+def _data(stored: Stored) -> Iterable[tuple[str, str]]:
+    rows = stored.rows
+    prints = rows[["category", "dataset_fingerprint"]].drop_duplicates().sort_values("category")
+    seen = prints["category"].nunique()
+    yield "data set", f"{stored.comparison.dataset}, {seen} categor{'y' if seen == 1 else 'ies'}"
+    yield (
+        "fingerprints",
+        ", ".join(f"{name} {text[:_DIGITS]}" for name, text in prints.itertuples(index=False)),
+    )
+    known = rows[rows["n_test_good"].astype(bool)].drop_duplicates("category")
+    counts = [
+        known[f"n_{part}"].astype(int).sum() for part in ("train", "test_good", "test_defect")
+    ]
+    if len(known):
+        yield "images", "{} for training, {} normal and {} anomalous for testing".format(*counts)
+
+
+def _protocol(stored: Stored) -> Iterable[tuple[str, str]]:
+    first = stored.rows.iloc[0]
+    layers = json.loads(first["layers"] or "{}")
+    seeds = sorted({seed for seeds in stored.comparison.methods.values() for seed in seeds})
+    yield "backbone", first["backbone"]
+    yield "weights", f"{first['weights'] or 'none'}, sha256 {first['weights_sha256'][:_DIGITS]}"
+    yield "layers", ", ".join(f"{level}: {name}" for level, name in layers.items())
+    size = first["image_size"]
+    yield "image size", f"{size} × {size} pixels, the centre of a shorter side of {first['resize']}"
+    yield "features", first["dtype"]
+    yield "masks", f"resized: {first['mask_resize']}"
+    yield "smoothing", f"Gaussian, σ = {first['smoothing_sigma']} pixels"
+    yield "training images", f"{first['shots']} shots" if first["shots"] else "all"
+    yield "seeds", ", ".join(map(str, seeds))
+
+
+def _machine(stored: Stored) -> Iterable[tuple[str, str]]:
+    rows = stored.rows
+    begun, ended = (f"{when:%Y-%m-%d %H:%M}" for when in rows["started_utc"].agg(["min", "max"]))
+    yield "evaluated", f"{begun} UTC" if begun == ended else f"{begun} to {ended} UTC"
+    yield "device", _each(rows["device"])
+    yield "revision", _each(rows["git_sha"])
+    versions = [json.loads(text) for text in dict.fromkeys(rows["versions"]) if text]
+    yield "packages", _each(", ".join(f"{k} {v}" for k, v in one.items()) for one in versions)
+
+
+def _times(stored: Stored, calls: Sequence[Call]) -> Iterable[tuple[str, str]]:
+    spent = [
+        float(row["fit_seconds"]) + float(row["score_seconds"])
+        for row in stored.rows.to_dict("records")
+        if row["fit_seconds"] and row["score_seconds"]
+    ]
+    if spent:
+        yield "methods", f"{sum(spent):.1f} s to fit and score {len(spent)} cells"
+    if calls:
+        every = [extraction for call in calls for extraction in call.extractions]
+        passed = sum(one.passed for one in every)
+        cached = sum(one.images for one in every) - passed
+        yield (
+            "calls",
+            f"{len(calls)}, {sum(call.seconds for call in calls):.1f} s in all; {passed} images "
+            f"passed a backbone, the features of {cached} came from the cache",
+        )
+
+
+def _each(texts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(filter(None, texts)))

@@ -1,0 +1,97 @@
+"""Assembles the page: one file that needs nothing else."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report.content import build
+from benchmarks.report.pictures import Sheet, Sheets, fitted
+from benchmarks.store import atomic_file
+
+FOLDER = Path(__file__).parent / "page"
+
+SCRIPTS = (
+    "base.js",
+    "svg.js",
+    "pictures.js",
+    "overview.js",
+    "curves.js",
+    "gallery.js",
+    "speed.js",
+    "differences.js",
+    "main.js",
+)
+"""In the order in which they run."""
+
+LIMIT = 15_000_000
+"""Bytes that a page has at most, as long as its pictures can be made smaller."""
+
+FRAME = 100
+"""More bytes than stand around a sheet in the page."""
+
+
+def report_path(runs: Sequence[Path]) -> Path:
+    """Return where the report of one run, or of two, belongs: in the first's folder."""
+    first, *others = runs
+    names = ["report", *(run.resolve().name for run in others)]
+    return first / f"{'-against-'.join(names)}.html"
+
+
+def write_report(runs: Sequence[Path], out: Path) -> Path:
+    """Write the report of one run, or of two and their differences, to `out`; return `out`.
+
+    The same cells give the same bytes.
+
+    Args:
+        runs: their folders.
+        out: the page.
+
+    Raises:
+        BenchmarkError: a run's metrics.csv, or a file that it refers to, is unreadable.
+        StorageError: the page can't be written.
+    """
+    gathered = Sheets()
+    content = build(runs, gathered)
+    rest = len(_page(content, ()).encode()) + FRAME * len(gathered.all())
+    sheets, times = fitted(gathered.all(), LIMIT - rest)
+    if times:
+        _note_halving(content, times)
+    with atomic_file(out) as file:
+        file.write(_page(content, sheets).encode())
+    return out
+
+
+def _note_halving(content: dict[str, Any], times: int) -> None:
+    """Say in the content that its tiles were halved so many times."""
+    content["note"] = f"Pictures are shown at 1/{2**times} of their stored size, so that all fit."
+    for one in content["sets"]:
+        for images in filter(None, one["images"]):
+            images["side"] = images["side"] and images["side"] >> times
+        for cell in filter(None, (cell for cells in one["cells"] for cell in cells)):
+            cell["map_side"] = cell["map_side"] and cell["map_side"] >> times
+
+
+def _page(content: dict[str, Any], sheets: Sequence[Sheet]) -> str:
+    # A "<" could end the script that holds it.
+    data = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    parts = {
+        "<!--TITLE-->": html.escape(content["title"]),
+        "/*STYLE*/": _read("style.css"),
+        "/*SCRIPT*/": "\n".join(map(_read, SCRIPTS)),
+        "<!--CONTENT-->": f'<script type="application/json" id="content">{data}</script>',
+        "<!--SHEETS-->": "\n".join(
+            f'<script type="text/plain" id="sheet-{number}">{sheet.text}</script>'
+            for number, sheet in enumerate(sheets)
+        ),
+    }
+    places = "|".join(map(re.escape, parts))
+    return re.sub(places, lambda place: parts[place[0]], _read("page.html"))
+
+
+def _read(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")

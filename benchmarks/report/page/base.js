@@ -1,0 +1,150 @@
+/* The page's content and state, and what every section is built of: elements, options, numbers. */
+
+const content = JSON.parse(document.getElementById("content").textContent);
+const metrics = Object.fromEntries(content.metrics.map((metric) => [metric.name, metric]));
+
+const state = { set: 0, hidden: new Set(), metric: content.metrics[0].name };
+const watchers = [];
+
+/** Call `render` now, and again whenever one of `keys` of the state changes. */
+function watch(keys, render) {
+  watchers.push({ keys, render });
+  render();
+}
+
+function change(values) {
+  Object.assign(state, values);
+  for (const { keys, render } of watchers) {
+    if (keys.some((key) => key in values)) render();
+  }
+}
+
+const byId = (id) => document.getElementById(id);
+const currentSet = () => content.sets[state.set];
+
+/** The indices of the methods that are shown, in the run's order. */
+function shownMethods(set = currentSet()) {
+  return set.methods.map((_, index) => index).filter((index) => !state.hidden.has(set.methods[index].name));
+}
+
+function filled(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat(2).filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+const element = (tag, attributes = {}, ...children) =>
+  filled(document.createElement(tag), attributes, children);
+
+const shape = (tag, attributes = {}, ...children) =>
+  filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+
+/** Replace what `root` holds; what had the focus has it again, found by its id. */
+function replace(root, ...children) {
+  const focused = root.contains(document.activeElement) ? document.activeElement.id : "";
+  root.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  if (focused && byId(focused)) byId(focused).focus();
+}
+
+/** Fill a select with [value, text] pairs; it keeps its value where that is still there. */
+function fillSelect(select, options) {
+  const before = select.value;
+  select.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
+  if (options.some(([value]) => String(value) === before)) select.value = before;
+}
+
+const spoken = (text) => element("span", { class: "spoken" }, text);
+
+const swatch = (method) =>
+  shape(
+    "svg",
+    { class: "swatch", viewBox: "0 0 30 10", "aria-hidden": "true" },
+    shape("line", {
+      x1: 1, y1: 5, x2: 29, y2: 5,
+      stroke: method.colour, "stroke-width": 3, "stroke-dasharray": method.dash || null,
+    }),
+  );
+
+/** A metric's value as tables show it: per cent with one decimal, counts as they are. */
+function shown(value, metric, signed = false) {
+  if (value === null || value === undefined) return "–";
+  const scaled = metric.unit === "fraction" ? 100 * value : value;
+  const text = scaled.toFixed(metric.unit === "fraction" || !Number.isInteger(scaled) ? 1 : 0);
+  const zero = Number(text) === 0;
+  return (signed && !zero && scaled > 0 ? "+" : "") + (zero ? text.replace("-", "") : text).replace("-", "−");
+}
+
+const unitOf = (metric) => (metric.unit === "fraction" ? "%" : metric.unit);
+
+/** A score or threshold with four significant digits. */
+function significant(value) {
+  if (value === Infinity) return "above all";
+  return Number(value.toPrecision(4)).toString().replace("-", "−");
+}
+
+function seconds(value) {
+  if (value === null || value === undefined) return "–";
+  if (value >= 90) return `${(value / 60).toFixed(1)} min`;
+  return `${value.toFixed(value < 10 ? 2 : 1)} s`;
+}
+
+const sum = (values) => values.reduce((total, value) => total + (value ?? 0), 0);
+
+/**
+ * A table whose columns sort: the first click puts what is best or greatest first.
+ *
+ * columns: [{name, head, ascending}], rows and foot: [{key, cells: [{sort, content, class}]}].
+ * `sorting` is {column, ascending} or null; `sort` is called with the next one.
+ */
+function sortableTable(id, caption, columns, rows, foot, sorting, sort) {
+  const ordered = [...rows];
+  if (sorting) {
+    const place = columns.findIndex((column) => column.name === sorting.column);
+    const direction = sorting.ascending ? 1 : -1;
+    ordered.sort((one, other) => direction * compared(one.cells[place], other.cells[place], direction));
+  }
+  const head = columns.map((column) => {
+    const now = sorting && sorting.column === column.name;
+    const ascending = now ? !sorting.ascending : column.ascending;
+    const arrow = now ? (sorting.ascending ? " ▲" : " ▼") : "";
+    return element(
+      "th",
+      { scope: "col", "aria-sort": now ? (sorting.ascending ? "ascending" : "descending") : null },
+      element(
+        "button",
+        { type: "button", id: `${id}-by-${column.name}`, onclick: () => sort({ column: column.name, ascending }) },
+        column.head,
+        element("span", { "aria-hidden": "true" }, arrow),
+      ),
+    );
+  });
+  const line = (row) =>
+    element(
+      "tr",
+      { "data-row": row.key },
+      row.cells.map((cell, place) =>
+        place === 0
+          ? element("th", { scope: "row" }, cell.content)
+          : element("td", { class: cell.class || null }, cell.content),
+      ),
+    );
+  return element(
+    "table",
+    {},
+    element("caption", {}, caption),
+    element("thead", {}, element("tr", {}, head)),
+    element("tbody", {}, ordered.map(line)),
+    foot.length ? element("tfoot", {}, foot.map(line)) : null,
+  );
+}
+
+/** Order two entries of a column; those without a value come last whatever the direction. */
+function compared(one, other, direction) {
+  const [a, b] = [one.sort, other.sort];
+  if (a === null || b === null) return direction * ((a === null) - (b === null));
+  return typeof a === "string" ? a.localeCompare(b) : a - b;
+}
