@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from benchmarks.executors import Machine
 
 NOTICE = """\
-################################################################################
-#  SYNTHETIC DATA: neither --data nor $MVTEC_AD_ROOT names a data set, so the   #
-#  embedded synthetic set is used. Its numbers say nothing about real products. #
-################################################################################"""
+###############################################################################
+# SYNTHETIC DATA: neither --data nor $MVTEC_AD_ROOT names a data set, so the  #
+# embedded synthetic set is used. Its numbers say nothing about real products #
+###############################################################################"""
 
 
 def add_shared(parser: argparse.ArgumentParser) -> None:
