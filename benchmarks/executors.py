@@ -100,8 +100,8 @@ def run_plan(plan: Plan, missing: Work, store: Store, cache: FeatureCache, machi
     finally:
         outlet.progress.close()
         seconds = time.perf_counter() - begun
-        journal.write(store.run, _call(plan, machine, outlet, started, seconds))
         store.write_metrics(lambda line: say(f"warning: {line}"))
+        journal.write(store.run, _call(plan, machine, outlet, started, seconds))
 
 
 def _call(

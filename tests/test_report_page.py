@@ -526,6 +526,16 @@ def test_synthetic_data_cannot_be_missed(browser: Any, tmp_path: Path) -> None:
         assert "Synthetic data" in page.locator("#table caption").inner_text()
 
 
+def test_a_run_in_which_everything_failed_opens(browser: Any, tmp_path: Path) -> None:
+    values = {"image_auroc": None}
+    cells = [Cell(c, m, values, status="failed") for c in CATEGORIES for m in METHODS]
+    run = write_run(tmp_path / "failed", cells)
+    for page in opened(browser, write_report([run], run / "report.html")):
+        assert column(page, 1) == ["failed"] * 3
+        assert "failed (out of memory)" in page.locator("#charts").inner_text()
+        assert "No image is left" in page.locator("#cards").inner_text()
+
+
 def test_names_are_text_and_nothing_else(browser: Any, tmp_path: Path) -> None:
     named = replace(cell("nut", "padim"), dataset=HOSTILE, weights=HOSTILE)
     run = write_run(tmp_path / "hostile", [named])

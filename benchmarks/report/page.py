@@ -17,10 +17,15 @@ FOLDER = Path(__file__).parent / "page"
 
 SCRIPTS = (
     "base.js",
+    "tables.js",
     "svg.js",
+    "histogram.js",
     "pictures.js",
     "overview.js",
     "curves.js",
+    "outcomes.js",
+    "threshold.js",
+    "cards.js",
     "gallery.js",
     "speed.js",
     "differences.js",

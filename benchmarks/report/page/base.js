@@ -24,7 +24,9 @@ const currentSet = () => content.sets[state.set];
 
 /** The indices of the methods that are shown, in the run's order. */
 function shownMethods(set = currentSet()) {
-  return set.methods.map((_, index) => index).filter((index) => !state.hidden.has(set.methods[index].name));
+  return set.methods
+    .map((_, index) => index)
+    .filter((index) => !state.hidden.has(set.methods[index].name));
 }
 
 function filled(node, attributes, children) {
@@ -64,8 +66,13 @@ const swatch = (method) =>
     "svg",
     { class: "swatch", viewBox: "0 0 30 10", "aria-hidden": "true" },
     shape("line", {
-      x1: 1, y1: 5, x2: 29, y2: 5,
-      stroke: method.colour, "stroke-width": 3, "stroke-dasharray": method.dash || null,
+      x1: 1,
+      y1: 5,
+      x2: 29,
+      y2: 5,
+      stroke: method.colour,
+      "stroke-width": 3,
+      "stroke-dasharray": method.dash || null,
     }),
   );
 
@@ -75,7 +82,10 @@ function shown(value, metric, signed = false) {
   const scaled = metric.unit === "fraction" ? 100 * value : value;
   const text = scaled.toFixed(metric.unit === "fraction" || !Number.isInteger(scaled) ? 1 : 0);
   const zero = Number(text) === 0;
-  return (signed && !zero && scaled > 0 ? "+" : "") + (zero ? text.replace("-", "") : text).replace("-", "−");
+  return (
+    (signed && !zero && scaled > 0 ? "+" : "") +
+    (zero ? text.replace("-", "") : text).replace("-", "−")
+  );
 }
 
 const unitOf = (metric) => (metric.unit === "fraction" ? "%" : metric.unit);
@@ -93,58 +103,3 @@ function seconds(value) {
 }
 
 const sum = (values) => values.reduce((total, value) => total + (value ?? 0), 0);
-
-/**
- * A table whose columns sort: the first click puts what is best or greatest first.
- *
- * columns: [{name, head, ascending}], rows and foot: [{key, cells: [{sort, content, class}]}].
- * `sorting` is {column, ascending} or null; `sort` is called with the next one.
- */
-function sortableTable(id, caption, columns, rows, foot, sorting, sort) {
-  const ordered = [...rows];
-  if (sorting) {
-    const place = columns.findIndex((column) => column.name === sorting.column);
-    const direction = sorting.ascending ? 1 : -1;
-    ordered.sort((one, other) => direction * compared(one.cells[place], other.cells[place], direction));
-  }
-  const head = columns.map((column) => {
-    const now = sorting && sorting.column === column.name;
-    const ascending = now ? !sorting.ascending : column.ascending;
-    const arrow = now ? (sorting.ascending ? " ▲" : " ▼") : "";
-    return element(
-      "th",
-      { scope: "col", "aria-sort": now ? (sorting.ascending ? "ascending" : "descending") : null },
-      element(
-        "button",
-        { type: "button", id: `${id}-by-${column.name}`, onclick: () => sort({ column: column.name, ascending }) },
-        column.head,
-        element("span", { "aria-hidden": "true" }, arrow),
-      ),
-    );
-  });
-  const line = (row) =>
-    element(
-      "tr",
-      { "data-row": row.key },
-      row.cells.map((cell, place) =>
-        place === 0
-          ? element("th", { scope: "row" }, cell.content)
-          : element("td", { class: cell.class || null }, cell.content),
-      ),
-    );
-  return element(
-    "table",
-    {},
-    element("caption", {}, caption),
-    element("thead", {}, element("tr", {}, head)),
-    element("tbody", {}, ordered.map(line)),
-    foot.length ? element("tfoot", {}, foot.map(line)) : null,
-  );
-}
-
-/** Order two entries of a column; those without a value come last whatever the direction. */
-function compared(one, other, direction) {
-  const [a, b] = [one.sort, other.sort];
-  if (a === null || b === null) return direction * ((a === null) - (b === null));
-  return typeof a === "string" ? a.localeCompare(b) : a - b;
-}

@@ -10,7 +10,9 @@ const POINTS = [
 
 /** What each distinct score as threshold finds: [{threshold, found, false_positives}], highest first. */
 function steps(labels, scores) {
-  const images = scores.map((score, index) => [score, labels[index]]).filter(([score]) => score !== null);
+  const images = scores
+    .map((score, index) => [score, labels[index]])
+    .filter(([score]) => score !== null);
   images.sort(([one], [other]) => other - one);
   const found = [];
   let [positives, negatives] = [0, 0];
@@ -29,7 +31,11 @@ const three = (value) => value.toFixed(3);
 function rocPoints({ steps: found, positives, negatives }) {
   const points = found.map((step) => {
     const [x, y] = [step.falsePositives / negatives, step.found / positives];
-    return { x, y, text: `false-positive rate ${three(x)}, true-positive rate ${three(y)}, threshold ${significant(step.threshold)}` };
+    return {
+      x,
+      y,
+      text: `false-positive rate ${three(x)}, true-positive rate ${three(y)}, threshold ${significant(step.threshold)}`,
+    };
   });
   return [{ x: 0, y: 0, text: "false-positive rate 0, true-positive rate 0" }, ...points];
 }
@@ -38,29 +44,46 @@ function rocPoints({ steps: found, positives, negatives }) {
 function precisionPoints({ steps: found, positives }) {
   const points = found.map((step) => {
     const [x, y] = [step.found / positives, step.found / (step.found + step.falsePositives)];
-    return { x, y, text: `recall ${three(x)}, precision ${three(y)}, threshold ${significant(step.threshold)}` };
+    return {
+      x,
+      y,
+      text: `recall ${three(x)}, precision ${three(y)}, threshold ${significant(step.threshold)}`,
+    };
   });
   return [{ ...points[0], x: 0 }, ...points];
 }
 
 const overlapPoints = ([rates, overlaps]) =>
   rates.map((x, place) => ({
-    x, y: overlaps[place],
+    x,
+    y: overlaps[place],
     text: `false-positive rate of pixels ${three(x)}, per-region overlap ${three(overlaps[place])}`,
   }));
 
 const CURVES = [
   {
-    title: "ROC", metric: "image_auroc", steps: false, x: { label: "false-positive rate", ...RATE }, y: { label: "true-positive rate", ...RATE },
+    title: "ROC",
+    metric: "image_auroc",
+    steps: false,
+    x: { label: "false-positive rate", ...RATE },
+    y: { label: "true-positive rate", ...RATE },
     points: (cell, counted) => (counted.positives && counted.negatives ? rocPoints(counted) : null),
   },
   {
-    title: "Precision and recall", metric: "image_ap", steps: true, x: { label: "recall", ...RATE }, y: { label: "precision", ...RATE },
-    points: (cell, counted) => (counted.positives && counted.negatives ? precisionPoints(counted) : null),
+    title: "Precision and recall",
+    metric: "image_ap",
+    steps: true,
+    x: { label: "recall", ...RATE },
+    y: { label: "precision", ...RATE },
+    points: (cell, counted) =>
+      counted.positives && counted.negatives ? precisionPoints(counted) : null,
   },
   {
-    title: "Per-region overlap", metric: "aupro_30", steps: false,
-    x: { label: "false-positive rate of pixels", low: 0, high: 0.3, ticks: [0, 0.1, 0.2, 0.3] }, y: { label: "per-region overlap", ...RATE },
+    title: "Per-region overlap",
+    metric: "aupro_30",
+    steps: false,
+    x: { label: "false-positive rate of pixels", low: 0, high: 0.3, ticks: [0, 0.1, 0.2, 0.3] },
+    y: { label: "per-region overlap", ...RATE },
     points: (cell) => (cell.pro && cell.pro[0].length ? overlapPoints(cell.pro) : null),
   },
 ];
@@ -76,23 +99,41 @@ function drawable(set, row) {
 function curveOf(curve, set, row, found) {
   const name = set.categories[row].name;
   const lines = found
-    .map(({ method, cell, counted }) => ({ ...method, points: curve.points(cell, counted), steps: curve.steps }))
+    .map(({ method, cell, counted }) => ({
+      ...method,
+      points: curve.points(cell, counted),
+      steps: curve.steps,
+    }))
     .filter((line) => line.points);
   if (!lines.length) return null;
-  const values = found.map(({ index, method }) =>
-    `${method.name} ${shown(set.tables[curve.metric]?.values[row][index], metrics[curve.metric])}`);
+  const values = found.map(
+    ({ index, method }) =>
+      `${method.name} ${shown(set.tables[curve.metric]?.values[row][index], metrics[curve.metric])}`,
+  );
   const label = `${curve.title}, ${name}; ${metrics[curve.metric].label} in per cent: ${values.join(", ")}`;
   return curveChart(`${curve.title}: ${name}`, label, curve.x, curve.y, lines);
 }
 
 const marksOf = (cell) =>
-  POINTS.filter(({ key }) => cell[key]).map(({ name, key, dash }) => ({ name, dash, value: cell[key].threshold }));
+  POINTS.filter(({ key }) => cell[key]).map(({ name, key, dash }) => ({
+    name,
+    dash,
+    value: cell[key].threshold,
+  }));
 
 function chartsOf(set, row) {
   const found = drawable(set, row);
   const curves = CURVES.map((curve) => curveOf(curve, set, row, found)).filter(Boolean);
-  const histograms = found.map(({ method, cell }) =>
-    histogram(`${set.categories[row].name}, ${method.name}`, method, set.images[row].labels, cell.scores, marksOf(cell)).figure);
+  const histograms = found.map(
+    ({ method, cell }) =>
+      histogram(
+        `${set.categories[row].name}, ${method.name}`,
+        method,
+        set.images[row].labels,
+        cell.scores,
+        marksOf(cell),
+      ).figure,
+  );
   const lacking = shownMethods(set).filter((index) => !found.some((one) => one.index === index));
   const why = lacking.map((index) => {
     const cell = set.cells[row][index];
@@ -116,15 +157,24 @@ const legendOfHistograms = () =>
 
 function renderCurves() {
   const set = currentSet();
-  const rows = state.curveCategory === "all" ? set.categories.map((_, row) => row) : [Number(state.curveCategory)];
-  replace(byId("charts"), rows.flatMap((row) => chartsOf(set, row)));
+  const rows =
+    state.curveCategory === "all"
+      ? set.categories.map((_, row) => row)
+      : [Number(state.curveCategory)];
+  replace(
+    byId("charts"),
+    rows.flatMap((row) => chartsOf(set, row)),
+  );
 }
 
 function startCurves() {
   const select = byId("curve-category");
   select.addEventListener("change", () => change({ curveCategory: select.value }));
   watch(["set"], () => {
-    fillSelect(select, [...currentSet().categories.map(({ name }, row) => [row, name]), ["all", "all categories"]]);
+    fillSelect(select, [
+      ...currentSet().categories.map(({ name }, row) => [row, name]),
+      ["all", "all categories"],
+    ]);
     state.curveCategory = select.value;
   });
   watch(["set", "hidden", "curveCategory"], renderCurves);

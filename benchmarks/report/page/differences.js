@@ -5,14 +5,21 @@ Object.assign(state, { from: 0, to: 1, differenceMetric: state.metric, differenc
 /** Categories and methods that both sets hold: {rows: [[row, row]], methods: [[index, index]]}. */
 function common(one, other) {
   const pairs = (ours, theirs) =>
-    ours.map(({ name }, index) => [index, theirs.findIndex((item) => item.name === name)]).filter(([, index]) => index >= 0);
-  return { rows: pairs(one.categories, other.categories), methods: pairs(one.methods, other.methods) };
+    ours
+      .map(({ name }, index) => [index, theirs.findIndex((item) => item.name === name)])
+      .filter(([, index]) => index >= 0);
+  return {
+    rows: pairs(one.categories, other.categories),
+    methods: pairs(one.methods, other.methods),
+  };
 }
 
-const pairOf = (from, to) => content.pairs.find((pair) => pair.first === from && pair.second === to);
+const pairOf = (from, to) =>
+  content.pairs.find((pair) => pair.first === from && pair.second === to);
 
 function differenceEntry(metric, before, after, p) {
-  if (before === null || before === undefined || after === null || after === undefined) return { sort: null, content: "–" };
+  if (before === null || before === undefined || after === null || after === undefined)
+    return { sort: null, content: "–" };
   const difference = after - before;
   const text = shown(difference, metric, true);
   const same = text === "0.0" || text === "0";
@@ -21,9 +28,17 @@ function differenceEntry(metric, before, after, p) {
   return {
     sort: difference,
     class: same ? null : better ? "better" : "worse",
-    content: element("span", {}, text, element("span", { "aria-hidden": "true" }, sign), same ? null : spoken(better ? " better" : " worse"),
+    content: element(
+      "span",
+      {},
+      text,
+      element("span", { "aria-hidden": "true" }, sign),
+      same ? null : spoken(better ? " better" : " worse"),
       element("small", {}, `${shown(before, metric)} → ${shown(after, metric)}`),
-      p === null || p === undefined ? null : element("small", {}, `p ${p < 0.001 ? "< 0.001" : p.toFixed(3)}`)),
+      p === null || p === undefined
+        ? null
+        : element("small", {}, `p ${p < 0.001 ? "< 0.001" : p.toFixed(3)}`),
+    ),
   };
 }
 
@@ -36,22 +51,46 @@ function differencesTable(one, other) {
   const visible = methods.filter(([index]) => !state.hidden.has(one.methods[index].name));
   const columns = [
     { name: "category", head: "category", ascending: true },
-    ...visible.map(([index]) => ({ name: `method-${index}`, head: one.methods[index].name, ascending: !metric.higher_is_better })),
+    ...visible.map(([index]) => ({
+      name: `method-${index}`,
+      head: one.methods[index].name,
+      ascending: !metric.higher_is_better,
+    })),
   ];
-  const alone = (left, right) => one.methods[left].seeds.length === 1 && other.methods[right].seeds.length === 1;
+  const alone = (left, right) =>
+    one.methods[left].seeds.length === 1 && other.methods[right].seeds.length === 1;
   const line = (name, ours, theirs) => ({
     key: name,
-    cells: [{ sort: name, content: name }, ...visible.map(([left, right]) =>
-      differenceEntry(metric, before.values[ours][left], after.values[theirs][right],
-        alone(left, right) ? tests?.[name]?.[one.methods[left].name] : null))],
+    cells: [
+      { sort: name, content: name },
+      ...visible.map(([left, right]) =>
+        differenceEntry(
+          metric,
+          before.values[ours][left],
+          after.values[theirs][right],
+          alone(left, right) ? tests?.[name]?.[one.methods[left].name] : null,
+        ),
+      ),
+    ],
   });
   const lines = rows.map(([ours, theirs]) => line(one.categories[ours].name, ours, theirs));
   const whole = rows.length === one.categories.length && rows.length === other.categories.length;
-  const foot = whole && rows.length > 1 ? [line("mean", one.categories.length, other.categories.length)] : [];
+  const foot =
+    whole && rows.length > 1 ? [line("mean", one.categories.length, other.categories.length)] : [];
   const how = `Second minus first, in ${unitOf(metric)}${tests ? "; p of DeLong’s paired test on the images of both" : ""}`;
-  return element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Differences by category" },
-    sortableTable("difference", `${metric.label}. ${how}`, columns, lines, foot, state.differenceSorting,
-      (differenceSorting) => change({ differenceSorting })));
+  return element(
+    "div",
+    { class: "scroll", role: "region", tabindex: "0", "aria-label": "Differences by category" },
+    sortableTable(
+      "difference",
+      `${metric.label}. ${how}`,
+      columns,
+      lines,
+      foot,
+      state.differenceSorting,
+      (differenceSorting) => change({ differenceSorting }),
+    ),
+  );
 }
 
 /** Whether an image's verdict is wrong at a cell's F1-optimal threshold; null where it has none. */
@@ -76,7 +115,12 @@ function changedVerdicts(one, other) {
         if (before !== null && after !== null && before !== after) changed[before].push(name);
       });
       if (changed.true.length + changed.false.length) {
-        found.push([one.categories[ours].name, one.methods[left].name, changed.true, changed.false]);
+        found.push([
+          one.categories[ours].name,
+          one.methods[left].name,
+          changed.true,
+          changed.false,
+        ]);
       }
     }
   }
@@ -84,30 +128,60 @@ function changedVerdicts(one, other) {
 }
 
 const named = (names) =>
-  names.length ? element("details", {}, element("summary", {}, `${names.length}`), names.join(", ")) : "0";
+  names.length
+    ? element("details", {}, element("summary", {}, `${names.length}`), names.join(", "))
+    : "0";
 
 function verdictsTable(one, other) {
-  const rows = changedVerdicts(one, other).map(([category, method, right, worse]) => [category, method, named(right), named(worse)]);
-  if (!rows.length) return element("p", {}, "At the F1-optimal thresholds every image has the same verdict in both.");
-  return element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Changed verdicts" },
-    plainTable("Images with another verdict at the F1-optimal threshold", ["category", "method", "newly right", "newly wrong"], rows));
+  const rows = changedVerdicts(one, other).map(([category, method, right, worse]) => [
+    category,
+    method,
+    named(right),
+    named(worse),
+  ]);
+  if (!rows.length)
+    return element(
+      "p",
+      {},
+      "At the F1-optimal thresholds every image has the same verdict in both.",
+    );
+  return element(
+    "div",
+    { class: "scroll", role: "region", tabindex: "0", "aria-label": "Changed verdicts" },
+    plainTable(
+      "Images with another verdict at the F1-optimal threshold",
+      ["category", "method", "newly right", "newly wrong"],
+      rows,
+    ),
+  );
 }
 
 function specifications(pair) {
   if (!pair) return null;
   if (!pair.spec.length) return element("p", {}, "Both were made by the same specifications.");
-  return element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Specifications" },
-    plainTable("What differs in the specifications", ["field", "first", "second"], pair.spec));
+  return element(
+    "div",
+    { class: "scroll", role: "region", tabindex: "0", "aria-label": "Specifications" },
+    plainTable("What differs in the specifications", ["field", "first", "second"], pair.spec),
+  );
 }
 
 function renderDifferences() {
   const [one, other] = [content.sets[state.from], content.sets[state.to]];
   const { rows, methods } = common(one, other);
   if (!rows.length || !methods.length) {
-    replace(byId("differences-content"), element("p", {}, "These have no category and method in common."));
+    replace(
+      byId("differences-content"),
+      element("p", {}, "These have no category and method in common."),
+    );
     return;
   }
-  replace(byId("differences-content"), specifications(pairOf(state.from, state.to)), differencesTable(one, other), verdictsTable(one, other));
+  replace(
+    byId("differences-content"),
+    specifications(pairOf(state.from, state.to)),
+    differencesTable(one, other),
+    verdictsTable(one, other),
+  );
 }
 
 function startDifferences() {
@@ -116,11 +190,21 @@ function startDifferences() {
   const first = content.pairs[0] ?? { first: 0, second: 1 };
   Object.assign(state, { from: first.first, to: first.second });
   for (const name of ["from", "to"]) {
-    fillSelect(byId(name), content.sets.map((set, index) => [index, set.short]));
+    fillSelect(
+      byId(name),
+      content.sets.map((set, index) => [index, set.short]),
+    );
     byId(name).value = state[name];
-    byId(name).addEventListener("change", (event) => change({ [name]: Number(event.target.value) }));
+    byId(name).addEventListener("change", (event) =>
+      change({ [name]: Number(event.target.value) }),
+    );
   }
-  fillSelect(byId("difference-metric"), content.metrics.map((metric) => [metric.name, metric.label]));
-  byId("difference-metric").addEventListener("change", (event) => change({ differenceMetric: event.target.value }));
+  fillSelect(
+    byId("difference-metric"),
+    content.metrics.map((metric) => [metric.name, metric.label]),
+  );
+  byId("difference-metric").addEventListener("change", (event) =>
+    change({ differenceMetric: event.target.value }),
+  );
   watch(["hidden", "from", "to", "differenceMetric", "differenceSorting"], renderDifferences);
 }

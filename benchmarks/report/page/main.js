@@ -2,9 +2,13 @@
 
 function renderMethods() {
   const boxes = currentSet().methods.map((method) =>
-    element("label", {},
+    element(
+      "label",
+      {},
       element("input", {
-        type: "checkbox", id: `show-${method.name}`, checked: !state.hidden.has(method.name),
+        type: "checkbox",
+        id: `show-${method.name}`,
+        checked: !state.hidden.has(method.name),
         onchange: (event) => {
           const hidden = new Set(state.hidden);
           if (event.target.checked) hidden.delete(method.name);
@@ -12,14 +16,20 @@ function renderMethods() {
           change({ hidden });
         },
       }),
-      swatch(method), ` ${method.name}`));
+      swatch(method),
+      ` ${method.name}`,
+    ),
+  );
   replace(byId("methods"), boxes);
 }
 
 function startPage() {
   byId("note").textContent = content.note;
   byId("note").hidden = !content.note;
-  fillSelect(byId("set"), content.sets.map((set, index) => [index, set.short]));
+  fillSelect(
+    byId("set"),
+    content.sets.map((set, index) => [index, set.short]),
+  );
   byId("set-label").hidden = content.sets.length < 2;
   byId("set").addEventListener("change", (event) => change({ set: Number(event.target.value) }));
   byId("theme").addEventListener("change", (event) => {

@@ -8,10 +8,15 @@ function renderFacts() {
   byId("synthetic").hidden = !set.synthetic;
   const parameters = set.methods.map((method) => [
     method.name,
-    Object.entries(method.params).map(([name, value]) => `${name} = ${JSON.stringify(value)}`).join(", ") || "–",
+    Object.entries(method.params)
+      .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
+      .join(", ") || "–",
   ]);
   const facts = [...set.facts, ...parameters];
-  replace(byId("facts"), facts.map(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]).flat());
+  replace(
+    byId("facts"),
+    facts.map(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]).flat(),
+  );
 }
 
 /** One entry: the value, whether it is marked, and beside it what was asked for. */
@@ -20,10 +25,16 @@ function entry(table, row, method, set) {
   const [value, deviation] = [table.values[row][method], table.deviations[row][method]];
   if (table.failed[row][method]) {
     const cell = set.cells[row][method];
-    return { sort: null, content: element("span", { class: "failed", title: cell ? cell.error : null }, "failed") };
+    return {
+      sort: null,
+      content: element("span", { class: "failed", title: cell ? cell.error : null }, "failed"),
+    };
   }
   const best = table.best[row].includes(method);
-  const parts = [element(best ? "strong" : "span", {}, shown(value, metric)), best ? spoken(" (marked)") : null];
+  const parts = [
+    element(best ? "strong" : "span", {}, shown(value, metric)),
+    best ? spoken(" (marked)") : null,
+  ];
   if (deviation !== null && value !== null) parts.push(` ± ${shown(deviation, metric)}`);
   const [low, high] = [table.low?.[row]?.[method] ?? null, table.high?.[row]?.[method] ?? null];
   if (state.intervals && low !== null) {
@@ -49,18 +60,28 @@ function renderTable() {
     return;
   }
   const direction = metric.higher_is_better ? "higher" : "lower";
-  const notes = [`${metric.description} In ${unitOf(metric)}, ${direction} is better. ${table.note}`];
-  if (state.published) notes.push(table.published ? table.published_note : "No published values of this metric.");
+  const notes = [
+    `${metric.description} In ${unitOf(metric)}, ${direction} is better. ${table.note}`,
+  ];
+  if (state.published)
+    notes.push(table.published ? table.published_note : "No published values of this metric.");
   byId("metric-note").textContent = notes.join(" ");
 
   const methods = shownMethods();
   const columns = [
     { name: "category", head: "category", ascending: true },
-    ...methods.map((index) => ({ name: `method-${index}`, head: set.methods[index].name, ascending: !metric.higher_is_better })),
+    ...methods.map((index) => ({
+      name: `method-${index}`,
+      head: set.methods[index].name,
+      ascending: !metric.higher_is_better,
+    })),
   ];
   const line = (name, row) => ({
     key: name,
-    cells: [{ sort: name, content: name }, ...methods.map((method) => entry(table, row, method, set))],
+    cells: [
+      { sort: name, content: name },
+      ...methods.map((method) => entry(table, row, method, set)),
+    ],
   });
   const wanted = state.filter.trim().toLowerCase();
   const rows = set.categories
@@ -68,19 +89,31 @@ function renderTable() {
     .filter((row) => row.key.toLowerCase().includes(wanted));
   const mean = line("mean", set.categories.length);
   const complete = methods.some((method) => table.values[set.categories.length][method] !== null);
-  mean.cells[0].content = complete ? `mean of all ${set.categories.length}` : "mean (no complete set)";
+  mean.cells[0].content = complete
+    ? `mean of all ${set.categories.length}`
+    : "mean (no complete set)";
   const foot = set.categories.length > 1 || complete ? [mean] : [];
   const synthetic = set.synthetic ? "Synthetic data. " : "";
   replace(
     byId("table"),
-    sortableTable("overview", `${synthetic}${metric.label} in ${unitOf(metric)}`, columns, rows, foot, state.sorting,
-      (sorting) => change({ sorting })),
+    sortableTable(
+      "overview",
+      `${synthetic}${metric.label} in ${unitOf(metric)}`,
+      columns,
+      rows,
+      foot,
+      state.sorting,
+      (sorting) => change({ sorting }),
+    ),
     rows.length ? null : element("p", {}, `No category holds “${state.filter}”.`),
   );
 }
 
 function startOverview() {
-  fillSelect(byId("metric"), content.metrics.map((metric) => [metric.name, metric.label]));
+  fillSelect(
+    byId("metric"),
+    content.metrics.map((metric) => [metric.name, metric.label]),
+  );
   byId("metric").addEventListener("change", (event) => change({ metric: event.target.value }));
   byId("filter").addEventListener("input", (event) => change({ filter: event.target.value }));
   for (const name of ["intervals", "published"]) {

@@ -8,7 +8,10 @@ function sheet(id) {
     const [kind, data] = byId(`sheet-${id}`).textContent.split(",");
     const picture = new Image();
     picture.src = `data:${kind};base64,${data}`;
-    sheets.set(id, picture.decode().then(() => picture));
+    sheets.set(
+      id,
+      picture.decode().then(() => picture),
+    );
   }
   return sheets.get(id);
 }
@@ -25,14 +28,23 @@ async function tile(id, place, columns, side, size) {
 
 /* matplotlib's inferno, at nine points between which it is all but linear. */
 const INFERNO = [
-  [0, 0, 4], [31, 12, 72], [85, 15, 109], [136, 34, 106], [186, 54, 85],
-  [227, 89, 51], [249, 140, 10], [249, 201, 50], [252, 255, 164],
+  [0, 0, 4],
+  [31, 12, 72],
+  [85, 15, 109],
+  [136, 34, 106],
+  [186, 54, 85],
+  [227, 89, 51],
+  [249, 140, 10],
+  [249, 201, 50],
+  [252, 255, 164],
 ];
 
 function inferno(level) {
   const at = (level / 255) * (INFERNO.length - 1);
   const before = Math.min(INFERNO.length - 2, Math.floor(at));
-  return INFERNO[before].map((value, channel) => value + (at - before) * (INFERNO[before + 1][channel] - value));
+  return INFERNO[before].map(
+    (value, channel) => value + (at - before) * (INFERNO[before + 1][channel] - value),
+  );
 }
 
 const COLOURS = Array.from({ length: 256 }, (_, level) => inferno(level));
@@ -45,8 +57,10 @@ function atEdge(mask, index, size) {
   if (!inside(index)) return false;
   const [column, row] = [index % size, Math.floor(index / size)];
   return (
-    (column > 0 && !inside(index - 1)) || (column < size - 1 && !inside(index + 1)) ||
-    (row > 0 && !inside(index - size)) || (row < size - 1 && !inside(index + size))
+    (column > 0 && !inside(index - 1)) ||
+    (column < size - 1 && !inside(index + 1)) ||
+    (row > 0 && !inside(index - size)) ||
+    (row < size - 1 && !inside(index + size))
   );
 }
 
@@ -68,7 +82,8 @@ async function drawTile(canvas, images, place, { outlined = false, cell = null }
   if (outlined || cell) {
     const mask = (await tile(images.masks, place, columns, side, side)).data;
     for (let index = 0; index < side * side; index += 1) {
-      if (atEdge(mask, index, side)) OUTLINE.forEach((value, channel) => (pixels[4 * index + channel] = value));
+      if (atEdge(mask, index, side))
+        OUTLINE.forEach((value, channel) => (pixels[4 * index + channel] = value));
     }
   }
   canvas.width = canvas.height = side;

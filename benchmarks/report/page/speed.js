@@ -8,10 +8,15 @@ function speedRows(set) {
     const done = set.categories
       .map((category, row) => ({ category, cell: set.cells[row][index] }))
       .filter(({ cell }) => cell && cell.status === "ok" && cell.fit_seconds !== null);
-    const images = sum(done.map(({ category }) => (category.n_good ?? 0) + (category.n_defect ?? 0)));
+    const images = sum(
+      done.map(({ category }) => (category.n_good ?? 0) + (category.n_defect ?? 0)),
+    );
     const score = sum(done.map(({ cell }) => cell.score_seconds));
     return {
-      method: set.methods[index], cells: done.length, fit: sum(done.map(({ cell }) => cell.fit_seconds)), score,
+      method: set.methods[index],
+      cells: done.length,
+      fit: sum(done.map(({ cell }) => cell.fit_seconds)),
+      score,
       image: images ? (1000 * score) / images : null,
       memory: done.length ? Math.max(...done.map(({ cell }) => cell.peak_memory_mb ?? 0)) : null,
     };
@@ -31,16 +36,29 @@ function methodsTable(rows) {
   const lines = rows.map((row) => ({
     key: row.method.name,
     cells: [
-      { sort: row.method.name, content: element("span", {}, swatch(row.method), ` ${row.method.name}`) },
+      {
+        sort: row.method.name,
+        content: element("span", {}, swatch(row.method), ` ${row.method.name}`),
+      },
       { sort: row.cells, content: `${row.cells}` },
       { sort: row.fit, content: row.cells ? seconds(row.fit) : "–" },
       { sort: row.score, content: row.cells ? seconds(row.score) : "–" },
       { sort: row.image, content: row.image === null ? "–" : `${row.image.toFixed(1)} ms` },
-      { sort: row.memory, content: row.memory === null ? "–" : `${(row.memory / 1000).toFixed(2)} GB` },
+      {
+        sort: row.memory,
+        content: row.memory === null ? "–" : `${(row.memory / 1000).toFixed(2)} GB`,
+      },
     ],
   }));
-  return sortableTable("speed", "Methods, summed over their categories; the largest peak memory of the process", SPEED_COLUMNS, lines, [],
-    state.speedSorting, (speedSorting) => change({ speedSorting }));
+  return sortableTable(
+    "speed",
+    "Methods, summed over their categories; the largest peak memory of the process",
+    SPEED_COLUMNS,
+    lines,
+    [],
+    state.speedSorting,
+    (speedSorting) => change({ speedSorting }),
+  );
 }
 
 /** Bars of fitting and scoring, one a method. */
@@ -52,51 +70,108 @@ function speedBars(rows) {
   const long = (value) => (value / most) * (width - left - right);
   const bars = rows.map((row, place) => {
     const top = place * (height + 6);
-    return shape("g", {},
+    return shape(
+      "g",
+      {},
       shape("text", { x: left - 8, y: top + 15, "text-anchor": "end" }, row.method.name),
-      shape("rect", { x: left, y: top, width: long(row.fit), height, fill: row.method.colour, class: "fit" }),
-      shape("rect", { x: left + long(row.fit), y: top, width: long(row.score), height, fill: row.method.colour, class: "score" }),
-      shape("text", { x: left + long(row.fit + row.score) + 6, y: top + 15 }, seconds(row.fit + row.score)));
+      shape("rect", {
+        x: left,
+        y: top,
+        width: long(row.fit),
+        height,
+        fill: row.method.colour,
+        class: "fit",
+      }),
+      shape("rect", {
+        x: left + long(row.fit),
+        y: top,
+        width: long(row.score),
+        height,
+        fill: row.method.colour,
+        class: "score",
+      }),
+      shape(
+        "text",
+        { x: left + long(row.fit + row.score) + 6, y: top + 15 },
+        seconds(row.fit + row.score),
+      ),
+    );
   });
-  const label = rows.map((row) => `${row.method.name}: fit ${seconds(row.fit)}, score ${seconds(row.score)}`).join("; ");
-  return element("figure", { class: "chart wide" },
+  const label = rows
+    .map((row) => `${row.method.name}: fit ${seconds(row.fit)}, score ${seconds(row.score)}`)
+    .join("; ");
+  return element(
+    "figure",
+    { class: "chart wide" },
     element("figcaption", {}, "Seconds to fit (full colour) and to score (pale)"),
-    shape("svg", { viewBox: `0 0 ${width} ${rows.length * (height + 6)}`, role: "img", "aria-label": label }, bars));
-}
-
-function plainTable(caption, heads, rows) {
-  return element("table", {},
-    element("caption", {}, caption),
-    element("thead", {}, element("tr", {}, heads.map((head) => element("th", { scope: "col" }, head)))),
-    element("tbody", {}, rows.map(([first, ...rest]) =>
-      element("tr", {}, element("th", { scope: "row" }, first), rest.map((text) => element("td", {}, text ?? "–"))))));
+    shape(
+      "svg",
+      { viewBox: `0 0 ${width} ${rows.length * (height + 6)}`, role: "img", "aria-label": label },
+      bars,
+    ),
+  );
 }
 
 function cacheTable(set) {
-  if (!set.extractions.length) return element("p", { class: "quiet" }, "Nothing is on record of the backbone's passes.");
-  const rows = set.extractions.map(({ category, images, passed, seconds: taken }) =>
-    [category, `${images}`, `${passed}`, `${images - passed}`, seconds(taken)]);
+  if (!set.extractions.length)
+    return element("p", { class: "quiet" }, "Nothing is on record of the backbone's passes.");
+  const rows = set.extractions.map(({ category, images, passed, seconds: taken }) => [
+    category,
+    `${images}`,
+    `${passed}`,
+    `${images - passed}`,
+    seconds(taken),
+  ]);
   const total = (name) => sum(set.extractions.map((one) => one[name]));
-  rows.push(["all", `${total("images")}`, `${total("passed")}`, `${total("images") - total("passed")}`, seconds(total("seconds"))]);
-  return element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Backbone and cache" },
-    plainTable("Backbone: images whose features were needed, over all calls", ["category", "images", "passed the backbone", "from the cache", "time"], rows));
+  rows.push([
+    "all",
+    `${total("images")}`,
+    `${total("passed")}`,
+    `${total("images") - total("passed")}`,
+    seconds(total("seconds")),
+  ]);
+  return element(
+    "div",
+    { class: "scroll", role: "region", tabindex: "0", "aria-label": "Backbone and cache" },
+    plainTable(
+      "Backbone: images whose features were needed, over all calls",
+      ["category", "images", "passed the backbone", "from the cache", "time"],
+      rows,
+    ),
+  );
 }
 
 function callsTable(set) {
   if (!set.calls.length) return null;
   const rows = set.calls.map((call) => [
-    call.started_utc.slice(0, 19).replace("T", " "), seconds(call.seconds), `${call.cells}`, `${call.failed}`, `${call.workers}`, call.device,
+    call.started_utc.slice(0, 19).replace("T", " "),
+    seconds(call.seconds),
+    `${call.cells}`,
+    `${call.failed}`,
+    `${call.workers}`,
+    call.device,
   ]);
-  return element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Calls" },
-    plainTable("Calls", ["started (UTC)", "took", "cells", "failed", "workers", "device"], rows));
+  return element(
+    "div",
+    { class: "scroll", role: "region", tabindex: "0", "aria-label": "Calls" },
+    plainTable("Calls", ["started (UTC)", "took", "cells", "failed", "workers", "device"], rows),
+  );
 }
 
 function startSpeed() {
   watch(["set", "hidden", "speedSorting"], () => {
     const set = currentSet();
     const rows = speedRows(set);
-    replace(byId("speed-content"),
-      element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Methods" }, methodsTable(rows)),
-      rows.length ? speedBars(rows) : null, cacheTable(set), callsTable(set));
+    replace(
+      byId("speed-content"),
+      element(
+        "div",
+        { class: "scroll", role: "region", tabindex: "0", "aria-label": "Methods" },
+        methodsTable(rows),
+      ),
+      rows.length ? speedBars(rows) : null,
+      cacheTable(set),
+      callsTable(set),
+    );
   });
 }

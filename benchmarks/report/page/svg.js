@@ -1,4 +1,4 @@
-/* Charts as SVG: axes, curves that can be read with the pointer or the keyboard, histograms. */
+/* Charts as SVG: axes, and curves that can be read with the pointer or the keyboard. */
 
 const CHART = { width: 340, height: 260, left: 46, right: 12, top: 10, bottom: 40 };
 
@@ -18,10 +18,14 @@ function roundTicks(low, high, count = 4) {
 function axes(label, x, y) {
   const { width, height, left, right, top, bottom } = CHART;
   const toX = (value) => left + ((value - x.low) / (x.high - x.low)) * (width - left - right);
-  const toY = (value) => height - bottom - ((value - y.low) / (y.high - y.low)) * (height - top - bottom);
+  const toY = (value) =>
+    height - bottom - ((value - y.low) / (y.high - y.low)) * (height - top - bottom);
   const fromX = (at) => x.low + ((at - left) / (width - left - right)) * (x.high - x.low);
   const plot = shape("g", {});
-  const axis = shape("path", { class: "axis", d: `M${left},${top}V${height - bottom}H${width - right}` });
+  const axis = shape("path", {
+    class: "axis",
+    d: `M${left},${top}V${height - bottom}H${width - right}`,
+  });
   const across = x.ticks.map((tick) => [
     shape("line", { class: "grid", x1: toX(tick), x2: toX(tick), y1: top, y2: height - bottom }),
     shape("text", { x: toX(tick), y: height - bottom + 14, "text-anchor": "middle" }, `${tick}`),
@@ -32,13 +36,25 @@ function axes(label, x, y) {
   ]);
   const middle = (height - bottom + top) / 2;
   const labels = [
-    shape("text", { x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, x.label),
-    shape("text", { transform: `translate(12,${middle}) rotate(-90)`, "text-anchor": "middle" }, y.label),
+    shape(
+      "text",
+      { x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" },
+      x.label,
+    ),
+    shape(
+      "text",
+      { transform: `translate(12,${middle}) rotate(-90)`, "text-anchor": "middle" },
+      y.label,
+    ),
   ];
   const svg = shape(
     "svg",
     { viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0", "aria-label": label },
-    across, up, axis, plot, labels,
+    across,
+    up,
+    axis,
+    plot,
+    labels,
   );
   return { svg, plot, toX, toY, fromX };
 }
@@ -67,8 +83,11 @@ function curveChart(title, label, x, y, lines) {
     });
     plot.append(
       shape("path", {
-        class: "curve", d: path.join(""), stroke: line.colour,
-        "stroke-dasharray": line.dash || null, "data-method": line.name,
+        class: "curve",
+        d: path.join(""),
+        stroke: line.colour,
+        "stroke-dasharray": line.dash || null,
+        "data-method": line.name,
       }),
     );
   }
@@ -101,83 +120,16 @@ function readable(svg, lines, toX, toY, show) {
     show(lines[current], place);
   });
   svg.addEventListener("keydown", (event) => {
-    const [along, over] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] ?? [0, 0];
+    const [along, over] = {
+      ArrowRight: [1, 0],
+      ArrowLeft: [-1, 0],
+      ArrowDown: [0, 1],
+      ArrowUp: [0, -1],
+    }[event.key] ?? [0, 0];
     if (!along && !over) return;
     event.preventDefault();
     current = (current + over + lines.length) % lines.length;
     place = Math.max(0, Math.min(lines[current].points.length - 1, place + along));
     show(lines[current], place);
-  });
-}
-
-const BINS = 30;
-
-/**
- * Scores of anomalous images, those of normal ones outlined before them, and working points.
- *
- * marks: [{name, value, dash}]; `drag`, where given, is called with the score under the pointer.
- * Returns {figure, moveMarks}, the latter a function of other marks.
- */
-function histogram(title, method, labels, scores, marks, drag = null) {
-  const known = scores.filter((score) => score !== null);
-  const [low, high] = [Math.min(...known), Math.max(...known)];
-  const width = (high - low) / BINS || 1;
-  const bins = Array.from({ length: BINS }, () => [0, 0]);
-  scores.forEach((score, index) => {
-    if (score !== null) bins[Math.min(BINS - 1, Math.floor((score - low) / width))][labels[index]] += 1;
-  });
-  const most = Math.max(...bins.flat());
-  const x = { label: "image score", low, high: low + BINS * width, ticks: roundTicks(low, low + BINS * width) };
-  const y = { label: "images", low: 0, high: most * 1.18, ticks: roundTicks(0, most).filter(Number.isInteger) };
-  const { svg, plot, toX, toY, fromX } = axes(`${title}: scores of normal and anomalous images`, x, y);
-  const readout = readoutLine();
-  const span = toX(low + width) - toX(low);
-  bins.forEach(([normal, anomalous], place) => {
-    const left = toX(low + place * width);
-    const bar = (count, kind, fill) =>
-      shape("rect", { class: kind, x: left + 0.5, width: Math.max(span - 1, 0.5), y: toY(count), height: toY(0) - toY(count), fill });
-    plot.append(bar(anomalous, "anomalous", method.colour), bar(normal, "normal", null));
-  });
-  const drawn = shape("g", {});
-  const moveMarks = (moved) => drawn.replaceChildren(...moved.map((mark, place) => markOf(mark, place, toX, toY(0))));
-  moveMarks(marks);
-  plot.append(drawn);
-  const tell = (place) => {
-    const [from, to] = [low + place * width, low + (place + 1) * width].map(significant);
-    readout.textContent = `${from} to ${to}: ${bins[place][0]} normal, ${bins[place][1]} anomalous`;
-  };
-  const binOf = (value) => Math.max(0, Math.min(BINS - 1, Math.floor((value - low) / width)));
-  let current = -1;
-  svg.addEventListener("pointermove", (event) => tell((current = binOf(fromX(placeOf(event, svg)[0])))));
-  svg.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    tell((current = Math.max(0, Math.min(BINS - 1, current + step))));
-  });
-  if (drag) draggable(svg, (event) => drag(fromX(placeOf(event, svg)[0])));
-  return { figure: framed(title, svg, readout), moveMarks };
-}
-
-function markOf(mark, place, toX, bottom) {
-  const at = toX(mark.value);
-  const left = at > CHART.width * 0.7;
-  return shape(
-    "g",
-    { class: "mark", "data-mark": mark.name },
-    shape("line", { x1: at, x2: at, y1: CHART.top, y2: bottom, "stroke-dasharray": mark.dash || null }),
-    shape("text", { x: at + (left ? -3 : 3), y: CHART.top + 9 + 11 * place, "text-anchor": left ? "end" : "start" }, mark.name),
-  );
-}
-
-function draggable(svg, move) {
-  svg.classList.add("draggable");
-  svg.addEventListener("pointerdown", (event) => {
-    event.preventDefault();
-    move(event);
-    const stop = new AbortController();
-    window.addEventListener("pointermove", move, { signal: stop.signal });
-    window.addEventListener("pointerup", () => stop.abort(), { signal: stop.signal });
-    window.addEventListener("pointercancel", () => stop.abort(), { signal: stop.signal });
   });
 }

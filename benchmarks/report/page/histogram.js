@@ -1,0 +1,118 @@
+/* Histograms of image scores, with working points, one of which may be dragged. */
+
+const BINS = 30;
+
+/** Scores in equal bins from the least: {low, width, counts: [[normal, anomalous]]}. */
+function binned(labels, scores) {
+  const known = scores.filter((score) => score !== null);
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const width = (high - low) / BINS || 1;
+  const counts = Array.from({ length: BINS }, () => [0, 0]);
+  scores.forEach((score, index) => {
+    if (score !== null) counts[binOf(score, low, width)][labels[index]] += 1;
+  });
+  return { low, width, counts };
+}
+
+const binOf = (score, low, width) =>
+  Math.max(0, Math.min(BINS - 1, Math.floor((score - low) / width)));
+
+/**
+ * Scores of anomalous images, those of normal ones outlined before them, and working points.
+ *
+ * marks: [{name, value, dash}]; `drag`, where given, is called with the score under the pointer.
+ * Returns {figure, moveMarks}, the latter a function of other marks.
+ */
+function histogram(title, method, labels, scores, marks, drag = null) {
+  const bins = binned(labels, scores);
+  const high = bins.low + BINS * bins.width;
+  const most = Math.max(...bins.counts.flat());
+  const across = { label: "image score", low: bins.low, high, ticks: roundTicks(bins.low, high) };
+  const ticks = roundTicks(0, most).filter(Number.isInteger);
+  const up = { label: "images", low: 0, high: most * 1.18, ticks };
+  const label = `${title}: scores of normal and anomalous images`;
+  const { svg, plot, toX, toY, fromX } = axes(label, across, up);
+  const readout = readoutLine();
+  const drawn = shape("g", {});
+  const moveMarks = (moved) =>
+    drawn.replaceChildren(...moved.map((mark, place) => markOf(mark, place, toX, toY(0))));
+  moveMarks(marks);
+  plot.append(...barsOf(bins, method.colour, toX, toY), drawn);
+  readableBins(svg, bins, fromX, readout);
+  if (drag) draggable(svg, (event) => drag(fromX(placeOf(event, svg)[0])));
+  return { figure: framed(title, svg, readout), moveMarks };
+}
+
+function barsOf({ low, width, counts }, colour, toX, toY) {
+  const span = Math.max(toX(low + width) - toX(low) - 1, 0.5);
+  return counts.flatMap(([normal, anomalous], place) => {
+    const x = toX(low + place * width) + 0.5;
+    const bar = (count, kind, fill) =>
+      shape("rect", {
+        class: kind,
+        x,
+        width: span,
+        y: toY(count),
+        height: toY(0) - toY(count),
+        fill,
+      });
+    return [bar(anomalous, "anomalous", colour), bar(normal, "normal", null)];
+  });
+}
+
+/** Read a bin with the pointer, one after the other with arrow keys. */
+function readableBins(svg, { low, width, counts }, fromX, readout) {
+  let current = -1;
+  const tell = (place) => {
+    current = Math.max(0, Math.min(BINS - 1, place));
+    const [normal, anomalous] = counts[current];
+    const [from, to] = [low + current * width, low + (current + 1) * width].map(significant);
+    readout.textContent = `${from} to ${to}: ${normal} normal, ${anomalous} anomalous`;
+  };
+  svg.addEventListener("pointermove", (event) =>
+    tell(binOf(fromX(placeOf(event, svg)[0]), low, width)),
+  );
+  svg.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    tell(current + step);
+  });
+}
+
+function markOf(mark, place, toX, bottom) {
+  const at = toX(mark.value);
+  const left = at > CHART.width * 0.7;
+  return shape(
+    "g",
+    { class: "mark", "data-mark": mark.name },
+    shape("line", {
+      x1: at,
+      x2: at,
+      y1: CHART.top,
+      y2: bottom,
+      "stroke-dasharray": mark.dash || null,
+    }),
+    shape(
+      "text",
+      {
+        x: at + (left ? -3 : 3),
+        y: CHART.top + 9 + 11 * place,
+        "text-anchor": left ? "end" : "start",
+      },
+      mark.name,
+    ),
+  );
+}
+
+function draggable(svg, move) {
+  svg.classList.add("draggable");
+  svg.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    move(event);
+    const stop = new AbortController();
+    window.addEventListener("pointermove", move, { signal: stop.signal });
+    window.addEventListener("pointerup", () => stop.abort(), { signal: stop.signal });
+    window.addEventListener("pointercancel", () => stop.abort(), { signal: stop.signal });
+  });
+}
