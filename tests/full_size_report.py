@@ -8,7 +8,6 @@ a spot on the defect.
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from benchmarks.metrics import image_metrics
 from benchmarks.previews import map_sheet, picture_sheets
 from benchmarks.report.page import write_report
 from benchmarks.synthetic import PRODUCTS, render
-from tests.browser import FLAGS
+from tests.browser import CHROMIUM, FLAGS
 from tests.run_folder import Cell, generator, write_run
 
 METHODS = ("patchcore-25", "patchcore-10", "patchcore-1", "spade", "padim")
@@ -70,7 +69,7 @@ def loading_seconds(report: Path) -> dict[str, float]:
     drawn = "() => document.querySelectorAll('#cards canvas').length > 0"
     spent = {}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page()
         begun = time.perf_counter()
         page.goto(report.resolve().as_uri())

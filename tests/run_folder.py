@@ -52,6 +52,8 @@ class Cell:
     """Labels and scores of the test images."""
     maps: Mapping[str, Any] | None = None
     """Arrays of the example maps."""
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """Further columns of metrics.csv: counts, seconds, memory."""
 
     @property
     def spec(self) -> CellSpec:
@@ -112,6 +114,7 @@ def _rows(cell: Cell, metrics: Sequence[str]) -> list[dict[str, Any]]:
         "smoothing_sigma": cell.smoothing_sigma,
         "resize": protocol.resize,
         "spec": cell.spec.key[:16],
+        **cell.measured,
     }
     failed = cell.status == "failed"
     return [

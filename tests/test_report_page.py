@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -14,15 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import journal
+from benchmarks.journal import Call, Extraction
 from benchmarks.metrics import METRICS, f1_optimal, full_recall, image_metrics
 from benchmarks.report.page import write_report
 from benchmarks.uncertainty import bootstrap_intervals
-from tests.browser import FLAGS
+from tests.browser import CHROMIUM, FLAGS
 from tests.run_folder import Cell, generator, previews_of, write_run
 
-CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:
-    pytest.skip("needs Debian's chromium (apt-get install chromium)", allow_module_level=True)
+    pytest.skip("needs a browser (apt-get install chromium)", allow_module_level=True)
 sync_api = pytest.importorskip("playwright.sync_api")
 
 NORMAL, ANOMALOUS, SIDE = 14, 26, 64
@@ -463,12 +463,50 @@ def test_pictures_show_the_defect_and_the_map(page: Any) -> None:
         assert outside.mean() < 60
 
 
-def test_speed_shows_every_method(browser: Any, tmp_path: Path) -> None:
-    run = write_run(tmp_path / "timed", [cell("nut", method) for method in METHODS])
+def timed(category: str, method: str, fit: float, score: float, megabytes: float) -> Cell:
+    images = {"n_train": 100, "n_test_good": NORMAL, "n_test_defect": ANOMALOUS}
+    spent = {"fit_seconds": fit, "score_seconds": score, "peak_memory_mb": megabytes}
+    return cell(category, method, measured=images | spent)
+
+
+def test_speed_of_every_method_and_what_came_from_the_cache(browser: Any, tmp_path: Path) -> None:
+    cells = [timed("nut", "patchcore-25", 4, 2, 900), timed("tile", "patchcore-25", 3, 1, 1500)]
+    cells += [timed("nut", "padim", 1, 0.5, 1100), timed("tile", "padim", 1, 0.3, 700)]
+    run = write_run(tmp_path / "timed", cells)
+    extractions = (
+        Extraction("nut", "wide_resnet50_2", 100, 60, 30),
+        Extraction("tile", "wide_resnet50_2", 80, 0, 1),
+    )
+    call = Call(
+        "2026-01-02T03:04:05+00:00",
+        50,
+        "parts",
+        "wide_resnet50_2",
+        224,
+        "cpu",
+        1,
+        4,
+        0,
+        extractions,
+    )
+    journal.write(run, call)
     for page in opened(browser, write_report([run], run / "report.html")):
-        assert page.locator("#speed-content tbody tr").count() >= len(METHODS)
-        page.locator("#speed-by-method").click()
-        assert column(page, 0, "table:has(#speed-by-method)") == sorted(METHODS)
+        table = page.locator("table:has(#speed-by-method)")
+        rows = [row.split("\t") for row in table.locator("tbody").inner_text().strip().split("\n")]
+        assert [[part.strip() for part in row] for row in rows] == [
+            ["patchcore-25", "2", "7.00 s", "3.00 s", "37.5 ms", "1.50 GB"],
+            ["padim", "2", "2.00 s", "0.80 s", "10.0 ms", "1.10 GB"],
+        ]
+        page.locator("#speed-by-fit").click()
+        assert column(page, 0, "table:has(#speed-by-method)") == ["padim", "patchcore-25"]
+        page.locator("#speed-category").select_option(label="tile")
+        assert column(page, 2, "table:has(#speed-by-method)") == ["1.00 s", "3.00 s"]
+        cache = page.locator("table", has_text="passed the backbone").locator("tbody").inner_text()
+        assert [row.split("\t") for row in cache.strip().split("\n")] == [
+            ["nut", "100", "60", "40", "30.0 s"],
+            ["tile", "80", "0", "80", "1.00 s"],
+            ["all", "180", "60", "120", "31.0 s"],
+        ]
 
 
 def test_differences_of_two_runs(browser: Any, tmp_path: Path) -> None:

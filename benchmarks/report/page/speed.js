@@ -1,12 +1,13 @@
 /* Time and memory of every method and stage, and what came from the cache. */
 
-Object.assign(state, { speedSorting: null });
+Object.assign(state, { speedCategory: "all", speedSorting: null });
 
-/** One row a method: totals over the categories that it has finished. */
+/** One row a method: totals over the chosen categories that it has finished. */
 function speedRows(set) {
   return shownMethods(set).map((index) => {
     const done = set.categories
-      .map((category, row) => ({ category, cell: set.cells[row][index] }))
+      .map((category, row) => ({ category, row, cell: set.cells[row][index] }))
+      .filter(({ row }) => state.speedCategory === "all" || Number(state.speedCategory) === row)
       .filter(({ cell }) => cell && cell.status === "ok" && cell.fit_seconds !== null);
     const images = sum(
       done.map(({ category }) => (category.n_good ?? 0) + (category.n_defect ?? 0)),
@@ -52,7 +53,7 @@ function methodsTable(rows) {
   }));
   return sortableTable(
     "speed",
-    "Methods, summed over their categories; the largest peak memory of the process",
+    "Methods, summed over the categories; the largest peak memory of the process",
     SPEED_COLUMNS,
     lines,
     [],
@@ -159,7 +160,16 @@ function callsTable(set) {
 }
 
 function startSpeed() {
-  watch(["set", "hidden", "speedSorting"], () => {
+  const select = byId("speed-category");
+  select.addEventListener("change", () => change({ speedCategory: select.value }));
+  watch(["set"], () => {
+    fillSelect(select, [
+      ["all", "all"],
+      ...currentSet().categories.map(({ name }, row) => [row, name]),
+    ]);
+    state.speedCategory = select.value;
+  });
+  watch(["set", "hidden", "speedCategory", "speedSorting"], () => {
     const set = currentSet();
     const rows = speedRows(set);
     replace(
