@@ -593,6 +593,13 @@ def test_several_protocols_are_chosen_between(browser: Any, tmp_path: Path) -> N
             assert numbers(column(page, 1)) == [float(f"{100 * value:.1f}")]
 
 
+def test_a_finger_reads_a_curve(browser: Any, report: Path) -> None:
+    for page in opened(browser, report, has_touch=True):
+        chart = page.locator("#charts figure", has_text="Precision and recall: cable")
+        chart.locator("svg").tap()
+        assert re.search(r"recall [\d.]+, precision [\d.]+", chart.locator(".readout").inner_text())
+
+
 def test_it_fits_a_phone(browser: Any, report: Path) -> None:
     for page in opened(browser, report):
         page.set_viewport_size({"width": 360, "height": 740})

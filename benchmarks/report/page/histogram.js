@@ -69,9 +69,7 @@ function readableBins(svg, { low, width, counts }, fromX, readout) {
     const [from, to] = [low + current * width, low + (current + 1) * width].map(significant);
     readout.textContent = `${from} to ${to}: ${normal} normal, ${anomalous} anomalous`;
   };
-  svg.addEventListener("pointermove", (event) =>
-    tell(binOf(fromX(placeOf(event, svg)[0]), low, width)),
-  );
+  whenPointed(svg, (event) => tell(binOf(fromX(placeOf(event, svg)[0]), low, width)));
   svg.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;

@@ -105,10 +105,15 @@ function curveChart(title, label, x, y, lines) {
   return framed(title, svg, readout);
 }
 
+/** Call `tell` where a mouse moves over a chart, or a finger taps it. */
+function whenPointed(svg, tell) {
+  for (const kind of ["pointermove", "pointerdown"]) svg.addEventListener(kind, tell);
+}
+
 /** Read the nearest point of the curves with the pointer, one after the other with arrow keys. */
 function readable(svg, lines, toX, toY, show) {
   let [current, place] = [0, -1];
-  svg.addEventListener("pointermove", (event) => {
+  whenPointed(svg, (event) => {
     const [left, top] = placeOf(event, svg);
     let least = Infinity;
     lines.forEach((line, index) =>
