@@ -51,6 +51,13 @@ def find_run(name: str) -> Path:
     )
 
 
+def plots_folder(run: Path) -> Path:
+    """Return where the figures of a run belong: in plots/, beside results/ where it lies in one."""
+    run = run.resolve()
+    root = run.parent.parent if run.parent.name == "results" else Path()
+    return root / "plots" / run.name
+
+
 def read_rows(run: Path) -> pd.DataFrame:
     """Return the rows of `run`'s metrics.csv; of two cells with the same identity only the newest.
 

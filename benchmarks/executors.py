@@ -15,13 +15,13 @@ from benchmarks import journal
 from benchmarks.datasets import Category
 from benchmarks.estimate import Forecast, earlier_rates
 from benchmarks.evaluate import CategoryData, Evaluated, Job, evaluate, failed
-from benchmarks.features import Arrays, FeatureCache, Split
+from benchmarks.features import Arrays, Extractor, FeatureCache, Split
 from benchmarks.journal import Extraction, measured
 from benchmarks.plan import Plan, Work
 from benchmarks.progress import Progress, say
 from benchmarks.protocol import Protocol
 from benchmarks.store import Store
-from benchmarks.workers import Done, Member, Pool, Task, named_extractors
+from benchmarks.workers import Done, Pool, Task
 from methods.lazy import torch
 
 ATTEMPTS = 3
@@ -87,13 +87,13 @@ def run_plan(plan: Plan, missing: Work, store: Store, cache: FeatureCache, machi
     """
     started, begun = datetime.now(UTC), time.perf_counter()
     cache.sweep()
-    members = named_extractors(plan, cache, machine.device)
-    images = _to_pass(members, missing)
+    extractors = plan.extractors(cache, machine.device)
+    images = _to_pass(extractors, missing)
     earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
     outlet = _Outlet(store, Progress(plan, missing, images, Forecast(earlier, machine.workers)))
     try:
         if machine.pool is None:
-            _run_locally(missing, plan.protocol, members, outlet, machine)
+            _run_locally(missing, plan.protocol, extractors, outlet, machine)
         else:
             _hand_out(plan, missing, cache, outlet, machine)
         return sum(extraction.passed for extraction in outlet.extractions)
@@ -121,19 +121,19 @@ def _call(
     )
 
 
-def _to_pass(members: Sequence[Member], work: Work) -> Counter[tuple[str, str]]:
+def _to_pass(extractors: Sequence[Extractor], work: Work) -> Counter[tuple[str, str]]:
     """Return (category, backbone) → images that have to pass it, and make the backbones for them.
 
     Raises:
         BenchmarkError: one can't be made, which stops the run before it fails every cell.
     """
     images = Counter[tuple[str, str]]()
-    for name, extractor in members:
+    for extractor in extractors:
         missing = {category.name: extractor.missing(category) for category in work}
         if any(missing.values()):
             extractor.prepare()
         for category, count in missing.items():
-            images[category, name] += count
+            images[category, extractor.backbone] += count
     return images
 
 
@@ -209,7 +209,7 @@ def _persistently(pool: Pool, tasks: Sequence[Task]) -> Iterator[tuple[Task, Don
 def _run_locally(
     work: Work,
     protocol: Protocol,
-    members: Sequence[Member],
+    extractors: Sequence[Extractor],
     outlet: _Outlet,
     machine: Machine,
 ) -> None:
@@ -219,13 +219,13 @@ def _run_locally(
     a CPU there is nothing to overlap with.
     """
     progress, categories = outlet.progress, list(work)
-    with _background(members) as pool:
+    with _background(extractors) as pool:
         pending: list[Future[list[dict[Split, Arrays]]]] = []
         for number, category in enumerate(categories):
             wanted = number + (2 if machine.device == "cuda" else 1)
             for later in categories[len(pending) : wanted]:
                 advance = partial(progress.advance, later.name)
-                pending.append(pool.submit(measured, members, later, advance, outlet.note))
+                pending.append(pool.submit(measured, extractors, later, advance, outlet.note))
             data = cache(partial(_data, category, pending[number], protocol, machine))
             for job in work[category]:
                 outlet.take(job, evaluate(job, data, partial(progress.stage, job)))
@@ -241,12 +241,12 @@ def _data(
 
 
 @contextmanager
-def _background(members: Sequence[Member]) -> Iterator[ThreadPoolExecutor]:
+def _background(extractors: Sequence[Extractor]) -> Iterator[ThreadPoolExecutor]:
     """Yield a thread for extraction that stops soon when the run is interrupted."""
     with ThreadPoolExecutor(1) as pool:
         try:
             yield pool
         finally:
-            for _, extractor in members:
+            for extractor in extractors:
                 extractor.stopped.set()
             pool.shutdown(cancel_futures=True)

@@ -198,6 +198,11 @@ class Extractor:
         self.passes = 0
         """Images that went through the backbone."""
 
+    @property
+    def backbone(self) -> str:
+        """The backbone's name; of an ensemble, the member's."""
+        return self._protocol.backbone.name
+
     def prepare(self) -> Backbone:
         """Make the backbone, if that has not been done; return it.
 

@@ -22,6 +22,7 @@ from benchmarks.comparison import (
     find_run,
     first_seed,
     left_out,
+    plots_folder,
     read_rows,
     stored_files,
 )
@@ -313,9 +314,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = parser.parse_args(argv).run
     try:
         run = find_run(name).resolve()
-        # Beside results/ where the run lies in one.
-        root = run.parent.parent if run.parent.name == "results" else Path()
-        paths = write_figures(run, root / "plots" / run.name)
+        paths = write_figures(run, plots_folder(run))
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

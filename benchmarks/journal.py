@@ -99,7 +99,7 @@ def read(run: Path, warn: Callable[[str], None] = lambda line: None) -> list[Cal
 
 
 def measured(
-    members: Sequence[tuple[str, Extractor]],
+    extractors: Sequence[Extractor],
     category: Category,
     advance: Callable[[str, int], None],
     note: Callable[[Extraction], None],
@@ -107,7 +107,7 @@ def measured(
     """Return each member's arrays of a category, and note what bringing them took.
 
     Args:
-        members: backbones by name, more than one in an ensemble.
+        extractors: of each backbone, more than one in an ensemble.
         category: the category.
         advance: called with a backbone's name and how many images have just passed it.
         note: called once a member, also where its extraction breaks off.
@@ -117,7 +117,8 @@ def measured(
         InterruptedExtractionError: the extractor was told to stop.
     """
     found = []
-    for name, extractor in members:
+    for extractor in extractors:
+        name = extractor.backbone
         begun, before, brought = time.perf_counter(), extractor.passes, 0
         try:
             found.append(extractor.arrays(category, partial(advance, name)))

@@ -22,7 +22,7 @@ SIGNS = {"waiting": "·", "running": "▸", "failed": "✗", "stored": "="}
 URGENCY = ("running", "waiting", "done")
 
 
-def show(board: Callable[[], Board]) -> Live:
+def start(board: Callable[[], Board]) -> Live:
     """Draw what `board` returns on stderr, again and again, below what else is printed there.
 
     Returns:

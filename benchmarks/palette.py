@@ -61,6 +61,9 @@ class Style:
     hatch: str
 
 
+_NAMED_LINES = {"-": (), "--": (3.7, 1.6), "-.": (6.4, 1.6, 1, 1.6), ":": (1, 1.65)}
+"""matplotlib's named line styles as lengths of dashes and gaps, in widths of the line."""
+
 _DASHES: tuple[LineStyle, ...] = ("-", "--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)))
 _MARKERS = ">p*dh"
 _HATCHES = ("\\\\\\\\", "xxxx", "----", "||||", "++++")
@@ -105,6 +108,11 @@ def line(method: str) -> dict[str, Any]:
         "marker": look.marker,
         "clip_on": False,
     }
+
+
+def dash_lengths(line: LineStyle) -> tuple[float, ...]:
+    """Return the lengths of dashes and gaps, in widths of the line; none of a full line."""
+    return _NAMED_LINES[line] if isinstance(line, str) else line[1]
 
 
 def new_figure(width: float, height: float, caption: str) -> Figure:

@@ -111,9 +111,9 @@ class Progress:
         self._extracting: tuple[str, ...] = ()
         self._live = None
         if on_terminal():
-            from benchmarks.live import show
+            from benchmarks.live import start
 
-            self._live = show(self.board)
+            self._live = start(self.board)
 
     def advance(self, category: str, backbone: str, images: int) -> None:
         """Note that images have passed a backbone."""

@@ -20,6 +20,7 @@ from benchmarks.comparison import (
     comparisons,
     find_run,
     first_seed,
+    plots_folder,
     read_rows,
     stored_files,
 )
@@ -355,10 +356,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = parser.parse_args(argv).run
     try:
         run = find_run(name).resolve()
-        # Beside results/ where the run lies in one.
-        root = run.parent.parent if run.parent.name == "results" else Path()
         paths, text = write_uncertainty(run)
-        paths += write_critical_difference(run, root / "plots" / run.name)
+        paths += write_critical_difference(run, plots_folder(run))
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from benchmarks.datasets import Category
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluate import CategoryData, Evaluated, Job, evaluate
-from benchmarks.features import Arrays, Extractor, FeatureCache, Split
+from benchmarks.features import Arrays, FeatureCache, Split
 from benchmarks.journal import Extraction, measured
 from benchmarks.plan import Plan
 from methods.lazy import torch
@@ -70,26 +70,16 @@ class Pool(Protocol):
         """Let the workers go, whatever they do."""
 
 
-Member = tuple[str, Extractor]
-"""A backbone's name, and what brings its features."""
-
-
-def named_extractors(plan: Plan, cache: FeatureCache, device: str) -> tuple[Member, ...]:
-    """Return what brings each member's features, by the member's name."""
-    names = (spec.name for _, spec in plan.members)
-    return tuple(zip(names, plan.extractors(cache, device), strict=True))
-
-
 def perform(task: Task) -> Done:
     """Do a task; a category that can't be extracted fails its jobs, not the task."""
     torch.set_num_threads(task.threads)
     warnings: list[str] = []
     folder, limit = task.cache
-    members = named_extractors(task.plan, FeatureCache(folder, limit, warnings.append), task.device)
+    extractors = task.plan.extractors(FeatureCache(folder, limit, warnings.append), task.device)
     extractions: list[Extraction] = []
 
     def arrays() -> list[dict[Split, Arrays]]:
-        return measured(members, task.category, _ignore, extractions.append)
+        return measured(extractors, task.category, _ignore, extractions.append)
 
     @cache
     def data() -> CategoryData:

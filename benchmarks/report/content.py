@@ -15,14 +15,14 @@ from benchmarks.comparison import MEAN, Comparison, comparisons, read_rows
 from benchmarks.journal import Call
 from benchmarks.marks import note, tested_marks
 from benchmarks.metrics import METRICS
-from benchmarks.palette import LineStyle, style
+from benchmarks.palette import dash_lengths, style
 from benchmarks.progress import say
 from benchmarks.protocol import Protocol, resize_for
 from benchmarks.report.cells import Stored, category_parts
 from benchmarks.report.facts import facts
 from benchmarks.report.pairs import pairs
 from benchmarks.report.pictures import Sheets
-from benchmarks.supplement.published import FILE, Published
+from benchmarks.supplement.published import FILE, TABLES, Published
 from benchmarks.tables import marked_methods
 from benchmarks.uncertainty import Interval, cell_intervals
 
@@ -32,13 +32,8 @@ if TYPE_CHECKING:
 Grid = list[list[float | None]]
 Intervals = Mapping[tuple[str, str], Mapping[str, Interval]]
 
-PUBLISHED = {"image_auroc": ("S1", "1"), "pixel_auroc": ("S2", "2"), "aupro_30": ("S3", "3")}
-"""Metric → the PatchCore paper's table of categories and its table of means."""
-
-_DASHES = {"-": (), "--": (3.7, 1.6), "-.": (6.4, 1.6, 1, 1.6), ":": (1, 1.65)}
-"""matplotlib's line styles as lengths of dashes and gaps, in widths of the line."""
-
-_LINE = 2  # pixels
+_LINE = 2
+"""Width of the page's curves in pixels."""
 
 
 def build(runs: Sequence[Path], sheets: Sheets) -> dict[str, Any]:
@@ -142,13 +137,8 @@ def _method(stored: Stored, method: str) -> dict[str, Any]:
         "params": json.loads(texts.iloc[0] or "{}"),
         "seeds": list(stored.comparison.methods[method]),
         "colour": look.colour,
-        "dash": _dash(look.line),
+        "dash": " ".join(f"{_LINE * length:g}" for length in dash_lengths(look.line)),
     }
-
-
-def _dash(line: LineStyle) -> str:
-    lengths = _DASHES[line] if isinstance(line, str) else line[1]
-    return " ".join(f"{_LINE * length:g}" for length in lengths)
 
 
 def _extractions(calls: Sequence[Call]) -> list[dict[str, Any]]:
@@ -205,7 +195,7 @@ def _table(
         "best": best,
         "note": note(marks) if len(methods) > 1 else "",
         "published": beside,
-        "published_note": _SOURCES.format(*PUBLISHED[metric]) if beside else "",
+        "published_note": _SOURCES.format(*TABLES[metric]) if beside else "",
     }
 
 
@@ -228,7 +218,7 @@ _SOURCES = (
 
 def _published(published: Published, metric: str, comparison: Comparison) -> Grid | None:
     """Return published values on the metric's own scale, None where there are none."""
-    if metric not in PUBLISHED:
+    if metric not in TABLES:
         return None
     per_cent = [
         [published.main(method, metric, row) for method in comparison.methods]

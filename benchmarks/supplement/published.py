@@ -16,7 +16,7 @@ FILE = Path(__file__).parents[2] / "results" / "published" / "published_numbers.
 
 _PAPER = "PatchCore paper Table "
 _METRICS = {"image_auroc": "image_auroc", "pixel_auroc": "pixel_auroc", "aupro_30": "pro"}
-_TABLES = {"image_auroc": ("S1", "1"), "pixel_auroc": ("S2", "2"), "aupro_30": ("S3", "3")}
+TABLES = {"image_auroc": ("S1", "1"), "pixel_auroc": ("S2", "2"), "aupro_30": ("S3", "3")}
 """Metric → the paper's table of categories and its table of means."""
 
 _NAMES = {
@@ -70,7 +70,7 @@ class Published:
 
         SPADE's and PaDiM's are their own papers'; the PatchCore paper's means fill the gaps.
         """
-        table, means = _TABLES[metric]
+        table, means = TABLES[metric]
         name = _NAMES.get(method, method)
         own = _OWN_PAPERS.get(method, (_PAPER + table, name))
         backbone = _OTHER_BACKBONES.get(method, "WRN50")

@@ -59,6 +59,10 @@ function fillSelect(select, options) {
   if (options.some(([value]) => String(value) === before)) select.value = before;
 }
 
+const metricChoices = content.metrics.map(({ name, label }) => [name, label]);
+const setChoices = content.sets.map(({ short }, index) => [index, short]);
+const categoryChoices = () => currentSet().categories.map(({ name }, row) => [row, name]);
+
 const spoken = (text) => element("span", { class: "spoken" }, text);
 
 const swatch = (method) =>

@@ -19,7 +19,7 @@ function canvasOf(images, image, description, options) {
 function mapPicture(row, image, method) {
   const set = currentSet();
   const [cell, look] = [set.cells[row][method], set.methods[method]];
-  if (!cell || cell.status !== "ok" || !cell.scores) {
+  if (!isScored(cell)) {
     return picture(cell ? "failed" : "not run", look.name);
   }
   const outcome = outcomeOf(row, image, method);

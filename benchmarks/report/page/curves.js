@@ -8,7 +8,7 @@ const POINTS = [
   { name: "100 % recall", key: "full_recall", dash: "4 3" },
 ];
 
-/** What each distinct score as threshold finds: [{threshold, found, false_positives}], highest first. */
+/** What each distinct score as threshold finds: [{threshold, found, falsePositives}], highest first. */
 function steps(labels, scores) {
   const images = scores
     .map((score, index) => [score, labels[index]])
@@ -92,7 +92,7 @@ const CURVES = [
 function drawable(set, row) {
   return shownMethods(set)
     .map((index) => ({ index, method: set.methods[index], cell: set.cells[row][index] }))
-    .filter(({ cell }) => cell && cell.status === "ok" && cell.scores)
+    .filter(({ cell }) => isScored(cell))
     .map((one) => ({ ...one, counted: steps(set.images[row].labels, one.cell.scores) }));
 }
 
@@ -171,10 +171,7 @@ function startCurves() {
   const select = byId("curve-category");
   select.addEventListener("change", () => change({ curveCategory: select.value }));
   watch(["set"], () => {
-    fillSelect(select, [
-      ...currentSet().categories.map(({ name }, row) => [row, name]),
-      ["all", "all categories"],
-    ]);
+    fillSelect(select, [...categoryChoices(), ["all", "all categories"]]);
     state.curveCategory = select.value;
   });
   watch(["set", "hidden", "curveCategory"], renderCurves);

@@ -49,14 +49,11 @@ function differencesTable(one, other) {
   const { rows, methods } = common(one, other);
   const tests = metric.name === "image_auroc" ? pairOf(state.from, state.to)?.tests : null;
   const visible = methods.filter(([index]) => !state.hidden.has(one.methods[index].name));
-  const columns = [
-    { name: "category", head: "category", ascending: true },
-    ...visible.map(([index]) => ({
-      name: `method-${index}`,
-      head: one.methods[index].name,
-      ascending: !metric.higher_is_better,
-    })),
-  ];
+  const columns = methodColumns(
+    one,
+    visible.map(([index]) => index),
+    metric,
+  );
   const alone = (left, right) =>
     one.methods[left].seeds.length === 1 && other.methods[right].seeds.length === 1;
   const line = (name, ours, theirs) => ({
@@ -78,9 +75,8 @@ function differencesTable(one, other) {
   const foot =
     whole && rows.length > 1 ? [line("mean", one.categories.length, other.categories.length)] : [];
   const how = `Second minus first, in ${unitOf(metric)}${tests ? "; p of DeLong’s paired test on the images of both" : ""}`;
-  return element(
-    "div",
-    { class: "scroll", role: "region", tabindex: "0", "aria-label": "Differences by category" },
+  return scrolling(
+    "Differences by category",
     sortableTable(
       "difference",
       `${metric.label}. ${how}`,
@@ -96,8 +92,9 @@ function differencesTable(one, other) {
 /** Whether an image's verdict is wrong at a cell's F1-optimal threshold; null where it has none. */
 function wrong(set, row, method, image) {
   const cell = set.cells[row][method];
-  if (!cell || !cell.scores || !cell.f1_optimal || cell.scores[image] === null) return null;
-  return cell.scores[image] >= cell.f1_optimal.threshold !== (set.images[row].labels[image] === 1);
+  if (!isScored(cell) || !cell.f1_optimal || cell.scores[image] === null) return null;
+  const label = set.images[row].labels[image];
+  return isError(verdict(label, cell.scores[image], cell.f1_optimal.threshold));
 }
 
 /** Images whose verdict differs between the two sets: [category, method, newly right, newly wrong]. */
@@ -145,9 +142,8 @@ function verdictsTable(one, other) {
       {},
       "At the F1-optimal thresholds every image has the same verdict in both.",
     );
-  return element(
-    "div",
-    { class: "scroll", role: "region", tabindex: "0", "aria-label": "Changed verdicts" },
+  return scrolling(
+    "Changed verdicts",
     plainTable(
       "Images with another verdict at the F1-optimal threshold",
       ["category", "method", "newly right", "newly wrong"],
@@ -159,9 +155,8 @@ function verdictsTable(one, other) {
 function specifications(pair) {
   if (!pair) return null;
   if (!pair.spec.length) return element("p", {}, "Both were made by the same specifications.");
-  return element(
-    "div",
-    { class: "scroll", role: "region", tabindex: "0", "aria-label": "Specifications" },
+  return scrolling(
+    "Specifications",
     plainTable("What differs in the specifications", ["field", "first", "second"], pair.spec),
   );
 }
@@ -190,19 +185,13 @@ function startDifferences() {
   const first = content.pairs[0] ?? { first: 0, second: 1 };
   Object.assign(state, { from: first.first, to: first.second });
   for (const name of ["from", "to"]) {
-    fillSelect(
-      byId(name),
-      content.sets.map((set, index) => [index, set.short]),
-    );
+    fillSelect(byId(name), setChoices);
     byId(name).value = state[name];
     byId(name).addEventListener("change", (event) =>
       change({ [name]: Number(event.target.value) }),
     );
   }
-  fillSelect(
-    byId("difference-metric"),
-    content.metrics.map((metric) => [metric.name, metric.label]),
-  );
+  fillSelect(byId("difference-metric"), metricChoices);
   byId("difference-metric").addEventListener("change", (event) =>
     change({ differenceMetric: event.target.value }),
   );

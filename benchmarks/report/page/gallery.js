@@ -42,10 +42,7 @@ function renderGallery() {
 /** Fill the selects of the gallery with what the chosen results hold. */
 function renderChoices() {
   const set = currentSet();
-  fillSelect(byId("gallery-category"), [
-    ["all", "all"],
-    ...set.categories.map(({ name }, row) => [row, name]),
-  ]);
+  fillSelect(byId("gallery-category"), [["all", "all"], ...categoryChoices()]);
   fillSelect(byId("judge"), [
     ...shownMethods().map((index) => [index, set.methods[index].name]),
     ["any", "any method"],

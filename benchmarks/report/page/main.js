@@ -26,10 +26,7 @@ function renderMethods() {
 function startPage() {
   byId("note").textContent = content.note;
   byId("note").hidden = !content.note;
-  fillSelect(
-    byId("set"),
-    content.sets.map((set, index) => [index, set.short]),
-  );
+  fillSelect(byId("set"), setChoices);
   byId("set-label").hidden = content.sets.length < 2;
   byId("set").addEventListener("change", (event) => change({ set: Number(event.target.value) }));
   byId("theme").addEventListener("change", (event) => {

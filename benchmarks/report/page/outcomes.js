@@ -13,10 +13,21 @@ const OUTCOMES = { tp: "found", tn: "passed", fp: "false positive", fn: "false n
 
 const ownKey = (row, method) => `${state.set} ${row} ${method}`;
 
+const isScored = (cell) => Boolean(cell && cell.status === "ok" && cell.scores);
+
+/** "tp", "tn", "fp" or "fn": what a threshold makes of an image. */
+function verdict(label, score, threshold) {
+  const called = score >= threshold;
+  if (label) return called ? "tp" : "fn";
+  return called ? "fp" : "tn";
+}
+
+const isError = (outcome) => outcome === "fp" || outcome === "fn";
+
 /** The threshold that judges a cell; null where none is defined. */
 function thresholdOf(row, method) {
   const cell = currentSet().cells[row][method];
-  if (!cell || cell.status !== "ok" || !cell.scores) return null;
+  if (!isScored(cell)) return null;
   if (state.point === "own" && ownKey(row, method) in state.own)
     return state.own[ownKey(row, method)];
   const point = cell[state.point === "full_recall" ? "full_recall" : "f1_optimal"];
@@ -29,13 +40,7 @@ function outcomeOf(row, image, method) {
   const threshold = thresholdOf(row, method);
   const score = threshold === null ? null : set.cells[row][method].scores[image];
   if (score === null) return null;
-  return score >= threshold
-    ? set.images[row].labels[image]
-      ? "tp"
-      : "fp"
-    : set.images[row].labels[image]
-      ? "fn"
-      : "tn";
+  return verdict(set.images[row].labels[image], score, threshold);
 }
 
 const galleryRows = () =>
@@ -61,11 +66,10 @@ function countsOf(method) {
 }
 
 const WANTED = {
-  errors: (outcomes) => outcomes.some((one) => one === "fp" || one === "fn"),
+  errors: (outcomes) => outcomes.some(isError),
   fp: (outcomes) => outcomes.includes("fp"),
   fn: (outcomes) => outcomes.includes("fn"),
-  correct: (outcomes) =>
-    outcomes.length > 0 && outcomes.every((one) => one === "tp" || one === "tn"),
+  correct: (outcomes) => outcomes.length > 0 && !outcomes.some(isError),
   all: () => true,
 };
 

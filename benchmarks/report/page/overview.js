@@ -15,7 +15,7 @@ function renderFacts() {
   const facts = [...set.facts, ...parameters];
   replace(
     byId("facts"),
-    facts.map(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]).flat(),
+    facts.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]),
   );
 }
 
@@ -68,14 +68,7 @@ function renderTable() {
   byId("metric-note").textContent = notes.join(" ");
 
   const methods = shownMethods();
-  const columns = [
-    { name: "category", head: "category", ascending: true },
-    ...methods.map((index) => ({
-      name: `method-${index}`,
-      head: set.methods[index].name,
-      ascending: !metric.higher_is_better,
-    })),
-  ];
+  const columns = methodColumns(set, methods, metric);
   const line = (name, row) => ({
     key: name,
     cells: [
@@ -110,10 +103,7 @@ function renderTable() {
 }
 
 function startOverview() {
-  fillSelect(
-    byId("metric"),
-    content.metrics.map((metric) => [metric.name, metric.label]),
-  );
+  fillSelect(byId("metric"), metricChoices);
   byId("metric").addEventListener("change", (event) => change({ metric: event.target.value }));
   byId("filter").addEventListener("input", (event) => change({ filter: event.target.value }));
   for (const name of ["intervals", "published"]) {

@@ -131,9 +131,8 @@ function cacheTable(set) {
     `${total("images") - total("passed")}`,
     seconds(total("seconds")),
   ]);
-  return element(
-    "div",
-    { class: "scroll", role: "region", tabindex: "0", "aria-label": "Backbone and cache" },
+  return scrolling(
+    "Backbone and cache",
     plainTable(
       "Backbone: images whose features were needed, over all calls",
       ["category", "images", "passed the backbone", "from the cache", "time"],
@@ -152,9 +151,8 @@ function callsTable(set) {
     `${call.workers}`,
     call.device,
   ]);
-  return element(
-    "div",
-    { class: "scroll", role: "region", tabindex: "0", "aria-label": "Calls" },
+  return scrolling(
+    "Calls",
     plainTable("Calls", ["started (UTC)", "took", "cells", "failed", "workers", "device"], rows),
   );
 }
@@ -163,10 +161,7 @@ function startSpeed() {
   const select = byId("speed-category");
   select.addEventListener("change", () => change({ speedCategory: select.value }));
   watch(["set"], () => {
-    fillSelect(select, [
-      ["all", "all"],
-      ...currentSet().categories.map(({ name }, row) => [row, name]),
-    ]);
+    fillSelect(select, [["all", "all"], ...categoryChoices()]);
     state.speedCategory = select.value;
   });
   watch(["set", "hidden", "speedCategory", "speedSorting"], () => {
@@ -174,11 +169,7 @@ function startSpeed() {
     const rows = speedRows(set);
     replace(
       byId("speed-content"),
-      element(
-        "div",
-        { class: "scroll", role: "region", tabindex: "0", "aria-label": "Methods" },
-        methodsTable(rows),
-      ),
+      scrolling("Methods", methodsTable(rows)),
       rows.length ? speedBars(rows) : null,
       cacheTable(set),
       callsTable(set),

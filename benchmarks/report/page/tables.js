@@ -24,6 +24,20 @@ function sortableTable(id, caption, columns, rows, foot, sorting, sort) {
   );
 }
 
+/** Columns of categories and of methods, by their indices; what is best of a metric comes first. */
+const methodColumns = (set, methods, metric) => [
+  { name: "category", head: "category", ascending: true },
+  ...methods.map((index) => ({
+    name: `method-${index}`,
+    head: set.methods[index].name,
+    ascending: !metric.higher_is_better,
+  })),
+];
+
+/** What scrolls sideways where it is too wide, with the keyboard, too. */
+const scrolling = (label, table) =>
+  element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": label }, table);
+
 /** Order two entries of a column; those without a value come last whatever the direction. */
 function compared(one, other, direction) {
   const [a, b] = [one.sort, other.sort];
