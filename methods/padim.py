@@ -11,7 +11,7 @@ import numpy as np
 
 from methods.base import Features, NotFittedError, Scores, require_finite
 from methods.lazy import torch
-from methods.parallel import each
+from methods.components.parallel import each
 
 if TYPE_CHECKING:
     from torch import Tensor

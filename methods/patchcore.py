@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from methods.base import Features, NotFittedError, Scores, require_finite
-from methods.coreset import farthest_first, projection, starting_distances
-from methods.embedding import LevelMap, embed, level_maps
+from methods.components.coreset import farthest_first, projection, starting_distances
+from methods.components.embedding import LevelMap, embed, level_maps
 from methods.lazy import torch
-from methods.neighbours import nearest
-from methods.screening import ScreenedBank
+from methods.components.neighbours import nearest
+from methods.components.screening import ScreenedBank
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Self
 
 from methods.base import Features, NotFittedError, Scores, require_finite
 from methods.lazy import torch
-from methods.neighbours import nearest
-from methods.parallel import each
-from methods.screening import QUERY_ROWS, Best, Reduced, Screen, improve
+from methods.components.neighbours import nearest
+from methods.components.parallel import each
+from methods.components.screening import QUERY_ROWS, Best, Reduced, Screen, improve
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods import coreset, screening
-from methods.coreset import farthest_first, projection, starting_distances
+from methods.components import coreset, screening
+from methods.components.coreset import farthest_first, projection, starting_distances
 
 
 def plain_loop(points: torch.Tensor, size: int, distances: torch.Tensor) -> list[int]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from methods.embedding import embed, level_maps
+from methods.components.embedding import embed, level_maps
 
 
 def definition(

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods import neighbours
-from methods.neighbours import nearest
+from methods.components import neighbours
+from methods.components.neighbours import nearest
 
 
 def brute_force(queries: torch.Tensor, bank: torch.Tensor, k: int) -> torch.Tensor:

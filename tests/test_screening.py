@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods import screening
-from methods.screening import Best, Screen, ScreenedBank, improve
+from methods.components import screening
+from methods.components.screening import Best, Screen, ScreenedBank, improve
 
 
 def curved(rows: int, dims: int, seed: int, latent: int = 5) -> torch.Tensor:

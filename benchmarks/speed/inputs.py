@@ -23,8 +23,8 @@ from benchmarks.evaluate import finish
 from benchmarks.features import Extractor, FeatureCache, default_folder
 from benchmarks.protocol import Protocol
 from methods.base import Features, Scores
-from methods.coreset import farthest_first, projection, starting_distances
-from methods.embedding import embed, level_maps
+from methods.components.coreset import farthest_first, projection, starting_distances
+from methods.components.embedding import embed, level_maps
 from methods.lazy import torch
 
 if TYPE_CHECKING:

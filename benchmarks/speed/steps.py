@@ -17,10 +17,10 @@ from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import BATCH_IMAGES, DIMS, PATCH_SIZE
 from benchmarks.speed.report import Growth, Row
 from benchmarks.speed.timing import Agreement, Bench, Reference, Run
-from methods.coreset import farthest_first
-from methods.embedding import embed, level_maps
+from methods.components.coreset import farthest_first
+from methods.components.embedding import embed, level_maps
 from methods.lazy import torch
-from methods.screening import ScreenedBank
+from methods.components.screening import ScreenedBank
 
 if TYPE_CHECKING:
     from torch import Tensor

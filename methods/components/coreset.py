@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from methods.lazy import torch
-from methods.parallel import each
-from methods.screening import Best, Screen, bits, compiled_rounding, compiles, improve
+from methods.components.parallel import each
+from methods.components.screening import Best, Screen, bits, compiled_rounding, compiles, improve
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -147,11 +147,11 @@ class _State:
             for part in rows.split(PART[rows.device.type]):
                 self.lower(part, numbers)
             return
-        from methods import _kernels
+        from methods.components import kernels
 
         points, bounds, centres = self.points, self.bounds, self.centre_points
         arrays = (array.numpy() for array in (points, bounds, rows, centres, numbers))
-        _kernels.lower(*arrays)
+        kernels.lower(*arrays)
 
     def lower(self, rows: Tensor, numbers: slice | Tensor) -> None:
         """Lower some points' bounds to the distances from the nearest of some centres."""
@@ -219,10 +219,10 @@ def _farthest(screen: Screen, points: Tensor, squared: Tensor, ceiling: float, m
     """
     if not compiles(points.device):
         return _farthest_on_device(points, squared, ceiling, most)
-    from methods import _kernels
+    from methods.components import kernels
 
     asked, reduced = screen.queries(points), screen.gallery(points)
-    chosen = _kernels.farthest_first(
+    chosen = kernels.farthest_first(
         bits(asked.points @ reduced.points.T),
         compiled_rounding(asked, reduced),
         points.numpy(),

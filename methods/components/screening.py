@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from methods.lazy import torch
-from methods.neighbours import nearest
-from methods.parallel import each
+from methods.components.neighbours import nearest
+from methods.components.parallel import each
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from methods._kernels import Rounding
+    from methods.components.kernels import Rounding
 
 LENGTHS, EXTRA = (32, 64, 96, 128, 192, 256, 384, 512, 1024), 7
 """Candidates for a reduced vector's length: its components and 7 numbers beside them."""
@@ -227,9 +227,9 @@ def _improve_one_by_one(
     first_row: int,
 ) -> None:
     """Improve in compiled loops, which compare a pair as soon as its bound is seen to be low."""
-    from methods import _kernels
+    from methods.components import kernels
 
-    given_up = _kernels.nearest_below(
+    given_up = kernels.nearest_below(
         bits(asked.points @ reduced.points.T),
         compiled_rounding(asked, reduced),
         queries.numpy(),
@@ -309,7 +309,7 @@ def _folded(vectors: Tensor, kept: int) -> Tensor:
 
 
 def _rounding(asked: Reduced, reduced: Reduced) -> tuple[Tensor, Tensor, float]:
-    """Return what rounding may have added to bounds (see `methods._kernels.Rounding`).
+    """Return what rounding may have added to bounds (see `methods.components.kernels.Rounding`).
 
     It moved the two points by their errors at most; the product's own rounding is half a unit of
     its low-precision result, and some of its float32 sum.
@@ -321,7 +321,7 @@ def _rounding(asked: Reduced, reduced: Reduced) -> tuple[Tensor, Tensor, float]:
 
 def compiled_rounding(asked: Reduced, reduced: Reduced) -> Rounding:
     """Return what rounding may have added to bounds, for loops compiled for the CPU."""
-    from methods._kernels import Rounding
+    from methods.components.kernels import Rounding
 
     reach, slack, eps = _rounding(asked, reduced)
     return Rounding(reach.numpy(), slack.numpy(), eps)
@@ -351,7 +351,7 @@ def _whole_groups(points: Tensor) -> Tensor:
 
 
 def bits(bounds: Tensor) -> np.ndarray[Any, Any]:
-    """Return lower bounds on the CPU as integers of the same order (see `methods._kernels`)."""
+    """Return lower bounds on the CPU as integers of the same order (see `kernels`)."""
     return bounds.view(torch.int16 if bounds.dtype == torch.bfloat16 else torch.int32).numpy()
 
 
