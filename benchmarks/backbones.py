@@ -7,8 +7,8 @@ Level 1 has stride 4, 2 has 8, 3 has 16 and 4 has 32. Names are torchvision's as
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from benchmarks import weights as checkpoints
 from benchmarks.errors import BenchmarkError
 from benchmarks.folding import folded
 from benchmarks.protocol import BackboneSpec
+from methods.components.precision import full_precision
 from methods.lazy import torch
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def load(
     try:
         cut.fold()
         backbone = Backbone(spec, cut, device, cut.side)
+    except torch.OutOfMemoryError:
+        raise
     except (AssertionError, RuntimeError) as error:  # how networks refuse an image's size
         reason = str(error).partition("\n")[0]
         raise BenchmarkError(f"{name} doesn't run at {cut.side} pixels: {reason}") from error
@@ -179,7 +182,8 @@ class Backbone:
         """Return the maps of `levels`; the pass stops after the last of them.
 
         Args:
-            images: uint8 RGB, (B, 3, H, W), on the backbone's device; normalised here.
+            images: uint8 RGB, (B, 3, H, W), on any device; moved to the backbone's as they are,
+                and normalised there.
             levels: which levels to return.
 
         Returns:
@@ -194,20 +198,15 @@ class Backbone:
             raise BenchmarkError(f"{self.spec.name} has levels {self.levels}, not {absent}")
         if not wanted:
             return {}
-        with torch.inference_mode(), _full_precision():
-            return self._extract(images, wanted)
+        with torch.inference_mode(), full_precision():
+            return self._extract(_on_device(images, self.device), wanted)
 
 
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Keep float32 products in float32: TF32 would make GPU numbers differ in the third digit."""
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)
+def _on_device(images: Tensor, device: torch.device) -> Tensor:
+    """Return images on a device, from pinned memory and without waiting where it is a GPU."""
+    if device.type == "cuda" and images.device.type == "cpu":
+        return images.pin_memory().to(device, non_blocking=True)
+    return images.to(device)
 
 
 class _Collected(Exception):  # noqa: N818 - a signal, not an error
@@ -241,7 +240,7 @@ class _Cut:
         draw, levels = torch.Generator().manual_seed(0), tuple(self._spec.layers)
         noise = torch.randint(0, 256, (1, 3, self.side, self.side), generator=draw)
         batch = self._normalised(noise.to(self._mean.device))
-        with torch.no_grad(), _full_precision():
+        with torch.no_grad(), full_precision():
             self._network = folded(self._network, lambda net: self._pass(net, batch, levels))
 
     def __call__(self, images: Tensor, levels: Sequence[int]) -> dict[int, Tensor]:

@@ -21,6 +21,7 @@ from benchmarks.protocol import CellSpec, Protocol
 from benchmarks.store import Cell
 from methods import create
 from methods.base import Features, Scores
+from methods.components.precision import full_precision
 from methods.lazy import torch
 
 if TYPE_CHECKING:
@@ -120,13 +121,23 @@ class CategoryData:
 def _on_device(arrays: Mapping[Split, Arrays], device: str, memory: int) -> dict[Split, Features]:
     """Return features whose arrays already lie on a GPU where they fit, else stream to it."""
     needed = sum(array.size * 4 for levels in arrays.values() for array in levels.values())
+    streamed = {split: Features(a, device=device, memory=memory) for split, a in arrays.items()}
     if device == "cpu" or needed > RESIDENT_SHARE * memory:
-        return {split: Features(a, device=device, memory=memory) for split, a in arrays.items()}
+        return streamed
+    try:
+        return _resident(arrays, device, memory - needed)
+    except torch.OutOfMemoryError:  # another process has taken what was free
+        torch.cuda.empty_cache()
+        return streamed
+
+
+def _resident(arrays: Mapping[Split, Arrays], device: str, memory: int) -> dict[Split, Features]:
+    """Return features whose arrays lie on a GPU, beside `memory` bytes that a method may fill."""
     return {
         split: Features(
             {i: torch.from_numpy(np.array(a)).to(device).float() for i, a in levels.items()},
             device=device,
-            memory=memory - needed,
+            memory=memory,
         )
         for split, levels in arrays.items()
     }
@@ -243,12 +254,13 @@ def _score(
     training = shots(features["train"], spec.shots, spec.seed)
     at("fit")
     begun = time.perf_counter()
-    method = create(spec.method).fit(training, torch.Generator().manual_seed(spec.seed))
-    memory.synchronise()
-    at("score")
-    fitted = time.perf_counter()
-    scores = method.score(features["test"])
-    finished = finish(scores, spec.protocol.image_size, spec.protocol.smoothing_sigma)
+    with full_precision():
+        method = create(spec.method).fit(training, torch.Generator().manual_seed(spec.seed))
+        memory.synchronise()
+        at("score")
+        fitted = time.perf_counter()
+        scores = method.score(features["test"])
+        finished = finish(scores, spec.protocol.image_size, spec.protocol.smoothing_sigma)
     image_scores = finished.amax(dim=(1, 2)) if scores.images is None else scores.images
     images, maps = image_scores.double().cpu().numpy(), finished.cpu().numpy()
     return Scored(images, maps, fitted - begun, time.perf_counter() - fitted)
@@ -365,5 +377,10 @@ def _misclassified(labels: np.ndarray[Any, Any], scores: np.ndarray[Any, Any]) -
 
 
 def _one_line(error: BaseException) -> str:
+    if isinstance(error, torch.AcceleratorError):  # the process can't use the GPU any more
+        return (
+            f"the GPU gave up ({str(error).partition(chr(10))[0]}): run the same command again, "
+            "which goes on with what is missing"
+        )
     text = " ".join(str(error).split()) or type(error).__name__
     return text if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {text}"

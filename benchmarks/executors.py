@@ -36,7 +36,7 @@ class Machine:
     """Where cells are evaluated.
 
     Attributes:
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         memory: bytes on it that a method may fill with what it could do without.
         pool: workers; None for this process alone.
     """
@@ -153,7 +153,7 @@ def _hand_out(
         jobs=(),
         cache=(cache.folder.parent, cache.limit / 1e9),
         device=machine.device,
-        memory=machine.memory // pool.workers,
+        memory=machine.memory // pool.sharers,
         threads=torch.get_num_threads(),
     )
     categories = list(missing)
@@ -222,7 +222,7 @@ def _run_locally(
     with _background(extractors) as pool:
         pending: list[Future[list[dict[Split, Arrays]]]] = []
         for number, category in enumerate(categories):
-            wanted = number + (2 if machine.device == "cuda" else 1)
+            wanted = number + (1 if machine.device == "cpu" else 2)
             for later in categories[len(pending) : wanted]:
                 advance = partial(progress.advance, later.name)
                 pending.append(pool.submit(measured, extractors, later, advance, outlet.note))

@@ -209,8 +209,16 @@ class Extractor:
         Raises:
             BenchmarkError: it can't be made, so that no category could be extracted.
         """
+        from methods.lazy import torch
+
         if self._backbone is None:
-            self._backbone = self._make_backbone()
+            try:
+                self._backbone = self._make_backbone()
+            except torch.OutOfMemoryError as error:
+                raise BenchmarkError(
+                    f"{self._protocol.backbone.name} doesn't fit into the GPU's memory: pass "
+                    "--device cpu, or another GPU as --device cuda:1"
+                ) from error
         return self._backbone
 
     def missing(self, category: Category) -> int:

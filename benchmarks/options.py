@@ -57,7 +57,11 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
+    add(
+        "--device",
+        default="auto",
+        help="auto (a GPU where there is one), cpu, cuda or cuda:N (default: %(default)s)",
+    )
     add(
         "--memory-gb",
         type=amount,
@@ -144,10 +148,10 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     """Yield where cells are evaluated, by --device, --memory-gb, --executor and --jobs.
 
     Raises:
-        BenchmarkError: --device cuda, and there is none; or Ray can't be had.
+        BenchmarkError: a GPU was named that there is not; or Ray can't be had.
     """
     from benchmarks.executors import Machine
-    from benchmarks.machine import choose_device, free_memory
+    from benchmarks.machine import choose_device, free_memory, visible_gpus
     from benchmarks.workers import Pool, Processes, RayCluster
 
     device = choose_device(options.device)
@@ -155,9 +159,11 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     patience = 60 * options.patience_minutes
     pool: Pool | None = None
     if options.executor == "ray":
+        if ":" in device:
+            raise BenchmarkError(f"--device {device}: Ray hands out the GPUs; take --device cuda")
         pool = RayCluster(options.ray_address, options.jobs, int(device == "cuda"), patience)
     elif options.jobs > 1:
-        pool = Processes(options.jobs, patience)
+        pool = Processes(options.jobs, patience, visible_gpus() if device == "cuda" else ())
     try:
         yield Machine(device, int(memory), pool)
     finally:

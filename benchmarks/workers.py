@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmarks.datasets import Category
 from benchmarks.errors import BenchmarkError
@@ -19,6 +20,9 @@ from benchmarks.features import Arrays, FeatureCache, Split
 from benchmarks.journal import Extraction, measured
 from benchmarks.plan import Plan
 from methods.lazy import torch
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Task:
         category: the category.
         jobs: what to evaluate.
         cache: the cache's folder, and its limit in GB.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         memory: bytes on it that a method may fill with what it could do without.
         threads: of a worker's processor; the same for all executors, so that sums are the same.
     """
@@ -62,6 +66,8 @@ class Pool(Protocol):
     """Workers that perform tasks."""
 
     workers: int
+    sharers: int
+    """Workers on one device, which share its memory."""
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:
         """Yield each task as it is done, with None where its worker was lost."""
@@ -106,15 +112,21 @@ class Processes:
     Args:
         workers: how many.
         patience: seconds without any task done after which they are taken for hanging, and killed.
+        gpus: as CUDA_VISIBLE_DEVICES names them; worker i sees only number i modulo how many.
     """
 
-    def __init__(self, workers: int, patience: float) -> None:
-        self.workers, self._patience = workers, patience
+    def __init__(self, workers: int, patience: float, gpus: Sequence[str] = ()) -> None:
+        self.workers, self._patience, self._gpus = workers, patience, tuple(gpus)
+        self.sharers = -(-workers // max(1, len(gpus)))
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
         # Not forked: threads of PyTorch and of compiled loops don't survive that.
-        return ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+        context = get_context("spawn")
+        settle = (context.Value("i", 0), self._gpus)
+        return ProcessPoolExecutor(
+            self.workers, mp_context=context, initializer=_settle, initargs=settle
+        )
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:
         """Yield each task as it is done, with None where its worker, or another's, was lost."""
@@ -138,6 +150,14 @@ class Processes:
         """Stop the processes, whatever they do."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         _kill_children()
+
+
+def _settle(started: Synchronized[int], gpus: tuple[str, ...]) -> None:
+    """Give a worker that has just started the next GPU, before anything of CUDA is loaded."""
+    if gpus:
+        with started.get_lock():
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpus[started.value % len(gpus)]
+            started.value += 1
 
 
 def _kill_children() -> None:
@@ -178,6 +198,7 @@ class RayCluster:
         self._ray, self._patience = ray, patience
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         self.workers = int(resources.get("CPU", 1))
+        self.sharers = 1 if gpus else self.workers
         self._perform = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(perform)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:

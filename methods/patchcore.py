@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Self
 from methods.base import Features, NotFittedError, Scores, require_finite
 from methods.components.coreset import farthest_first, projection, starting_distances
 from methods.components.embedding import LevelMap, embed, level_maps
-from methods.lazy import torch
 from methods.components.neighbours import nearest
+from methods.components.precision import full_precision
 from methods.components.screening import ScreenedBank
+from methods.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,6 +84,7 @@ class PatchCore:
         self._bank: Tensor | None = None
         self._screened: ScreenedBank | None = None
 
+    @full_precision()
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Fill the memory bank (section 3.1) and keep a coreset of it (section 3.2)."""
         p = self.parameters
@@ -125,6 +127,7 @@ class PatchCore:
             first += len(embedding)
         return bank
 
+    @full_precision()
     def score(self, features: Features) -> Scores:
         """Score patches by their distance to the memory bank (section 3.3).
 

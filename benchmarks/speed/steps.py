@@ -19,8 +19,8 @@ from benchmarks.speed.report import Growth, Row
 from benchmarks.speed.timing import Agreement, Bench, Reference, Run
 from methods.components.coreset import farthest_first
 from methods.components.embedding import embed, level_maps
-from methods.lazy import torch
 from methods.components.screening import ScreenedBank
+from methods.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
