@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics import METRICS
 from benchmarks.results.previews import map_sheet, picture_sheets
 from benchmarks.specs import BackboneSpec, CellSpec, Protocol
 

@@ -11,10 +11,9 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
 from benchmarks.errors import BenchmarkError, DataError
-from benchmarks.evaluation.anomaly_maps import finish
-from benchmarks.evaluation.category import CategoryData
-from benchmarks.evaluation.evaluating import combined, evaluate, shots
-from benchmarks.evaluation.job import Job, Scored
+from benchmarks.evaluation import CategoryData, Job, evaluate, finish
+from benchmarks.evaluation.evaluating import combined, shots
+from benchmarks.evaluation.job import Scored
 from benchmarks.specs import BackboneSpec, CellSpec, Protocol
 from methods.base import Features, Scores
 

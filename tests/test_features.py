@@ -12,13 +12,12 @@ import pytest
 import torch
 
 from benchmarks.backbones import loading as backbones
+from benchmarks.datasets import Category, index
 from benchmarks.datasets import images as images_module
-from benchmarks.datasets.indexing import Category, index
 from benchmarks.errors import BenchmarkError, DataError, StorageError
+from benchmarks.features import Extractor, FeatureCache, extraction
 from benchmarks.features import __main__ as features
-from benchmarks.features import extraction
-from benchmarks.features.cache import FeatureCache
-from benchmarks.features.extraction import Extractor, feature_specs
+from benchmarks.features.extraction import feature_specs
 from benchmarks.specs import BackboneSpec, FeatureSpec, Protocol
 from tests.trees import write_dataset
 

@@ -23,7 +23,7 @@ from benchmarks.backbones import choice as choices
 from benchmarks.datasets import indexing as datasets
 from benchmarks.errors import BenchmarkError, DataError
 from benchmarks.figures import writing as figures
-from benchmarks.results.store import Store
+from benchmarks.results import Store
 from benchmarks.run import __main__ as run
 from tests.test_backbones import network
 from tests.trees import save, write_category, write_dataset

@@ -23,8 +23,9 @@ import torch
 from PIL import Image
 
 from benchmarks.backbones import filterbank
+from benchmarks.compare import compare
 from benchmarks.compare.baseline import read
-from benchmarks.compare.check import REGRESSIONS, Row, compare
+from benchmarks.compare.check import REGRESSIONS, Row
 from benchmarks.datasets import images
 from benchmarks.evaluation import anomaly_maps, category
 from benchmarks.evaluation import evaluating as evaluate
@@ -32,7 +33,7 @@ from benchmarks.features import extraction as features
 from benchmarks.figures import writing as figures
 from benchmarks.metrics import pixel
 from benchmarks.metrics import tally as metrics
-from benchmarks.results.store import Store
+from benchmarks.results import Store
 from benchmarks.run import __main__ as run
 from benchmarks.synthetic import products as synthetic
 from benchmarks.synthetic import writing

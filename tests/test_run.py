@@ -21,7 +21,7 @@ from benchmarks import options
 from benchmarks.backbones import backbone as backbones
 from benchmarks.backbones.filterbank import NAME
 from benchmarks.figures import writing as figures
-from benchmarks.metrics.image import image_metrics
+from benchmarks.metrics import image_metrics
 from benchmarks.run import __main__ as run
 from methods import patchcore
 from tests.trees import write_dataset

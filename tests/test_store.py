@@ -14,10 +14,9 @@ import pytest
 from benchmarks import files as store_module
 from benchmarks.errors import StorageError
 from benchmarks.files import atomic_file
-from benchmarks.metrics.definitions import METRICS
-from benchmarks.results.cell import Cell
+from benchmarks.metrics import METRICS
+from benchmarks.results import Cell, Store
 from benchmarks.results.metrics_csv import COLUMNS
-from benchmarks.results.store import Store
 from benchmarks.specs import BackboneSpec, CellSpec, Protocol
 
 BACKBONE = BackboneSpec("net", "TAG", "ab", {1: "one", 2: "two"})

@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.datasets.indexing import index
-from benchmarks.evaluation.category import CategoryData
-from benchmarks.evaluation.evaluating import evaluate
-from benchmarks.evaluation.job import Job
+from benchmarks.datasets import index
+from benchmarks.evaluation import CategoryData, Job, evaluate
 from benchmarks.specs import BackboneSpec, CellSpec, Protocol
 from methods import padim
 from tests.survival import numbers, start, survive

@@ -19,9 +19,8 @@ from benchmarks.compare.check import REGRESSIONS, compare, summary
 from benchmarks.console import run_program, say
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
-from benchmarks.results.cell import Cell
+from benchmarks.results import Cell, Store
 from benchmarks.results.folders import find_run
-from benchmarks.results.store import Store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

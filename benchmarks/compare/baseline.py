@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
-from benchmarks.metrics.definitions import METRICS
-from benchmarks.results.cell import Cell
+from benchmarks.metrics import METRICS
+from benchmarks.results import Cell
 from benchmarks.specs import canonical_json, digest
 
 FLOOR = 1e-5

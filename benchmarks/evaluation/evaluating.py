@@ -16,10 +16,9 @@ from benchmarks.evaluation.device import PeakMemory
 from benchmarks.evaluation.job import Evaluated, Job, Scored, Stage
 from benchmarks.evaluation.kept_maps import maps_to_keep
 from benchmarks.evaluation.provenance import git_sha, versions
-from benchmarks.features.extraction import Split
-from benchmarks.metrics.image import image_metrics
-from benchmarks.metrics.pixel import pixel_metrics
-from benchmarks.results.cell import Cell
+from benchmarks.features import Split
+from benchmarks.metrics import image_metrics, pixel_metrics
+from benchmarks.results import Cell
 from benchmarks.specs import CellSpec
 from methods import create
 from methods.base import Features

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks.results.cell import Cell
+from benchmarks.results import Cell
 from benchmarks.specs import CellSpec
 
 Stage = Literal["features", "fit", "score", "measure"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.evaluation.category import CategoryData
 from benchmarks.evaluation.job import KeptMaps, Scored
-from benchmarks.metrics.image import f1_optimal
+from benchmarks.metrics import f1_optimal
 from benchmarks.results.previews import map_sheet
 
 

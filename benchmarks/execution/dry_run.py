@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.backbones.choice import Choice
+from benchmarks.backbones import Choice
 from benchmarks.execution.plan import Plan, Work
 from benchmarks.execution.progress.forecast import MINUTE, pixels, rate_of, rates
-from benchmarks.features.cache import FeatureCache
+from benchmarks.features import FeatureCache
 
 
 def summary(plans: Sequence[tuple[Plan, Work]], run: Path, cache: FeatureCache) -> str:

@@ -7,13 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
 
-from benchmarks.datasets.indexing import Category
-from benchmarks.evaluation.category import CategoryData
-from benchmarks.evaluation.evaluating import evaluate
+from benchmarks.datasets import Category
+from benchmarks.evaluation import CategoryData, evaluate
 from benchmarks.execution.extracting import measured
 from benchmarks.execution.plan import Work
 from benchmarks.execution.recorder import Machine, Recorder
-from benchmarks.features.extraction import Arrays, Extractor, Split
+from benchmarks.features import Extractor, Split
+from benchmarks.features.extraction import Arrays
 from benchmarks.specs import Protocol
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from benchmarks.backbones.choice import Choice
-from benchmarks.datasets.indexing import Category, Dataset
+from benchmarks.backbones import Choice
+from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation.job import Job, KeptMaps
-from benchmarks.features.cache import FeatureCache
-from benchmarks.features.extraction import Extractor
-from benchmarks.results.store import Store
+from benchmarks.evaluation import Job
+from benchmarks.evaluation.job import KeptMaps
+from benchmarks.features import Extractor, FeatureCache
+from benchmarks.results import Store
 from benchmarks.specs import BackboneSpec, CellSpec, Protocol
 from methods.base import Variant
 

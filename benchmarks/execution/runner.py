@@ -14,10 +14,8 @@ from benchmarks.execution.plan import Plan, Work
 from benchmarks.execution.progress.forecast import Forecast, earlier_rates
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.recorder import Machine, Recorder
-from benchmarks.features.cache import FeatureCache
-from benchmarks.features.extraction import Extractor
-from benchmarks.results import journal
-from benchmarks.results.store import Store
+from benchmarks.features import Extractor, FeatureCache
+from benchmarks.results import Store, journal
 
 
 def run_plan(plan: Plan, missing: Work, store: Store, cache: FeatureCache, machine: Machine) -> int:

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from benchmarks.datasets.images import load_image
-from benchmarks.datasets.indexing import Category
-from benchmarks.datasets.layouts.base import Sample
+from benchmarks.datasets import Category, Sample, load_image
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.features.arrays import ArrayWriter
 from benchmarks.features.cache import FeatureCache
@@ -21,7 +19,7 @@ from benchmarks.specs import FeatureSpec, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchmarks.backbones.backbone import Backbone
+    from benchmarks.backbones import Backbone
 
 
 BATCH_IMAGES = 16

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from benchmarks.figures.style import CHARACTER, DOUBLE, broken, new_figure
 from benchmarks.results.maps import Examples, read_examples
 from benchmarks.results.result_set import Comparison, Files, first_seed, left_out
@@ -16,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from benchmarks.array_types import Masks
 
 
 _MOST_EXAMPLES = 8
@@ -93,6 +93,6 @@ def _draw_maps(panels: NDArray[Any], examples: Examples, names: Sequence[str]) -
         panel.set_xlabel(f"{examples.scores[row]:.3g}", labelpad=1)
 
 
-def _outline(panel: Axes, mask: NDArray[np.bool_]) -> None:
+def _outline(panel: Axes, mask: Masks) -> None:
     if mask.any() and not mask.all():
         panel.contour(mask, levels=[0.5], colors="cyan", linewidths=0.6)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics.image import f1_optimal, full_recall
+from benchmarks.metrics import f1_optimal, full_recall
 from benchmarks.report.pictures import Sheets
 from benchmarks.results.previews import Previews, columns
 from benchmarks.results.previews import read as read_previews

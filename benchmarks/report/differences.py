@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.results import Store
 from benchmarks.results.result_set import Stored
 from benchmarks.results.scores import read_images
-from benchmarks.results.store import Store
 from benchmarks.specs import flat
 from benchmarks.statistics.delong import paired_delong
 

@@ -13,7 +13,7 @@ from benchmarks.errors import BenchmarkError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from benchmarks.array_types import Floats, Masks
 
 
 class Examples(NamedTuple):
@@ -21,7 +21,7 @@ class Examples(NamedTuple):
 
     names: NDArray[np.str_]  # (n,)
     images: NDArray[np.uint8]  # (n, H, W, 3)
-    masks: NDArray[np.bool_]  # (n, H, W)
+    masks: Masks  # (n, H, W)
     maps: NDArray[np.float32]  # (n, H, W)
     scores: Floats  # (n,)
 

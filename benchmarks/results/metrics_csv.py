@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics import METRICS
 from benchmarks.results.cell import Cell
 from benchmarks.specs import Protocol, canonical_json
 

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 from benchmarks.errors import BenchmarkError
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from benchmarks.array_types import Floats
 
 
 def read_scores(path: Path) -> tuple[Floats, Floats]:

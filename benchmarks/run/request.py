@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 
 import methods
-from benchmarks.backbones.choice import Choice, joined, parse
-from benchmarks.datasets.indexing import Dataset
+from benchmarks.backbones import Choice, joined, parse
+from benchmarks.datasets import Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import KeptMaps
-from benchmarks.execution.plan import Asked, Plan, backbone_specs, make_plan
+from benchmarks.execution import Plan, make_plan
+from benchmarks.execution.plan import Asked, backbone_specs
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
     EMBEDDED_SIZE,

@@ -18,13 +18,12 @@ from PIL import Image
 
 from benchmarks.backbones import backbone as backbone_module
 from benchmarks.backbones import loading as backbones
+from benchmarks.datasets import Category, Sample
 from benchmarks.datasets import indexing as datasets
-from benchmarks.datasets.indexing import Category
 from benchmarks.datasets.layouts import base
-from benchmarks.datasets.layouts.base import Sample
-from benchmarks.evaluation.anomaly_maps import finish
-from benchmarks.features.cache import FeatureCache, default_folder
-from benchmarks.features.extraction import Extractor
+from benchmarks.evaluation import finish
+from benchmarks.features import Extractor, FeatureCache
+from benchmarks.features.cache import default_folder
 from benchmarks.specs import Protocol
 from methods.base import Features, Scores
 from methods.components.coreset import farthest_first, projection, starting_distances
@@ -34,6 +33,8 @@ from methods.lazy import torch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
+
+    from benchmarks.array_types import Masks
 
 
 LATENT = 12
@@ -168,7 +169,7 @@ class Inputs:
         return self._features(self.scale.test, 2, self._defects)
 
     @cached_property
-    def masks(self) -> NDArray[np.bool_]:
+    def masks(self) -> Masks:
         """Defect pixels (test, S, S): a disc in every other image."""
         return self._discs(self.scale.image_size).numpy() > 0.5
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.figures.curves import CURVES, Curve
+from benchmarks.figures import CURVES
+from benchmarks.figures.curves import Curve
 from benchmarks.figures.style import DOUBLE, new_figure, style
 from benchmarks.figures.working_points import WORKING_POINTS
-from benchmarks.metrics.definitions import METRICS
-from benchmarks.results.cell import Cell
+from benchmarks.metrics import METRICS
+from benchmarks.results import Cell
 from benchmarks.supplement.captions import averaged, caption
 from benchmarks.supplement.misclassification import Judged, judge
 from benchmarks.supplement.trials import Cells, Settings, main_trials
@@ -20,9 +21,9 @@ from benchmarks.supplement.trials import Cells, Settings, main_trials
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from benchmarks.array_types import Floats
+
     Line = tuple[Floats, Floats]
 
 

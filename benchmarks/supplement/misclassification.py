@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from benchmarks.metrics.image import f1_optimal
-from benchmarks.results.cell import Cell
+from benchmarks.metrics import f1_optimal
+from benchmarks.results import Cell
 from benchmarks.results.scores import read_images
 from benchmarks.supplement.captions import caption
 from benchmarks.supplement.trials import Cells, Settings, main_trials

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.figures.style import CHARACTER, DOUBLE, broken, new_figure
-from benchmarks.results.cell import Cell
+from benchmarks.results import Cell
 from benchmarks.results.maps import Examples, read_examples
 from benchmarks.supplement.captions import caption
 from benchmarks.supplement.misclassification import Judged, judge
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from benchmarks.array_types import Masks
 
 
 COLUMNS, ROWS = 4, 6
@@ -36,7 +38,7 @@ class _Tile(NamedTuple):
 
     judged: Judged
     image: NDArray[np.uint8] | None = None  # (H, W, 3)
-    mask: NDArray[np.bool_] | None = None  # (H, W)
+    mask: Masks | None = None  # (H, W)
     map: NDArray[np.float32] | None = None  # (H, W), 1 at the threshold
 
 
@@ -154,7 +156,7 @@ def _draw_tile(panel: Axes, tile: _Tile, scale: Normalize) -> None:
     panel.set(xlim=(0, _RIGHT[1]), ylim=(0, 1))
 
 
-def _outline(panel: Axes, mask: NDArray[np.bool_]) -> None:
+def _outline(panel: Axes, mask: Masks) -> None:
     """Outline a defect in both pictures, white on black so that it shows on any ground."""
     from matplotlib.patheffects import withStroke
 

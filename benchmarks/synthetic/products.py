@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.datasets.layouts.base import GOOD
+from benchmarks.datasets import GOOD
 from benchmarks.synthetic import specimens as products
 from benchmarks.synthetic.drawing import (
     SIZE,

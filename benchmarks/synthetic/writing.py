@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.datasets import GOOD
 from benchmarks.datasets.indexing import SYNTHETIC_MARKER
-from benchmarks.datasets.layouts.base import GOOD
 from benchmarks.errors import StorageError
 from benchmarks.synthetic.products import FOLDER, PRODUCTS, Pixels, render
 

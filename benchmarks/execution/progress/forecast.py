@@ -10,13 +10,12 @@ from statistics import median_low
 
 import numpy as np
 
-from benchmarks.datasets.indexing import Category
-from benchmarks.evaluation.job import Job
+from benchmarks.datasets import Category
+from benchmarks.evaluation import Job
 from benchmarks.execution.plan import Plan
-from benchmarks.results import journal
+from benchmarks.results import Store, journal
 from benchmarks.results.folders import runs_beside
 from benchmarks.results.journal import Extraction
-from benchmarks.results.store import Store
 
 MINUTE = 60
 

@@ -8,15 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.datasets.indexing import Category
+from benchmarks.datasets import Category
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation.category import CategoryData
-from benchmarks.evaluation.evaluating import evaluate
-from benchmarks.evaluation.job import Evaluated, Job
+from benchmarks.evaluation import CategoryData, Evaluated, Job, evaluate
 from benchmarks.execution.extracting import measured
 from benchmarks.execution.plan import Plan
-from benchmarks.features.cache import FeatureCache
-from benchmarks.features.extraction import Arrays, Split
+from benchmarks.features import FeatureCache, Split
+from benchmarks.features.extraction import Arrays
 from benchmarks.results.journal import Extraction
 from methods.lazy import torch
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import methods
-from benchmarks.evaluation.anomaly_maps import finish
-from benchmarks.metrics.pixel import pixel_metrics
+from benchmarks.evaluation import finish
+from benchmarks.metrics import pixel_metrics
 from benchmarks.speed import references as plain
 from benchmarks.speed.report import Row, in_seconds
 from benchmarks.speed.steps.aupro import aupro

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks.features.cache import FeatureCache
-from benchmarks.features.extraction import Extractor
+from benchmarks.features import Extractor, FeatureCache
 from benchmarks.specs import Protocol
 from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import BATCH_IMAGES
