@@ -18,7 +18,7 @@ from rich.console import Console
 from benchmarks.console import on_terminal, say
 from benchmarks.evaluation import Job
 from benchmarks.execution import Plan
-from benchmarks.execution.plan import Work
+from benchmarks.execution.plan import JobsByCategory
 from benchmarks.execution.progress.board import Board, State
 from benchmarks.execution.progress.forecast import (
     Forecast,
@@ -92,7 +92,7 @@ class Clock:
 
 
 def progress_of(
-    plan: Plan, missing: Work, earlier: Rates | None = None, passing: int = 13
+    plan: Plan, missing: JobsByCategory, earlier: Rates | None = None, passing: int = 13
 ) -> tuple[Progress, Clock]:
     clock = Clock()
     images = {(category.name, "filterbank"): passing for category in missing}

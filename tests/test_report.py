@@ -22,7 +22,7 @@ from benchmarks.metrics import METRICS, auroc, f1_optimal, full_recall, image_me
 from benchmarks.report import page as pages
 from benchmarks.report import write_report
 from benchmarks.report.__main__ import main
-from benchmarks.report.pictures import Sheet, Sheets, fitted
+from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
 from benchmarks.results import journal
 from benchmarks.results.folders import report_path
 from benchmarks.results.published import FILE
@@ -458,10 +458,10 @@ def test_what_can_not_shrink_any_more_stays() -> None:
     gathered = Sheets()
     for name in ("preview_images", "preview_masks", "preview_maps"):
         gathered.add(stored[name].tobytes(), 2)
-    kept, times = fitted(gathered.all(), 0)
+    kept, times = shrunk_to(gathered.all(), 0)
     assert ([sheet.side for sheet in kept], times) == ([1, 1, 1], 2)
-    assert fitted(gathered.all(), 10**6) == (gathered.all(), 0)
-    assert fitted([], 0) == ([], 0)
+    assert shrunk_to(gathered.all(), 10**6) == (gathered.all(), 0)
+    assert shrunk_to([], 0) == ([], 0)
     assert isinstance(kept[0], Sheet)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from benchmarks.console import say
 from benchmarks.evaluation import Job
 from benchmarks.evaluation.evaluating import failed
-from benchmarks.execution.plan import Plan, Work
+from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.recorder import Machine, Recorder
 from benchmarks.execution.workers.tasks import Done, Pool, Task
 from benchmarks.features import FeatureCache
@@ -23,7 +23,7 @@ LARGEST_CHUNK = 8
 
 def hand_out(
     plan: Plan,
-    missing: Work,
+    missing: JobsByCategory,
     cache: FeatureCache,
     outlet: Recorder,
     machine: Machine,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.features.extraction import Arrays
 
 
-def measured(
+def extract_category(
     extractors: Sequence[Extractor],
     category: Category,
     advance: Callable[[str, int], None],

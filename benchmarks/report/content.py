@@ -22,7 +22,7 @@ from benchmarks.results.journal import Call
 from benchmarks.results.metrics_csv import read_rows
 from benchmarks.results.published import FILE, TABLES
 from benchmarks.results.result_set import MEAN, Comparison, Stored, comparisons
-from benchmarks.specs import Protocol, resize_for
+from benchmarks.specs import EvaluationProtocol, resize_for
 from benchmarks.statistics.bootstrap import Interval
 from benchmarks.tables import tested_marks
 from benchmarks.tables.marks import note
@@ -115,9 +115,9 @@ def _short(comparison: Comparison, every: Sequence[Comparison]) -> str:
         parts.append(f"layers {', '.join(json.loads(first['layers']).values())}")
     usual = {
         "resize": resize_for(size),
-        "dtype": Protocol.dtype,
-        "mask_resize": Protocol.mask_resize,
-        "smoothing_sigma": Protocol.smoothing_sigma,
+        "dtype": EvaluationProtocol.dtype,
+        "mask_resize": EvaluationProtocol.mask_resize,
+        "smoothing_sigma": EvaluationProtocol.smoothing_sigma,
         "shots": "",
     }
     for column, value in usual.items():

@@ -80,7 +80,7 @@ def map_sheet(maps: NDArray[np.float32], masks: Masks) -> Arrays:
     }
 
 
-def read(path: Path) -> Previews | None:
+def read_previews(path: Path) -> Previews | None:
     """Return the previews in a cell's file of maps, None where it was stored without any.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.metrics import METRICS, PRO_LIMIT
-from benchmarks.results.maps import read_examples
+from benchmarks.results.maps import read_maps
 from benchmarks.results.result_set import MEAN
 from benchmarks.supplement.captions import caption
 from benchmarks.supplement.trials import BASE_METHOD, Cells, Settings, difference_trials
@@ -80,7 +80,7 @@ def _values(settings: Settings, cells: Cells, category: str, run: Path) -> Value
     for name, (thresholds, interpolated) in CONVENTIONS.items():
         values[name] = {}
         if maps is not None:
-            stored = read_examples(run / maps)
+            stored = read_maps(run / maps)
             area = approximate_aupro(
                 stored.maps, stored.masks, thresholds, interpolated=interpolated
             )

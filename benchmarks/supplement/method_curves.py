@@ -15,7 +15,7 @@ from benchmarks.figures.working_points import WORKING_POINTS
 from benchmarks.metrics import METRICS
 from benchmarks.results import Cell
 from benchmarks.supplement.captions import averaged, caption
-from benchmarks.supplement.misclassification import Judged, judge
+from benchmarks.supplement.misclassification import JudgedImage, judge
 from benchmarks.supplement.trials import Cells, Settings, main_trials
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _heading(method: str, there: int, needed: int) -> str:
 
 
 def _draw_curves(
-    panel: Axes, name: str, method: str, there: Sequence[Sequence[Judged]], needed: int
+    panel: Axes, name: str, method: str, there: Sequence[Sequence[JudgedImage]], needed: int
 ) -> None:
     """Draw a grey line a category, where several are needed, and their mean, where all are there.
 

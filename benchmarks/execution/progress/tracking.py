@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from benchmarks.console import on_terminal, say
 from benchmarks.evaluation import Job
 from benchmarks.evaluation.job import Stage
-from benchmarks.execution.plan import Plan, Work
+from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.progress.board import Board, State
 from benchmarks.execution.progress.forecast import MINUTE, Forecast, pixels
 from benchmarks.metrics import HEADLINE, METRICS
@@ -40,7 +40,7 @@ class Progress:
     def __init__(
         self,
         plan: Plan,
-        missing: Work,
+        missing: JobsByCategory,
         images: Mapping[tuple[str, str], int],
         forecast: Forecast,
         clock: Callable[[], float] = time.monotonic,

@@ -11,7 +11,7 @@ from typing import Protocol
 from benchmarks.datasets import Category
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import CategoryData, Evaluated, Job, evaluate
-from benchmarks.execution.extracting import measured
+from benchmarks.execution.extracting import extract_category
 from benchmarks.execution.plan import Plan
 from benchmarks.features import FeatureCache, Split
 from benchmarks.features.extraction import Arrays
@@ -77,7 +77,7 @@ def perform(task: Task) -> Done:
     extractions: list[Extraction] = []
 
     def arrays() -> list[dict[Split, Arrays]]:
-        return measured(extractors, task.category, _ignore, extractions.append)
+        return extract_category(extractors, task.category, _ignore, extractions.append)
 
     @cache
     def data() -> CategoryData:
