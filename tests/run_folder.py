@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.metrics import METRICS
-from benchmarks.previews import map_sheet, picture_sheets
-from benchmarks.protocol import BackboneSpec, CellSpec, Protocol
+from benchmarks.results.previews import map_sheet, picture_sheets
+from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 
 COLUMNS = [
     *("run", "dataset", "dataset_fingerprint", "category", "method", "params", "backbone"),
@@ -59,7 +59,9 @@ class Cell:
     def spec(self) -> CellSpec:
         """What the cell's numbers depend on."""
         backbone = BackboneSpec(self.backbone, self.weights, "ab" * 32, {2: "layer2", 3: "layer3"})
-        protocol = Protocol(backbone, self.image_size, smoothing_sigma=self.smoothing_sigma)
+        protocol = EvaluationProtocol(
+            backbone, self.image_size, smoothing_sigma=self.smoothing_sigma
+        )
         return CellSpec(
             self.dataset,
             self.fingerprint,

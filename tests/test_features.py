@@ -11,15 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import backbones, features
+from benchmarks.backbones import loading as backbones
 from benchmarks.datasets import Category, index
+from benchmarks.datasets import images as images_module
 from benchmarks.errors import BenchmarkError, DataError, StorageError
-from benchmarks.features import Extractor, FeatureCache, feature_specs
-from benchmarks.protocol import BackboneSpec, FeatureSpec, Protocol
+from benchmarks.features import Extractor, FeatureCache, extraction
+from benchmarks.features import __main__ as features
+from benchmarks.features.extraction import feature_specs
+from benchmarks.specs import BackboneSpec, EvaluationProtocol, FeatureSpec
 from tests.trees import write_dataset
 
 LEVELS = (1, 2, 3)
-PROTOCOL = Protocol(backbones.describe("filterbank"), image_size=32)
+PROTOCOL = EvaluationProtocol(backbones.describe("filterbank"), image_size=32)
 
 
 class Counting:
@@ -40,7 +43,7 @@ def category(tmp_path: Path) -> Category:
 
 
 def extractor(
-    folder: Path, counting: Any, protocol: Protocol = PROTOCOL, **limits: float
+    folder: Path, counting: Any, protocol: EvaluationProtocol = PROTOCOL, **limits: float
 ) -> Extractor:
     return Extractor(FeatureCache(folder, **limits), "data", protocol, LEVELS, lambda: counting)
 
@@ -63,11 +66,11 @@ def test_every_image_passes_once_and_never_again(tmp_path: Path, category: Categ
 def test_arrays_hold_the_backbones_outputs_in_order(
     tmp_path: Path, category: Category, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "BATCH_IMAGES", 4)
+    monkeypatch.setattr(extraction, "BATCH_IMAGES", 4)
     arrays = extractor(tmp_path, Counting()).arrays(category, ignore)
     backbone = backbones.load("filterbank")
     for number, sample in enumerate(category.test):
-        image = torch.tensor(features.load_image(sample.path, PROTOCOL.resize, 32))
+        image = torch.tensor(images_module.load_image(sample.path, PROTOCOL.resize, 32))
         expected = backbone.forward(image.permute(2, 0, 1)[None], LEVELS)
         for level in LEVELS:
             actual = torch.from_numpy(np.array(arrays["test"][level][number]))
@@ -127,7 +130,7 @@ def test_a_change_of_any_field_misses(name: str, tmp_path: Path) -> None:
 
 
 def test_specs_follow_data_split_backbone_and_protocol(category: Category) -> None:
-    def keys(category: Category = category, protocol: Protocol = PROTOCOL) -> set[str]:
+    def keys(category: Category = category, protocol: EvaluationProtocol = PROTOCOL) -> set[str]:
         splits = ("train", "test")
         parts = [feature_specs("data", category, s, protocol, LEVELS) for s in splits]  # type: ignore[arg-type]
         return {spec.key for part in parts for spec in part.values()}

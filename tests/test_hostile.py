@@ -19,9 +19,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import methods
-from benchmarks import choices, datasets, figures, run
+from benchmarks.backbones import choice as choices
+from benchmarks.datasets import indexing as datasets
 from benchmarks.errors import BenchmarkError, DataError
-from benchmarks.store import Store
+from benchmarks.figures import writing as figures
+from benchmarks.results import Store
+from benchmarks.run import __main__ as run
 from tests.test_backbones import network
 from tests.trees import save, write_category, write_dataset
 

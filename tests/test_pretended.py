@@ -22,10 +22,14 @@ import torch
 from safetensors.torch import save_file
 
 import methods
-from benchmarks import backbones, evaluate, figures, run, workers
+from benchmarks import backbones, figures
+from benchmarks.backbones import backbone as backbone_module
+from benchmarks.evaluation import anomaly_maps, category, evaluating
+from benchmarks.execution.workers import processes
+from benchmarks.run import __main__ as run
 from benchmarks.speed import __main__ as speed
 from benchmarks.supplement import __main__ as supplement
-from methods import padim
+from methods import padim, registry
 from methods.base import Features
 from methods.components.precision import _switches as precision_switches
 from methods.components.precision import full_precision
@@ -90,8 +94,8 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Register:
     """Return what registers a method under a name for one test."""
 
     def register(name: str, parameters: Any) -> None:
-        registry = {**methods._registry(), name: lambda: parameters}
-        monkeypatch.setattr(methods, "_registry", lambda: registry)
+        known = {**registry._registry(), name: lambda: parameters}
+        monkeypatch.setattr(registry, "_registry", lambda: known)
 
     return register
 
@@ -246,9 +250,9 @@ def test_a_slip_that_the_cpu_forgives_is_refused(slip: str, registered: Register
 
 
 FAULTS = [
-    (backbones, "_on_device", "images.pin_memory().to(device, non_blocking=True)", "images"),
-    (evaluate, "finish", ".to(one.device)", ""),
-    (evaluate, "_score", "finished.cpu().numpy()", "finished.numpy()"),
+    (backbone_module, "_on_device", "images.pin_memory().to(device, non_blocking=True)", "images"),
+    (anomaly_maps, "upsample_and_smooth", ".to(one.device)", ""),
+    (evaluating, "_score", "finished.cpu().numpy()", "finished.numpy()"),
 ]
 
 
@@ -260,7 +264,9 @@ def test_a_fault_planted_in_the_harness_fails_cells(
     assert right in source
     space: dict[str, Any] = {}
     exec("from __future__ import annotations\n" + source.replace(right, wrong), vars(module), space)
-    monkeypatch.setattr(module, function, space[function])
+    for user in (module, evaluating):
+        if hasattr(user, function):
+            monkeypatch.setattr(user, function, space[function])
     write_dataset(Path("data"), "cup")
     command = ["--data", "data", "--image-size", "32", "--backbone", "filterbank"]
     command += ["--methods", "padim", "--out", "out"]
@@ -398,10 +404,10 @@ def test_workers_spread_over_the_gpus_there_are() -> None:
     seen = []
     for _ in range(5):
         with mock.patch.dict(os.environ):
-            workers._settle(started, ("3", "5"))
+            processes._settle(started, ("3", "5"))
             seen.append(os.environ["CUDA_VISIBLE_DEVICES"])
     assert seen == ["3", "5", "3", "5", "3"]
-    pool = workers.Processes(5, 60, gpus=("3", "5"))
+    pool = processes.Processes(5, 60, gpus=("3", "5"))
     assert pool.sharers == 3
     pool.close()
 
@@ -474,7 +480,7 @@ def test_a_backbone_that_runs_out_of_memory_fails_with_the_remedy(
     def failing(*arguments: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(backbones, "_on_device", lambda images, device: images.to(device))
+    monkeypatch.setattr(backbone_module, "_on_device", lambda images, device: images.to(device))
     original = backbones.Backbone.forward
     calls = iter([original])
 
@@ -494,5 +500,5 @@ def test_features_stream_where_another_process_took_the_memory(
     def failing(*arguments: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(evaluate, "_resident", failing)
+    monkeypatch.setattr(category, "_resident", failing)
     assert run_there() == 0

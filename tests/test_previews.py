@@ -14,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks import evaluate, figures, previews, run
+from benchmarks.backbones.filterbank import NAME
 from benchmarks.errors import BenchmarkError
-from benchmarks.filterbank import NAME
-from benchmarks.metrics import PRO_LIMIT, pixel_metrics, pro_curve
-from benchmarks.store import Store
+from benchmarks.evaluation import category as evaluate
+from benchmarks.figures import writing as figures
+from benchmarks.metrics import PRO_LIMIT, pixel, pixel_metrics, pro_curve
+from benchmarks.results import Store, previews
+from benchmarks.run import __main__ as run
 from tests.run_folder import previews_of
 from tests.trees import write_dataset
 
@@ -123,7 +125,7 @@ def curves(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 @given(curves())
 def test_a_thinned_curve_keeps_the_area(curve: tuple[np.ndarray, np.ndarray]) -> None:
     fpr, pro = curve
-    rates, overlaps = previews.thinned(fpr, pro)
+    rates, overlaps = pixel.thinned(fpr, pro)
     assert 2 <= rates.size <= 200
     assert rates[0] == 0
     assert rates[-1] == pytest.approx(PRO_LIMIT)
@@ -140,7 +142,7 @@ def test_a_thinned_curve_keeps_the_area(curve: tuple[np.ndarray, np.ndarray]) ->
 def test_each_point_of_a_thinned_curve_is_a_mean_nearby(
     curve: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    rates, overlaps = previews.thinned(*curve)
+    rates, overlaps = pixel.thinned(*curve)
     for place in (0, 1, 50, rates.size - 2, rates.size - 1):
         low = (rates[place] + rates[max(0, place - 1)]) / 2
         high = (rates[place] + rates[min(rates.size - 1, place + 1)]) / 2
@@ -182,7 +184,7 @@ def test_what_is_stored_is_read_back(tmp_path: Path) -> None:
     images = random.integers(0, 255, (3, 20, 20, 3)).astype(np.uint8)
     stored = previews_of(images, masks, random.random((3, 20, 20)).astype(np.float32))
     np.savez_compressed(tmp_path / "maps.npz", names=np.array(["a"]), **stored)
-    found = previews.read(tmp_path / "maps.npz")
+    found = previews.read_previews(tmp_path / "maps.npz")
     assert found is not None
     assert (found.images, found.masks, found.maps) == tuple(
         stored[f"preview_{name}"].tobytes() for name in ("images", "masks", "maps")
@@ -194,10 +196,10 @@ def test_what_is_stored_is_read_back(tmp_path: Path) -> None:
 def test_files_without_previews_have_none_and_damaged_ones_are_named(tmp_path: Path) -> None:
     path = tmp_path / "maps.npz"
     np.savez(path, names=np.array(["a"]))
-    assert previews.read(path) is None
+    assert previews.read_previews(path) is None
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(BenchmarkError, match=r"can't read the maps in .*maps\.npz; run its cell"):
-        previews.read(path)
+        previews.read_previews(path)
 
 
 def test_a_run_stores_them_and_reads_each_image_once_for_all_methods(
@@ -219,7 +221,7 @@ def test_a_run_stores_them_and_reads_each_image_once_for_all_methods(
     assert run.main([*arguments, "--out", "out", "--methods", "padim,patchcore-25"]) == 0
     assert taken == [7]
     for cell in Store(Path("out")).cells():
-        found = previews.read(Path("out") / (cell.maps or ""))
+        found = previews.read_previews(Path("out") / (cell.maps or ""))
         assert found is not None
         with (Path("out") / (cell.scores or "")).open(newline="") as file:
             labels = [int(row["label"]) for row in csv.DictReader(file)]

@@ -16,17 +16,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import figures, journal
-from benchmarks import run as program
-from benchmarks.filterbank import NAME
+from benchmarks.backbones.filterbank import NAME
+from benchmarks.figures import writing as figures
 from benchmarks.metrics import METRICS, auroc, f1_optimal, full_recall, image_metrics
 from benchmarks.report import page as pages
+from benchmarks.report import write_report
 from benchmarks.report.__main__ import main
-from benchmarks.report.page import report_path, write_report
-from benchmarks.report.pictures import Sheet, Sheets, fitted
-from benchmarks.significance import paired_delong
-from benchmarks.supplement.published import FILE
-from benchmarks.uncertainty import bootstrap_intervals
+from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
+from benchmarks.results import journal
+from benchmarks.results.folders import report_path
+from benchmarks.results.published import FILE
+from benchmarks.run import __main__ as program
+from benchmarks.statistics import bootstrap_intervals
+from benchmarks.statistics.delong import paired_delong
 from tests.run_folder import (
     MVTEC_AD,
     Cell,
@@ -44,7 +46,7 @@ HOSTILE = "</script><script>alert(1)</script><!--"
 
 @pytest.fixture(autouse=True)
 def _keep_handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.run.signal.signal", lambda *_: None)
+    monkeypatch.setattr("benchmarks.console.signal.signal", lambda *_: None)
 
 
 def cell(category: str, method: str, *, seen: bool = True, **others: Any) -> Cell:
@@ -456,10 +458,10 @@ def test_what_can_not_shrink_any_more_stays() -> None:
     gathered = Sheets()
     for name in ("preview_images", "preview_masks", "preview_maps"):
         gathered.add(stored[name].tobytes(), 2)
-    kept, times = fitted(gathered.all(), 0)
+    kept, times = shrunk_to(gathered.all(), 0)
     assert ([sheet.side for sheet in kept], times) == ([1, 1, 1], 2)
-    assert fitted(gathered.all(), 10**6) == (gathered.all(), 0)
-    assert fitted([], 0) == ([], 0)
+    assert shrunk_to(gathered.all(), 10**6) == (gathered.all(), 0)
+    assert shrunk_to([], 0) == ([], 0)
     assert isinstance(kept[0], Sheet)
 
 

@@ -17,9 +17,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import backbones, figures, options, run
-from benchmarks.filterbank import NAME
+from benchmarks import options
+from benchmarks.backbones import backbone as backbones
+from benchmarks.backbones.filterbank import NAME
+from benchmarks.figures import writing as figures
 from benchmarks.metrics import image_metrics
+from benchmarks.run import __main__ as run
 from methods import patchcore
 from tests.trees import write_dataset
 
@@ -263,7 +266,7 @@ def test_a_results_folder_that_cannot_be_written_is_one_line(
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
-    source = Path(run.__file__).parents[1]
+    source = Path(__file__).parents[1]
     return subprocess.Popen(
         [sys.executable, "-m", "benchmarks.run", *command(*arguments)],
         # a job in the background of a shell, as CI may be, hands down that Ctrl-C is ignored
@@ -301,7 +304,7 @@ def test_an_interrupted_run_continues_where_it_stopped(blow: signal.Signals) -> 
 
 def test_help_and_list_start_without_torch() -> None:
     code = (
-        "import sys\nfrom benchmarks import run\n"
+        "import sys\nfrom benchmarks.run import __main__ as run\n"
         "try: status = run.main(sys.argv[1:])\nexcept SystemExit as stop: status = stop.code\n"
         "heavy = {'torch._C', 'torchvision', 'timm', 'pandas', 'matplotlib', 'sklearn', 'scipy'}\n"
         "sys.exit(status or ' '.join(heavy & set(sys.modules)) or 0)"

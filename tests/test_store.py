@@ -11,14 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import store as store_module
+from benchmarks import files as store_module
 from benchmarks.errors import StorageError
+from benchmarks.files import atomic_file
 from benchmarks.metrics import METRICS
-from benchmarks.protocol import BackboneSpec, CellSpec, Protocol
-from benchmarks.store import COLUMNS, Cell, Store, atomic_file
+from benchmarks.results import Cell, Store
+from benchmarks.results.metrics_csv import COLUMNS
+from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 
 BACKBONE = BackboneSpec("net", "TAG", "ab", {1: "one", 2: "two"})
-SPEC = CellSpec("parts", "f0", "cup", "spade", {"neighbours": 50}, Protocol(BACKBONE), seed=3)
+SPEC = CellSpec(
+    "parts", "f0", "cup", "spade", {"neighbours": 50}, EvaluationProtocol(BACKBONE), seed=3
+)
 
 
 def ok(spec: CellSpec = SPEC, **values: float | None) -> Cell:

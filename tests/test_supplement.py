@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import backbones, figures, run
+from benchmarks.backbones import loading as backbones
+from benchmarks.figures import writing as figures
+from benchmarks.run import __main__ as run
 from benchmarks.supplement import __main__ as supplement
-from benchmarks.supplement.differences import approximate_aupro
+from benchmarks.supplement.conventions import approximate_aupro
 from methods import patchcore
 from tests.test_backbones import network
 from tests.test_run import Passes

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from benchmarks.datasets import index
-from benchmarks.evaluate import CategoryData, Job, evaluate
-from benchmarks.protocol import BackboneSpec, CellSpec, Protocol
+from benchmarks.evaluation import CategoryData, Job, evaluate
+from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 from methods import padim
 from tests.survival import numbers, start, survive
 from tests.trees import write_dataset
@@ -47,7 +47,7 @@ def category_data(tmp_path: Path) -> CategoryData:
     return CategoryData(category, [arrays], PROTOCOL, "cpu", 1 << 30)
 
 
-PROTOCOL = Protocol(BackboneSpec("filterbank", "none", "x", {1: "a", 2: "b", 3: "c"}), 32)
+PROTOCOL = EvaluationProtocol(BackboneSpec("filterbank", "none", "x", {1: "a", 2: "b", 3: "c"}), 32)
 JOB = Job(CellSpec("parts", "f", "cup", "padim", {}, PROTOCOL, seed=0))
 
 

@@ -13,7 +13,8 @@ import pytest
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.metrics import METRICS
 from benchmarks.metrics import auroc as image_auroc
-from benchmarks.tables import main, terminal_tables, write_tables
+from benchmarks.tables import terminal_tables, write_tables
+from benchmarks.tables.__main__ import main
 from tests.run_folder import MVTEC_AD, Cell, generator, write_run
 
 AUROC = "image_auroc"

@@ -13,34 +13,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, wilcoxon
 
-from benchmarks import uncertainty
-from benchmarks.comparison import comparisons, read_rows
 from benchmarks.errors import BenchmarkError
+from benchmarks.figures.critical_difference import draw_critical_difference
 from benchmarks.metrics import METRICS, auroc, image_metrics, pixel_metrics
-from benchmarks.significance import (
-    LEVEL,
+from benchmarks.metrics import resampled as uncertainty
+from benchmarks.metrics.resampled import resampled_image_metrics, resampled_pixel_bounds
+from benchmarks.results.metrics_csv import read_rows
+from benchmarks.results.result_set import comparisons
+from benchmarks.statistics import (
     Pair,
     average_ranks,
+    bootstrap_intervals,
     compare_categories,
     compare_images,
     delong_interval,
-    delong_variance,
-    draw_critical_difference,
-    fewest_categories,
     groups,
-    holm,
-    paired_delong,
-    signed_rank,
 )
-from benchmarks.uncertainty import (
-    bootstrap_intervals,
-    main,
-    multiplicities,
-    percentile_interval,
-    resampled_image_metrics,
-    resampled_pixel_bounds,
-    write_uncertainty,
-)
+from benchmarks.statistics.bootstrap import multiplicities, percentile_interval
+from benchmarks.statistics.delong import delong_variance, paired_delong
+from benchmarks.statistics.pairs import LEVEL, holm
+from benchmarks.statistics.ranks import fewest_categories, signed_rank
+from benchmarks.uncertainty import write_uncertainty
+from benchmarks.uncertainty.__main__ import main
 from tests.run_folder import MVTEC_AD, Cell, some_maps, some_scores, write_run
 
 LABELS = np.repeat([0, 1], [8, 12])

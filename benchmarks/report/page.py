@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.files import atomic_file
 from benchmarks.report.content import build
-from benchmarks.report.pictures import Sheet, Sheets, fitted
-from benchmarks.store import atomic_file
+from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
 
 FOLDER = Path(__file__).parent / "page"
 
@@ -40,13 +40,6 @@ FRAME = 100
 """More bytes than stand around a sheet in the page."""
 
 
-def report_path(runs: Sequence[Path]) -> Path:
-    """Return where the report of one run, or of two, belongs: in the first's folder."""
-    first, *others = runs
-    names = ["report", *(run.resolve().name for run in others)]
-    return first / f"{'-against-'.join(names)}.html"
-
-
 def write_report(runs: Sequence[Path], out: Path) -> Path:
     """Write the report of one run, or of two and their differences, to `out`; return `out`.
 
@@ -63,7 +56,7 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     gathered = Sheets()
     content = build(runs, gathered)
     rest = len(_page(content, ()).encode()) + FRAME * len(gathered.all())
-    sheets, times = fitted(gathered.all(), LIMIT - rest)
+    sheets, times = shrunk_to(gathered.all(), LIMIT - rest)
     if times:
         _note_halving(content, times)
     with atomic_file(out) as file:

@@ -8,7 +8,6 @@ vary smoothly over positions and from image to image, plus noise, rectified.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from benchmarks import backbones, datasets
+from benchmarks.backbones import backbone as backbone_module
+from benchmarks.backbones import loading as backbones
 from benchmarks.datasets import Category, Sample
-from benchmarks.evaluate import finish
-from benchmarks.features import Extractor, FeatureCache, default_folder
-from benchmarks.protocol import Protocol
+from benchmarks.datasets import indexing as datasets
+from benchmarks.datasets.layouts import base
+from benchmarks.evaluation import upsample_and_smooth
+from benchmarks.features import Extractor, FeatureCache
+from benchmarks.features.cache import default_folder
+from benchmarks.specs import EvaluationProtocol
 from methods.base import Features, Scores
 from methods.components.coreset import farthest_first, projection, starting_distances
 from methods.components.embedding import embed, level_maps
@@ -31,16 +34,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    Images = Sequence[int]
+    from benchmarks.array_types import Masks
+
 
 LATENT = 12
+
 HIDDEN = 96
+
 NOISE = 0.07
 """Deviation of the noise, relative to the features' own."""
 
 BATCH_IMAGES = 16
+
 PATCH_SIZE, DIMS, PROJECTED = 3, 1024, 128
+
 REAL_CATEGORY, REAL_WEIGHTS = "screw", "mobilenet_v2_imagenet.pth"
+
 REAL_LAYERS = ("features.3", "features.6", "features.13", "features.18")
 
 
@@ -160,7 +169,7 @@ class Inputs:
         return self._features(self.scale.test, 2, self._defects)
 
     @cached_property
-    def masks(self) -> NDArray[np.bool_]:
+    def masks(self) -> Masks:
         """Defect pixels (test, S, S): a disc in every other image."""
         return self._discs(self.scale.image_size).numpy() > 0.5
 
@@ -172,7 +181,7 @@ class Inputs:
         background = _smooth(torch.randn(self.scale.test, 1, 8, 8, generator=draw), side)[:, 0]
         noise = torch.randn(background.shape, generator=draw)
         scores = (0.5 * background + 0.2 * noise).exp() + 2 * self._discs(side)
-        return finish(Scores(scores), self.scale.image_size, 4.0).numpy()
+        return upsample_and_smooth(Scores(scores), self.scale.image_size, 4.0).numpy()
 
     @cached_property
     def real_files(self) -> tuple[Path, Path] | None:
@@ -197,7 +206,9 @@ class Inputs:
             "mobilenet_v2", weights=weights, layers=REAL_LAYERS, device=self.device
         )
         cache = FeatureCache(default_folder())
-        extractor = Extractor(cache, "mvtec_ad", Protocol(backbone.spec), (2, 3), lambda: backbone)
+        extractor = Extractor(
+            cache, "mvtec_ad", EvaluationProtocol(backbone.spec), (2, 3), lambda: backbone
+        )
         arrays = extractor.arrays(category, lambda count: None)
         return {split: Features(dict(a), device=self.device) for split, a in arrays.items()}
 
@@ -230,7 +241,7 @@ class Inputs:
         return self.patches[chosen].contiguous()
 
     @cached_property
-    def backbone(self) -> backbones.Backbone:
+    def backbone(self) -> backbone_module.Backbone:
         """The scale's backbone with random weights: its speed is that of trained ones."""
         weights = self.folder / f"{self.scale.backbone}.pth"
         torch.save(self.network.state_dict(), weights)
@@ -259,7 +270,7 @@ class Inputs:
             pixels = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC), np.int16)
             pixels = pixels + dice.integers(-4, 5, pixels.shape, dtype=np.int16)
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
-            samples.append(Sample(path, path.name, datasets.GOOD))
+            samples.append(Sample(path, path.name, base.GOOD))
         train = len(samples) * 3 // 4
         return Category(f"{side}", tuple(samples[:train]), tuple(samples[train:]), f"{side}")
 

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from benchmarks.array_types import Floats, Masks
     from methods.base import Features
 
-    Floats = NDArray[np.floating[Any]]
-    Masks = NDArray[np.bool_]
 
 POPULAR_BLOCK = 100
 """Gallery features that the popular SPADE code compares at a time."""

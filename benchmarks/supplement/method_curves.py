@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.figures import CURVES, WORKING_POINTS, Curve
+from benchmarks.figures import CURVES
+from benchmarks.figures.curves import Curve
+from benchmarks.figures.style import DOUBLE, new_figure, style
+from benchmarks.figures.working_points import WORKING_POINTS
 from benchmarks.metrics import METRICS
-from benchmarks.palette import DOUBLE, new_figure, style
-from benchmarks.store import Cell
+from benchmarks.results import Cell
 from benchmarks.supplement.captions import averaged, caption
-from benchmarks.supplement.judged import Judged, judge
+from benchmarks.supplement.misclassification import JudgedImage, judge
 from benchmarks.supplement.trials import Cells, Settings, main_trials
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from benchmarks.array_types import Floats
+
     Line = tuple[Floats, Floats]
+
 
 GRID = np.linspace(0, 1, 1001)[1:]
 """False-positive rates, or recalls, where curves are averaged; at 0 they have no single height."""
@@ -87,7 +90,7 @@ def _heading(method: str, there: int, needed: int) -> str:
 
 
 def _draw_curves(
-    panel: Axes, name: str, method: str, there: Sequence[Sequence[Judged]], needed: int
+    panel: Axes, name: str, method: str, there: Sequence[Sequence[JudgedImage]], needed: int
 ) -> None:
     """Draw a grey line a category, where several are needed, and their mean, where all are there.
 
