@@ -49,9 +49,14 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     add("--cache", type=Path, default=default_folder(), help="(default: %(default)s)")
     add(
         "--cache-gb",
-        type=amount,
+        type=size,
         default=DEFAULT_LIMIT_GB,
         help="size beyond which the least recently used features go (default: %(default)s)",
+    )
+    add(
+        "--no-disk-cache",
+        action="store_true",
+        help="leave the disk out: features stay in memory until their category is done",
     )
     add("--force", action="store_true", help="evaluate stored cells again (default: never)")
     add("--dry-run", action="store_true", help="say what would run, and run nothing")
@@ -101,6 +106,11 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def size(text: str) -> float:
+    """Return a positive number, or 0."""
+    return 0.0 if text.strip() in ("0", "0.0") else amount(text)
+
+
 def amount(text: str) -> float:
     """Return a positive number."""
     try:
@@ -142,8 +152,15 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
 
 
 def chosen_cache(options: argparse.Namespace) -> FeatureCache:
-    """Return the cache of --cache and --cache-gb."""
-    return FeatureCache(options.cache, options.cache_gb, warn=lambda line: say(f"warning: {line}"))
+    """Return the cache of --cache, --cache-gb and --no-disk-cache.
+
+    Raises:
+        BenchmarkError: workers, which share features through the disk, are to do without it.
+    """
+    limit = 0.0 if options.no_disk_cache else options.cache_gb
+    if limit == 0 and (options.jobs > 1 or options.executor != "local"):
+        raise BenchmarkError("--no-disk-cache is for one process: workers share features on disk")
+    return FeatureCache(options.cache, limit, warn=lambda line: say(f"warning: {line}"))
 
 
 @contextmanager

@@ -6,33 +6,33 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.evaluation.category import CategoryData
+from benchmarks.evaluation.category import GroundTruth
 from benchmarks.evaluation.job import KeptMaps, Prediction
 from benchmarks.metrics import f1_optimal
 from benchmarks.results.previews import map_sheet
 
 
 def maps_to_keep(
-    data: CategoryData, prediction: Prediction, kept_maps: KeptMaps
+    truth: GroundTruth, prediction: Prediction, kept_maps: KeptMaps
 ) -> dict[str, np.ndarray[Any, Any]] | None:
     """Return the maps to store, with what shows them, and small previews of all of them."""
     if kept_maps == "none":
         return None
-    samples = data.category.test
+    samples = truth.category.test
     rows = list(range(len(samples)))
     if kept_maps == "errors":
         kinds = [sample.defect for sample in samples]
         examples = [kinds.index(kind) for kind in sorted(set(kinds))]
-        wrong = _misclassified(data.labels, prediction.images)
+        wrong = _misclassified(truth.labels, prediction.images)
         rows = [*examples, *(row for row in wrong if row not in examples)]
     return {
         "names": np.array([samples[i].name for i in rows]),
-        "images": np.stack([data.image(samples[i]) for i in rows]),
-        "masks": data.masks[rows],
+        "images": np.ascontiguousarray(truth.images[rows]),
+        "masks": truth.masks[rows],
         "maps": prediction.maps[rows],
         "scores": prediction.images[rows],
-        **data.pictures,
-        **map_sheet(prediction.maps, data.masks),
+        **truth.pictures,
+        **map_sheet(prediction.maps, truth.masks),
     }
 
 
