@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,15 +35,9 @@ VALUES = {
     "false_negatives_at_f1_optimal": 1.0,
     "f1_max": 0.85,
 }
+pytestmark = pytest.mark.usefixtures("folder")
+
 CUP, PLATE = Stored("cup", "padim"), Stored("plate", "padim")
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Work in an empty folder, and keep the process's handler of SIGTERM."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("benchmarks.run.signal.signal", lambda *_: None)
-    return tmp_path
 
 
 def write(name: str, *cells: Stored, **values: float | None) -> str:

@@ -274,13 +274,10 @@ def test_figures_that_cannot_be_written_are_a_storage_error(tmp_path: Path) -> N
         write_figures(run, tmp_path / "plots")
 
 
-def test_main_writes_beside_results(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_run(tmp_path / "results" / "mine", [cell("bolt", "a", scores=None)])
-    monkeypatch.chdir(tmp_path)
+def test_main_writes_beside_results(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(folder / "results" / "mine", [cell("bolt", "a", scores=None)])
     assert main(["mine"]) == 0
-    assert (tmp_path / "plots" / "mine" / "overview.svg").is_file()
+    assert (folder / "plots" / "mine" / "overview.svg").is_file()
     assert main(["none"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "none" in line

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import pickle
-import signal
 import string
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,25 +18,24 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import methods
-from benchmarks import choices, datasets, figures, run
+from benchmarks import choices, datasets, run
 from benchmarks.errors import BenchmarkError, DataError
 from benchmarks.store import Store
 from tests.test_backbones import network
 from tests.trees import save, write_category, write_dataset
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    inside = tmp_path / "inside"
-    inside.mkdir()
-    monkeypatch.chdir(inside)
-    monkeypatch.setenv("TOTAL_RECALL_CACHE", str(inside / "cache"))
-    monkeypatch.delenv("MVTEC_AD_ROOT", raising=False)
-    monkeypatch.setattr(figures, "write_figures", lambda run, out: [])
-    handler = signal.getsignal(signal.SIGTERM)
-    yield tmp_path
-    assert [path.name for path in tmp_path.iterdir()] == ["inside"]  # nothing is written outside
-    signal.signal(signal.SIGTERM, handler)
+def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Work one level deeper, so that what is written outside is seen."""
+    path = folder / "inside"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    monkeypatch.setenv("TOTAL_RECALL_CACHE", str(path / "cache"))
+    yield path
+    assert list(folder.iterdir()) == [path]
 
 
 def compare(*arguments: str) -> int:

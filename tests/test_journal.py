@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import backbones, figures, journal, run
+from benchmarks import backbones, journal, run
 from benchmarks.journal import Call, Extraction
 from tests.trees import write_dataset
 
@@ -45,14 +43,8 @@ calls = st.builds(
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TOTAL_RECALL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(figures, "write_figures", lambda run, out: [])
-    handler = signal.getsignal(signal.SIGTERM)
+def data(folder: Path, no_figures: None) -> None:
     write_dataset(Path("data"), "cup", "plate")
-    yield tmp_path
-    signal.signal(signal.SIGTERM, handler)
 
 
 @given(st.lists(calls, max_size=4, unique_by=lambda call: call.started_utc))
@@ -80,7 +72,8 @@ def test_unreadable_entries_are_named_and_left_out(tmp_path: Path) -> None:
     ]
 
 
-def test_a_second_run_takes_all_images_from_the_cache(folder: Path) -> None:
+@pytest.mark.usefixtures("data")
+def test_a_second_run_takes_all_images_from_the_cache() -> None:
     assert run.main([*COMMAND, "--methods", "padim,spade"]) == 0
     assert run.main([*COMMAND, "--methods", "padim,spade"]) == 0  # nothing left: no entry
     assert run.main([*COMMAND, "--methods", "padim", "--seeds", "1"]) == 0
@@ -97,7 +90,8 @@ def test_a_second_run_takes_all_images_from_the_cache(folder: Path) -> None:
     assert first.seconds > sum(e.seconds for e in first.extractions) > 0
 
 
-def test_the_file_holds_exactly_what_is_documented(folder: Path) -> None:
+@pytest.mark.usefixtures("data")
+def test_the_file_holds_exactly_what_is_documented() -> None:
     assert run.main([*COMMAND, "--methods", "padim", "--device", "cpu"]) == 0
     (path,) = Path("out/journal").iterdir()
     content = json.loads(path.read_text())
@@ -118,7 +112,8 @@ def test_the_file_holds_exactly_what_is_documented(folder: Path) -> None:
     }
 
 
-def test_a_members_extractions_are_told_apart(folder: Path) -> None:
+@pytest.mark.usefixtures("data")
+def test_a_members_extractions_are_told_apart() -> None:
     command = [*COMMAND, "--methods", "padim", "--categories", "cup"]
     command[command.index("filterbank")] = "filterbank+filterbank"
     assert run.main(command) == 0
@@ -127,7 +122,8 @@ def test_a_members_extractions_are_told_apart(folder: Path) -> None:
     assert [(e.images, e.passed) for e in call.extractions] == [(IMAGES, IMAGES), (IMAGES, 0)]
 
 
-def test_workers_bring_their_extractions_back_once(folder: Path) -> None:
+@pytest.mark.usefixtures("data")
+def test_workers_bring_their_extractions_back_once() -> None:
     command = [*COMMAND, "--methods", "padim,spade", "--jobs", "2"]
     assert run.main(command) == 0
     (call,) = journal.read(Path("out"))
@@ -138,9 +134,8 @@ def test_workers_bring_their_extractions_back_once(folder: Path) -> None:
     ]
 
 
-def test_an_interrupted_run_leaves_what_it_did(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("data")
+def test_an_interrupted_run_leaves_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
     original, seen = run.Store.write, []
 
     def write(store: Any, *arguments: Any) -> None:
@@ -156,8 +151,9 @@ def test_an_interrupted_run_leaves_what_it_did(
     assert [(e.category, e.images, e.passed) for e in call.extractions] == [("cup", IMAGES, IMAGES)]
 
 
+@pytest.mark.usefixtures("data")
 def test_an_extraction_that_breaks_off_counts_what_it_passed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     original, batches = backbones.Backbone.forward, []
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import datasets, figures, layouts_visa, run
+from benchmarks import datasets, layouts_visa, run
 from benchmarks.datasets import KNOWN, Category, index, load_mask
 from benchmarks.errors import DataError
 from benchmarks.filterbank import NAME
@@ -567,12 +567,10 @@ def test_the_command_starts_without_torch() -> None:
 
 
 @pytest.mark.parametrize("name", ["mvtec_loco", "visa", "btad"])
-def test_a_run_evaluates_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TOTAL_RECALL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(figures, "write_figures", lambda run, out: [])
+@pytest.mark.usefixtures("no_figures")
+def test_a_run_evaluates_it(folder: Path, name: str) -> None:
     write: Callable[[Path], Path] = WRITERS[name]
-    write(tmp_path / "data")
+    write(folder / "data")
     arguments = ["--data", "data", "--backbone", NAME, "--image-size", "32", "--out", "out"]
     assert run.main([*arguments, "--methods", "patchcore-25", "--device", "cpu"]) == 0
     (path,) = Path("out/cells").glob("*/*.json")

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from benchmarks import figures, journal, run
+from benchmarks import journal, run
 from benchmarks.estimate import Forecast, Rates, earlier_rates, image_rates, pixels
 from benchmarks.evaluate import Job
 from benchmarks.journal import Call, Extraction
@@ -35,14 +35,13 @@ PIXELS = 13 * 32**2
 """That one cell reads: 6 training and 7 test images."""
 
 
+pytestmark = pytest.mark.usefixtures("folder", "no_figures")
+
+
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TOTAL_RECALL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(figures, "write_figures", lambda run, out: [])
-    for name in ("NO_COLOR", "TERM", "MVTEC_AD_ROOT"):
+def _any_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "TERM"):
         monkeypatch.delenv(name, raising=False)
-    return tmp_path
 
 
 def seen(board: Board, width: int = 80, height: int = 24) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import figures, journal
+from benchmarks import journal
 from benchmarks import run as program
 from benchmarks.filterbank import NAME
 from benchmarks.metrics import METRICS, auroc, f1_optimal, full_recall, image_metrics
@@ -40,11 +40,6 @@ from tests.trees import write_dataset
 
 SIZE = 64
 HOSTILE = "</script><script>alert(1)</script><!--"
-
-
-@pytest.fixture(autouse=True)
-def _keep_handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.run.signal.signal", lambda *_: None)
 
 
 def cell(category: str, method: str, *, seen: bool = True, **others: Any) -> Cell:
@@ -464,9 +459,8 @@ def test_what_can_not_shrink_any_more_stays() -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return write_run(tmp_path / "results" / "parts", [cell("bolt", "spade")])
+def run(folder: Path) -> Path:
+    return write_run(folder / "results" / "parts", [cell("bolt", "spade")])
 
 
 def test_the_command_writes_beside_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -505,9 +499,8 @@ def test_a_run_that_is_not_there(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert "no metrics.csv in nowhere" in capsys.readouterr().err
 
 
-def test_every_run_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(figures, "write_figures", lambda run, out: [])
+@pytest.mark.usefixtures("folder", "no_figures")
+def test_every_run_ends_with_it() -> None:
     write_dataset(Path("data"), "cup")
     command = ["--data", "data", "--cache", "cache", "--backbone", NAME, "--image-size", "32"]
     command += ["--out", "out", "--methods", "padim"]

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +16,15 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import backbones, figures, options, run
+from benchmarks import backbones, options, run
 from benchmarks.filterbank import NAME
 from benchmarks.metrics import image_metrics
 from methods import patchcore
 from tests.trees import write_dataset
 
+pytestmark = pytest.mark.usefixtures("folder", "no_figures")
+
 METHODS = "patchcore-25,spade,padim"
-
-
-@pytest.fixture(autouse=True)
-def folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[Path]:
-    """Work in an empty folder with a cache of its own, away from the user's data."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TOTAL_RECALL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MVTEC_AD_ROOT", raising=False)
-    handler = signal.getsignal(signal.SIGTERM)
-    if "figures" not in request.function.__name__:  # they take longer than all the rest
-        monkeypatch.setattr(figures, "write_figures", lambda run, out: [])
-    yield tmp_path
-    signal.signal(signal.SIGTERM, handler)
 
 
 def command(*arguments: str) -> list[str]:
@@ -197,6 +183,7 @@ def test_the_environment_names_the_data(monkeypatch: pytest.MonkeyPatch) -> None
     assert {row["dataset"] for row in rows()} == {"data"}
 
 
+@pytest.mark.figures
 def test_tables_and_figures_are_written() -> None:
     write_dataset(Path("data"), "cup", "plate")
     assert run.main(command("--methods", METHODS)) == 0

@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import backbones, figures, run
+from benchmarks import backbones, run
 from benchmarks.supplement import __main__ as supplement
 from benchmarks.supplement.differences import approximate_aupro
 from methods import patchcore
@@ -24,18 +22,13 @@ from tests.trees import write_category, write_dataset
 OUT = Path("results/out")
 
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
+
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Work in an empty folder with a cache of its own, away from the user's data."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TOTAL_RECALL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.delenv("MVTEC_AD_ROOT", raising=False)
-    monkeypatch.setattr(figures, "write_figures", lambda run, out: [])  # of plain runs: slow
-    handler = signal.getsignal(signal.SIGTERM)
+def _data(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(folder / "torch"))
     write_dataset(Path("data"), "cup", "plate")
-    yield tmp_path
-    signal.signal(signal.SIGTERM, handler)
 
 
 def command(*arguments: str, out: Path = OUT) -> list[str]:

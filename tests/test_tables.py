@@ -356,12 +356,11 @@ def test_every_metric_present_is_written_and_no_other(tmp_path: Path) -> None:
 
 
 def test_the_terminal_shows_the_main_four_with_stars(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     values = dict.fromkeys(METRICS, 0.5)
     better = values | {"error_at_full_recall": 0.25, AUROC: 1.0}
-    write_run(tmp_path / "results" / "mine", [Cell("rod", "a", values), Cell("rod", "b", better)])
-    monkeypatch.chdir(tmp_path)
+    write_run(folder / "results" / "mine", [Cell("rod", "a", values), Cell("rod", "b", better)])
     assert main(["mine"]) == 0
     shown = capsys.readouterr().out
     assert re.findall(r"^(.*) in % \(", shown, re.MULTILINE) == [
@@ -369,7 +368,7 @@ def test_the_terminal_shows_the_main_four_with_stars(
     ]
     rows = re.findall(r"^rod +(\S+) +(\S+)$", shown, re.MULTILINE)
     assert rows == [("50.0", "*100.0"), ("*50.0", "*50.0"), ("*50.0", "*50.0"), ("50.0", "*25.0")]
-    assert (tmp_path / "results" / "mine" / "tables" / "f1_max.tex").is_file()
+    assert (folder / "results" / "mine" / "tables" / "f1_max.tex").is_file()
 
 
 def test_an_unknown_run_is_one_line_and_exit_status_2(

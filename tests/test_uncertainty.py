@@ -447,14 +447,13 @@ def test_a_run_with_one_category_says_that_ranks_need_more(tmp_path: Path) -> No
 
 
 def test_main_writes_tables_and_figure_the_same_every_time(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = write_run(tmp_path / "results" / "mine", cells(["bolt", "gear"]))
-    monkeypatch.chdir(tmp_path)
+    run = write_run(folder / "results" / "mine", cells(["bolt", "gear"]))
     assert main(["mine"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("Image AUROC in % [95% bootstrap interval over test images] on parts")
-    figure = tmp_path / "plots" / "mine" / "critical_difference.png"
+    figure = folder / "plots" / "mine" / "critical_difference.png"
     assert figure.with_suffix(".svg").is_file()
     names = ("uncertainty.md", "uncertainty.csv", "pairs.md", "pairs.csv")
     paths = [figure, *(run / "tables" / name for name in names)]

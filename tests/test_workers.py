@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks import figures, run
+from benchmarks import run
 from benchmarks.executors import ATTEMPTS, Machine, run_plan
 from benchmarks.features import FeatureCache
 from benchmarks.store import Store
@@ -22,15 +22,12 @@ from tests.trees import write_dataset
 SHARED = ["--data", "data", "--backbone", "filterbank", "--image-size", "32", "--methods", METHODS]
 
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
+
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TOTAL_RECALL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(figures, "write_figures", lambda run, out: [])
-    handler = signal.getsignal(signal.SIGTERM)
+def _data(folder: Path) -> None:
     write_dataset(Path("data"), "cup", "plate", "jug")
-    yield tmp_path
-    signal.signal(signal.SIGTERM, handler)
 
 
 def kill_a_worker(name: str, blow: signal.Signals = signal.SIGKILL) -> threading.Thread:
