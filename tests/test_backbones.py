@@ -19,6 +19,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from benchmarks import backbones, filterbank, networks
 from benchmarks.errors import BenchmarkError, WeightsError
+from tests.rounding import same_but_for_rounding
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
@@ -70,11 +71,6 @@ def no_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # Levels
 
 
-def same_but_for_rounding(actual: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether maps differ by 1e-5 of the largest value at most, as folded batch norms make them."""
-    return bool((actual - expected).abs().max() <= 1e-5 * expected.abs().max())
-
-
 @pytest.mark.parametrize("name", LAYERS)
 def test_levels_equal_torchvisions_extractor(name: str, tmp_path: Path) -> None:
     reference = network(name)
@@ -91,7 +87,7 @@ def test_levels_equal_torchvisions_extractor(name: str, tmp_path: Path) -> None:
     maps = backbone.forward(images, backbone.levels)
     assert backbone.strides == {1: 4, 2: 8, 3: 16, 4: 32}
     for level in backbone.levels:
-        assert same_but_for_rounding(maps[level], expected[str(level)])
+        assert same_but_for_rounding(maps[level], expected[str(level)], reference)
         assert maps[level].shape[1:] == (
             backbone.channels[level],
             96 // backbone.strides[level],
@@ -123,7 +119,7 @@ def test_timm_levels_equal_timms_features(name: str, tmp_path: Path) -> None:
     maps = backbone.forward(images, [1, 2, 3, 4])
     assert backbone.strides == {1: 4, 2: 8, 3: 16, 4: 32}
     for level, index in zip((1, 2, 3, 4), wanted, strict=True):
-        assert same_but_for_rounding(maps[level], outputs[index])
+        assert same_but_for_rounding(maps[level], outputs[index], reference)
 
 
 def test_transformer_tokens_become_maps_at_any_multiple_of_the_patch(tmp_path: Path) -> None:
@@ -142,7 +138,7 @@ def test_transformer_tokens_become_maps_at_any_multiple_of_the_patch(tmp_path: P
     maps = backbone.forward(images, [1, 2, 3, 4])
     assert maps[1].shape == (1, 192, 4, 6)
     for level in backbone.levels:
-        assert torch.equal(maps[level], expected[level - 1])
+        assert same_but_for_rounding(maps[level], expected[level - 1], reference)
     with pytest.raises(BenchmarkError, match=r"multiples of 16, not 100 × 100.*--image-size 96"):
         backbone.forward(noise(1, 3, 100, 100), [1])
 
@@ -194,14 +190,14 @@ def test_the_pass_stops_after_the_last_level_asked_for(
 
 
 def test_a_level_does_not_depend_on_the_others_nor_on_the_batch(resnet: Path) -> None:
+    reference = network("resnet18")
     backbone = backbones.load("resnet18", weights=resnet)
     images = noise(5, 3, 64, 64)
     everything = backbone.forward(images, backbone.levels)
     for level in backbone.levels:
         assert torch.equal(backbone.forward(images, [level])[level], everything[level])
         alone = backbone.forward(images[2:3], [level])[level]
-        scale = float(everything[level].abs().max())
-        torch.testing.assert_close(everything[level][2:3], alone, rtol=0, atol=1e-5 * scale)
+        assert same_but_for_rounding(everything[level][2:3], alone, reference)
 
 
 def test_in_place_activations_do_not_reach_the_maps(resnet: Path) -> None:
@@ -388,7 +384,7 @@ def test_large_networks_load_weights_of_their_shapes(name: str, tmp_path: Path) 
     actual = backbone.forward(images, backbone.levels)
     assert backbone.strides == networks.STRIDES
     for level, maps in actual.items():
-        assert same_but_for_rounding(maps, expected[str(level)])
+        assert same_but_for_rounding(maps, expected[str(level)], made)
 
 
 def test_a_self_supervised_transformer_loads_weights_of_its_shapes(tmp_path: Path) -> None:
@@ -405,7 +401,7 @@ def test_a_self_supervised_transformer_loads_weights_of_its_shapes(tmp_path: Pat
         )
     for level, maps in backbone.forward(images, backbone.levels).items():
         assert maps.shape == (2, 384, 4, 4)
-        assert same_but_for_rounding(maps, expected[level - 1])
+        assert same_but_for_rounding(maps, expected[level - 1], made)
 
 
 @pytest.mark.parametrize(

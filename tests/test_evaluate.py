@@ -38,10 +38,13 @@ def test_several_maps_are_each_upsampled_and_then_averaged() -> None:
 
 
 def test_a_maps_finish_does_not_depend_on_its_neighbours() -> None:
-    maps = torch.rand(9, 7, 7)
+    maps = torch.rand(9, 7, 7, generator=torch.Generator().manual_seed(0))
     whole = finish(Scores(maps), 56, 4.0)
     for number, one in enumerate(maps):
-        assert torch.equal(finish(Scores(one[None]), 56, 4.0)[0], whole[number])
+        alone = finish(Scores(one[None]), 56, 4.0)[0]
+        # How a product is summed in double precision may hang on how many maps there are. What
+        # that changes moves a value that is rounded to single precision by one step at most.
+        torch.testing.assert_close(alone, whole[number], rtol=2**-23, atol=0)
 
 
 def test_no_smoothing_is_upsampling_alone() -> None:

@@ -39,6 +39,8 @@ from benchmarks.store import Store
 from methods import padim, patchcore, spade
 from methods.base import Features, Scores
 
+pytestmark = pytest.mark.xdist_group("gate")
+
 BASELINE = Path(__file__).parents[1] / "results" / "baselines" / "embedded.json"
 CATEGORIES = ("circuit_board", "washer")  # in colour, and grey
 EVERY = "patchcore-10,spade-5,padim"

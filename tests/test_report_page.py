@@ -25,6 +25,8 @@ if CHROMIUM is None:
     pytest.skip("needs a browser (apt-get install chromium)", allow_module_level=True)
 sync_api = pytest.importorskip("playwright.sync_api")
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 NORMAL, ANOMALOUS, SIDE = 14, 26, 64
 LABELS = [0] * NORMAL + [1] * ANOMALOUS
 CATEGORIES, METHODS = ("cable", "nut", "tile"), ("patchcore-25", "padim")
