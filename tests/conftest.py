@@ -32,6 +32,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def large_networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Weights of the paper's large backbones: a gigabyte, written once."""
+    import torch
+
+    from tests.networks import LARGE, network
+
+    folder = tmp_path_factory.mktemp("large-networks")
+    files = {name: folder / f"{name}.pth" for name in LARGE}
+    for name, file in files.items():
+        torch.save(network(name).state_dict(), file)
+    return files
+
+
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Let commands draw no figures, which take longer than all the rest.

@@ -19,6 +19,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from benchmarks import backbones, filterbank, networks
 from benchmarks.errors import BenchmarkError, WeightsError
+from tests.networks import LARGE, network
 from tests.rounding import same_but_for_rounding
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
@@ -37,19 +38,6 @@ def noise(*shape: int) -> torch.Tensor:
 
 def normalised(images: torch.Tensor) -> torch.Tensor:
     return (images.float() / 255 - MEAN) / STD
-
-
-def network(name: str) -> torch.nn.Module:
-    """A network with random weights, its statistics set so that no layer is an identity."""
-    torch.manual_seed(1)
-    made: torch.nn.Module = torchvision.models.get_model(name, weights=None).eval()
-    for module in made.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -366,14 +354,14 @@ def test_real_weights_give_the_documented_pyramid() -> None:
     assert backbone.spec.weights_sha256.startswith("af0c5f85")
 
 
-LARGE = ["wide_resnet101_2", "resnext101_32x8d", "densenet201"]
-
-
+@pytest.mark.xdist_group("large networks")
 @pytest.mark.parametrize("name", LARGE)
-def test_large_networks_load_weights_of_their_shapes(name: str, tmp_path: Path) -> None:
-    made, file = network(name), tmp_path / f"{name}.pth"
-    torch.save(made.state_dict(), file)
-    backbone = backbones.load(name, weights=file)
+def test_large_networks_load_weights_of_their_shapes(
+    name: str, large_networks: dict[str, Path]
+) -> None:
+    made: torch.nn.Module = torchvision.models.get_model(name, weights=None).eval()
+    made.load_state_dict(torch.load(large_networks[name], weights_only=True))
+    backbone = backbones.load(name, weights=large_networks[name])
     levels = networks.source(name).pyramid()
     extractor = create_feature_extractor(
         made, {f"{layer}.cat" if "dense" in name else layer: str(i) for i, layer in levels.items()}

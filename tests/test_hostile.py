@@ -21,7 +21,7 @@ import methods
 from benchmarks import choices, datasets, run
 from benchmarks.errors import BenchmarkError, DataError
 from benchmarks.store import Store
-from tests.test_backbones import network
+from tests.networks import network
 from tests.trees import save, write_category, write_dataset
 
 pytestmark = pytest.mark.usefixtures("no_figures")

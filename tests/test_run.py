@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import backbones, options, run
+from benchmarks import backbones, options, run, synthetic
 from benchmarks.filterbank import NAME
 from benchmarks.metrics import image_metrics
 from methods import patchcore
@@ -164,8 +164,9 @@ def test_dry_run_says_what_is_missing_and_runs_nothing(capsys: pytest.CaptureFix
 
 
 def test_without_data_the_embedded_set_is_used_and_says_so(
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(synthetic, "PRODUCTS", {"washer": synthetic.PRODUCTS["washer"]})
     arguments = ["--methods", "padim", "--categories", "washer", "--out", "out"]
     assert run.main(arguments) == 0
     shown = capsys.readouterr()

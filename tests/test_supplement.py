@@ -15,7 +15,7 @@ from benchmarks import backbones, run
 from benchmarks.supplement import __main__ as supplement
 from benchmarks.supplement.differences import approximate_aupro
 from methods import patchcore
-from tests.test_backbones import network
+from tests.networks import network
 from tests.test_run import Passes
 from tests.trees import write_category, write_dataset
 
@@ -216,11 +216,11 @@ def test_an_ensembles_scores_are_its_members_normalised_and_averaged() -> None:
     np.testing.assert_allclose(found[2], (first + second) / 2, rtol=1e-12)
 
 
-def test_the_papers_large_backbones_and_ensemble_run_with_weights_of_their_shapes() -> None:
-    named = {}
-    for name in ("wide_resnet101_2", "resnext101_32x8d", "densenet201"):
-        torch.save(network(name).state_dict(), f"{name}.pth")
-        named[name] = f"{name}[weights={name}.pth]"
+@pytest.mark.xdist_group("large networks")
+def test_the_papers_large_backbones_and_ensemble_run_with_weights_of_their_shapes(
+    large_networks: dict[str, Path],
+) -> None:
+    named = {name: f"{name}[weights={file}]" for name, file in large_networks.items()}
     arguments = command("S4", "--categories", "cup")
     arguments += ["--large", named["wide_resnet101_2"], "--ensemble", "+".join(named.values())]
     assert supplement.main([*arguments, "--image-size", "56"]) == 0
