@@ -1,5 +1,7 @@
 """Expected errors: each is one line that names the file or value and the remedy."""
 
+from __future__ import annotations
+
 
 class BenchmarkError(Exception):
     """Something that the reader can put right; shown without a traceback, exit status 2."""

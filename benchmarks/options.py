@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from benchmarks import datasets, synthetic
-from benchmarks.datasets import Dataset
+from benchmarks.console import say
+from benchmarks.datasets import indexing as datasets
+from benchmarks.datasets.indexing import Dataset
 from benchmarks.errors import BenchmarkError
-from benchmarks.features import DEFAULT_LIMIT_GB, FeatureCache, default_folder
-from benchmarks.progress import say
-from benchmarks.protocol import DType
+from benchmarks.features.cache import DEFAULT_LIMIT_GB, FeatureCache, default_folder
+from benchmarks.specs import DType
+from benchmarks.synthetic import writing as synthetic
 
 if TYPE_CHECKING:
-    from benchmarks.executors import Machine
+    from benchmarks.execution.recorder import Machine
+
 
 NOTICE = """\
 ###############################################################################
@@ -146,9 +148,11 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     Raises:
         BenchmarkError: --device cuda, and there is none; or Ray can't be had.
     """
-    from benchmarks.executors import Machine
-    from benchmarks.machine import choose_device, free_memory
-    from benchmarks.workers import Pool, Processes, RayCluster
+    from benchmarks.evaluation.device import choose_device, free_memory
+    from benchmarks.execution.recorder import Machine
+    from benchmarks.execution.workers.processes import Processes
+    from benchmarks.execution.workers.ray_cluster import RayCluster
+    from benchmarks.execution.workers.tasks import Pool
 
     device = choose_device(options.device)
     memory = options.memory_gb * 1e9 if options.memory_gb else free_memory(device) / 2
@@ -163,3 +167,8 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     finally:
         if pool is not None:
             pool.close()
+
+
+REAL_BACKBONE, REAL_SIZE = "wide_resnet50_2", 224
+
+EMBEDDED_BACKBONE, EMBEDDED_SIZE = "filterbank", 128

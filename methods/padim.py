@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from methods.base import Features, NotFittedError, Scores, require_finite
-from methods.lazy import torch
 from methods.components.parallel import each
+from methods.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Self
 from methods.base import Features, NotFittedError, Scores, require_finite
 from methods.components.coreset import farthest_first, projection, starting_distances
 from methods.components.embedding import LevelMap, embed, level_maps
-from methods.lazy import torch
 from methods.components.neighbours import nearest
 from methods.components.screening import ScreenedBank
+from methods.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

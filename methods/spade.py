@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from methods.base import Features, NotFittedError, Scores, require_finite
-from methods.lazy import torch
 from methods.components.neighbours import nearest
 from methods.components.parallel import each
 from methods.components.screening import QUERY_ROWS, Best, Reduced, Screen, improve
+from methods.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -53,4 +53,4 @@ def no_figures(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
     Tests marked `figures` get them nevertheless.
     """
     if request.node.get_closest_marker("figures") is None:
-        monkeypatch.setattr("benchmarks.figures.write_figures", lambda run, out: [])
+        monkeypatch.setattr("benchmarks.figures.writing.write_figures", lambda run, out: [])

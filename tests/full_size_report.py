@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.datasets import GOOD, OFFICIAL_COUNTS
-from benchmarks.metrics import image_metrics
-from benchmarks.previews import map_sheet, picture_sheets
+from benchmarks.datasets.known import OFFICIAL_COUNTS
+from benchmarks.datasets.layouts.base import GOOD
+from benchmarks.metrics.image import image_metrics
 from benchmarks.report.page import write_report
-from benchmarks.synthetic import PRODUCTS, render
+from benchmarks.results.previews import map_sheet, picture_sheets
+from benchmarks.synthetic.products import PRODUCTS, render
 from tests.browser import CHROMIUM, FLAGS
 from tests.run_folder import Cell, generator, write_run
 

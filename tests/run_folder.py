@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.metrics import METRICS
-from benchmarks.previews import map_sheet, picture_sheets
-from benchmarks.protocol import BackboneSpec, CellSpec, Protocol
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.results.previews import map_sheet, picture_sheets
+from benchmarks.specs import BackboneSpec, CellSpec, Protocol
 
 COLUMNS = [
     *("run", "dataset", "dataset_fingerprint", "category", "method", "params", "backbone"),

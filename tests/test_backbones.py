@@ -17,7 +17,10 @@ import torchvision
 from safetensors.torch import save_file
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from benchmarks import backbones, filterbank, networks
+from benchmarks.backbones import filterbank, sources
+from benchmarks.backbones import levels as levels_module
+from benchmarks.backbones import loading as backbones
+from benchmarks.backbones import torchvision_networks as networks
 from benchmarks.errors import BenchmarkError, WeightsError
 from tests.networks import LARGE, network
 from tests.rounding import same_but_for_rounding
@@ -289,7 +292,7 @@ def test_a_file_is_known_by_name_and_checksum(resnet: Path) -> None:
 
 def test_specifications_need_no_torch(resnet: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from benchmarks.backbones import describe;"
+        "import sys; from pathlib import Path; from benchmarks.backbones.loading import describe;"
         f"describe('filterbank'); describe('resnet18', Path({str(resnet)!r}));"
         "describe('wide_resnet50_2'); describe('timm/wide_resnet50_2.tv_in1k');"
         "describe('mobilenet_v2', layers=['features.3']);"
@@ -362,7 +365,7 @@ def test_large_networks_load_weights_of_their_shapes(
     made: torch.nn.Module = torchvision.models.get_model(name, weights=None).eval()
     made.load_state_dict(torch.load(large_networks[name], weights_only=True))
     backbone = backbones.load(name, weights=large_networks[name])
-    levels = networks.source(name).pyramid()
+    levels = sources.source(name).pyramid()
     extractor = create_feature_extractor(
         made, {f"{layer}.cat" if "dense" in name else layer: str(i) for i, layer in levels.items()}
     )
@@ -370,7 +373,7 @@ def test_large_networks_load_weights_of_their_shapes(
     with torch.no_grad():
         expected = extractor(normalised(images))
     actual = backbone.forward(images, backbone.levels)
-    assert backbone.strides == networks.STRIDES
+    assert backbone.strides == levels_module.STRIDES
     for level, maps in actual.items():
         assert same_but_for_rounding(maps, expected[str(level)], made)
 
@@ -407,7 +410,7 @@ def test_shapes_are_those_of_the_features_though_nothing_is_computed(
 ) -> None:
     file = None
     if name != "filterbank":
-        made, _ = networks.source(name).build()
+        made, _ = sources.source(name).build()
         file = tmp_path / "weights.pth"
         torch.save(made.state_dict(), file)
     backbone = backbones.load(name, weights=file, layers=layers)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.choices import Choice, joined, parse, split
+from benchmarks.backbones.choice import Choice, joined, parse, split
 from benchmarks.errors import BenchmarkError
-from benchmarks.protocol import BackboneSpec
+from benchmarks.specs import BackboneSpec
 
 
 def test_a_bare_name_takes_what_is_published() -> None:

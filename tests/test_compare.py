@@ -13,10 +13,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks import baseline, compare, protocol
-from benchmarks.baseline import Tolerance
-from benchmarks.metrics import METRICS
-from benchmarks.store import Cell, Store
+from benchmarks import specs as protocol
+from benchmarks.compare import __main__ as compare_command
+from benchmarks.compare import baseline
+from benchmarks.compare import check as compare
+from benchmarks.compare.baseline import Tolerance
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.results.cell import Cell
+from benchmarks.results.store import Store
 from tests.run_folder import Cell as Stored
 
 SHIPPED = Path(__file__).parents[1] / "results" / "baselines" / "embedded.json"
@@ -62,7 +66,7 @@ def write(name: str, *cells: Stored, **values: float | None) -> str:
 
 
 def check(*arguments: str) -> int:
-    return compare.main([*arguments, "--baseline", "base.json"])
+    return compare_command.main([*arguments, "--baseline", "base.json"])
 
 
 def new_baseline(*cells: Stored, **values: float | None) -> None:
@@ -417,18 +421,18 @@ def test_a_metric_without_a_tolerance_is_no_baseline(
 @pytest.mark.parametrize("arguments", [[], ["run"], ["--baseline", "base.json"], ["--nonsense"]])
 def test_argparse_mistakes_exit_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        compare.main(arguments)
+        compare_command.main(arguments)
     assert stopped.value.code == 2
 
 
 def test_help_starts_without_heavy_libraries() -> None:
     code = (
-        "import sys\nfrom benchmarks import compare\n"
-        "try: compare.main(['--help'])\nexcept SystemExit as stop: status = stop.code\n"
+        "import sys\nfrom benchmarks.compare import __main__ as command\n"
+        "try: command.main(['--help'])\nexcept SystemExit as stop: status = stop.code\n"
         "heavy = {'torch._C', 'pandas', 'matplotlib', 'sklearn', 'scipy'}\n"
         "sys.exit(status or ' '.join(heavy & set(sys.modules)) or 0)"
     )
-    root = Path(compare.__file__).parents[1]
+    root = Path(__file__).parents[1]
     done = subprocess.run(
         [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=root
     )

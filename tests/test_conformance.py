@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import methods
-from methods import conformance
+from methods import conformance, registry
 from methods.base import Features, Scores
 from methods.conformance import ConformanceError, check_method
 from tests import third_party
@@ -105,16 +105,16 @@ HABITS = {
 
 @pytest.fixture(autouse=True)
 def _other_packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    points = [EntryPoint("mean-distance", "tests.third_party:VARIANTS", methods.ENTRY_POINTS)]
+    points = [EntryPoint("mean-distance", "tests.third_party:VARIANTS", registry.ENTRY_POINTS)]
     points += [
-        EntryPoint(f"broken-{number}", "tests.test_conformance:BROKEN", methods.ENTRY_POINTS)
+        EntryPoint(f"broken-{number}", "tests.test_conformance:BROKEN", registry.ENTRY_POINTS)
         for number in range(len(HABITS))
     ]
-    monkeypatch.setattr(methods, "entry_points", lambda group: points)
-    methods._registry.cache_clear()
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    registry._registry.cache_clear()
     yield
     monkeypatch.undo()
-    methods._registry.cache_clear()
+    registry._registry.cache_clear()
 
 
 BROKEN = {f"broken-{number}": Broken(habit=habit) for number, habit in enumerate(HABITS)}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmarks.metrics import _tally
+from benchmarks.metrics.tally import make_tally
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 FEW = st.sampled_from([-3.4e38, -1.0, -1e-45, 0.0, 1e-45, 1.0, np.nextafter(1.0, 2.0), 3.4e38])
@@ -26,7 +26,7 @@ def test_counts_are_those_of_comparing_everything(
 ) -> None:
     bound = {np.float16: 6e4, np.int64: 2.0**53}.get(kind, np.inf)
     scores, anomalous = drawn[0].clip(-bound, bound).astype(kind), drawn[1]
-    tally = _tally(scores, anomalous)
+    tally = make_tally(scores, anomalous)
     if anomalous.all() or not anomalous.any():
         assert tally is None
         return
@@ -44,7 +44,7 @@ def test_thresholds_crowded_into_one_interval_are_told_apart(decades: int) -> No
     dice = np.random.default_rng(decades)
     scores = 10 ** dice.uniform(-decades, 0, 200_000)
     anomalous = dice.random(scores.size) < 0.1
-    tally = _tally(scores, anomalous)
+    tally = make_tally(scores, anomalous)
     assert tally is not None
     normals = np.sort(scores[~anomalous])
     expected = normals.size - normals.searchsorted(tally.thresholds, "left")

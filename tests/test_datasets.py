@@ -15,7 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.datasets import OFFICIAL_COUNTS, Sample, index, load_image, load_mask
+from benchmarks.datasets.images import load_image, load_mask
+from benchmarks.datasets.indexing import index
+from benchmarks.datasets.known import OFFICIAL_COUNTS
+from benchmarks.datasets.layouts.base import Sample
 from benchmarks.errors import DataError
 
 SIDE = 12

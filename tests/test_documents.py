@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import methods
-from benchmarks.datasets import index
+from benchmarks.datasets.indexing import index
 from benchmarks.errors import DataError
 from methods.base import Features
 from methods.conformance import make_features

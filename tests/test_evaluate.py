@@ -11,8 +11,11 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
 from benchmarks.errors import BenchmarkError, DataError
-from benchmarks.evaluate import CategoryData, Job, Scored, combined, evaluate, finish, shots
-from benchmarks.protocol import BackboneSpec, CellSpec, Protocol
+from benchmarks.evaluation.anomaly_maps import finish
+from benchmarks.evaluation.category import CategoryData
+from benchmarks.evaluation.evaluating import combined, evaluate, shots
+from benchmarks.evaluation.job import Job, Scored
+from benchmarks.specs import BackboneSpec, CellSpec, Protocol
 from methods.base import Features, Scores
 
 

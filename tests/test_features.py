@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import backbones, features
-from benchmarks.datasets import Category, index
+from benchmarks.backbones import loading as backbones
+from benchmarks.datasets import images as images_module
+from benchmarks.datasets.indexing import Category, index
 from benchmarks.errors import BenchmarkError, DataError, StorageError
-from benchmarks.features import Extractor, FeatureCache, feature_specs
-from benchmarks.protocol import BackboneSpec, FeatureSpec, Protocol
+from benchmarks.features import __main__ as features
+from benchmarks.features import extraction
+from benchmarks.features.cache import FeatureCache
+from benchmarks.features.extraction import Extractor, feature_specs
+from benchmarks.specs import BackboneSpec, FeatureSpec, Protocol
 from tests.trees import write_dataset
 
 LEVELS = (1, 2, 3)
@@ -63,11 +67,11 @@ def test_every_image_passes_once_and_never_again(tmp_path: Path, category: Categ
 def test_arrays_hold_the_backbones_outputs_in_order(
     tmp_path: Path, category: Category, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "BATCH_IMAGES", 4)
+    monkeypatch.setattr(extraction, "BATCH_IMAGES", 4)
     arrays = extractor(tmp_path, Counting()).arrays(category, ignore)
     backbone = backbones.load("filterbank")
     for number, sample in enumerate(category.test):
-        image = torch.tensor(features.load_image(sample.path, PROTOCOL.resize, 32))
+        image = torch.tensor(images_module.load_image(sample.path, PROTOCOL.resize, 32))
         expected = backbone.forward(image.permute(2, 0, 1)[None], LEVELS)
         for level in LEVELS:
             actual = torch.from_numpy(np.array(arrays["test"][level][number]))

@@ -18,18 +18,16 @@ from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from benchmarks.comparison import Comparison, comparisons, read_rows, stored_files
 from benchmarks.errors import BenchmarkError, StorageError
-from benchmarks.example_maps import draw_examples
-from benchmarks.figures import (
-    CURVES,
-    draw_curves,
-    draw_overview,
-    draw_working_points,
-    main,
-    write_figures,
-)
-from benchmarks.palette import style
+from benchmarks.figures.__main__ import main
+from benchmarks.figures.curves import CURVES, draw_curves
+from benchmarks.figures.example_maps import draw_examples
+from benchmarks.figures.overview import draw_overview
+from benchmarks.figures.style import style
+from benchmarks.figures.working_points import draw_working_points
+from benchmarks.figures.writing import write_figures
+from benchmarks.results.metrics_csv import read_rows
+from benchmarks.results.result_set import Comparison, comparisons, stored_files
 from tests.run_folder import Cell, some_maps, some_scores, write_run
 
 VALUES = {
@@ -296,7 +294,7 @@ def test_a_method_keeps_its_look_whatever_stands_beside_it(tmp_path: Path) -> No
 
 def test_looks_are_the_same_in_every_process() -> None:
     # Python's own hash of a string differs from process to process.
-    code = "from benchmarks.palette import style; print(style('mine'))"
+    code = "from benchmarks.figures.style import style; print(style('mine'))"
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
         shown = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import filterbank
-from benchmarks.filterbank import ORIENTATIONS, WAVELENGTH, FilterBank
+from benchmarks.backbones import filterbank
+from benchmarks.backbones.filterbank import ORIENTATIONS, WAVELENGTH, FilterBank
 
 LEVELS = (1, 2, 3, 4)
 

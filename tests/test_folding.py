@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from benchmarks.folding import folded
+from benchmarks.backbones.folding import folded
 from tests.rounding import same_but_for_rounding
 
 

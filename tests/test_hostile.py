@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import methods
-from benchmarks import choices, datasets, run
+from benchmarks.backbones import choice as choices
+from benchmarks.datasets import indexing as datasets
 from benchmarks.errors import BenchmarkError, DataError
-from benchmarks.store import Store
+from benchmarks.results.store import Store
+from benchmarks.run import __main__ as run
 from tests.networks import network
 from tests.trees import save, write_category, write_dataset
 

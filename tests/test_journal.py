@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import backbones, journal, run
-from benchmarks.journal import Call, Extraction
+from benchmarks.backbones import backbone as backbones
+from benchmarks.results import journal
+from benchmarks.results import store as store_module
+from benchmarks.results.journal import Call, Extraction
+from benchmarks.run import __main__ as run
 from tests.trees import write_dataset
 
 IMAGES = 13
@@ -136,7 +139,7 @@ def test_workers_bring_their_extractions_back_once() -> None:
 
 @pytest.mark.usefixtures("data")
 def test_an_interrupted_run_leaves_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    original, seen = run.Store.write, []
+    original, seen = store_module.Store.write, []
 
     def write(store: Any, *arguments: Any) -> None:
         if len(seen) == 1:
@@ -144,7 +147,7 @@ def test_an_interrupted_run_leaves_what_it_did(monkeypatch: pytest.MonkeyPatch) 
         seen.append(arguments)
         original(store, *arguments)
 
-    monkeypatch.setattr(run.Store, "write", write)
+    monkeypatch.setattr(store_module.Store, "write", write)
     assert run.main([*COMMAND, "--methods", "padim,spade"]) == 130
     (call,) = journal.read(Path("out"))
     assert (call.cells, call.failed) == (1, 0)

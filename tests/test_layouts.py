@@ -17,10 +17,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import datasets, layouts_visa, run
-from benchmarks.datasets import KNOWN, Category, index, load_mask
+from benchmarks.backbones.filterbank import NAME
+from benchmarks.datasets import __main__ as datasets_command
+from benchmarks.datasets import indexing as datasets
+from benchmarks.datasets.images import load_mask
+from benchmarks.datasets.indexing import Category, index
+from benchmarks.datasets.known import KNOWN
+from benchmarks.datasets.layouts import visa as layouts_visa
 from benchmarks.errors import DataError
-from benchmarks.filterbank import NAME
+from benchmarks.run import __main__ as run
 from tests.trees import SIDE, save, write_category
 
 HEADER = "object,split,label,image,mask"
@@ -506,7 +511,7 @@ def test_the_table_is_where_the_command_and_the_message_say() -> None:
 
 
 def test_the_command_lists_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
-    assert datasets.main([]) == 0
+    assert datasets_command.main([]) == 0
     lines = capsys.readouterr().out.splitlines()[2:]
     assert [line.split()[0] for line in lines] == list(KNOWN)
     for line, known in zip(lines, KNOWN.values(), strict=True):
@@ -517,7 +522,7 @@ def test_the_command_lists_what_is_known(capsys: pytest.CaptureFixture[str]) -> 
 def test_the_command_counts_a_copy_and_says_what_differs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert datasets.main([str(write_btad(tmp_path))]) == 1
+    assert datasets_command.main([str(write_btad(tmp_path))]) == 1
     shown = capsys.readouterr().out
     assert shown.startswith(f"{tmp_path}: btad\n")
     assert re.search(r"^01 +4 +2 +3 +400 +21 +49$", shown, re.MULTILINE)
@@ -531,7 +536,7 @@ def test_the_command_finds_nothing_wrong_with_an_official_copy(
     monkeypatch.setitem(KNOWN["btad"].counts, "01", (4, 2, 3))  # type: ignore[arg-type]
     for name in ("02", "03"):
         monkeypatch.delitem(KNOWN["btad"].counts, name)  # type: ignore[arg-type]
-    assert datasets.main([str(write_btad(tmp_path))]) == 0
+    assert datasets_command.main([str(write_btad(tmp_path))]) == 0
     assert "Every image and mask can be read" in capsys.readouterr().out
 
 
@@ -539,7 +544,7 @@ def test_the_command_checks_a_set_of_ones_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_category(tmp_path / "parts" / "cup")
-    assert datasets.main([str(tmp_path / "parts")]) == 0
+    assert datasets_command.main([str(tmp_path / "parts")]) == 0
     assert "official" not in capsys.readouterr().out
 
 
@@ -548,16 +553,16 @@ def test_the_command_shows_problems_and_refuses_what_is_no_folder(
 ) -> None:
     write_btad(tmp_path)
     (tmp_path / "01" / "test" / "ok" / "0000.bmp").write_bytes(b"")
-    assert datasets.main([str(tmp_path)]) == 1
+    assert datasets_command.main([str(tmp_path)]) == 1
     assert capsys.readouterr().err.endswith("0000.bmp: empty file; copy it again\n")
     with pytest.raises(SystemExit) as stopped:
-        datasets.main([str(tmp_path / "nowhere")])
+        datasets_command.main([str(tmp_path / "nowhere")])
     assert stopped.value.code == 2
     assert "nowhere: no such folder" in capsys.readouterr().err
 
 
 def test_the_command_starts_without_torch() -> None:
-    code = "import sys; from benchmarks import datasets; datasets.main([]); "
+    code = "import sys; from benchmarks.datasets import __main__ as command; command.main([]); "
     code += "sys.exit(' '.join({'torch._C', 'pandas'} & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -22,20 +22,21 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import (
-    evaluate,
-    features,
-    figures,
-    filterbank,
-    images,
-    metrics,
-    run,
-    synthetic,
-    tables,
-)
-from benchmarks.baseline import read
-from benchmarks.compare import REGRESSIONS, Row, compare
-from benchmarks.store import Store
+from benchmarks.backbones import filterbank
+from benchmarks.compare.baseline import read
+from benchmarks.compare.check import REGRESSIONS, Row, compare
+from benchmarks.datasets import images
+from benchmarks.evaluation import anomaly_maps, category
+from benchmarks.evaluation import evaluating as evaluate
+from benchmarks.features import extraction as features
+from benchmarks.figures import writing as figures
+from benchmarks.metrics import pixel
+from benchmarks.metrics import tally as metrics
+from benchmarks.results.store import Store
+from benchmarks.run import __main__ as run
+from benchmarks.synthetic import products as synthetic
+from benchmarks.synthetic import writing
+from benchmarks.tables import metric_tables as tables
 from methods import padim, patchcore, spade
 from methods.base import Features, Scores
 
@@ -176,22 +177,22 @@ MUTATIONS = [
     Mutation("sigma halved", EVERY,
              wrap(evaluate, "finish", lambda f, scores, size, sigma: f(scores, size, sigma / 2))),
     Mutation("nearest instead of bilinear upsampling", EVERY,
-             wrap(evaluate, "_finishing_matrix", nearest_upsampling)),
+             wrap(anomaly_maps, "_finishing_matrix", nearest_upsampling)),
     Mutation("each map divided by its maximum", EVERY, wrap(evaluate, "finish", own_maximum)),
     Mutation("image score is the mean of the map", "padim",
              wrap(padim.Padim, "score", mean_images)),
     Mutation("one training image fewer", EVERY,
              wrap(evaluate, "shots", lambda f, images, *_: images.select(range(len(images) - 1)))),
     Mutation("masks eroded", EVERY,
-             wrap(evaluate, "load_mask", lambda f, path, resize, crop, _:
+             wrap(category, "load_mask", lambda f, path, resize, crop, _:
                   f(path, resize, crop, "official"))),
     Mutation("masks one pixel to the right", EVERY,
-             wrap(evaluate, "load_mask", lambda f, *given: np.roll(f(*given), 1, axis=1))),
-    Mutation("AUPRO up to 0.2", EVERY, put(metrics, "PRO_LIMIT", 0.2)),
+             wrap(category, "load_mask", lambda f, *given: np.roll(f(*given), 1, axis=1))),
+    Mutation("AUPRO up to 0.2", EVERY, put(pixel, "PRO_LIMIT", 0.2)),
     Mutation("AUPRO divided by the last FPR below 0.3", EVERY,
-             wrap(metrics, "_pro_curve", by_the_last_rate)),
+             wrap(pixel, "_pro_curve", by_the_last_rate)),
     Mutation("anomalous above the threshold, not at it", EVERY,
-             wrap(metrics._Tally, "working_point", strictly_above)),
+             wrap(metrics.Tally, "working_point", strictly_above)),
     Mutation("images cropped one pixel to the right", EVERY,
              wrap(features, "load_image", one_to_the_right), before_features=True),
     Mutation("images resized to one pixel more", EVERY,
@@ -211,7 +212,7 @@ MUTATIONS = [
 BLESSING = Mutation("SPADE without level 3", "spade,spade-5", put(spade, "PIXEL_LEVELS", (1, 2)))
 """A fault that raises all that it changes at this image size."""
 
-INVISIBLE = Mutation("AUROC counts ties as found", EVERY, wrap(metrics._Tally, "auroc", ties_found))
+INVISIBLE = Mutation("AUROC counts ties as found", EVERY, wrap(metrics.Tally, "auroc", ties_found))
 """A fault in what doesn't occur: no defect pixel here ties with a defect-free one."""
 
 
@@ -228,9 +229,9 @@ class Gate:
     def __init__(self, folder: Path) -> None:
         self._folder, self._runs = folder, 0
         with Patch.context() as patch:
-            chosen = {name: synthetic.PRODUCTS[name] for name in CATEGORIES}
-            patch.setattr(synthetic, "PRODUCTS", chosen)
-            synthetic.ensure(folder / "cache")
+            chosen = {name: writing.PRODUCTS[name] for name in CATEGORIES}
+            patch.setattr(writing, "PRODUCTS", chosen)
+            writing.ensure(folder / "cache")
 
     def rows(
         self,

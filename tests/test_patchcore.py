@@ -92,8 +92,9 @@ ROOT = os.environ.get("MVTEC_AD_ROOT")
 @pytest.mark.skipif(not ROOT, reason="$MVTEC_AD_ROOT does not name the real data")
 def test_agrees_with_the_official_algorithm_on_real_images() -> None:
     """On 12 + 6 real images every patch score agrees to 1e-4 (relative)."""
-    from benchmarks import backbones, datasets
-    from benchmarks.datasets import load_image
+    from benchmarks.backbones import loading as backbones
+    from benchmarks.datasets import indexing as datasets
+    from benchmarks.datasets.images import load_image
 
     assert ROOT is not None
     weights = Path(ROOT).parent / "mobilenet_v2_imagenet.pth"

@@ -14,11 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks import evaluate, figures, previews, run
+from benchmarks.backbones.filterbank import NAME
 from benchmarks.errors import BenchmarkError
-from benchmarks.filterbank import NAME
-from benchmarks.metrics import PRO_LIMIT, pixel_metrics, pro_curve
-from benchmarks.store import Store
+from benchmarks.evaluation import category as evaluate
+from benchmarks.figures import writing as figures
+from benchmarks.metrics import pixel
+from benchmarks.metrics.definitions import PRO_LIMIT
+from benchmarks.metrics.pixel import pixel_metrics, pro_curve
+from benchmarks.results import previews
+from benchmarks.results.store import Store
+from benchmarks.run import __main__ as run
 from tests.run_folder import previews_of
 from tests.trees import write_dataset
 
@@ -123,7 +128,7 @@ def curves(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 @given(curves())
 def test_a_thinned_curve_keeps_the_area(curve: tuple[np.ndarray, np.ndarray]) -> None:
     fpr, pro = curve
-    rates, overlaps = previews.thinned(fpr, pro)
+    rates, overlaps = pixel.thinned(fpr, pro)
     assert 2 <= rates.size <= 200
     assert rates[0] == 0
     assert rates[-1] == pytest.approx(PRO_LIMIT)
@@ -140,7 +145,7 @@ def test_a_thinned_curve_keeps_the_area(curve: tuple[np.ndarray, np.ndarray]) ->
 def test_each_point_of_a_thinned_curve_is_a_mean_nearby(
     curve: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    rates, overlaps = previews.thinned(*curve)
+    rates, overlaps = pixel.thinned(*curve)
     for place in (0, 1, 50, rates.size - 2, rates.size - 1):
         low = (rates[place] + rates[max(0, place - 1)]) / 2
         high = (rates[place] + rates[min(rates.size - 1, place + 1)]) / 2

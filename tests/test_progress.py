@@ -15,15 +15,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from benchmarks import journal, run
-from benchmarks.estimate import Forecast, Rates, earlier_rates, image_rates, pixels
-from benchmarks.evaluate import Job
-from benchmarks.journal import Call, Extraction
-from benchmarks.live import Screen
-from benchmarks.plan import Plan, Work
-from benchmarks.progress import Board, Progress, State, about, on_terminal, say
-from benchmarks.store import Cell, Store
-from benchmarks.workers import Task
+from benchmarks.console import on_terminal, say
+from benchmarks.evaluation.job import Job
+from benchmarks.execution.plan import Plan, Work
+from benchmarks.execution.progress.board import Board, State
+from benchmarks.execution.progress.forecast import (
+    Forecast,
+    Rates,
+    earlier_rates,
+    image_rates,
+    pixels,
+)
+from benchmarks.execution.progress.terminal import Screen
+from benchmarks.execution.progress.tracking import Progress, about
+from benchmarks.execution.workers.tasks import Task
+from benchmarks.results import journal
+from benchmarks.results.cell import Cell
+from benchmarks.results.journal import Call, Extraction
+from benchmarks.results.store import Store
+from benchmarks.run import __main__ as run
+from benchmarks.run import request
 from tests.run_folder import MVTEC_AD
 from tests.trees import write_dataset
 
@@ -60,7 +71,7 @@ def board_of(states: dict[tuple[str, str], Sequence[State]], running: str = "") 
 def plan_of(*arguments: str) -> Plan:
     write_dataset(Path("data"), "cup", "plate")
     command = ["--data", "data", "--backbone", "filterbank", "--image-size", "32", *arguments]
-    return run._plan(run._parser().parse_args(command))
+    return request.plan_of(run._parser().parse_args(command))
 
 
 def cell_of(job: Job, status: str = "ok", seconds: float = 1.0) -> Cell:
@@ -341,7 +352,7 @@ def test_the_grid_stays_below_what_is_said_and_leaves_nothing(
 
 def test_what_runs_nothing_starts_without_rich() -> None:
     code = (
-        "import sys\nfrom benchmarks import run\n"
+        "import sys\nfrom benchmarks.run import __main__ as run\n"
         "try: status = run.main(sys.argv[1:])\nexcept SystemExit as stop: status = stop.code\n"
         "sys.exit(status or 'rich' in sys.modules)"
     )
@@ -356,7 +367,7 @@ def test_what_runs_nothing_starts_without_rich() -> None:
 
 def test_a_reader_that_stops_reading_stops_nothing() -> None:
     """As in `python -m benchmarks.run | head`."""
-    program = "from benchmarks.progress import say, show; show('x' * 10**6); show('y'); say('on')"
+    program = "from benchmarks.console import say, show; show('x' * 10**6); show('y'); say('on')"
     command = f'{shlex.quote(sys.executable)} -c "{program}" | head --bytes 1'
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False

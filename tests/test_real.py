@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import run
+from benchmarks.run import __main__ as run
 
 ROOT = os.environ.get("MVTEC_AD_ROOT")
 WEIGHTS = Path(ROOT or "").absolute().parent / "mobilenet_v2_imagenet.pth"

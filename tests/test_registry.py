@@ -8,8 +8,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-import methods
-from methods import MethodNameError, names, resolve, split
+from methods import MethodNameError, names, registry, resolve, split
 
 
 def test_the_papers_variants_are_registered() -> None:
@@ -61,12 +60,12 @@ def test_lists_split_outside_brackets_only() -> None:
 @pytest.fixture
 def entry_point(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     name, value = request.param
-    point = EntryPoint(name, value, methods.ENTRY_POINTS)
-    monkeypatch.setattr(methods, "entry_points", lambda group: [point])
-    methods._registry.cache_clear()
+    point = EntryPoint(name, value, registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    registry._registry.cache_clear()
     yield
     monkeypatch.undo()
-    methods._registry.cache_clear()
+    registry._registry.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -16,17 +16,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import journal
-from benchmarks import run as program
-from benchmarks.filterbank import NAME
-from benchmarks.metrics import METRICS, auroc, f1_optimal, full_recall, image_metrics
+from benchmarks.backbones.filterbank import NAME
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.image import auroc, f1_optimal, full_recall, image_metrics
 from benchmarks.report import page as pages
 from benchmarks.report.__main__ import main
-from benchmarks.report.page import report_path, write_report
+from benchmarks.report.page import write_report
 from benchmarks.report.pictures import Sheet, Sheets, fitted
-from benchmarks.significance import paired_delong
-from benchmarks.supplement.published import FILE
-from benchmarks.uncertainty import bootstrap_intervals
+from benchmarks.results import journal
+from benchmarks.results.folders import report_path
+from benchmarks.results.published import FILE
+from benchmarks.run import __main__ as program
+from benchmarks.statistics.bootstrap import bootstrap_intervals
+from benchmarks.statistics.delong import paired_delong
 from tests.run_folder import (
     MVTEC_AD,
     Cell,
@@ -187,7 +189,7 @@ def test_pixel_intervals_are_there_where_all_maps_are(tmp_path: Path) -> None:
 
 
 def test_marks_are_those_of_the_tables(tmp_path: Path, cells: list[Cell]) -> None:
-    from benchmarks.tables import write_tables
+    from benchmarks.tables.metric_tables import write_tables
 
     run = write_run(tmp_path / "parts", cells)
     (one,) = content(write_report([run], tmp_path / "page.html").read_text())["sets"]

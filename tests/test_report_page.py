@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import journal
-from benchmarks.journal import Call, Extraction
-from benchmarks.metrics import METRICS, f1_optimal, full_recall, image_metrics
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.image import f1_optimal, full_recall, image_metrics
 from benchmarks.report.page import write_report
-from benchmarks.uncertainty import bootstrap_intervals
+from benchmarks.results import journal
+from benchmarks.results.journal import Call, Extraction
+from benchmarks.statistics.bootstrap import bootstrap_intervals
 from tests.browser import CHROMIUM, FLAGS
 from tests.run_folder import Cell, generator, previews_of, write_run
 

@@ -16,9 +16,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import backbones, options, run, synthetic
-from benchmarks.filterbank import NAME
-from benchmarks.metrics import image_metrics
+from benchmarks import options
+from benchmarks.backbones import backbone as backbones
+from benchmarks.backbones.filterbank import NAME
+from benchmarks.metrics.image import image_metrics
+from benchmarks.run import __main__ as run
+from benchmarks.synthetic import writing
 from methods import patchcore
 from tests.trees import write_dataset
 
@@ -166,7 +169,7 @@ def test_dry_run_says_what_is_missing_and_runs_nothing(capsys: pytest.CaptureFix
 def test_without_data_the_embedded_set_is_used_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(synthetic, "PRODUCTS", {"washer": synthetic.PRODUCTS["washer"]})
+    monkeypatch.setattr(writing, "PRODUCTS", {"washer": writing.PRODUCTS["washer"]})
     arguments = ["--methods", "padim", "--categories", "washer", "--out", "out"]
     assert run.main(arguments) == 0
     shown = capsys.readouterr()
@@ -251,7 +254,7 @@ def test_a_results_folder_that_cannot_be_written_is_one_line(
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
-    source = Path(run.__file__).parents[1]
+    source = Path(__file__).parents[1]
     return subprocess.Popen(
         [sys.executable, "-m", "benchmarks.run", *command(*arguments)],
         # a job in the background of a shell, as CI may be, hands down that Ctrl-C is ignored
@@ -289,7 +292,7 @@ def test_an_interrupted_run_continues_where_it_stopped(blow: signal.Signals) -> 
 
 def test_help_and_list_start_without_torch() -> None:
     code = (
-        "import sys\nfrom benchmarks import run\n"
+        "import sys\nfrom benchmarks.run import __main__ as run\n"
         "try: status = run.main(sys.argv[1:])\nexcept SystemExit as stop: status = stop.code\n"
         "heavy = {'torch._C', 'torchvision', 'timm', 'pandas', 'matplotlib', 'sklearn', 'scipy'}\n"
         "sys.exit(status or ' '.join(heavy & set(sys.modules)) or 0)"

@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.store import Cell
-from benchmarks.supplement import sheets
-from benchmarks.supplement.published import Published
-from benchmarks.supplement.sheet import Row, Sheet, Value, comma_separated, latex, markdown
+from benchmarks.results.cell import Cell
+from benchmarks.results.published import Published
+from benchmarks.supplement import tables as sheets
 from benchmarks.supplement.trials import (
     Cells,
     Settings,
@@ -24,6 +23,7 @@ from benchmarks.supplement.trials import (
     main_trials,
     shot_trials,
 )
+from benchmarks.tables.sheet import Row, Sheet, Value, comma_separated, latex, markdown
 from tests.run_folder import MVTEC_AD
 
 PUBLISHED = Published.load()

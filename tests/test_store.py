@@ -11,11 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import store as store_module
+from benchmarks import files as store_module
 from benchmarks.errors import StorageError
-from benchmarks.metrics import METRICS
-from benchmarks.protocol import BackboneSpec, CellSpec, Protocol
-from benchmarks.store import COLUMNS, Cell, Store, atomic_file
+from benchmarks.files import atomic_file
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.results.cell import Cell
+from benchmarks.results.metrics_csv import COLUMNS
+from benchmarks.results.store import Store
+from benchmarks.specs import BackboneSpec, CellSpec, Protocol
 
 BACKBONE = BackboneSpec("net", "TAG", "ab", {1: "one", 2: "two"})
 SPEC = CellSpec("parts", "f0", "cup", "spade", {"neighbours": 50}, Protocol(BACKBONE), seed=3)

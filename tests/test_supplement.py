@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import backbones, run
+from benchmarks.backbones import loading as backbones
+from benchmarks.run import __main__ as run
 from benchmarks.supplement import __main__ as supplement
-from benchmarks.supplement.differences import approximate_aupro
+from benchmarks.supplement.conventions import approximate_aupro
 from methods import patchcore
 from tests.networks import network
 from tests.test_run import Passes

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from benchmarks.figures import CURVES
-from benchmarks.metrics import image_metrics
-from benchmarks.palette import LOOK
-from benchmarks.store import Cell
-from benchmarks.supplement.captions import bare, caption
-from benchmarks.supplement.judged import count_errors, counts_csv, counts_markdown
+from benchmarks.backbones.choice import bare
+from benchmarks.figures.curves import CURVES
+from benchmarks.figures.style import LOOK
+from benchmarks.metrics.image import image_metrics
+from benchmarks.results.cell import Cell
+from benchmarks.supplement.captions import caption
 from benchmarks.supplement.method_curves import GRID, draw_method_curves, mean_curve
+from benchmarks.supplement.misclassification import count_errors, counts_csv, counts_markdown
 from benchmarks.supplement.misclassified import draw_misclassified
 from benchmarks.supplement.size_sweep import AREAS, draw_size_sweep
 from benchmarks.supplement.trials import (

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.datasets import index
-from benchmarks.evaluate import CategoryData, Job, evaluate
-from benchmarks.protocol import BackboneSpec, CellSpec, Protocol
+from benchmarks.datasets.indexing import index
+from benchmarks.evaluation.category import CategoryData
+from benchmarks.evaluation.evaluating import evaluate
+from benchmarks.evaluation.job import Job
+from benchmarks.specs import BackboneSpec, CellSpec, Protocol
 from methods import padim
 from tests.survival import numbers, start, survive
 from tests.trees import write_dataset

@@ -11,20 +11,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks import synthetic
-from benchmarks.datasets import GOOD, OFFICIAL_COUNTS, Dataset, index, load_mask
+from benchmarks.datasets.images import load_mask
+from benchmarks.datasets.indexing import Dataset, index
+from benchmarks.datasets.known import OFFICIAL_COUNTS
+from benchmarks.datasets.layouts.base import GOOD
 from benchmarks.errors import StorageError
-from benchmarks.synthetic import PRODUCTS, ensure, main, render
-from benchmarks.synthetic_drawing import Frame, direction, wave
+from benchmarks.synthetic import __main__ as synthetic_command
+from benchmarks.synthetic import drawing as drawing_module
+from benchmarks.synthetic import writing
+from benchmarks.synthetic.__main__ import main
+from benchmarks.synthetic.drawing import Frame, direction, wave
+from benchmarks.synthetic.products import PRODUCTS, render
+from benchmarks.synthetic.writing import ensure
 
 KINDS = [(category, kind) for category in PRODUCTS for kind in PRODUCTS[category].defects]
 
 SMALL = """
 import sys
 from pathlib import Path
-from benchmarks import synthetic
-synthetic.PRODUCTS = {"brushed_steel": synthetic.PRODUCTS["brushed_steel"]}
-print(synthetic.ensure(Path(sys.argv[1])))
+from benchmarks.synthetic import writing
+writing.PRODUCTS = {"brushed_steel": writing.PRODUCTS["brushed_steel"]}
+print(writing.ensure(Path(sys.argv[1])))
 """
 
 
@@ -39,7 +46,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture
 def only_steel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synthetic, "PRODUCTS", {"brushed_steel": PRODUCTS["brushed_steel"]})
+    for module in (writing, synthetic_command):
+        monkeypatch.setattr(module, "PRODUCTS", {"brushed_steel": PRODUCTS["brushed_steel"]})
 
 
 def contents(root: Path) -> dict[str, str]:
@@ -70,7 +78,7 @@ def test_no_category_borrows_an_official_name() -> None:
 
 def test_every_defect_shows_in_the_crop(dataset: Dataset) -> None:
     masks = [
-        load_mask(sample.masks, synthetic.SIZE, 128, "nearest")
+        load_mask(sample.masks, drawing_module.SIZE, 128, "nearest")
         for category in dataset.categories
         for sample in category.test
         if sample.label
@@ -191,9 +199,9 @@ def test_an_interrupted_write_leaves_nothing_behind(
             raise KeyboardInterrupt
         return original(*arguments)
 
-    original = synthetic.render
+    original = writing.render
     with monkeypatch.context() as patch:
-        patch.setattr(synthetic, "render", interrupted)
+        patch.setattr(writing, "render", interrupted)
         with pytest.raises(KeyboardInterrupt):
             ensure(tmp_path)
     assert list(tmp_path.iterdir()) == []

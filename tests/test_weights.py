@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from benchmarks import weights
+from benchmarks.backbones import weights
 from benchmarks.errors import WeightsError
 
 

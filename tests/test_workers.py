@@ -11,11 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks import run
-from benchmarks.executors import ATTEMPTS, Machine, run_plan
-from benchmarks.features import FeatureCache
-from benchmarks.store import Store
-from benchmarks.workers import Done, Task, perform
+from benchmarks.execution.distributed import ATTEMPTS
+from benchmarks.execution.recorder import Machine
+from benchmarks.execution.runner import run_plan
+from benchmarks.execution.workers.tasks import Done, Task, perform
+from benchmarks.features.cache import FeatureCache
+from benchmarks.results.store import Store
+from benchmarks.run import __main__ as run
+from benchmarks.run import request
 from tests.survival import METHODS, numbers
 from tests.trees import write_dataset
 
@@ -101,7 +104,7 @@ class Losing:
 
 def run_with(pool: Losing) -> int:
     options = run._parser().parse_args([*SHARED, "--out", "many"])
-    plan, store = run._plan(options), Store(Path("many"))
+    plan, store = request.plan_of(options), Store(Path("many"))
     cache = FeatureCache(Path("cache"))
     return run_plan(plan, plan.missing(store), store, cache, Machine("cpu", 1 << 30, pool))
 
@@ -122,7 +125,7 @@ def test_a_task_whose_workers_are_always_lost_fails_its_cells_alone() -> None:
 
 def test_a_broken_image_fails_its_category_only(capsys: pytest.CaptureFixture[str]) -> None:
     options = run._parser().parse_args([*SHARED, "--out", "many"])
-    plan, store = run._plan(options), Store(Path("many"))
+    plan, store = request.plan_of(options), Store(Path("many"))
     Path("data/cup/train/good/001.png").write_bytes(b"broken")
     machine = Machine("cpu", 1 << 30, Losing(0))
     run_plan(plan, plan.missing(store), store, FeatureCache(Path("cache")), machine)

@@ -9,8 +9,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.comparison import find_run
-from benchmarks.run import guarded
+from benchmarks.console import run_program
+from benchmarks.results.folders import find_run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,11 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("other", metavar="RUN_B", nargs="?", help="another, to compare it with")
     options = parser.parse_args(arguments)
     names = [options.run, *([options.other] if options.other else [])]
-    return guarded(lambda: _write(names))
+    return run_program(lambda: _write(names))
 
 
 def _write(names: Sequence[str]) -> int:
-    from benchmarks.report.page import report_path, write_report
+    from benchmarks.report.page import write_report
+    from benchmarks.results.folders import report_path
 
     runs = [find_run(name) for name in names]
     print(write_report(runs, report_path(runs)))

@@ -3,68 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.comparison import Comparison, Files, stored_files
 from benchmarks.errors import BenchmarkError
-from benchmarks.figures import read_images
-from benchmarks.metrics import f1_optimal, full_recall
-from benchmarks.previews import Previews, columns
-from benchmarks.previews import read as read_previews
+from benchmarks.metrics.image import f1_optimal, full_recall
 from benchmarks.report.pictures import Sheets
-from benchmarks.store import COLUMNS
+from benchmarks.results.previews import Previews, columns
+from benchmarks.results.previews import read as read_previews
+from benchmarks.results.result_set import Stored
+from benchmarks.results.scores import read_images
 
 if TYPE_CHECKING:
     import pandas as pd
 
+
 DIGITS = 6
 """Decimals of the points of a PRO curve, which are only drawn."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """The cells of each method's first seed in a comparison, and the files beside them.
-
-    Attributes:
-        run: the run's folder.
-        comparison: the cells.
-        scores: (category, method) → image scores.
-        maps: (category, method) → anomaly maps with their previews.
-    """
-
-    run: Path
-    comparison: Comparison
-    scores: Files
-    maps: Files
-
-    @classmethod
-    def of(cls, run: Path, comparison: Comparison) -> Stored:
-        """Return what `run` stored of a comparison."""
-        files = (stored_files(run, comparison, kind) for kind in ("scores", "maps"))
-        return cls(run, comparison, *files)
-
-    @cached_property
-    def rows(self) -> pd.DataFrame:
-        """One row a cell, whatever its seed: the columns of metrics.csv but for metric and value.
-
-        Columns that the run's metrics.csv lacks are empty.
-        """
-        cells = self.comparison.rows.drop_duplicates("spec")
-        return cells.reindex(columns=list(COLUMNS), fill_value="")
-
-    @cached_property
-    def first(self) -> Mapping[tuple[str, str], Mapping[str, Any]]:
-        """(category, method) → the row of the method's first seed."""
-        seeds, records = self.comparison.methods, self.rows.to_dict("records")
-        return {
-            (row["category"], row["method"]): {str(name): value for name, value in row.items()}
-            for row in records
-            if row["seed"] == seeds[row["method"]][0]
-        }
-
 
 Parts = tuple[dict[str, Any] | None, list[dict[str, Any] | None]]
 

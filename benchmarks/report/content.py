@@ -10,26 +10,30 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import journal
-from benchmarks.comparison import MEAN, Comparison, comparisons, read_rows
-from benchmarks.journal import Call
-from benchmarks.marks import note, tested_marks
-from benchmarks.metrics import METRICS
-from benchmarks.palette import dash_lengths, style
-from benchmarks.progress import say
-from benchmarks.protocol import Protocol, resize_for
-from benchmarks.report.cells import Stored, category_parts
+from benchmarks.console import say
+from benchmarks.figures.style import dash_lengths, style
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.report.cells import category_parts
+from benchmarks.report.differences import pairs
 from benchmarks.report.facts import facts
-from benchmarks.report.pairs import pairs
 from benchmarks.report.pictures import Sheets
-from benchmarks.supplement.published import FILE, TABLES, Published
-from benchmarks.tables import marked_methods
-from benchmarks.uncertainty import Interval, cell_intervals
+from benchmarks.results import journal
+from benchmarks.results.journal import Call
+from benchmarks.results.metrics_csv import read_rows
+from benchmarks.results.published import FILE, TABLES, Published
+from benchmarks.results.result_set import MEAN, Comparison, Stored, comparisons
+from benchmarks.specs import Protocol, resize_for
+from benchmarks.statistics.bootstrap import Interval
+from benchmarks.tables.marks import note, tested_marks
+from benchmarks.tables.metric_tables import marked_methods
+from benchmarks.uncertainty.intervals import cell_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
 
+
 Grid = list[list[float | None]]
+
 Intervals = Mapping[tuple[str, str], Mapping[str, Interval]]
 
 _LINE = 2

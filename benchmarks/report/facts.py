@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from benchmarks.journal import Call
-from benchmarks.report.cells import Stored
+from benchmarks.results.journal import Call
+from benchmarks.results.result_set import Stored
 
 _DIGITS = 12  # of a sha256 that are shown
 

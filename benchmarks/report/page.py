@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.files import atomic_file
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheet, Sheets, fitted
-from benchmarks.store import atomic_file
 
 FOLDER = Path(__file__).parent / "page"
 
@@ -38,13 +38,6 @@ LIMIT = 15_000_000
 
 FRAME = 100
 """More bytes than stand around a sheet in the page."""
-
-
-def report_path(runs: Sequence[Path]) -> Path:
-    """Return where the report of one run, or of two, belongs: in the first's folder."""
-    first, *others = runs
-    names = ["report", *(run.resolve().name for run in others)]
-    return first / f"{'-against-'.join(names)}.html"
 
 
 def write_report(runs: Sequence[Path], out: Path) -> Path:

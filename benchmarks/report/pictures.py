@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.previews import halved, tile_side
+from benchmarks.results.previews import halved, tile_side
 
 
 @dataclass(frozen=True)

@@ -16,25 +16,21 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.console import say
 from benchmarks.errors import BenchmarkError
-from benchmarks.machine import choose_device, git_sha, versions
-from benchmarks.progress import say
+from benchmarks.evaluation.device import choose_device
+from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.speed import references as plain
-from benchmarks.speed.category import category
 from benchmarks.speed.inputs import SCALES, Scale
 from benchmarks.speed.report import Growth, Report, markdown, write
-from benchmarks.speed.steps import (
-    aupro,
-    coreset,
-    coreset_growth,
-    embedding,
-    extraction,
-    extraction_growth,
-    padim,
-    search,
-    search_growth,
-    spade,
-)
+from benchmarks.speed.steps.aupro import aupro
+from benchmarks.speed.steps.category import category
+from benchmarks.speed.steps.coreset import coreset, coreset_growth
+from benchmarks.speed.steps.embedding import embedding
+from benchmarks.speed.steps.extraction import extraction, extraction_growth
+from benchmarks.speed.steps.padim import padim
+from benchmarks.speed.steps.search import search, search_growth
+from benchmarks.speed.steps.spade import spade
 from benchmarks.speed.timing import Bench, Step, describe_machine
 
 PEERS = ("anomalib", "adeval")
@@ -43,6 +39,7 @@ STEPS: dict[str, Step] = {
     step.__name__: step
     for step in (coreset, search, embedding, extraction, spade, padim, aupro, category)
 }
+
 GROWTH: dict[str, Callable[[Bench], list[Growth]]] = {
     "coreset": coreset_growth,
     "search": search_growth,

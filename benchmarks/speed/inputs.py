@@ -8,7 +8,6 @@ vary smoothly over positions and from image to image, plus noise, rectified.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +16,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from benchmarks import backbones, datasets
-from benchmarks.datasets import Category, Sample
-from benchmarks.evaluate import finish
-from benchmarks.features import Extractor, FeatureCache, default_folder
-from benchmarks.protocol import Protocol
+from benchmarks.backbones import backbone as backbone_module
+from benchmarks.backbones import loading as backbones
+from benchmarks.datasets import indexing as datasets
+from benchmarks.datasets.indexing import Category
+from benchmarks.datasets.layouts import base
+from benchmarks.datasets.layouts.base import Sample
+from benchmarks.evaluation.anomaly_maps import finish
+from benchmarks.features.cache import FeatureCache, default_folder
+from benchmarks.features.extraction import Extractor
+from benchmarks.specs import Protocol
 from methods.base import Features, Scores
 from methods.components.coreset import farthest_first, projection, starting_distances
 from methods.components.embedding import embed, level_maps
@@ -31,16 +35,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    Images = Sequence[int]
 
 LATENT = 12
+
 HIDDEN = 96
+
 NOISE = 0.07
 """Deviation of the noise, relative to the features' own."""
 
 BATCH_IMAGES = 16
+
 PATCH_SIZE, DIMS, PROJECTED = 3, 1024, 128
+
 REAL_CATEGORY, REAL_WEIGHTS = "screw", "mobilenet_v2_imagenet.pth"
+
 REAL_LAYERS = ("features.3", "features.6", "features.13", "features.18")
 
 
@@ -230,7 +238,7 @@ class Inputs:
         return self.patches[chosen].contiguous()
 
     @cached_property
-    def backbone(self) -> backbones.Backbone:
+    def backbone(self) -> backbone_module.Backbone:
         """The scale's backbone with random weights: its speed is that of trained ones."""
         weights = self.folder / f"{self.scale.backbone}.pth"
         torch.save(self.network.state_dict(), weights)
@@ -259,7 +267,7 @@ class Inputs:
             pixels = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC), np.int16)
             pixels = pixels + dice.integers(-4, 5, pixels.shape, dtype=np.int16)
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
-            samples.append(Sample(path, path.name, datasets.GOOD))
+            samples.append(Sample(path, path.name, base.GOOD))
         train = len(samples) * 3 // 4
         return Category(f"{side}", tuple(samples[:train]), tuple(samples[train:]), f"{side}")
 

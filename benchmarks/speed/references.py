@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.floating[Any]]
     Masks = NDArray[np.bool_]
 
+
 POPULAR_BLOCK = 100
 """Gallery features that the popular SPADE code compares at a time."""
 

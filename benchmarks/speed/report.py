@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.palette import DOUBLE, LOOK, new_figure, save
-from benchmarks.store import atomic_file
+from benchmarks.figures.style import DOUBLE, LOOK, new_figure, save
+from benchmarks.files import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
 
 OURS, OTHER = "#2171b5", "#7f7f7f"
 

@@ -8,14 +8,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
-from benchmarks.machine import PeakMemory
-from benchmarks.progress import say
+from benchmarks.console import say
+from benchmarks.evaluation.device import PeakMemory
 from benchmarks.speed.inputs import Inputs, Scale
 from benchmarks.speed.report import Growth, Row
 from methods.lazy import torch
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from methods.base import Scores
+
+
 Run = Callable[[], object]
+
 Step = Callable[["Bench"], list[Row]]
 
 
@@ -147,3 +155,18 @@ def describe_machine(device: str) -> str:
         f"load average {os.getloadavg()[0]:.2f} at the start",
     ]
     return ", ".join(parts if device == "cpu" else [torch.cuda.get_device_name(device), *parts])
+
+
+TIE = 1e-5
+"""Relative difference of distances below which two neighbours tie in float32."""
+
+
+def close(ours: Tensor, expected: Tensor, what: str) -> Agreement:
+    """Compare numbers with what they should be, by their relative difference."""
+    error = float(((ours.double() - expected).abs() / expected.abs()).max())
+    return Agreement(error < TIE, f"{ours.numel()} {what} differ by at most {error:.0e}")
+
+
+def only_maps(scores: Scores) -> Tensor:
+    """Return the maps of a method that makes one an image."""
+    return scores.maps[0] if isinstance(scores.maps, tuple) else scores.maps

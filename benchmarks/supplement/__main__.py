@@ -14,13 +14,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import choices
-from benchmarks.datasets import Dataset
+from benchmarks.backbones import choice as choices
+from benchmarks.backbones.choice import bare
+from benchmarks.console import run_program, say
+from benchmarks.datasets.indexing import Dataset
+from benchmarks.datasets.known import KNOWN
 from benchmarks.errors import BenchmarkError
-from benchmarks.estimate import summary
-from benchmarks.layouts_known import KNOWN
+from benchmarks.execution.dry_run import summary
+from benchmarks.files import atomic_file
 from benchmarks.options import (
+    EMBEDDED_BACKBONE,
     NOTICE,
+    REAL_BACKBONE,
     add_shared,
     chosen_cache,
     chosen_dataset,
@@ -28,23 +33,23 @@ from benchmarks.options import (
     integers,
     positive,
 )
-from benchmarks.plan import default_run
-from benchmarks.progress import say
-from benchmarks.run import EMBEDDED_BACKBONE, REAL_BACKBONE, guarded
-from benchmarks.store import Store, atomic_file
-from benchmarks.supplement.captions import bare
+from benchmarks.results.folders import default_run
+from benchmarks.results.store import Store
 from benchmarks.supplement.parts import PARTS, SUPPLEMENT, Material, requests
 from benchmarks.supplement.planning import Group, adopt, beside, collect, groups, merged
 from benchmarks.supplement.trials import PAPER_SIZE, Settings
 
 _LARGE = "wide_resnet101_2"
+
 _RESNETS = "resnet50,wide_resnet50_2,resnet101,wide_resnet101_2,resnext101_32x8d"
+
 REAL = {
     "backbone": REAL_BACKBONE,
     "large": _LARGE,
     "ensemble": f"{_LARGE}+resnext101_32x8d+densenet201",
     "backbones": f"{_RESNETS},timm/vit_small_patch14_dinov2.lvd142m,filterbank",
 }
+
 EMBEDDED = {
     "backbone": EMBEDDED_BACKBONE,
     "large": EMBEDDED_BACKBONE,
@@ -52,13 +57,14 @@ EMBEDDED = {
     "backbones": EMBEDDED_BACKBONE,
 }
 """Defaults on real data and on the embedded set, where the filter bank stands for every network."""
+
 EMBEDDED_SIZE = PAPER_SIZE // 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     options = _parser().parse_args(arguments)
-    return guarded(lambda: _supplement(options))
+    return run_program(lambda: _supplement(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -159,7 +165,7 @@ def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
 
 def _evaluate(found: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
     """Evaluate what neither the store nor a run beside it has; return whether anything is left."""
-    from benchmarks.executors import run_plan
+    from benchmarks.execution.runner import run_plan
 
     cache, passes, evaluated = chosen_cache(options), 0, 0
     if not options.force:
@@ -181,7 +187,7 @@ def _write(material: Material, parts: Sequence[str]) -> Iterator[Path]:
     """Write the tables and figures of some parts; yield the paths."""
     import matplotlib.style
 
-    from benchmarks.palette import LOOK, save
+    from benchmarks.figures.style import LOOK, save
 
     plots = Path("plots") / material.run.name
     for part in parts:

@@ -5,12 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from benchmarks.backbones.choice import bare
 from benchmarks.supplement.trials import Settings
-
-
-def bare(backbone: str) -> str:
-    """Return a backbone, or an ensemble joined by +, without the overrides in brackets."""
-    return re.sub(r"\[[^\]]*\]", "", backbone)
 
 
 def labels(backbones: Sequence[str]) -> dict[str, str]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.figures import CURVES, WORKING_POINTS, Curve
-from benchmarks.metrics import METRICS
-from benchmarks.palette import DOUBLE, new_figure, style
-from benchmarks.store import Cell
+from benchmarks.figures.curves import CURVES, Curve
+from benchmarks.figures.style import DOUBLE, new_figure, style
+from benchmarks.figures.working_points import WORKING_POINTS
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.results.cell import Cell
 from benchmarks.supplement.captions import averaged, caption
-from benchmarks.supplement.judged import Judged, judge
+from benchmarks.supplement.misclassification import Judged, judge
 from benchmarks.supplement.trials import Cells, Settings, main_trials
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Line = tuple[Floats, Floats]
+
 
 GRID = np.linspace(0, 1, 1001)[1:]
 """False-positive rates, or recalls, where curves are averaged; at 0 they have no single height."""

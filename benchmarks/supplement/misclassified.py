@@ -7,11 +7,11 @@ from math import ceil
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.example_maps import Examples, broken, read_examples
-from benchmarks.palette import CHARACTER, DOUBLE, new_figure
-from benchmarks.store import Cell
+from benchmarks.figures.style import CHARACTER, DOUBLE, broken, new_figure
+from benchmarks.results.cell import Cell
+from benchmarks.results.maps import Examples, read_examples
 from benchmarks.supplement.captions import caption
-from benchmarks.supplement.judged import Judged, judge
+from benchmarks.supplement.misclassification import Judged, judge
 from benchmarks.supplement.trials import Cells, Settings, error_trials
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
 
 COLUMNS, ROWS = 4, 6
 """Tiles across and down a full page."""

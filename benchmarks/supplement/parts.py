@@ -14,7 +14,8 @@ from benchmarks.supplement.trials import Cells, Settings, Trial
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from benchmarks.supplement.sheet import Sheet
+    from benchmarks.tables.sheet import Sheet
+
 
 _TRIALS: dict[str, Callable[[Settings], Iterable[Trial]]] = {
     "S1": lambda settings: trials.main_trials(settings).values(),
@@ -29,11 +30,14 @@ _TRIALS: dict[str, Callable[[Settings], Iterable[Trial]]] = {
     "figS4": lambda settings: trials.sweep_trials(settings).values(),
     "differences": lambda settings: trials.difference_trials(settings).values(),
 }
+
 PARTS = tuple(_TRIALS)
+
 SUPPLEMENT = PARTS[:-1]
 """What is made where nothing is named: all that the paper's supplement has."""
 
 _ERRORS = ("figS1", "figS2")
+
 _MAPS = {
     **dict.fromkeys(("S1", "S2", "S3", "figS3"), Maps(kept="errors")),
     **dict.fromkeys(_ERRORS, Maps(kept="errors", needed="errors")),
@@ -74,8 +78,8 @@ class Material:
         Raises:
             BenchmarkError: the published numbers, or stored scores or maps, can't be read.
         """
-        from benchmarks.supplement import judged
-        from benchmarks.supplement.sheet import RENDERERS
+        from benchmarks.supplement import misclassification as judged
+        from benchmarks.tables.sheet import RENDERERS
 
         for sheet in self._sheets(part):
             for suffix, render in RENDERERS.items():
@@ -105,9 +109,9 @@ class Material:
             yield part, draw_size_sweep(*self._shared, self.run)
 
     def _sheets(self, part: str) -> list[Sheet]:
-        from benchmarks.supplement import sheets
-        from benchmarks.supplement.differences import differences
-        from benchmarks.supplement.published import Published
+        from benchmarks.results.published import Published
+        from benchmarks.supplement import tables as sheets
+        from benchmarks.supplement.conventions import differences
 
         if part == "differences":
             return differences(*self._shared, complete=self.complete, run=self.run)

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import methods
-from benchmarks.choices import joined, parse
-from benchmarks.datasets import Category, Dataset
+from benchmarks.backbones.choice import joined, parse
+from benchmarks.datasets.indexing import Category, Dataset
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluate import Job, KeptMaps
-from benchmarks.plan import Asked, Plan, backbone_specs, is_done, make_plan
-from benchmarks.protocol import DType, Protocol
-from benchmarks.store import Cell, Store
+from benchmarks.evaluation.job import Job, KeptMaps
+from benchmarks.execution.plan import Asked, Plan, backbone_specs, is_done, make_plan
+from benchmarks.results.cell import Cell
+from benchmarks.results.store import Store
+from benchmarks.specs import DType, Protocol
 from benchmarks.supplement.trials import Cells, Trial
 
 _MORE = {"none": 0, "errors": 1, "all": 2}

@@ -7,9 +7,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.metrics import METRICS
-from benchmarks.palette import DOUBLE, add_legend, new_figure
-from benchmarks.store import Cell
+from benchmarks.figures.style import DOUBLE, add_legend, new_figure
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.results.cell import Cell
 from benchmarks.supplement.captions import averaged, caption
 from benchmarks.supplement.trials import (
     PATCH_SIZES,
@@ -22,6 +22,7 @@ from benchmarks.supplement.trials import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
 
 AREAS = ("image_auroc", "pixel_auroc", "aupro_30")
 

@@ -6,23 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
-from benchmarks.protocol import MaskResize
-from benchmarks.store import Cell
+from benchmarks.results.cell import Cell
+from benchmarks.specs import MaskResize
 
 METHODS = ("spade", "padim", "patchcore-25", "patchcore-10", "patchcore-1")
 """Columns of tables S1–S3."""
 
 SHOT_METHODS = ("spade", "padim", "patchcore-10", "patchcore-25")
+
 SHOTS = (1, 2, 5, 10, 16, 20, 50)
 """Columns and rows of table S5."""
 
 S4_METHODS = ("patchcore-1", "patchcore-1[levels=1+2+3]")
+
 S6_METHODS = ("patchcore-10", "patchcore-1")
 
 ERRORS_METHOD = "patchcore-25"
 """The method of figures S1 and S2."""
 
 SWEPT_METHOD = "patchcore-10"
+
 SIZES, PATCH_SIZES = (224, 288, 360, 448), (3, 5, 7, 9)
 """The method and the axes of figure S4."""
 
@@ -134,6 +137,7 @@ def sweep_trials(settings: Settings) -> dict[tuple[int, int], Trial]:
 
 
 BASE_METHOD = "patchcore-10"
+
 VARIED_METHODS = {
     "squared distances": f"{BASE_METHOD}[squared=true]",
     "eq. 7's re-weighting, b = 9": f"{BASE_METHOD}[reweight=9]",

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from methods.lazy import torch
 from methods.components.parallel import each
 from methods.components.screening import Best, Screen, bits, compiled_rounding, compiles, improve
+from methods.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from methods.lazy import torch
 from methods.components.neighbours import nearest
 from methods.components.parallel import each
+from methods.lazy import torch
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,0 +1,1 @@
+"""Backbones: networks with verified weights, cut into pyramid levels."""

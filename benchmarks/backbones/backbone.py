@@ -1,0 +1,75 @@
+"""A backbone: images in, pyramid levels out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.specs import BackboneSpec
+from methods.lazy import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    Extract = Callable[[Tensor, Sequence[int]], dict[int, Tensor]]
+
+
+class Backbone:
+    """Images in, pyramid levels out; made by `load`.
+
+    Attributes:
+        spec: what identifies its features.
+        levels: the levels it has, ascending.
+        channels: channels per level.
+        strides: pixels between neighbouring positions, per level.
+    """
+
+    def __init__(
+        self, spec: BackboneSpec, extract: Extract, device: torch.device | str, side: int
+    ) -> None:
+        self.spec = spec
+        self.levels = tuple(sorted(spec.layers))
+        self._extract = extract
+        self.device = torch.device(device)
+        blank = torch.zeros(1, 3, side, side, dtype=torch.uint8, device=device)
+        maps = self.forward(blank, self.levels)
+        self.channels = {level: maps[level].shape[1] for level in maps}
+        self.strides = {level: round(side / maps[level].shape[2]) for level in maps}
+
+    def forward(self, images: Tensor, levels: Collection[int]) -> dict[int, Tensor]:
+        """Return the maps of `levels`; the pass stops after the last of them.
+
+        Args:
+            images: uint8 RGB, (B, 3, H, W), on the backbone's device; normalised here.
+            levels: which levels to return.
+
+        Returns:
+            Level → float32, (B, C, h, w), contiguous.
+
+        Raises:
+            BenchmarkError: a level that the backbone doesn't have, or an image size that the
+                network doesn't take.
+        """
+        wanted = sorted(set(levels))
+        if absent := sorted(set(wanted) - set(self.levels)):
+            raise BenchmarkError(f"{self.spec.name} has levels {self.levels}, not {absent}")
+        if not wanted:
+            return {}
+        with torch.inference_mode(), full_precision():
+            return self._extract(images, wanted)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Keep float32 products in float32: TF32 would make GPU numbers differ in the third digit."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)

@@ -1,0 +1,94 @@
+"""Backbones as people write them: NAME[weights=FILE,layers=a+b+c+d], several joined by +."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.backbones import loading as backbones
+from benchmarks.errors import BenchmarkError
+from benchmarks.specs import BackboneSpec
+
+if TYPE_CHECKING:
+    from benchmarks.backbones.backbone import Backbone
+
+
+_OUTSIDE_BRACKETS = r"(?![^\[]*\])"
+
+_CHOICE = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<overrides>[^\[\]]*)\])?")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A backbone and where its weights and levels are, None for what is published and known."""
+
+    name: str
+    weights: Path | None = None
+    layers: tuple[str, ...] | None = None
+
+    def describe(self, *, download: bool) -> BackboneSpec:
+        """Return what identifies its features; see `backbones.describe`."""
+        return backbones.describe(self.name, self.weights, self.layers, download=download)
+
+    def load(self, device: str) -> Backbone:
+        """Return the backbone itself; see `backbones.load`."""
+        return backbones.load(self.name, weights=self.weights, layers=self.layers, device=device)
+
+    def shapes(self, image_size: int) -> dict[int, tuple[int, int, int]]:
+        """Return level → (C, h, w) of an image's features; see `backbones.shapes`."""
+        return backbones.shapes(self.name, self.layers, image_size)
+
+
+def split(text: str) -> list[str]:
+    """Split a comma-separated list of backbones at the commas outside brackets."""
+    parts = re.split(f",{_OUTSIDE_BRACKETS}", text)
+    return [part.strip() for part in parts if part.strip()]
+
+
+def parse(text: str) -> tuple[Choice, ...]:
+    """Return the backbones that `text` names: several, joined by +, are an ensemble.
+
+    Raises:
+        BenchmarkError: it is not of the form NAME[weights=FILE,layers=a+b+c+d].
+    """
+    return tuple(_parse(part) for part in re.split(rf"\+{_OUTSIDE_BRACKETS}", text))
+
+
+def _parse(text: str) -> Choice:
+    match = _CHOICE.fullmatch(text.strip())
+    pairs = (match["overrides"] or "").split(",") if match else []
+    given = {key.strip(): value.strip() for key, _, value in (p.partition("=") for p in pairs if p)}
+    if match is None or not set(given) <= {"weights", "layers"} or not all(given.values()):
+        raise BenchmarkError(
+            f"backbone {text!r} is not of the form NAME or NAME[weights=FILE,layers=a+b+c+d]"
+        )
+    weights, layers = given.get("weights"), given.get("layers")
+    return Choice(
+        match["name"].strip(),
+        Path(weights) if weights else None,
+        tuple(layers.split("+")) if layers else None,
+    )
+
+
+def joined(members: Sequence[BackboneSpec]) -> BackboneSpec:
+    """Return one specification for an ensemble: everything of its members, in order, joined by +.
+
+    It has the levels that all members have.
+    """
+    if len(members) == 1:
+        return members[0]
+    levels = sorted(set.intersection(*(set(member.layers) for member in members)))
+    return BackboneSpec(
+        name="+".join(member.name for member in members),
+        weights="+".join(member.weights for member in members),
+        weights_sha256="+".join(member.weights_sha256 for member in members),
+        layers={level: "+".join(member.layers[level] for member in members) for level in levels},
+    )
+
+
+def bare(backbone: str) -> str:
+    """Return a backbone, or an ensemble joined by +, without the overrides in brackets."""
+    return re.sub(r"\[[^\]]*\]", "", backbone)

@@ -1,0 +1,116 @@
+"""A network whose forward pass is cut after the last pyramid level asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.backbones.backbone import full_precision
+from benchmarks.backbones.folding import folded
+from benchmarks.errors import BenchmarkError
+from benchmarks.specs import BackboneSpec
+from methods.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from benchmarks.backbones.levels import Normalisation
+
+
+class _Collected(Exception):  # noqa: N818 - a signal, not an error
+    """Every requested level has been seen."""
+
+
+class Cut:
+    """A network whose forward pass is cut after the last level asked for."""
+
+    def __init__(
+        self,
+        spec: BackboneSpec,
+        network: nn.Module,
+        normalisation: Normalisation,
+        device: torch.device | str,
+    ) -> None:
+        self._spec = spec
+        self._network = network.to(device).eval().requires_grad_(False)
+        self._mean, self._std = (
+            torch.tensor(part, device=device).view(1, 3, 1, 1) for part in normalisation
+        )
+        self._network.to(memory_format=torch.channels_last)
+        patches: Any = getattr(network, "patch_embed", None)
+        cuts_patches = hasattr(patches, "strict_img_size")  # timm's layer, not its namesakes
+        self._multiple = patches.patch_size[0] if cuts_patches else 1
+        self._fixed = patches.img_size if cuts_patches and patches.strict_img_size else None
+        self.side = self._fixed[0] if self._fixed else math.lcm(64, self._multiple)
+
+    def fold(self) -> None:
+        """Fold the network's batch norms, checked on an image of noise."""
+        draw, levels = torch.Generator().manual_seed(0), tuple(self._spec.layers)
+        noise = torch.randint(0, 256, (1, 3, self.side, self.side), generator=draw)
+        batch = self._normalised(noise.to(self._mean.device))
+        with torch.no_grad(), full_precision():
+            self._network = folded(self._network, lambda net: self._pass(net, batch, levels))
+
+    def __call__(self, images: Tensor, levels: Sequence[int]) -> dict[int, Tensor]:
+        """Return the features of `levels`, of uint8 images (B, 3, H, W)."""
+        self._require_size(*images.shape[-2:])
+        return self._pass(self._network, self._normalised(images), levels)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        batch = (images.float() / 255 - self._mean) / self._std
+        return batch.contiguous(memory_format=torch.channels_last)
+
+    def _pass(self, network: nn.Module, batch: Tensor, levels: Sequence[int]) -> dict[int, Tensor]:
+        """Return the maps of some levels; the pass stops after the last of them."""
+        found: dict[int, Tensor] = {}
+
+        def collect(level: int) -> Callable[[nn.Module, Any, Any], None]:
+            def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+                # A copy, since an in-place activation may follow.
+                maps = self._maps(level, output, batch)
+                found[level] = maps.clone(memory_format=torch.contiguous_format)
+                if len(found) == len(levels):
+                    raise _Collected
+
+            return hook
+
+        with ExitStack() as hooks, suppress(_Collected):
+            for level in levels:
+                module = network.get_submodule(self._spec.layers[level])
+                hooks.enter_context(module.register_forward_hook(collect(level)))
+            network(batch)
+        if unseen := [self._spec.layers[level] for level in levels if level not in found]:
+            raise BenchmarkError(f"{self._spec.name} never runs its layers {', '.join(unseen)}")
+        return found
+
+    def _require_size(self, height: int, width: int) -> None:
+        if self._fixed is not None and (height, width) != tuple(self._fixed):
+            raise BenchmarkError(
+                f"{self._spec.name} takes images of {self._fixed[0]} × {self._fixed[1]} pixels "
+                f"only, not {height} × {width}: pass --image-size {self._fixed[0]}"
+            )
+        if height % self._multiple or width % self._multiple:
+            raise BenchmarkError(
+                f"{self._spec.name} takes image sizes that are multiples of {self._multiple}, "
+                f"not {height} × {width}: pass --image-size {height - height % self._multiple}"
+            )
+
+    def _maps(self, level: int, output: Any, batch: Tensor) -> Tensor:
+        """Return a layer's output as (B, C, h, w)."""
+        shape = tuple(getattr(output, "shape", ()))
+        if len(shape) == 4 and str(getattr(self._network, "output_fmt", "")).endswith("NHWC"):
+            return output.permute(0, 3, 1, 2).float()
+        if len(shape) == 4:
+            return output.float()
+        if len(shape) == 3:
+            height, width = (side // self._multiple for side in batch.shape[-2:])
+            prefix = shape[1] - height * width
+            if prefix in (0, getattr(self._network, "num_prefix_tokens", 0)):
+                return output[:, prefix:].transpose(1, 2).unflatten(2, (height, width)).float()
+        found = f"has shape {shape}" if shape else f"is a {type(output).__name__}"
+        raise BenchmarkError(
+            f"the output of {self._spec.name}'s layer {self._spec.layers[level]} {found}, "
+            "not (B, C, h, w): name another in --layers"
+        )

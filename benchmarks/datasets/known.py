@@ -1,0 +1,117 @@
+"""Data sets that are known: where each comes from, its licence, and how many images it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from benchmarks.datasets.layouts import visa as layouts_visa
+from benchmarks.datasets.layouts.folders import BTAD, LOCO, MVTEC
+
+Counts = tuple[int, int, int]
+"""Training images, test images without and with a defect."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A published data set.
+
+    Attributes:
+        title: what its authors call it.
+        layout: the layout that it is distributed in.
+        where: its official page.
+        licence: the licence stated there; "" where that is not certain.
+        counts: category → its counts as distributed.
+    """
+
+    title: str
+    layout: str
+    where: str
+    licence: str
+    counts: Mapping[str, Counts]
+
+
+_MVTEC = "https://www.mvtec.com/company/research/datasets/"
+
+KNOWN = {
+    "mvtec_ad": Known(
+        "MVTec AD",
+        MVTEC.name,
+        _MVTEC + "mvtec-ad",
+        "CC BY-NC-SA 4.0",
+        {
+            "bottle": (209, 20, 63),
+            "cable": (224, 58, 92),
+            "capsule": (219, 23, 109),
+            "carpet": (280, 28, 89),
+            "grid": (264, 21, 57),
+            "hazelnut": (391, 40, 70),
+            "leather": (245, 32, 92),
+            "metal_nut": (220, 22, 93),
+            "pill": (267, 26, 141),
+            "screw": (320, 41, 119),
+            "tile": (230, 33, 84),
+            "toothbrush": (60, 12, 30),
+            "transistor": (213, 60, 40),
+            "wood": (247, 19, 60),
+            "zipper": (240, 32, 119),
+        },
+    ),
+    "mvtec_loco": Known(
+        "MVTec LOCO AD",
+        LOCO.name,
+        _MVTEC + "mvtec-loco",
+        "CC BY-NC-SA 4.0",
+        {  # 83 + 90, 142 + 94, 91 + 81, 137 + 82 and 108 + 85 logical and structural anomalies
+            "breakfast_box": (351, 102, 173),
+            "juice_bottle": (335, 94, 236),
+            "pushpins": (372, 138, 172),
+            "screw_bag": (360, 122, 219),
+            "splicing_connectors": (360, 119, 193),
+        },
+    ),
+    "visa": Known(
+        "VisA",
+        layouts_visa.LAYOUT,
+        "https://github.com/amazon-science/spot-diff",
+        "CC BY 4.0",
+        {
+            "candle": (900, 100, 100),
+            "capsules": (542, 60, 100),
+            "cashew": (450, 50, 100),
+            "chewinggum": (453, 50, 100),
+            "fryum": (450, 50, 100),
+            "macaroni1": (900, 100, 100),
+            "macaroni2": (900, 100, 100),
+            "pcb1": (904, 100, 100),
+            "pcb2": (901, 100, 100),
+            "pcb3": (905, 101, 100),
+            "pcb4": (904, 101, 100),
+            "pipe_fryum": (450, 50, 100),
+        },
+    ),
+    "btad": Known(
+        "BTAD",
+        BTAD.name,
+        "https://github.com/pankajmishra000/VT-ADL",
+        "",
+        {"01": (400, 21, 49), "02": (399, 30, 200), "03": (1000, 400, 41)},
+    ),
+    "mpdd": Known(
+        "MPDD",
+        MVTEC.name,
+        "https://github.com/stepanje/MPDD",
+        "",
+        {
+            "bracket_black": (289, 32, 47),
+            "bracket_brown": (185, 26, 51),
+            "bracket_white": (110, 30, 30),
+            "connector": (128, 30, 14),
+            "metal_plate": (54, 26, 71),
+            "tubes": (122, 32, 69),
+        },
+    ),
+}
+
+OFFICIAL_COUNTS = KNOWN["mvtec_ad"].counts
+"""MVTec AD: training images, test images without and with a defect."""

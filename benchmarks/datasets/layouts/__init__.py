@@ -1,0 +1,1 @@
+"""The layouts that data sets are distributed in, one a file."""

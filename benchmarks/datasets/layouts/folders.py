@@ -1,0 +1,141 @@
+"""Lists the categories of MVTec AD's layout and its variants, each a folder of train and test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.datasets.layouts.base import (
+    GOOD,
+    Candidates,
+    Listing,
+    Sample,
+    Source,
+    images_in,
+    subfolders,
+)
+
+_LOCO_FAMILIES = ("logical_anomalies", "structural_anomalies")
+
+
+def candidates(root: Path) -> Candidates:
+    """Return the folders in `root`, each of which may be a category."""
+    return {folder.name: partial(_source, folder) for folder in subfolders(root)}
+
+
+def _source(folder: Path) -> Source | None:
+    """Return the category in `folder`; half a category is a fault, not absence."""
+    if not any(inside.name in {"train", "test"} for inside in subfolders(folder)):
+        return None
+    layout = next(layout for layout in FOLDER_LAYOUTS if layout.recognises(folder))
+    return Source(folder.name, layout.name, partial(layout.read, folder))
+
+
+@dataclass(frozen=True)
+class FolderLayout:
+    """How a category lies in the folders train, test and ground_truth.
+
+    Attributes:
+        name: the data set that the layout is known from.
+        recognises: whether a category folder is laid out so.
+        nominal: the folder of nominal images in train and test.
+        masks: stem of an image → its masks, from a defect's folder in ground_truth.
+        expected: where in the category a mask goes, given `defect` and `stem`.
+    """
+
+    name: str
+    recognises: Callable[[Path], bool]
+    nominal: str
+    masks: Callable[[Path], Mapping[str, tuple[Path, ...]]]
+    expected: str
+
+    def read(self, category: Path) -> Listing:
+        """Return what lies in the folder `category`.
+
+        Raises:
+            DataError: a folder in it can't be read.
+        """
+        train = self._samples(category, category / "train" / self.nominal)
+        inside = subfolders(category / "test")
+        test = [sample for folder in inside for sample in self._samples(category, folder)]
+        used = [path for s in (*train, *test) for path in (s.path, *s.masks)]
+        return Listing(
+            train,
+            test,
+            {path.relative_to(category).as_posix(): path for path in used},
+            [*self._absent(category, train, test), *self._unmasked(test)],
+        )
+
+    def _samples(self, category: Path, folder: Path) -> list[Sample]:
+        """Return the images of one folder, each defect with the masks that there are."""
+        defect = GOOD if folder.name == self.nominal else folder.name
+        masks = {} if defect == GOOD else self.masks(category / "ground_truth" / defect)
+        return [
+            Sample(path, path.relative_to(category).as_posix(), defect, masks.get(path.stem, ()))
+            for path in images_in(folder)
+        ]
+
+    def _absent(self, category: Path, train: Sequence[Sample], test: Sequence[Sample]) -> list[str]:
+        good, problems = self.nominal, []
+        if not train:
+            problems.append(f"{category / 'train' / good}: no images; put the nominal images there")
+        if not test:
+            problems.append(
+                f"{category / 'test'}: no images in test/{good} or test/<defect>; "
+                "put the test images there"
+            )
+        return problems
+
+    def _unmasked(self, test: Sequence[Sample]) -> list[str]:
+        return [
+            f"{sample.path}: a defect without a mask; add "
+            f"{self.expected.format(defect=sample.defect, stem=sample.path.stem)} to the category"
+            for sample in test
+            if sample.label and not sample.masks
+        ]
+
+
+def _one_mask_an_image(folder: Path) -> dict[str, tuple[Path, ...]]:
+    # `000_mask.png` takes precedence over `000.png`, so it is entered last.
+    ordered = sorted(images_in(folder), key=lambda path: path.stem.endswith("_mask"))
+    return {path.stem.removesuffix("_mask"): (path,) for path in ordered}
+
+
+def _a_folder_an_image(folder: Path) -> dict[str, tuple[Path, ...]]:
+    return {inside.name: tuple(images_in(inside)) for inside in subfolders(folder)}
+
+
+def _is_loco(category: Path) -> bool:
+    """Whether it has LOCO's kinds of defect alone, and not as a copy with one mask an image."""
+    there = [family for family in _LOCO_FAMILIES if os.path.isdir(category / "test" / family)]
+    return (
+        bool(there)
+        and {folder.name for folder in subfolders(category / "test")} <= {GOOD, *_LOCO_FAMILIES}
+        and not any(images_in(category / "ground_truth" / family) for family in there)
+    )
+
+
+def _is_btad(category: Path) -> bool:
+    names = {
+        name
+        for name in ("ok", GOOD)
+        if any(os.path.isdir(category / split / name) for split in ("train", "test"))
+    }
+    return names == {"ok"}
+
+
+LOCO = FolderLayout(
+    "MVTec LOCO AD", _is_loco, GOOD, _a_folder_an_image, "ground_truth/{defect}/{stem}/000.png"
+)
+
+BTAD = FolderLayout("BTAD", _is_btad, "ok", _one_mask_an_image, "ground_truth/{defect}/{stem}.png")
+
+MVTEC = FolderLayout(
+    "MVTec AD", lambda _: True, GOOD, _one_mask_an_image, "ground_truth/{defect}/{stem}_mask.png"
+)
+
+FOLDER_LAYOUTS = (LOCO, BTAD, MVTEC)
+"""The first that recognises a category folder reads it."""

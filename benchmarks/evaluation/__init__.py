@@ -1,0 +1,1 @@
+"""One cell: a method fitted and scored on a category, and measured."""

@@ -1,0 +1,54 @@
+"""Post-processing of anomaly maps: upsampled to the crop and smoothed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from methods.base import Scores
+from methods.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+FINISHED_IMAGES = 16
+"""Maps that are finished together."""
+
+
+def finish(scores: Scores, size: int, sigma: float) -> Tensor:
+    """Return anomaly maps at the crop's resolution, (N, size, size) float32.
+
+    Bilinear upsampling, then a Gaussian (`scipy.ndimage.gaussian_filter`'s, reflecting, cut at
+    four sigma). Both are linear and separable, so that together they are one matrix on either side
+    of a map. Several maps an image are averaged.
+
+    Args:
+        scores: a method's scores, its maps (N, h, w).
+        size: side of the crop in pixels.
+        sigma: the Gaussian's standard deviation in pixels, 0 for none.
+    """
+    maps = scores.maps if isinstance(scores.maps, tuple) else (scores.maps,)
+    sides = [
+        [_finishing_matrix(length, size, sigma).to(one.device) for length in one.shape[1:]]
+        for one in maps
+    ]
+    finished = maps[0].new_empty(len(maps[0]), size, size, dtype=torch.float32)
+    for start in range(0, len(finished), FINISHED_IMAGES):
+        images = slice(start, start + FINISHED_IMAGES)
+        total = torch.zeros((), dtype=torch.float64, device=finished.device)
+        for one, (down, across) in zip(maps, sides, strict=True):
+            total = total + down @ one[images].double() @ across.T  # (size, h) (n, h, w) (w, size)
+        finished[images] = total / len(maps)
+    return finished
+
+
+def _finishing_matrix(length: int, size: int, sigma: float) -> Tensor:
+    """Return bilinear upsampling and smoothing along one axis as a matrix (size, length)."""
+    from scipy.ndimage import gaussian_filter1d
+
+    identity = torch.eye(length, dtype=torch.float64)[None]
+    upsampling = torch.nn.functional.interpolate(identity, size=size, mode="linear")[0].T
+    if sigma == 0:
+        return upsampling
+    smoothed = gaussian_filter1d(upsampling.numpy(), sigma, axis=0, mode="reflect", truncate=4.0)
+    return torch.from_numpy(smoothed)

@@ -1,0 +1,69 @@
+"""The device that cells are evaluated on: memory free and at its peak."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from pathlib import Path
+
+import psutil
+
+from benchmarks.errors import BenchmarkError
+from methods.lazy import torch
+
+
+def choose_device(name: str) -> str:
+    """Return "cpu" or "cuda" for auto, cpu or cuda.
+
+    Raises:
+        BenchmarkError: cuda was asked for and there is none.
+    """
+    if name == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if name == "cuda":
+        raise BenchmarkError("--device cuda: no usable CUDA device; take --device cpu or auto")
+    return "cpu"
+
+
+def free_memory(device: str) -> int:
+    """Return how many bytes could be filled now: on a CPU, within the control group's limit."""
+    if device != "cpu":
+        return int(torch.cuda.mem_get_info(device)[0])
+    free = psutil.virtual_memory().available
+    group = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, ValueError):  # there is none, or no limit: "max"
+        limit, used = (int((group / f"memory.{part}").read_text()) for part in ("max", "current"))
+        return min(free, max(0, limit - used))
+    return free
+
+
+class PeakMemory:
+    """The largest memory in use from now on: resident on a CPU, allocated on a GPU.
+
+    What is resident includes cached features that are mapped, which the system drops when it must.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        if device != "cpu":
+            torch.cuda.reset_peak_memory_stats(device)
+            return
+        with contextlib.suppress(OSError):  # without it the peak is the process's, not the cell's
+            Path("/proc/self/clear_refs").write_text("5")
+
+    def synchronise(self) -> None:
+        """Wait until the device has done what it was told, so that clocks read right."""
+        if self._device != "cpu":
+            torch.cuda.synchronize(self._device)
+
+    def megabytes(self) -> float:
+        """Return the peak since creation, in 10⁶ bytes."""
+        if self._device != "cpu":
+            return float(torch.cuda.max_memory_allocated(self._device)) / 1e6
+        with contextlib.suppress(OSError):
+            for line in Path("/proc/self/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024 / 1e6
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

@@ -1,0 +1,195 @@
+"""One cell: fit a method, score the test images, finish the maps, measure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.evaluation.anomaly_maps import finish
+from benchmarks.evaluation.category import CategoryData
+from benchmarks.evaluation.device import PeakMemory
+from benchmarks.evaluation.job import Evaluated, Job, Scored, Stage
+from benchmarks.evaluation.kept_maps import maps_to_keep
+from benchmarks.evaluation.provenance import git_sha, versions
+from benchmarks.features.extraction import Split
+from benchmarks.metrics.image import image_metrics
+from benchmarks.metrics.pixel import pixel_metrics
+from benchmarks.results.cell import Cell
+from benchmarks.specs import CellSpec
+from methods import create
+from methods.base import Features
+from methods.lazy import torch
+
+BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
+"""Shares of its memory that a method gets, one after the other, where the device has none left."""
+
+
+def evaluate(
+    job: Job, data: Callable[[], CategoryData], at: Callable[[Stage], None] = lambda stage: None
+) -> Evaluated:
+    """Return the cell of `job`; whatever goes wrong inside becomes a failed cell.
+
+    Args:
+        job: what to evaluate.
+        data: brings the category's data; its failure is the cell's.
+        at: called at the start of each stage; an ensemble fits and scores once a member.
+    """
+    started = _now()
+    made_by: dict[str, Any] = {"git_sha": git_sha(), "versions": versions()}
+    try:
+        at("features")
+        return _measure(job, data(), started, made_by, at)
+    except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
+        return failed(job, _one_line(error), started)
+
+
+def failed(job: Job, why: str, started: str = "") -> Evaluated:
+    """Return the cell of a job that failed.
+
+    Args:
+        job: the job.
+        why: one line.
+        started: when, as ISO 8601 in UTC; now where it is empty.
+    """
+    cell = Cell(
+        job.spec.as_dict(),
+        "failed",
+        error=why,
+        started_utc=started or _now(),
+        git_sha=git_sha(),
+        versions=versions(),
+    )
+    return Evaluated(cell)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _measure(
+    job: Job,
+    data: CategoryData,
+    started: str,
+    made_by: Mapping[str, Any],
+    at: Callable[[Stage], None],
+) -> Evaluated:
+    memory = PeakMemory(data.device)
+    scored = combined([_score_within(job.spec, one, memory, at) for one in data.members])
+    at("measure")
+    metrics = {
+        **image_metrics(data.labels, scored.images),
+        **pixel_metrics(scored.maps, data.masks),
+    }
+    cell = Cell(
+        job.spec.as_dict(),
+        "ok",
+        metrics={name: None if np.isnan(value) else value for name, value in metrics.items()},
+        n_train=len(data.category.train) if job.spec.shots is None else job.spec.shots,
+        n_test_good=int((data.labels == 0).sum()),
+        n_test_defect=int((data.labels == 1).sum()),
+        fit_seconds=scored.fit_seconds,
+        score_seconds=scored.score_seconds,
+        peak_memory_mb=memory.megabytes(),
+        device=data.device,
+        started_utc=started,
+        **made_by,
+    )
+    test = data.category.test
+    rows = [(s.name, s.label, float(v)) for s, v in zip(test, scored.images, strict=True)]
+    return Evaluated(cell, rows, maps_to_keep(data, scored, job.kept_maps))
+
+
+def _score_within(
+    spec: CellSpec,
+    features: Mapping[Split, Features],
+    memory: PeakMemory,
+    at: Callable[[Stage], None],
+) -> Scored:
+    """Score with less memory to spare where the device runs out of it; no number depends on it.
+
+    Raises:
+        BenchmarkError: even the least is too much.
+    """
+    device, spare = features["train"].device, 0
+    for share in BUDGETS:
+        spare = int(share * features["train"].memory)
+        try:
+            within = {split: f.within(spare) for split, f in features.items()}
+            return _score(spec, within, memory, at)
+        except torch.OutOfMemoryError:
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+    raise BenchmarkError(
+        f"{spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, too: "
+        "pass --device cpu or a smaller --image-size"
+    )
+
+
+def _score(
+    spec: CellSpec,
+    features: Mapping[Split, Features],
+    memory: PeakMemory,
+    at: Callable[[Stage], None],
+) -> Scored:
+    """Fit the method to one member's training features, and score the test images."""
+    training = shots(features["train"], spec.shots, spec.seed)
+    at("fit")
+    begun = time.perf_counter()
+    method = create(spec.method).fit(training, torch.Generator().manual_seed(spec.seed))
+    memory.synchronise()
+    at("score")
+    fitted = time.perf_counter()
+    scores = method.score(features["test"])
+    finished = finish(scores, spec.protocol.image_size, spec.protocol.smoothing_sigma)
+    image_scores = finished.amax(dim=(1, 2)) if scores.images is None else scores.images
+    images, maps = image_scores.double().cpu().numpy(), finished.cpu().numpy()
+    return Scored(images, maps, fitted - begun, time.perf_counter() - fitted)
+
+
+def combined(members: Sequence[Scored]) -> Scored:
+    """Return an ensemble's scores: each member's min-max normalised over the test set, averaged.
+
+    (The official PatchCore code's ensemble.) A single member's stay as they are.
+    """
+    if len(members) == 1:
+        return members[0]
+    share = 1 / len(members)
+    images, maps = np.zeros_like(members[0].images), np.zeros_like(members[0].maps)
+    for member in members:
+        images += share * _normalised(member.images)
+        maps += share * _normalised(member.maps)
+    return Scored(
+        images,
+        maps,
+        sum(member.fit_seconds for member in members),
+        sum(member.score_seconds for member in members),
+    )
+
+
+def _normalised(scores: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    least, greatest = scores.min(), scores.max()
+    return (scores - least) / (greatest - least if greatest > least else 1)
+
+
+def shots(features: Features, count: int | None, seed: int) -> Features:
+    """Return `count` training images drawn by the seed; its 5 shots contain its 2 shots.
+
+    Raises:
+        BenchmarkError: there are fewer images than that.
+    """
+    if count is None:
+        return features
+    if count > len(features):
+        raise BenchmarkError(f"{count} shots asked for, but there are {len(features)} images")
+    drawn = np.random.default_rng(seed).permutation(len(features))[:count]
+    return features.select(sorted(drawn.tolist()))
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {text}"

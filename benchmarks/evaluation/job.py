@@ -1,0 +1,53 @@
+"""A cell to evaluate, a method's prediction, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmarks.results.cell import Cell
+from benchmarks.specs import CellSpec
+
+Stage = Literal["features", "fit", "score", "measure"]
+
+KeptMaps = Literal["none", "errors", "all"]
+"""Which anomaly maps are stored; errors: what is misclassified at the F1-optimal threshold, and
+one image of every kind."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell to evaluate, the maps to store beside it, and those that it is useless without."""
+
+    spec: CellSpec
+    kept_maps: KeptMaps = "errors"
+    needed_maps: KeptMaps = "none"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A cell and what is stored beside it."""
+
+    cell: Cell
+    scores: Sequence[tuple[str, int, float]] = ()
+    maps: Mapping[str, np.ndarray[Any, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a fitted method says of N test images, its maps finished.
+
+    Attributes:
+        images: image scores, (N,) float64.
+        maps: anomaly maps at the crop's resolution, (N, S, S) float32.
+        fit_seconds: time to fit.
+        score_seconds: time to score and to finish the maps.
+    """
+
+    images: np.ndarray[Any, Any]
+    maps: np.ndarray[Any, Any]
+    fit_seconds: float
+    score_seconds: float

@@ -1,0 +1,44 @@
+"""What made a number: the project's revision and the packages' versions."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "faiss-gpu",
+    "faiss-cpu",
+    "numpy",
+    "numba",
+    "scipy",
+    "pillow",
+)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return package → installed version, of those that can change a number."""
+    found = {}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+@cache
+def git_sha() -> str:
+    """Return the project's revision, `-dirty` where files differ from it, empty if unknown."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    folder = Path(__file__).parents[2]
+    if not (folder / ".git").exists():  # installed: a repository around it is somebody else's
+        return ""
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+    return ""

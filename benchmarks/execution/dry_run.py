@@ -1,0 +1,69 @@
+"""What plans would take, as text: backbone passes, features, time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.backbones.choice import Choice
+from benchmarks.execution.plan import Plan, Work
+from benchmarks.execution.progress.forecast import MINUTE, pixels, rate_of, rates
+from benchmarks.features.cache import FeatureCache
+
+
+def summary(plans: Sequence[tuple[Plan, Work]], run: Path, cache: FeatureCache) -> str:
+    """Return in some lines what plans would take.
+
+    Args:
+        plans: each plan with its missing cells.
+        run: the folder that their cells go to; earlier cells are those in it and beside it.
+        cache: what needn't be extracted again.
+
+    Raises:
+        BenchmarkError: a backbone that has to be run can't be made.
+    """
+    total = sum(len(jobs) for plan, _ in plans for jobs in plan.work.values())
+    left = sum(len(jobs) for _, work in plans for jobs in work.values())
+    lines = [f"{left} of {total} cells to evaluate, {total - left} stored in {run}"]
+    # Members of an ensemble may share what is extracted.
+    passes = sorted({one for plan, work in plans for one in _passes(plan, work, cache)})
+    lines += [f"{images} images to pass {what}: {size}" for images, what, size in passes]
+    lines.append(f"{sum(images for images, *_ in passes)} passes in all; the rest is cached")
+    if left:
+        lines.append(_time(plans, run))
+    return "\n".join(lines)
+
+
+def _passes(plan: Plan, work: Work, cache: FeatureCache) -> Iterator[tuple[int, str, str]]:
+    """Yield the images that must pass each backbone, its name, and the size of their features."""
+    size = plan.protocol.image_size
+    for (choice, spec), extractor in zip(plan.members, plan.extractors(cache), strict=True):
+        if images := sum(map(extractor.missing, work)):
+            levels = ", ".join(map(str, plan.levels))
+            what = f"{spec.name} at {size} px, levels {levels}"
+            yield images, what, _gigabytes(choice, plan, images)
+
+
+def _gigabytes(choice: Choice, plan: Plan, images: int) -> str:
+    shapes = choice.shapes(plan.protocol.image_size)
+    numbers = sum(prod(shapes[level]) for level in plan.levels)
+    return f"{images * numbers * np.dtype(plan.protocol.dtype).itemsize / 1e9:.2f} GB of features"
+
+
+def _time(plans: Sequence[tuple[Plan, Work]], run: Path) -> str:
+    """Say how long the methods would take, in proportion to the pixels of earlier cells."""
+    known, seconds, unknown = rates(run), 0.0, set()
+    for plan, work in plans:
+        for category, jobs in work.items():
+            for job in jobs:
+                rate = rate_of(known, job.spec.method)
+                seconds += pixels(plan, category, job) * (rate or 0)
+                if rate is None:
+                    unknown.add(job.spec.method)
+    about = f"about {max(1, round(seconds / MINUTE))} min by what earlier cells took"
+    lacking = f"no earlier cell of {', '.join(sorted(unknown))}" if unknown else ""
+    said = "; ".join(filter(None, (about if seconds else "", lacking)))
+    return f"methods: {said}; the backbone's passes come on top"

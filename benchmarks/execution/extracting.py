@@ -1,0 +1,45 @@
+"""Brings a category's features, and notes what that took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from benchmarks.results.journal import Extraction
+
+if TYPE_CHECKING:
+    from benchmarks.datasets.indexing import Category
+    from benchmarks.features.extraction import Arrays, Extractor, Split
+
+
+def measured(
+    extractors: Sequence[Extractor],
+    category: Category,
+    advance: Callable[[str, int], None],
+    note: Callable[[Extraction], None],
+) -> list[dict[Split, Arrays]]:
+    """Return each member's arrays of a category, and note what bringing them took.
+
+    Args:
+        extractors: of each backbone, more than one in an ensemble.
+        category: the category.
+        advance: called with a backbone's name and how many images have just passed it.
+        note: called once a member, also where its extraction breaks off.
+
+    Raises:
+        BenchmarkError: an image can't be decoded, or the cache can't be written.
+        InterruptedExtractionError: the extractor was told to stop.
+    """
+    found = []
+    for extractor in extractors:
+        name = extractor.backbone
+        begun, before, brought = time.perf_counter(), extractor.passes, 0
+        try:
+            found.append(extractor.arrays(category, partial(advance, name)))
+            brought = len(category.train) + len(category.test)
+        finally:
+            passed, seconds = extractor.passes - before, time.perf_counter() - begun
+            note(Extraction(category.name, name, brought or passed, passed, seconds))
+    return found

@@ -1,0 +1,139 @@
+"""What is to be evaluated under one protocol: its cells, and which of them are still missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+
+from benchmarks.backbones.choice import Choice
+from benchmarks.datasets.indexing import Category, Dataset
+from benchmarks.errors import BenchmarkError
+from benchmarks.evaluation.job import Job, KeptMaps
+from benchmarks.features.cache import FeatureCache
+from benchmarks.features.extraction import Extractor
+from benchmarks.results.store import Store
+from benchmarks.specs import BackboneSpec, CellSpec, Protocol
+from methods.base import Variant
+
+Work = dict[Category, list[Job]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A method as it is asked for: on so many shots (None: all images), with one seed."""
+
+    variant: Variant
+    shots: int | None
+    seed: int
+    kept_maps: KeptMaps = "errors"
+    needed_maps: KeptMaps = "none"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells that share a protocol.
+
+    Attributes:
+        dataset: the data set.
+        protocol: what the cells share; its backbone is the members' joined.
+        members: the backbones of the ensemble, mostly one, with their specifications.
+        levels: the union of the levels that the methods read.
+        work: category → all of its cells.
+    """
+
+    dataset: Dataset
+    protocol: Protocol
+    members: tuple[tuple[Choice, BackboneSpec], ...]
+    levels: tuple[int, ...]
+    work: Work
+
+    def missing(self, *stores: Store, force: bool = False) -> Work:
+        """Return the cells that no store holds, or only as failed; all of them by `force`."""
+        left = {
+            category: [job for job in jobs if force or not any(is_done(s, job) for s in stores)]
+            for category, jobs in self.work.items()
+        }
+        return {category: jobs for category, jobs in left.items() if jobs}
+
+    def extractors(self, cache: FeatureCache, device: str = "cpu") -> list[Extractor]:
+        """Return what brings each member's features."""
+        return [
+            Extractor(
+                cache,
+                self.dataset.name,
+                replace(self.protocol, backbone=spec),
+                self.levels,
+                partial(choice.load, device),
+            )
+            for choice, spec in self.members
+        ]
+
+
+def is_done(store: Store, job: Job) -> bool:
+    """Whether `store` holds this cell, it did not fail, and has the maps it needs."""
+    cell = store.find(job.spec)
+    if cell is None or cell.status != "ok":
+        return False
+    if job.needed_maps == "none":
+        return True
+    images = (cell.n_test_good or 0) + (cell.n_test_defect or 0)
+    return store.maps(cell) >= (images if job.needed_maps == "all" else 1)
+
+
+def backbone_specs(
+    members: Sequence[Choice], *, download: bool
+) -> tuple[tuple[Choice, BackboneSpec], ...]:
+    """Return each member of an ensemble with its specification.
+
+    Raises:
+        BenchmarkError: there is no such backbone, or its weights can't be had.
+    """
+    return tuple((choice, choice.describe(download=download)) for choice in members)
+
+
+def make_plan(
+    dataset: Dataset,
+    members: Sequence[tuple[Choice, BackboneSpec]],
+    protocol: Protocol,
+    asked: Iterable[Asked],
+) -> Plan:
+    """Return the plan of what is asked for, on every category.
+
+    Args:
+        dataset: the data set.
+        members: from `backbone_specs`.
+        protocol: what the cells share; its backbone is the members' joined.
+        asked: methods, shots and seeds.
+
+    Raises:
+        BenchmarkError: a method reads a level that the backbone doesn't have.
+    """
+    asked = list(asked)
+    levels = sorted({level for one in asked for level in one.variant.parameters.levels})
+    if absent := [level for level in levels if level not in protocol.backbone.layers]:
+        raise BenchmarkError(
+            f"the chosen methods read level {', '.join(map(str, absent))}, for which "
+            f"{protocol.backbone.name} has no layer: name one with --layers a,b,c,d"
+        )
+    work = {
+        category: [
+            Job(_spec(dataset, category, protocol, one), one.kept_maps, one.needed_maps)
+            for one in asked
+        ]
+        for category in dataset.categories
+    }
+    return Plan(dataset, protocol, tuple(members), tuple(levels), work)
+
+
+def _spec(dataset: Dataset, category: Category, protocol: Protocol, asked: Asked) -> CellSpec:
+    return CellSpec(
+        dataset=dataset.name,
+        dataset_fingerprint=category.fingerprint,
+        category=category.name,
+        method=asked.variant.name,
+        params=asdict(asked.variant.parameters),
+        protocol=protocol,
+        seed=asked.seed,
+        shots=asked.shots,
+    )

@@ -1,0 +1,138 @@
+"""How long the rest of a run takes, by what earlier work took."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median_low
+
+import numpy as np
+
+from benchmarks.datasets.indexing import Category
+from benchmarks.evaluation.job import Job
+from benchmarks.execution.plan import Plan
+from benchmarks.results import journal
+from benchmarks.results.folders import runs_beside
+from benchmarks.results.journal import Extraction
+from benchmarks.results.store import Store
+
+MINUTE = 60
+
+
+def pixels(plan: Plan, category: Category, job: Job) -> int:
+    """Return how many pixels a job reads, as often as it has backbones."""
+    train = len(category.train) if job.spec.shots is None else job.spec.shots
+    return (train + len(category.test)) * plan.protocol.image_size**2 * len(plan.members)
+
+
+def rates(run: Path) -> dict[str, float]:
+    """Return method → seconds a pixel, the median of the cells in `run` and in the runs beside it.
+
+    A method with other parameters counts under its name without them, too.
+    """
+    found: dict[str, list[float]] = {}
+    for folder in runs_beside(run, "cells"):
+        for cell in Store(folder).cells():
+            protocol = cell.spec["protocol"]
+            seconds = (cell.fit_seconds or 0) + (cell.score_seconds or 0)
+            images = sum(n or 0 for n in (cell.n_train, cell.n_test_good, cell.n_test_defect))
+            members = protocol["backbone"]["name"].count("+") + 1
+            read = images * protocol["image_size"] ** 2 * members
+            if cell.status == "ok" and read:
+                for name in {cell.spec["method"], _base(cell.spec["method"])}:
+                    found.setdefault(name, []).append(seconds / read)
+    return {name: float(np.median(several)) for name, several in found.items()}
+
+
+def image_rates(extractions: Iterable[Extraction]) -> dict[str, float]:
+    """Return backbone → seconds an image took to pass it."""
+    passed: Counter[str] = Counter()
+    seconds: dict[str, float] = {}
+    for one in extractions:
+        if one.passed:
+            passed[one.backbone] += one.passed
+            seconds[one.backbone] = seconds.get(one.backbone, 0) + one.seconds
+    return {name: seconds[name] / count for name, count in passed.items()}
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How long things take: method → seconds a pixel, and backbone → seconds an image."""
+
+    cells: Mapping[str, float]
+    images: Mapping[str, float]
+
+
+def earlier_rates(run: Path, image_size: int, device: str) -> Rates:
+    """Return how long things took by the cells and journals in `run` and in the runs beside it.
+
+    Args:
+        run: the folder of a run.
+        image_size: side of the crop in pixels; images of another size don't count.
+        device: where images passed the backbone; those that did elsewhere don't count.
+    """
+    extractions = [
+        extraction
+        for folder in runs_beside(run, "journal")
+        for call in journal.read(folder)
+        if (call.image_size, call.device) == (image_size, device)
+        for extraction in call.extractions
+    ]
+    return Rates(rates(run), image_rates(extractions))
+
+
+class Forecast:
+    """How long the rest of a run takes: by its own rates, until it has them by earlier ones.
+
+    A method's rate is the median of its cells in this run, where an earlier rate counts as one of
+    them: the first cell alone, which also loads and compiles what the others use, says little.
+
+    Args:
+        earlier: what earlier runs took.
+        workers: processes that share the work.
+    """
+
+    def __init__(self, earlier: Rates, workers: int) -> None:
+        self._earlier, self._workers = earlier, workers
+        self._cells: dict[str, list[float]] = {}
+        self._extractions: list[Extraction] = []
+
+    def cell(self, method: str, rate: float) -> None:
+        """Note how many seconds a pixel one cell of this run took."""
+        self._cells.setdefault(method, []).append(rate)
+
+    def extraction(self, extraction: Extraction) -> None:
+        """Note an extraction of this run."""
+        self._extractions.append(extraction)
+
+    def seconds(self, cells: Mapping[str, int], images: Mapping[str, int]) -> float | None:
+        """Return how long the rest takes; None where some of it is of a kind never seen.
+
+        Args:
+            cells: method → pixels that its cells have yet to read.
+            images: backbone → images that have yet to pass it.
+        """
+        known = dict(self._earlier.cells)
+        for name, own in list(self._cells.items()):
+            earlier = [known[name]] if name in known else []
+            known[name] = median_low([*earlier, *own])
+        passing = {**self._earlier.images, **image_rates(list(self._extractions))}
+        work = [(count, rate_of(known, name)) for name, count in cells.items()]
+        work += [(count, passing.get(name)) for name, count in images.items()]
+        total = 0.0
+        for count, rate in work:
+            if count and rate is None:
+                return None
+            total += count * (rate or 0)
+        return total / self._workers
+
+
+def rate_of(known: Mapping[str, float], method: str) -> float | None:
+    """Return a method's rate, else that of its name without parameters; None where unknown."""
+    return known.get(method, known.get(_base(method)))
+
+
+def _base(method: str) -> str:
+    return method.partition("[")[0]

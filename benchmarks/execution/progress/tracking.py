@@ -1,0 +1,177 @@
+"""What the reader sees while cells run, on stderr: a grid on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from benchmarks.console import on_terminal, say
+from benchmarks.evaluation.job import Job, Stage
+from benchmarks.execution.plan import Plan, Work
+from benchmarks.execution.progress.board import Board, State
+from benchmarks.execution.progress.forecast import MINUTE, Forecast, pixels
+from benchmarks.metrics.definitions import HEADLINE, METRICS
+from benchmarks.results.cell import Cell
+from benchmarks.results.journal import Extraction
+from benchmarks.specs import CellSpec
+
+if TYPE_CHECKING:
+    from benchmarks.execution.workers.tasks import Task
+
+
+Key = tuple[str, str, int | None, int]
+
+
+class Progress:
+    """Follows the cells of a plan and the images that pass its backbones.
+
+    Args:
+        plan: the plan.
+        missing: category → its cells to evaluate.
+        images: (category, backbone) → images that have to pass it.
+        forecast: knows how long things take.
+        clock: seconds, from anywhere.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        missing: Work,
+        images: Mapping[tuple[str, str], int],
+        forecast: Forecast,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._members, self._forecast, self._clock = len(plan.members), forecast, clock
+        self._begun, self._fitting = clock(), clock()
+        stored = (_key(job.spec) for jobs in plan.work.values() for job in jobs)
+        self._states = dict.fromkeys(stored, State("stored"))
+        self._pixels = {
+            _key(job.spec): pixels(plan, category, job)
+            for category, jobs in missing.items()
+            for job in jobs
+        }
+        self._states |= dict.fromkeys(self._pixels, State("waiting"))
+        self._to_pass = dict(images)
+        self._evaluated, self._passed, self._cached = 0, 0, 0
+        self._extractions: list[Extraction] = []
+        self._extracting: tuple[str, ...] = ()
+        self._live = None
+        if on_terminal():
+            from benchmarks.execution.progress.terminal import start
+
+            self._live = start(self.board)
+
+    def advance(self, category: str, backbone: str, images: int) -> None:
+        """Note that images have passed a backbone."""
+        self._passed += images
+        self._to_pass[category, backbone] -= images
+
+    def extracted(self, extraction: Extraction) -> None:
+        """Note that a category's features of one backbone are there, or can't be had."""
+        category = extraction.category
+        self._to_pass[category, extraction.backbone] = 0
+        self._cached += extraction.images - extraction.passed
+        self._forecast.extraction(extraction)
+        self._extractions.append(extraction)
+        several = [one for one in self._extractions if one.category == category]
+        if self._live is None and len(several) == self._members:
+            passed = sum(one.passed for one in several)
+            cached = sum(one.images for one in several) - passed
+            say(f"{category}: {passed} images passed the backbone, {cached} came from the cache")
+
+    def stage(self, job: Job, stage: Stage) -> None:
+        """Note what is done for a job in this process."""
+        key = _key(job.spec)
+        if stage == "fit" and self._states[key].text == "features":
+            self._fitting = self._clock()
+        self._states[key] = State("running", stage)
+
+    def at_work(self, tasks: Sequence[Task]) -> None:
+        """Note what workers are at."""
+        running = {_key(job.spec) for task in tasks for job in task.jobs}
+        for key, state in self._states.items():
+            if key in running:
+                self._states[key] = State("running")
+            elif state.kind == "running":
+                self._states[key] = State("waiting")
+        self._extracting = tuple(task.category.name for task in tasks if not task.jobs)
+
+    def cell(self, cell: Cell) -> None:
+        """Note a finished cell; print its line, where there is no grid or it failed."""
+        spec, auroc = cell.spec, cell.metrics.get("image_auroc")
+        key = spec["category"], spec["method"], spec["shots"], spec["seed"]
+        if cell.status == "ok":
+            seconds = (cell.fit_seconds or 0) + (cell.score_seconds or 0)
+            if self._states[key].text:  # it ran here, and was seen from its fit to its storage
+                seconds = self._clock() - self._fitting
+            self._forecast.cell(spec["method"], seconds / self._pixels[key])
+            self._states[key] = State("done", "–" if auroc is None else f"{100 * auroc:.1f}")
+        else:
+            self._states[key] = State("failed")
+        self._evaluated += 1
+        if self._live is None or cell.status == "failed":
+            left = self.seconds_left()
+            say(self._line(cell) + (f", {about(left)} left" if left else ""))
+
+    def _line(self, cell: Cell) -> str:
+        spec = cell.spec
+        name = f"[{self._evaluated}/{len(self._pixels)}] "
+        name += f"{spec['category']} {spec['method']} s{spec['seed']}"
+        if spec["shots"] is not None:
+            name += f" {spec['shots']} shots"
+        if cell.status == "failed":
+            return f"{name}: FAILED: {cell.error}"
+        values = ", ".join(f"{METRICS[m].label} {_per_cent(cell.metrics.get(m))}" for m in HEADLINE)
+        return f"{name}: {values} ({cell.fit_seconds:.1f} s fit, {cell.score_seconds:.1f} s score)"
+
+    def seconds_left(self) -> float | None:
+        """Return how long the rest takes, None where that is unknown."""
+        cells, images = Counter[str](), Counter[str]()
+        for key, count in self._pixels.items():
+            if self._states[key].kind in {"waiting", "running"}:
+                cells[key[1]] += count
+        for (_, backbone), count in self._to_pass.items():
+            images[backbone] += max(0, count)
+        return self._forecast.seconds(cells, images)
+
+    def board(self) -> Board:
+        """Return what is to be seen now."""
+        states: dict[tuple[str, str], list[State]] = {}
+        running = [f"{category} features" for category in self._extracting]
+        for key, state in self._states.items():
+            states.setdefault(key[:2], []).append(state)
+            if state.kind == "running":
+                running.append(" ".join([*key[:2], f"s{key[3]}", state.text]).strip())
+        images = self._passed + sum(max(0, count) for count in self._to_pass.values())
+        counts = (
+            f"{self._evaluated} of {len(self._pixels)} cells, {self._passed} of {images} images "
+            f"through the backbone, {self._cached} from the cache"
+        )
+        left, elapsed = self.seconds_left(), timedelta(seconds=int(self._clock() - self._begun))
+        known = "time left unknown" if left is None else f"{about(left)} left"
+        return Board(counts, f"{elapsed} elapsed, {known}", ", ".join(running), states)
+
+    def close(self) -> None:
+        """Remove the grid."""
+        if self._live is not None:
+            self._live.stop()
+
+
+def about(seconds: float) -> str:
+    """Return a duration as rough as it is known."""
+    minutes = round(seconds / MINUTE)
+    if minutes < 1:
+        return "less than 1 min"
+    hours = f"{minutes // 60} h " if minutes >= 60 else ""
+    return f"about {hours}{minutes % 60} min"
+
+
+def _key(spec: CellSpec) -> Key:
+    return spec.category, spec.method, spec.shots, spec.seed
+
+
+def _per_cent(value: float | None) -> str:
+    return "undefined" if value is None else f"{100 * value:.1f} %"

@@ -1,0 +1,52 @@
+"""Where cells are evaluated, and where each goes the moment it is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from benchmarks.evaluation.job import Evaluated, Job
+from benchmarks.execution.progress.tracking import Progress
+from benchmarks.execution.workers.tasks import Pool
+from benchmarks.results.journal import Extraction
+from benchmarks.results.store import Store
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where cells are evaluated.
+
+    Attributes:
+        device: "cpu" or "cuda".
+        memory: bytes on it that a method may fill with what it could do without.
+        pool: workers; None for this process alone.
+    """
+
+    device: str
+    memory: int
+    pool: Pool | None = None
+
+    @property
+    def workers(self) -> int:
+        """Processes that evaluate cells side by side."""
+        return self.pool.workers if self.pool else 1
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Where each cell goes the moment it is known, and what is known of the extractions."""
+
+    store: Store
+    progress: Progress
+    statuses: list[str] = field(default_factory=list)
+    extractions: list[Extraction] = field(default_factory=list)
+
+    def take(self, job: Job, evaluated: Evaluated) -> None:
+        """Store a cell, and show it."""
+        self.store.write(job.spec, evaluated.cell, evaluated.scores, evaluated.maps)
+        self.statuses.append(evaluated.cell.status)
+        self.progress.cell(evaluated.cell)
+
+    def note(self, extraction: Extraction) -> None:
+        """Keep an extraction for the journal, and show it."""
+        self.extractions.append(extraction)
+        self.progress.extracted(extraction)

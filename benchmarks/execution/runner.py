@@ -1,0 +1,87 @@
+"""Runs a plan: brings features, evaluates what is missing, stores it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from benchmarks.console import say
+from benchmarks.execution.distributed import hand_out
+from benchmarks.execution.local import run_locally
+from benchmarks.execution.plan import Plan, Work
+from benchmarks.execution.progress.forecast import Forecast, earlier_rates
+from benchmarks.execution.progress.tracking import Progress
+from benchmarks.execution.recorder import Machine, Recorder
+from benchmarks.features.cache import FeatureCache
+from benchmarks.features.extraction import Extractor
+from benchmarks.results import journal
+from benchmarks.results.store import Store
+
+
+def run_plan(plan: Plan, missing: Work, store: Store, cache: FeatureCache, machine: Machine) -> int:
+    """Evaluate and store the missing cells of a plan; return how many images passed a backbone.
+
+    What the call took is added to the run's journal, also where it is interrupted.
+
+    Args:
+        plan: the plan.
+        missing: category → its cells to evaluate.
+        store: where each cell goes as soon as it is known, and their table at the end.
+        cache: where features are kept.
+        machine: where they are evaluated; no number depends on it but for the device's rounding.
+
+    Raises:
+        BenchmarkError: a backbone that is needed can't be made.
+    """
+    started, begun = datetime.now(UTC), time.perf_counter()
+    cache.sweep()
+    extractors = plan.extractors(cache, machine.device)
+    images = _to_pass(extractors, missing)
+    earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
+    outlet = Recorder(store, Progress(plan, missing, images, Forecast(earlier, machine.workers)))
+    try:
+        if machine.pool is None:
+            run_locally(missing, plan.protocol, extractors, outlet, machine)
+        else:
+            hand_out(plan, missing, cache, outlet, machine)
+        return sum(extraction.passed for extraction in outlet.extractions)
+    finally:
+        outlet.progress.close()
+        seconds = time.perf_counter() - begun
+        store.write_metrics(lambda line: say(f"warning: {line}"))
+        journal.write(store.run, _call(plan, machine, outlet, started, seconds))
+
+
+def _call(
+    plan: Plan, machine: Machine, outlet: Recorder, started: datetime, seconds: float
+) -> journal.Call:
+    return journal.Call(
+        started_utc=started.isoformat(timespec="milliseconds"),
+        seconds=seconds,
+        dataset=plan.dataset.name,
+        backbone=plan.protocol.backbone.name,
+        image_size=plan.protocol.image_size,
+        device=machine.device,
+        workers=machine.workers,
+        cells=len(outlet.statuses),
+        failed=outlet.statuses.count("failed"),
+        extractions=tuple(outlet.extractions),
+    )
+
+
+def _to_pass(extractors: Sequence[Extractor], work: Work) -> Counter[tuple[str, str]]:
+    """Return (category, backbone) → images that have to pass it, and make the backbones for them.
+
+    Raises:
+        BenchmarkError: one can't be made, which stops the run before it fails every cell.
+    """
+    images = Counter[tuple[str, str]]()
+    for extractor in extractors:
+        missing = {category.name: extractor.missing(category) for category in work}
+        if any(missing.values()):
+            extractor.prepare()
+        for category, count in missing.items():
+            images[category, extractor.backbone] += count
+    return images

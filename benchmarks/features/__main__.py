@@ -1,0 +1,43 @@
+"""Extraction and the shared cache: every image passes a backbone once, whoever asks and when.
+
+`python -m benchmarks.features` lists what is cached and, with `--clear`, removes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.features.cache import FeatureCache, default_folder
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """List or clear the cache; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.features", description=__doc__)
+    parser.add_argument(
+        "--cache", type=Path, default=default_folder(), help="folder (default: %(default)s)"
+    )
+    parser.add_argument("--clear", action="store_true", help="remove all cached features")
+    options = parser.parse_args(arguments)
+    cache = FeatureCache(options.cache)
+    entries = cache.entries()
+    for entry in entries:
+        spec, used = entry.spec, time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+        print(
+            f"{spec['dataset']:12} {spec['category']:14} {spec['split']:5} {spec['backbone']:20} "
+            f"{spec['image_size']:4} level {spec['level']} {spec['dtype']} "
+            f"{entry.bytes / 1e6:9.1f} MB  used {used}"
+        )
+    size = f"{len(entries)} arrays, {sum(e.bytes for e in entries) / 1e9:.2f} GB in {cache.folder}"
+    if options.clear:
+        for entry in entries:
+            cache.remove(entry)
+    print(f"removed {size}" if options.clear else size)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

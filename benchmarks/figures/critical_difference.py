@@ -1,0 +1,110 @@
+"""Average ranks over the categories, methods that do not differ joined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+from benchmarks.figures.style import CHARACTER, LOOK, SINGLE, new_figure, save, style
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.results.metrics_csv import read_rows
+from benchmarks.results.result_set import Comparison, comparisons, complete_values
+from benchmarks.statistics.pairs import LEVEL
+from benchmarks.statistics.ranks import average_ranks, compare_categories, fewest_categories, groups
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.floating[Any]]
+
+
+RANKED = ("image_auroc", "pixel_auroc", "aupro_30")
+"""Metrics whose average ranks are drawn."""
+
+
+def draw_critical_difference(comparison: Comparison) -> Figure:
+    """Draw the average ranks, one panel a metric of `RANKED`, groups joined at the right.
+
+    A line joins the methods of a group, each with a dot: no two of them differ significantly.
+    """
+    values = {
+        METRICS[name]: complete_values(comparison.table(name))
+        for name in filter(comparison.has, RANKED)
+    }
+    notes = [_lacking(len(own), len(comparison.categories)) for own in values.values()]
+    heights = [
+        0.6 if note else 0.6 + 0.17 * len(own)
+        for note, own in zip(notes, values.values(), strict=True)
+    ]
+    caption = comparison.caption(
+        "Average rank over the categories (1 is best); lines join methods that do not differ "
+        f"(Wilcoxon signed-rank, Holm, {LEVEL:.0%})"
+    )
+    figure = new_figure(SINGLE, sum(heights), caption)
+    panels = figure.subplots(len(heights), squeeze=False, height_ratios=heights)[:, 0]
+    for panel, note, (metric, own) in zip(panels, notes, values.items(), strict=True):
+        panel.set_title(metric.label, loc="left")
+        if note:
+            panel.text(0, 0.5, note, va="center", transform=panel.transAxes)
+            panel.axis("off")
+            continue
+        _draw_ranks(panel, own, metric.higher_is_better)
+        absent = [method for method in comparison.methods if method not in own]
+        but = f"; not in every category: {', '.join(absent)}" if absent else ""
+        panel.set_xlabel(fill(f"Average rank{but}", int(SINGLE / CHARACTER)))
+    return figure
+
+
+def _lacking(methods: int, categories: int) -> str:
+    """Say what ranks lack, nothing where nothing."""
+    if methods < 2:
+        return "Ranks need two methods with a value in every category."
+    fewest = fewest_categories(methods)
+    return "" if categories >= fewest else f"Ranks of {methods} methods need {fewest} categories."
+
+
+def _draw_ranks(panel: Axes, values: Mapping[str, Floats], higher_is_better: bool) -> None:
+    ranks = average_ranks(values, higher_is_better)
+    names = list(ranks)
+    for row, (method, rank) in enumerate(ranks.items()):
+        look = style(method)
+        panel.plot(rank, row, look.marker, color=look.colour, markersize=4.5, label=method)
+        panel.annotate(f"{rank:.1f}", (rank, row), (5, 0), textcoords="offset points", va="center")
+    pairs = compare_categories({name: values[name] for name in names}, higher_is_better)
+    across = panel.get_yaxis_transform()
+    for place, group in enumerate(groups(pairs)):
+        rows = [names.index(method) for method in group]
+        at = [1.03 + 0.04 * place] * len(rows)
+        panel.plot(at, rows, "o-", color="0.2", transform=across, clip_on=False, markersize=2.5)
+    panel.set_yticks(range(len(names)), names)
+    panel.set_xticks(range(1, len(names) + 1))
+    # Room for the first marker's left half and the last one's number.
+    panel.set(xlim=(0.7, 1.1 * len(names) + 0.3), ylim=(len(names) - 0.5, -0.5))
+    panel.grid(color="0.9", linewidth=0.5)
+    panel.set_axisbelow(True)
+
+
+def write_critical_difference(run: Path, out: Path) -> list[Path]:
+    """Write the figure of average ranks as PNG and SVG, one a protocol; return the paths.
+
+    Raises:
+        BenchmarkError: the run has no readable metrics.csv.
+        StorageError: the figure can't be written.
+    """
+    import matplotlib.style
+
+    found = [one for one in comparisons(read_rows(run)) if any(map(one.has, RANKED))]
+    paths: list[Path] = []
+    with matplotlib.style.context(["default", LOOK]):
+        for number, comparison in enumerate(found, start=1):
+            suffix = f"-{number}" if len(found) > 1 else ""
+            figure = draw_critical_difference(comparison)
+            paths += save(figure, out, f"critical_difference{suffix}")
+    return paths

@@ -1,0 +1,122 @@
+"""Image-level ROC and precision-recall curves, one panel a category."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from benchmarks.figures.style import DOUBLE, SINGLE, add_legend, line, new_figure
+from benchmarks.results.result_set import Comparison, Files, first_seed, left_out
+from benchmarks.results.scores import read_scores
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A curve over thresholds: `points` of labels and scores, both (N,), as x and y."""
+
+    title: str
+    x: str
+    y: str
+    points: Callable[[Floats, Floats], tuple[Floats, Floats]]
+    drawstyle: Literal["default", "steps-post"]
+
+
+def _roc(labels: Floats, scores: Floats) -> tuple[Floats, Floats]:
+    from sklearn.metrics import roc_curve
+
+    false_positive_rate, true_positive_rate, _ = roc_curve(labels, scores)
+    return false_positive_rate, true_positive_rate
+
+
+def _precision_recall(labels: Floats, scores: Floats) -> tuple[Floats, Floats]:
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, _ = precision_recall_curve(labels, scores)
+    return recall, precision
+
+
+CURVES = {
+    "roc": Curve(
+        "Image-level ROC curves", "False-positive rate", "True-positive rate", _roc, "default"
+    ),
+    # Precision between two recalls is not linear: steps, as average precision sums them.
+    "precision_recall": Curve(
+        "Image-level precision and recall",
+        "Recall",
+        "Precision",
+        _precision_recall,
+        "steps-post",
+    ),
+}
+
+
+def draw_curves(comparison: Comparison, files: Files, curve: Curve) -> Figure:
+    """Draw one panel a category and one line a method, labelled by its name.
+
+    Args:
+        comparison: the cells.
+        files: (category, method) → scores, as `stored_files` returns.
+        curve: one of `CURVES`.
+
+    Raises:
+        BenchmarkError: a score file is unreadable.
+    """
+    from matplotlib.lines import Line2D
+
+    count = len(comparison.categories)
+    rows, columns = _panels(count)
+    width = SINGLE if columns < 3 else DOUBLE
+    caption = comparison.caption(curve.title, first_seed(comparison))
+    figure = new_figure(width, 0.25 + rows * width / columns, caption)
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for place, (panel, category) in enumerate(zip(axes, comparison.categories, strict=False)):
+        _draw_panel(panel, comparison, category, files, curve)
+        if place + columns >= count:
+            panel.tick_params(labelbottom=True)
+            panel.set_xlabel(curve.x)
+        if place % columns == 0:
+            panel.set_ylabel(curve.y)
+    for panel in axes[count:]:
+        panel.remove()
+    handles = [Line2D([], [], **line(method)) for method in comparison.methods]
+    add_legend(figure, list(comparison.methods), handles)
+    return figure
+
+
+def _panels(count: int) -> tuple[int, int]:
+    """Return the rows and columns of a grid: at most five columns, as full as may be."""
+    rows = math.ceil(count / 5)
+    return rows, math.ceil(count / rows)
+
+
+def _draw_panel(
+    panel: Axes, comparison: Comparison, category: str, files: Files, curve: Curve
+) -> None:
+    drawn, notes = [], []
+    for place, method in enumerate(comparison.methods):
+        if (category, method) not in files:
+            continue
+        drawn.append(method)
+        labels, scores = read_scores(files[category, method])
+        if labels.min() == labels.max():
+            notes.append(f"one class only: {method}")
+            continue
+        # Markers start at different points of the way, so that coinciding lines both show.
+        every = (0.05 + 0.2 * place / len(comparison.methods), 0.25)
+        x, y = curve.points(labels, scores)
+        panel.plot(x, y, label=method, markevery=every, drawstyle=curve.drawstyle, **line(method))
+    notes.append(left_out(comparison, category, drawn))
+    panel.text(0.5, 0.1, "\n".join(filter(None, notes)), ha="center", transform=panel.transAxes)
+    panel.set(title=category, xlim=(0, 1), ylim=(0, 1))
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_ticks((0, 0.5, 1), ("0", "0.5", "1"))

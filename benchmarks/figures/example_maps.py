@@ -1,0 +1,98 @@
+"""Example images of a category beside each method's anomaly maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.figures.style import CHARACTER, DOUBLE, broken, new_figure
+from benchmarks.results.maps import Examples, read_examples
+from benchmarks.results.result_set import Comparison, Files, first_seed, left_out
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+
+_MOST_EXAMPLES = 8
+
+
+def draw_examples(comparison: Comparison, files: Files, category: str) -> Figure:
+    """Draw images of one category (rows): image, ground truth, and each method's map and score.
+
+    Args:
+        comparison: the cells.
+        files: (category, method) → maps, as `stored_files` returns; at least one of `category`.
+        category: the category.
+
+    Raises:
+        BenchmarkError: a file of maps is unreadable.
+    """
+    found = {
+        method: read_examples(files[category, method])
+        for method in comparison.methods
+        if (category, method) in files
+    }
+    first, *others = found.values()
+    # Methods that misclassify different images store different ones.
+    rows = [row for row, name in enumerate(first.names) if all(name in o.names for o in others)]
+    names = first.names[rows[:_MOST_EXAMPLES]].tolist()
+    figure, axes = _example_grid(comparison, category, names, len(rows))
+    for panels, row in zip(axes, rows, strict=False):
+        panels[0].imshow(first.images[row])
+        panels[1].imshow(first.images[row])
+        _outline(panels[1], first.masks[row])
+    for panels, method in zip(axes.T[2:], comparison.methods, strict=True):
+        if method in found:
+            _draw_maps(panels, found[method], names)
+        else:
+            why = left_out(comparison, category, [*{*comparison.methods} - {method}])
+            panels[0].text(0.5, 0.5, why.split(":")[0], ha="center", va="center")
+    return figure
+
+
+def _example_grid(
+    comparison: Comparison, category: str, names: Sequence[str], total: int
+) -> tuple[Figure, NDArray[Any]]:
+    """Return a figure and its panels, one row a name and one titled column a method."""
+    columns = 2 + len(comparison.methods)
+    side = min(1.1, (DOUBLE - 0.3) / columns)
+    width = int(side / CHARACTER)
+    titles = ["image", "ground truth", *(broken(method, width) for method in comparison.methods)]
+    part = "" if len(names) == total else f" ({len(names)} of {total})"
+    caption = comparison.caption(f"Anomaly maps of {category}{part}", first_seed(comparison))
+    caption += " Colours span each method's least to greatest value over these images;"
+    caption += " true defects are outlined; image scores stand below."
+    header = 0.15 * max(1 + title.count("\n") for title in titles)
+    figure = new_figure(side * columns + 0.3, header + (side + 0.12) * len(names), caption)
+    axes = figure.subplots(len(names), columns, squeeze=False)
+    for panel in axes.flat:
+        panel.set(xticks=(), yticks=(), box_aspect=1)
+        panel.spines[:].set_visible(False)
+    for panel, title in zip(axes[0], titles, strict=True):
+        panel.set_title(title)
+    for panel, name in zip(axes[:, 0], names, strict=True):
+        parts = Path(name).with_suffix("").parts[-2:]
+        panel.set_ylabel("\n".join(broken(part, width) for part in parts))
+    return figure, axes
+
+
+def _draw_maps(panels: NDArray[Any], examples: Examples, names: Sequence[str]) -> None:
+    """Draw one method's maps over the grey images, on one colour scale."""
+    rows = {name: row for row, name in enumerate(examples.names.tolist())}
+    shown = [rows[name] for name in names]
+    low, high = examples.maps[shown].min(), examples.maps[shown].max()
+    for panel, row in zip(panels, shown, strict=True):
+        panel.imshow(examples.images[row].mean(axis=-1), cmap="gray", vmin=0, vmax=255)
+        panel.imshow(examples.maps[row], cmap="inferno", vmin=low, vmax=high, alpha=0.7)
+        _outline(panel, examples.masks[row])
+        panel.set_xlabel(f"{examples.scores[row]:.3g}", labelpad=1)
+
+
+def _outline(panel: Axes, mask: NDArray[np.bool_]) -> None:
+    if mask.any() and not mask.all():
+        panel.contour(mask, levels=[0.5], colors="cyan", linewidths=0.6)

@@ -1,0 +1,51 @@
+"""Every method's mean of the three areas under curves."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from benchmarks.figures.style import DOUBLE, new_figure, style
+from benchmarks.results.result_set import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+OVERVIEW = ("image_auroc", "pixel_auroc", "aupro_30")
+
+
+def draw_overview(comparison: Comparison) -> Figure:
+    """Draw every method's mean, or its value in the only category, of the three areas."""
+    only = len(comparison.categories) == 1
+    what = comparison.categories[0] if only else f"mean of {len(comparison.categories)} categories"
+    caption = comparison.caption(f"Overview: {what}")
+    figure = new_figure(DOUBLE, 0.55 + 0.24 * len(comparison.methods), caption)
+    for panel, metric in zip(figure.subplots(1, 3, sharey=True), OVERVIEW, strict=True):
+        table = comparison.table(metric)
+        for place, method in enumerate(comparison.methods):
+            value = 100 * table.values[method].iloc[0 if only else -1]
+            spread = 100 * table.deviations[method].iloc[0 if only else -1]
+            _draw_dot(panel, place, method, value, None if math.isnan(spread) else spread)
+        panel.set_xlabel(f"{table.metric.label} in %")
+        panel.set_yticks(range(len(comparison.methods)), list(comparison.methods))
+        panel.set_ylim(len(comparison.methods) - 0.4, -0.8)
+        panel.margins(x=0.2)
+        left, right = panel.get_xlim()
+        panel.set_xticks([tick for tick in panel.get_xticks() if left <= tick <= min(right, 100)])
+        panel.grid(axis="y", color="0.9", linewidth=0.5)
+        panel.set_axisbelow(True)
+    return figure
+
+
+def _draw_dot(panel: Axes, place: int, method: str, value: float, spread: float | None) -> None:
+    look = style(method)
+    if math.isnan(value):
+        across = panel.get_yaxis_transform()
+        panel.text(0.5, place, "no complete set", transform=across, ha="center", va="center")
+        return
+    panel.errorbar(
+        value, place, xerr=spread, color=look.colour, fmt=look.marker, ms=4.5, label=method
+    )
+    panel.annotate(f"{value:.1f}", (value, place), (0, 4), textcoords="offset points", ha="center")

@@ -1,0 +1,161 @@
+"""The look of figures: page sizes, fonts, and one colour, line, marker and hatch a method."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.files import atomic_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+SINGLE, DOUBLE = 3.4, 7.0
+"""Widths of one and two columns of a paper, in inches."""
+
+CHARACTER = 0.058
+"""Mean width of a character, in inches."""
+
+_LINE = 0.15  # inches
+
+LOOK: dict[str, Any] = {
+    **{f"{part}.labelsize": 7 for part in ("axes", "xtick", "ytick", "figure")},
+    **{f"{part}.titlesize": 7 for part in ("axes", "figure")},
+    "font.size": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.handlelength": 2.8,
+    "axes.linewidth": 0.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.5,
+    "ytick.major.width": 0.5,
+    "hatch.linewidth": 0.4,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.2,
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
+    "savefig.dpi": 300,
+    "svg.hashsalt": "benchmarks.figures",
+}
+"""matplotlib's settings, for `matplotlib.style.context(["default", LOOK])`."""
+
+METADATA: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date": None}}
+"""File type → metadata for `savefig`: the same figure gives the same bytes."""
+
+LineStyle = str | tuple[float, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a method is drawn; line style, marker and hatch tell methods apart in grey-scale."""
+
+    colour: str
+    line: LineStyle
+    marker: str
+    hatch: str
+
+
+_NAMED_LINES = {"-": (), "--": (3.7, 1.6), "-.": (6.4, 1.6, 1, 1.6), ":": (1, 1.65)}
+"""matplotlib's named line styles as lengths of dashes and gaps, in widths of the line."""
+
+_DASHES: tuple[LineStyle, ...] = ("-", "--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)))
+
+_MARKERS = ">p*dh"
+
+_HATCHES = ("\\\\\\\\", "xxxx", "----", "||||", "++++")
+
+# Blues from dark to light as the memory bank shrinks; the rest of Okabe and Ito's colours.
+_KNOWN = {
+    "patchcore-100": Style("#08306b", "-", "o", ""),
+    "patchcore-25": Style("#2171b5", (0, (6, 1)), "s", ""),
+    "patchcore-10": Style("#56a3d9", (0, (3, 1, 1, 1)), "D", ""),
+    "patchcore-1": Style("#9ecae1", (0, (1, 1)), "v", ""),
+    "spade": Style("#d55e00", "--", "^", "////"),
+    "spade-5": Style("#f0a830", (0, (2, 1)), "<", "////"),
+    "padim": Style("#009e73", "-.", "P", "...."),
+    "padim-full": Style("#005c43", (0, (4, 1, 1, 1, 1, 1)), "X", "...."),
+}
+
+# Apart from the known ones, and from each other, for the common kinds of colour blindness.
+_OTHERS = ("#cc79a7", "#882255", "#7f7f7f", "#b8a100", "#000000", "#7b61c4")
+
+
+def style(method: str) -> Style:
+    """Return the look of `method`, overrides in brackets included: a function of its name alone.
+
+    A known name has its own look; any other takes one by the hash of the name, so that it keeps
+    it whatever methods stand beside it.
+    """
+    if method in _KNOWN:
+        return _KNOWN[method]
+    number = int.from_bytes(hashlib.sha256(method.encode()).digest())
+    parts = []
+    for choices in (_OTHERS, _DASHES, _MARKERS, _HATCHES):
+        number, place = divmod(number, len(choices))
+        parts.append(choices[place])
+    return Style(*parts)  # type: ignore[arg-type]
+
+
+def line(method: str) -> dict[str, Any]:
+    """Return the look of `method` as keywords of a matplotlib line."""
+    look = style(method)
+    return {
+        "color": look.colour,
+        "linestyle": look.line,
+        "marker": look.marker,
+        "clip_on": False,
+    }
+
+
+def dash_lengths(line: LineStyle) -> tuple[float, ...]:
+    """Return the lengths of dashes and gaps, in widths of the line; none of a full line."""
+    return _NAMED_LINES[line] if isinstance(line, str) else line[1]
+
+
+def new_figure(width: float, height: float, caption: str) -> Figure:
+    """Return an empty figure of width × height inches below its caption, which adds to the height.
+
+    Made without pyplot, so without global state.
+    """
+    from matplotlib.figure import Figure
+
+    text = fill(caption, int(width / CHARACTER))
+    height += _LINE * (1 + text.count("\n"))
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(text)
+    return figure
+
+
+def add_legend(figure: Figure, methods: Sequence[str], handles: Sequence[Any]) -> None:
+    """Add a legend below everything else, and its height to the figure's."""
+    longest = max(map(len, methods))
+    columns = max(1, int(figure.get_figwidth() / (0.55 + CHARACTER * longest)))
+    figure.set_figheight(figure.get_figheight() + _LINE * ceil(len(methods) / columns))
+    figure.legend(handles, methods, loc="outside lower center", ncols=columns)
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write a figure as PNG and SVG and return the paths; the same figure gives the same bytes.
+
+    Raises:
+        StorageError: the files can't be written.
+    """
+    paths = []
+    for kind, metadata in METADATA.items():
+        paths.append(folder / f"{name}.{kind}")
+        with atomic_file(paths[-1]) as file:
+            figure.savefig(file, format=kind, metadata=metadata)
+    return paths
+
+
+def broken(name: str, width: int) -> str:
+    """Break a name into lines of at most `width` characters, at its punctuation."""
+    return fill(re.sub(r"(?<=[-_=,])|(?=\[)", " ", name), width).replace(" ", "")

@@ -1,0 +1,78 @@
+"""Classification errors at two working points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.figures.style import DOUBLE, SINGLE, add_legend, new_figure, style
+from benchmarks.results.result_set import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+WORKING_POINTS = ("error_at_full_recall", "error_at_f1_optimal")
+
+
+def draw_working_points(comparison: Comparison) -> Figure:
+    """Draw the classification error, in per cent, of every category and method at two thresholds.
+
+    The last group is the mean, where a method has a complete set; a cross stands for a value
+    that is missing.
+    """
+    several = len(comparison.categories) > 1
+    groups = [*comparison.categories, "mean"] if several else list(comparison.categories)
+    width = DOUBLE if len(groups) * len(comparison.methods) > 10 else SINGLE
+    caption = comparison.caption("Classification error in % (lower is better)")
+    figure = new_figure(width, 3.2, caption)
+    for panel, metric in zip(figure.subplots(2, sharex=True), WORKING_POINTS, strict=True):
+        bars = _draw_bars(panel, comparison, metric, len(groups))
+        panel.set_ylabel("Error (%)")
+        if several:
+            panel.axvline(len(groups) - 1.5, color="0.7", linewidth=0.5)
+        panel.set_xticks(range(len(groups)), groups)
+        panel.set_xlim(-0.5, len(groups) - 0.5)
+        panel.tick_params(axis="x", length=0)
+    if len(groups) > 5:
+        panel.set_xticks(
+            range(len(groups)), groups, rotation=45, ha="right", rotation_mode="anchor"
+        )
+    add_legend(figure, list(comparison.methods), bars)
+    return figure
+
+
+def _draw_bars(panel: Axes, comparison: Comparison, metric: str, groups: int) -> list[Any]:
+    """Draw a group of bars a category; return the legend's handles."""
+    table = comparison.table(metric)
+    thickness = 0.8 / len(comparison.methods)
+    bars, lacking = [], False
+    for place, method in enumerate(comparison.methods):
+        look = style(method)
+        at = np.arange(groups) + (place - (len(comparison.methods) - 1) / 2) * thickness
+        values = 100 * table.values[method].to_numpy()[:groups]
+        spread = 100 * table.deviations[method].to_numpy()[:groups]
+        there = ~np.isnan(values)
+        bars.append(
+            panel.bar(
+                at[there],
+                values[there],
+                thickness,
+                yerr=spread[there] if not np.isnan(spread).all() else None,
+                label=method,
+                color=look.colour,
+                hatch=look.hatch,
+                edgecolor="white",
+                linewidth=0.3,
+                error_kw={"elinewidth": 0.6},
+            )
+        )
+        if not there.all():
+            lacking = True
+            panel.plot(at[~there], 0 * at[~there], "x", color=look.colour, clip_on=False)
+    panel.set_title(table.metric.label, loc="left")
+    if lacking:
+        panel.set_title("× failed, undefined, not run, or mean of an incomplete set", loc="right")
+    return bars

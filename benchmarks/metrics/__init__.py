@@ -1,0 +1,1 @@
+"""Scores against ground truth: exact metrics and curves."""

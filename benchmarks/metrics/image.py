@@ -1,0 +1,127 @@
+"""Image-level metrics, exact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.tally import Tally, WorkingPoint, make_tally
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]
+    Floats = NDArray[np.floating[Any]]
+
+
+def image_metrics(labels: ArrayLike, scores: ArrayLike) -> dict[str, float]:
+    """Return every image-level metric of METRICS, nan where one class is missing.
+
+    Args:
+        labels: (N,), 0 or False normal, 1 or True anomalous.
+        scores: (N,), higher is more anomalous, on any scale.
+
+    Raises:
+        ValueError: shapes differ, a label is neither 0 nor 1, a score is NaN or infinite.
+    """
+    tally = _tally_images(labels, scores)
+    if tally is None:
+        return {name: nan for name, metric in METRICS.items() if metric.level == "image"}
+    full, best = tally.working_point(0), tally.f1_optimal()
+    return {
+        "image_auroc": tally.auroc(),
+        "image_ap": tally.average_precision(),
+        "error_at_full_recall": full.error,
+        "false_positives_at_full_recall": float(full.false_positives),
+        "false_positive_rate_at_full_recall": full.false_positive_rate,
+        "error_at_f1_optimal": best.error,
+        "false_positives_at_f1_optimal": float(best.false_positives),
+        "false_negatives_at_f1_optimal": float(best.false_negatives),
+        "f1_max": best.f1,
+    }
+
+
+def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Return the area under the ROC curve, ties counted half; nan where one class is missing.
+
+    Arguments and errors as `image_metrics`.
+    """
+    tally = _tally_images(labels, scores)
+    return nan if tally is None else tally.auroc()
+
+
+def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Return Σ (recall step · precision), not interpolated; nan where one class is missing.
+
+    Arguments and errors as `image_metrics`.
+    """
+    tally = _tally_images(labels, scores)
+    return nan if tally is None else tally.average_precision()
+
+
+def full_recall(labels: ArrayLike, scores: ArrayLike) -> WorkingPoint | None:
+    """Return the working point at the lowest anomalous score; None where one class is missing.
+
+    It is the highest threshold that misses nothing; a normal image that ties with it is an error.
+    Arguments and errors as `image_metrics`.
+    """
+    tally = _tally_images(labels, scores)
+    return None if tally is None else tally.working_point(0)
+
+
+def f1_optimal(labels: ArrayLike, scores: ArrayLike) -> WorkingPoint | None:
+    """Return the working point of maximal F1; None where one class is missing.
+
+    Candidates are the distinct scores; of several with exactly the same F1 it is the lowest, as in
+    the official PatchCore code. Arguments and errors as `image_metrics`.
+    """
+    tally = _tally_images(labels, scores)
+    return None if tally is None else tally.f1_optimal()
+
+
+def roc_curve(labels: ArrayLike, scores: ArrayLike) -> Curve:
+    """Return scikit-learn's (fpr, tpr, thresholds), all empty where one class is missing.
+
+    Arguments and errors as `image_metrics`.
+    """
+    from sklearn.metrics import roc_curve as curve
+
+    return _curve(curve, labels, scores)
+
+
+def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> Curve:
+    """Return scikit-learn's (precision, recall, thresholds), all empty where one class is missing.
+
+    Arguments and errors as `image_metrics`.
+    """
+    from sklearn.metrics import precision_recall_curve as curve
+
+    return _curve(curve, labels, scores)
+
+
+def _tally_images(labels: ArrayLike, scores: ArrayLike) -> Tally | None:
+    return make_tally(*_check_images(labels, scores)[::-1])
+
+
+def _check_images(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], Floats]:
+    labels, scores = np.asarray(labels), np.asarray(scores)
+    if labels.ndim != 1 or labels.shape != scores.shape:
+        raise ValueError(f"labels {labels.shape} and scores {scores.shape} are not both (N,)")
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError("labels hold something else than 0 (normal) and 1 (anomalous)")
+    if not np.isfinite(scores).all():
+        raise ValueError("scores hold NaN or infinite values")
+    return labels.astype(bool), scores
+
+
+def _curve(curve: Callable[..., Curve], labels: ArrayLike, scores: ArrayLike) -> Curve:
+    anomalous, scores = _check_images(labels, scores)
+    if anomalous.all() or not anomalous.any():
+        return np.empty(0), np.empty(0), np.empty(0)
+    return curve(anomalous, scores)

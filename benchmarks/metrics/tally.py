@@ -1,0 +1,132 @@
+"""How many samples lie at or above each anomalous score, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    Counts = NDArray[np.int64]
+    Floats = NDArray[np.floating[Any]]
+
+
+PART = 2**20
+"""Scores that one thread counts at a time."""
+
+
+@dataclass(frozen=True)
+class WorkingPoint:
+    """What a threshold makes of the test set: score ≥ threshold is called anomalous."""
+
+    threshold: float
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    true_negatives: int
+
+    @property
+    def errors(self) -> int:
+        """Misclassified samples."""
+        return self.false_positives + self.false_negatives
+
+    @property
+    def error(self) -> float:
+        """Misclassified samples over all samples."""
+        return self.errors / (self.errors + self.true_positives + self.true_negatives)
+
+    @property
+    def false_positive_rate(self) -> float:
+        """Normal samples called anomalous, over all normal samples."""
+        return self.false_positives / (self.false_positives + self.true_negatives)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        return 2 * self.true_positives / (2 * self.true_positives + self.errors)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Where D distinct anomalous scores (the thresholds, ascending) stand among all scores.
+
+    Attributes:
+        thresholds: the distinct scores of the P anomalous samples, (D,).
+        rank: index into `thresholds` of each anomalous sample, in the input's order, (P,).
+        above: normal samples with score > threshold, (D,).
+        at_or_above: normal samples with score ≥ threshold, (D,).
+        normals: all normal samples.
+    """
+
+    thresholds: Floats
+    rank: Counts
+    above: Counts
+    at_or_above: Counts
+    normals: int
+
+    def auroc(self) -> float:
+        """Return the area under the ROC curve, ties counted half."""
+        doubled = 2 * self.normals - self.above - self.at_or_above
+        return int(doubled[self.rank].sum()) / (2 * self.normals * self.rank.size)
+
+    def average_precision(self) -> float:
+        """Return Σ (recall step · precision), not interpolated."""
+        found = self.found()
+        precision = found / (found + self.at_or_above)
+        return float(precision[self.rank].mean())
+
+    def found(self) -> Counts:
+        """Return the anomalous samples with score ≥ threshold, (D,)."""
+        return np.bincount(self.rank)[::-1].cumsum()[::-1]
+
+    def working_point(self, index: int) -> WorkingPoint:
+        """Return what the threshold of that number makes of the samples."""
+        found, false_positives = int(self.found()[index]), int(self.at_or_above[index])
+        return WorkingPoint(
+            threshold=float(self.thresholds[index]),
+            true_positives=found,
+            false_positives=false_positives,
+            false_negatives=self.rank.size - found,
+            true_negatives=self.normals - false_positives,
+        )
+
+    def f1_optimal(self) -> WorkingPoint:
+        """Return the working point of maximal F1, of several the lowest threshold's."""
+        # One rounded division of integers: below 2**25 samples equal F1 values are equal floats and
+        # different ones differ, which the usual 2·precision·recall / (precision + recall) spoils.
+        f1 = 2 * self.found() / (self.found() + self.at_or_above + self.rank.size)
+        return self.working_point(int(f1.argmax()))
+
+
+def make_tally(scores: Floats, anomalous: NDArray[np.bool_]) -> Tally | None:
+    """Count over scores (N,) and their labels (N,); None where one class is missing."""
+    positives = scores[anomalous]
+    normals = scores.size - positives.size
+    if positives.size == 0 or normals == 0:
+        return None
+    from benchmarks.metrics import counting
+
+    if scores.dtype == np.float16:  # which compiled loops don't know
+        return make_tally(scores.astype(np.float32), anomalous)
+    thresholds, rank = np.unique(positives, return_inverse=True)
+    extent = float(thresholds[-1]) - float(thresholds[0])
+    scale = counting.INTERVALS / extent if extent > np.finfo(float).tiny else 0.0
+    first = counting.first_thresholds(thresholds, scale)
+
+    def count(part: Floats, anomalous: NDArray[np.bool_]) -> Sequence[Counts]:
+        return counting.count(part, anomalous, thresholds, first, scale)
+
+    parts = 1 + scores.size // PART
+    with ThreadPoolExecutor() as pool:
+        counts = pool.map(count, np.array_split(scores, parts), np.array_split(anomalous, parts))
+        between, tied = np.sum(list(counts), axis=0)
+    # above a threshold is what lies beyond it before the next, and all from the next one on
+    at_or_above = (between + tied)[::-1].cumsum()[::-1]
+    return Tally(thresholds, rank, at_or_above - tied, at_or_above, normals)

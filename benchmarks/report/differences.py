@@ -1,0 +1,85 @@
+"""Two runs' comparisons set against each other: what differs, and which AUROCs do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.results.result_set import Stored
+from benchmarks.results.scores import read_images
+from benchmarks.results.store import Store
+from benchmarks.specs import flat
+from benchmarks.statistics.delong import paired_delong
+
+Specs = Mapping[tuple[str, str], Mapping[str, Any]]
+"""(category, method) → the flattened specification of the first seed's cell."""
+
+
+def pairs(before: Sequence[Stored], after: Sequence[Stored]) -> list[dict[str, Any]]:
+    """Return every comparison of one run beside the most alike of the other, on the same data set.
+
+    Their numbers count the first run's comparisons, then the second's.
+
+    Raises:
+        BenchmarkError: a file of scores is unreadable.
+    """
+    specs, others = [_specs(one) for one in before], [_specs(one) for one in after]
+    found = []
+    for number, one in enumerate(before):
+        dataset = one.comparison.dataset
+        alike = {
+            place: _alike(specs[number], others[place])
+            for place, other in enumerate(after)
+            if other.comparison.dataset == dataset
+        }
+        if alike:
+            place = max(alike, key=alike.__getitem__)
+            found.append(
+                {
+                    "first": number,
+                    "second": len(before) + place,
+                    "spec": _differences(specs[number], others[place]),
+                    "tests": _tests(one, after[place]),
+                }
+            )
+    return found
+
+
+def _specs(stored: Stored) -> Specs:
+    keys = {str(row["spec"]): key for key, row in stored.first.items()}
+    return {
+        keys[cell.key[:16]]: dict(flat(cell.spec))
+        for cell in Store(stored.run).cells()
+        if cell.key[:16] in keys
+    }
+
+
+def _alike(before: Specs, after: Specs) -> int:
+    """Return how many fields of the protocols agree."""
+    one, other = (next(iter(specs.values()), {}) for specs in (before, after))
+    shared = ("shots", *(name for name in one if name.startswith("protocol.")))
+    return sum(name in other and one.get(name) == other[name] for name in shared)
+
+
+def _differences(before: Specs, after: Specs) -> list[list[Any]]:
+    """Return field, value before and value after of what differs between the same cells."""
+    found = [
+        (name, before[key].get(name), after[key].get(name))
+        for key in before
+        if key in after
+        for name in {**before[key], **after[key]}
+    ]
+    different = [entry for entry in found if entry[1] != entry[2]]
+    return [list(entry) for entry in {repr(entry): entry for entry in different}.values()]
+
+
+def _tests(before: Stored, after: Stored) -> dict[str, dict[str, float | None]]:
+    """Return category → method → p value of equal AUROCs, of the cells that both have."""
+    tests: dict[str, dict[str, float | None]] = {}
+    for category, method in before.scores:
+        if (category, method) in after.scores:
+            frames = [read_images(one.scores[category, method]) for one in (before, after)]
+            common = frames[0].merge(frames[1], on=["path", "label"])
+            test = paired_delong(common["label"], common["score_x"], common["score_y"])
+            tests.setdefault(category, {})[method] = test
+    return tests

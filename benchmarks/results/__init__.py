@@ -1,0 +1,1 @@
+"""What a run's folder holds: the writer and the reader of each file."""

@@ -1,0 +1,45 @@
+"""One method on one category: what was asked, what came out, and what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.specs import digest
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method on one category: what was asked, what came out, and what it took.
+
+    Attributes:
+        spec: the specification, as JSON-ready values.
+        status: "ok" or "failed".
+        error: one line where it failed, else empty.
+        metrics: metric → value, None where undefined; empty where the cell failed.
+        scores: path of the image scores relative to the run's folder, None where it failed.
+        maps: path of the example maps, likewise.
+    """
+
+    spec: Mapping[str, Any]
+    status: str
+    error: str = ""
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    n_train: int | None = None
+    n_test_good: int | None = None
+    n_test_defect: int | None = None
+    fit_seconds: float | None = None
+    score_seconds: float | None = None
+    peak_memory_mb: float | None = None
+    device: str = ""
+    git_sha: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    started_utc: str = ""
+    scores: str | None = None
+    maps: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The identity of what was asked, as hex."""
+        return digest(self.spec)

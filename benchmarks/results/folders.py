@@ -1,0 +1,46 @@
+"""Where things lie: runs, the runs beside them, their plots, their reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkError
+
+
+def find_run(name: str) -> Path:
+    """Return the folder of run `name`: a folder itself, or a name under results/.
+
+    Raises:
+        BenchmarkError: neither holds a metrics.csv.
+    """
+    for folder in (Path(name), Path("results") / name):
+        if (folder / "metrics.csv").is_file():
+            return folder
+    raise BenchmarkError(
+        f"no metrics.csv in {name} or results/{name}; python -m benchmarks.run writes one"
+    )
+
+
+def plots_folder(run: Path) -> Path:
+    """Return where the figures of a run belong: in plots/, beside results/ where it lies in one."""
+    run = run.resolve()
+    root = run.parent.parent if run.parent.name == "results" else Path()
+    return root / "plots" / run.name
+
+
+def default_run(dataset: str, backbone: str, image_size: int) -> Path:
+    """Return the folder of a run: results/<data set>-<backbone>-<image size>."""
+    return Path("results") / f"{dataset}-{backbone.replace('/', '-')}-{image_size}"
+
+
+def runs_beside(run: Path, kind: str) -> list[Path]:
+    """Return `run` and the runs beside it that have a folder of that name."""
+    return sorted({run, *(path.parent for path in run.parent.glob(f"*/{kind}"))})
+
+
+def report_path(runs: Sequence[Path]) -> Path:
+    """Return where the report of one run, or of two, belongs: in the first's folder."""
+    first, *others = runs
+    names = ["report", *(run.resolve().name for run in others)]
+    return first / f"{'-against-'.join(names)}.html"

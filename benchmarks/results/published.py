@@ -1,0 +1,112 @@
+"""Published numbers: what the papers report, to stand beside what is reproduced."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkError
+
+OTHERS = ("PatchSVDD", "DifferNet", "MahalanobisAD", "PaDiM*")
+"""Methods that are not reproduced here, as the PatchCore paper's Tables 1–3 name them."""
+
+FILE = Path(__file__).parents[2] / "results" / "published" / "published_numbers.csv"
+
+_PAPER = "PatchCore paper Table "
+
+_METRICS = {"image_auroc": "image_auroc", "pixel_auroc": "pixel_auroc", "aupro_30": "pro"}
+
+TABLES = {"image_auroc": ("S1", "1"), "pixel_auroc": ("S2", "2"), "aupro_30": ("S3", "3")}
+"""Metric → the paper's table of categories and its table of means."""
+
+_NAMES = {
+    "spade": "SPADE",
+    "padim": "PaDiM",
+    **{f"patchcore-{percent}": f"PatchCore-{percent}" for percent in (25, 10, 1)},
+}
+
+_OWN_PAPERS = {
+    "spade": ("SPADE paper (as copied in anomasota)", "SPADE(K=50)"),
+    "padim": ("PaDiM paper (as copied by DANFlow)", "PaDiM-Rd550"),
+}
+
+_BACKBONES = {
+    "resnet50": "ResNet50",
+    "resnet101": "ResNet101",
+    "wide_resnet50_2": "WRN50",
+    "wide_resnet101_2": "WRN101",
+    "resnext101_32x8d": "ResNeXt101",
+}
+
+_OTHER_BACKBONES = {"PaDiM*": "task-selected"}
+
+_ENSEMBLE = "DenseNet201+ResNeXt101+WRN101"
+
+
+@dataclass(frozen=True)
+class Published:
+    """Numbers on MVTec AD in per cent, as published; every lookup gives None where there is none.
+
+    Attributes:
+        values: (source, method, backbone, metric, category) → value, all as the file names them.
+    """
+
+    values: Mapping[tuple[str, str, str, str, str], float] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path = FILE) -> Published:
+        """Read the numbers.
+
+        Raises:
+            BenchmarkError: the file, which only a checkout has, is missing or unreadable.
+        """
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                return cls(dict(map(_entry, csv.DictReader(file))))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BenchmarkError(
+                f"can't read the published numbers, {path} ({type(error).__name__}): run from a "
+                "checkout of the repository, which holds them"
+            ) from error
+
+    def main(self, method: str, metric: str, category: str) -> float | None:
+        """Return a value of tables S1–S3, of one of our methods or of OTHERS.
+
+        SPADE's and PaDiM's are their own papers'; the PatchCore paper's means fill the gaps.
+        """
+        table, means = TABLES[metric]
+        name = _NAMES.get(method, method)
+        own = _OWN_PAPERS.get(method, (_PAPER + table, name))
+        backbone = _OTHER_BACKBONES.get(method, "WRN50")
+        for source, entry in (own, (_PAPER + means, name)):
+            value = self.values.get((source, entry, backbone, _METRICS[metric], category))
+            if value is not None:
+                return value
+        return None
+
+    def large(self, levels: str, metric: str, category: str, *, ensemble: bool) -> float | None:
+        """Return a value of table S4: WideResNet101's with `levels` like 2+3, or the ensemble's."""
+        backbone = f"{_ENSEMBLE if ensemble else 'WRN101'} ({levels})"
+        return self.values.get((_PAPER + "4", "PatchCore-1", backbone, _METRICS[metric], category))
+
+    def few_shot(
+        self, method: str, shots: int, metric: str, category: str
+    ) -> tuple[float | None, float | None]:
+        """Return a value of table S5 and its standard deviation over seeds."""
+        source, entry, name = _PAPER + "S5", f"{_NAMES[method]}|shots={shots}", _METRICS[metric]
+        return (
+            self.values.get((source, entry, "WRN50", name, category)),
+            self.values.get((source, entry, "WRN50", f"{name}_std", category)),
+        )
+
+    def by_backbone(self, backbone: str, method: str, metric: str, category: str) -> float | None:
+        """Return a value of table S6, of a backbone by its torchvision name."""
+        key = _NAMES[method], _BACKBONES.get(backbone, ""), _METRICS[metric], category
+        return self.values.get((_PAPER + "S6", *key))
+
+
+def _entry(row: Mapping[str, str]) -> tuple[tuple[str, str, str, str, str], float]:
+    key = row["source"], row["method"], row["backbone"], row["metric"], row["category"]
+    return key, float(row["value_percent"])

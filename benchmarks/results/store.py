@@ -1,0 +1,126 @@
+"""Cells on disk: each written whole the moment it is known, and the long table made from them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+from benchmarks.files import atomic_file
+from benchmarks.results.cell import Cell
+from benchmarks.results.metrics_csv import COLUMNS, as_csv, rows_of
+from benchmarks.specs import CellSpec, canonical_json
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Store:
+    """The cells of one run folder."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+
+    def find(self, spec: CellSpec) -> Cell | None:
+        """Return the stored cell of this very specification, None where there is none."""
+        path = self._path("cells", spec, "json")
+        cell = self._read(path) if path.exists() else None
+        return cell if cell is not None and cell.key == spec.key else None
+
+    def adopt(self, spec: CellSpec, other: Store) -> bool:
+        """Copy the successful cell of this specification from `other`; return whether it has one.
+
+        Its scores and maps come along where they are still there.
+        """
+        cell = other.find(spec)
+        if cell is None or cell.status != "ok":
+            return False
+        for name in filter(None, (cell.scores, cell.maps)):
+            if (other.run / name).is_file():
+                with atomic_file(self.run / name) as file:
+                    file.write((other.run / name).read_bytes())
+        with atomic_file(self._path("cells", spec, "json")) as file:
+            file.write(other._path("cells", spec, "json").read_bytes())
+        return True
+
+    def write(
+        self,
+        spec: CellSpec,
+        cell: Cell,
+        scores: Sequence[tuple[str, int, float]] = (),
+        maps: Mapping[str, np.ndarray[Any, Any]] | None = None,
+    ) -> None:
+        """Store a cell; its scores and maps first, so that a cell never names a missing file.
+
+        Args:
+            spec: the cell's specification.
+            cell: the cell; its `scores` and `maps` are filled in here.
+            scores: (path in the category's folder, label, image score) for each test image.
+            maps: arrays for the maps file; None stores none.
+        """
+        names: dict[str, str | None] = {"scores": None, "maps": None}
+        if scores:
+            path = self._path("scores", spec, "csv")
+            rows = [("path", "label", "score"), *scores]
+            with atomic_file(path) as file:
+                file.write(as_csv(rows))
+            names["scores"] = path.relative_to(self.run).as_posix()
+        if maps is not None:
+            import numpy as np
+
+            path = self._path("maps", spec, "npz")
+            with atomic_file(path) as file:
+                np.savez_compressed(file, allow_pickle=False, **maps)
+            names["maps"] = path.relative_to(self.run).as_posix()
+        with atomic_file(self._path("cells", spec, "json")) as file:
+            text = json.dumps({**asdict(cell), **names}, indent=1, sort_keys=True, allow_nan=False)
+            file.write(text.encode())
+
+    def maps(self, cell: Cell) -> int:
+        """Return how many anomaly maps are stored beside a cell, 0 if they can't be read."""
+        import numpy as np
+
+        try:
+            with np.load(self.run / (cell.maps or ""), allow_pickle=False) as stored:
+                return len(stored["names"])
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return 0
+
+    def cells(self, warn: Callable[[str], None] = lambda line: None) -> list[Cell]:
+        """Return all readable cells, in the order in which they were made.
+
+        An unreadable file is named through `warn` and left where it is; its cell runs again.
+        """
+        found = []
+        for path in sorted((self.run / "cells").glob("*/*.json")):
+            cell = self._read(path)
+            if cell is None:
+                warn(f"{path}: not a readable cell, ignored; run again to replace it")
+            else:
+                found.append(cell)
+        return sorted(found, key=lambda cell: (cell.started_utc, canonical_json(cell.spec)))
+
+    def write_metrics(self, warn: Callable[[str], None] = lambda line: None) -> Path:
+        """Write `metrics.csv`, one row a cell and metric, from the cells; return its path."""
+        rows = [row for cell in self.cells(warn) for row in rows_of(self.run.name, cell)]
+        path = self.run / "metrics.csv"
+        with atomic_file(path) as file:
+            file.write(as_csv([COLUMNS, *rows]))
+        return path
+
+    def _path(self, folder: str, spec: CellSpec, suffix: str) -> Path:
+        """Return where a cell's file lies; the name is for people and is never parsed."""
+        safe = re.compile(r"[^\w.=+-]+")
+        name = f"{safe.sub('_', spec.category)}-s{spec.seed}-{spec.key[:8]}.{suffix}"
+        return self.run / folder / safe.sub("_", spec.method).strip("_") / name
+
+    @staticmethod
+    def _read(path: Path) -> Cell | None:
+        try:
+            return Cell(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None

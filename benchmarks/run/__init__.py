@@ -1,0 +1,1 @@
+"""Methods compared on every category of a data set."""

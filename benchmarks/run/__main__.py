@@ -1,0 +1,170 @@
+"""Compares methods on every category of a data set and prints the tables.
+
+    python -m benchmarks.run --methods patchcore-25,spade,padim
+
+Exit status: 0 done or nothing left to do, 1 some cells failed, 2 usage or data, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import get_args
+
+import methods
+from benchmarks.console import run_program, say, show
+from benchmarks.execution.dry_run import summary
+from benchmarks.options import (
+    EMBEDDED_BACKBONE,
+    EMBEDDED_SIZE,
+    NOTICE,
+    REAL_BACKBONE,
+    REAL_SIZE,
+    add_shared,
+    chosen_cache,
+    chosen_machine,
+    positive,
+)
+from benchmarks.results.folders import default_run
+from benchmarks.results.store import Store
+from benchmarks.run.request import plan_of
+from benchmarks.specs import MaskResize
+
+DEFAULT_METHODS = "patchcore-25,spade,padim"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    options = _parser().parse_args(arguments)
+    return run_program(lambda: _list() if options.list else _run(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "--methods",
+        default=DEFAULT_METHODS,
+        help="comma-separated names, parameters in brackets: patchcore-25[patch_size=5] "
+        "(default: %(default)s)",
+    )
+    add_shared(parser)
+    _add_images(parser)
+    add("--seeds", default="0", help="comma-separated integers (default: %(default)s)")
+    add(
+        "--shots",
+        default="all",
+        help="comma-separated numbers of nominal training images, or all (default: %(default)s)",
+    )
+    add(
+        "--mask-resize",
+        choices=get_args(MaskResize),
+        default="nearest",
+        help="official: as the official PatchCore code, which erodes defects (default: nearest)",
+    )
+    add(
+        "--out",
+        type=Path,
+        help="the run's folder (default: results/<data set>-<backbone>-<image size>)",
+    )
+    add(
+        "--save-maps",
+        action="store_true",
+        help="store all anomaly maps (default: an example of each kind, and what is misclassified)",
+    )
+    add("--list", action="store_true", help="list the methods with their parameters")
+    return parser
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what becomes of an image."""
+    add = parser.add_argument
+    add(
+        "--backbone",
+        help="torchvision name, timm/<name.tag>, or filterbank; several joined by + are an "
+        f"ensemble (default: {REAL_BACKBONE}; {EMBEDDED_BACKBONE} on the embedded set)",
+    )
+    add(
+        "--weights",
+        type=Path,
+        help=".pth or .safetensors file (default: the pinned ImageNet weights, downloaded once); "
+        "in an ensemble: NAME[weights=FILE,layers=a+b+c+d]+NAME…",
+    )
+    add(
+        "--layers",
+        help="comma-separated module names for levels 1,2,3,4 (default: known for ResNets, "
+        "DenseNets and timm; needed for others)",
+    )
+    add(
+        "--image-size",
+        type=positive,
+        help="side of the centre crop in pixels "
+        f"(default: {REAL_SIZE}; {EMBEDDED_SIZE} on the embedded set)",
+    )
+    add(
+        "--resize",
+        type=positive,
+        help="the shorter side before the crop, in pixels (default: 8/7 of the crop)",
+    )
+
+
+def _list() -> int:
+    for name in methods.names():
+        parameters = asdict(methods.resolve(name).parameters)
+        print(f"{name:15}", ", ".join(f"{key}={value}" for key, value in parameters.items()))
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    plan, cache = plan_of(options), chosen_cache(options)
+    protocol = plan.protocol
+    run = options.out or default_run(plan.dataset.name, protocol.backbone.name, protocol.image_size)
+    store = Store(run)
+    missing = plan.missing(store, force=options.force)
+    if options.dry_run:
+        for job in itertools.chain.from_iterable(missing.values()):
+            shots = "" if job.spec.shots is None else f" {job.spec.shots} shots"
+            print(f"{job.spec.category} {job.spec.method} s{job.spec.seed}{shots}")
+        print(summary([(plan, missing)], run, cache))
+        return 0
+    if missing:
+        from benchmarks.execution.runner import run_plan
+
+        with chosen_machine(options) as machine:
+            passes = run_plan(plan, missing, store, cache, machine)
+        say(f"{passes} images passed the backbone; every cell is in {run}")
+    else:
+        say(f"nothing left to do: all cells are stored in {run} (--force evaluates again)")
+    _show(run, anything_new=bool(missing))
+    if plan.dataset.synthetic:
+        say(NOTICE)
+    return 1 if plan.missing(store) else 0
+
+
+def _show(run: Path, *, anything_new: bool) -> None:
+    """Print the tables, and write them, the figures and the report where anything changed."""
+    from benchmarks.figures import writing as figures
+    from benchmarks.report.page import write_report
+    from benchmarks.results.folders import report_path
+    from benchmarks.tables import metric_tables as tables
+
+    show(tables.terminal_tables(run))
+    plots = Path("plots") / run.name
+    if anything_new or not plots.exists():
+        written = [*tables.write_tables(run), *figures.write_figures(run, plots)]
+        say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
+    report = report_path([run])
+    if anything_new or not report.exists():
+        say(f"everything on one page: {write_report([run], report)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

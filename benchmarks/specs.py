@@ -1,0 +1,128 @@
+"""What makes a number: frozen specifications, their canonical JSON and its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+EXTRACTOR_VERSION = 2
+"""Raised whenever the same image and weights give other features."""
+
+METRICS_VERSION = 1
+"""Raised whenever the same scores give other metric values."""
+
+MaskResize = Literal["nearest", "official"]
+
+DType = Literal["float32", "float16"]
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of `value`: keys sorted, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: object) -> str:
+    """Return the sha256, in hex, of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def resize_for(image_size: int) -> int:
+    """Return what the shorter side is resized to before the crop: 256 for 224, the same ratio else.
+
+    ("Towards Total Recall", section 4.1: 256 → 224, that is 8/7.)
+    """
+    return round(image_size * 8 / 7)
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A backbone with its weights; `layers` maps a level to the backbone's own layer name."""
+
+    name: str
+    weights: str
+    weights_sha256: str
+    layers: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """Everything that one cached array depends on: one category, one split, one level."""
+
+    dataset: str
+    dataset_fingerprint: str
+    category: str
+    split: Literal["train", "test"]
+    backbone: str
+    weights: str
+    weights_sha256: str
+    level: int
+    layer: str
+    image_size: int
+    resize: int
+    dtype: DType
+    extractor_version: int = EXTRACTOR_VERSION
+
+    @property
+    def key(self) -> str:
+        """The array's identity, as hex."""
+        return digest(asdict(self))
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all cells of a comparison share.
+
+    `resize` is the length of the shorter side before the centre crop, in pixels, 0 for the paper's
+    8/7 of the crop.
+    """
+
+    backbone: BackboneSpec
+    image_size: int = 224
+    dtype: DType = "float32"
+    mask_resize: MaskResize = "nearest"
+    smoothing_sigma: float = 4.0
+    resize: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "resize", self.resize or resize_for(self.image_size))
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """Everything that one cell's numbers depend on.
+
+    `shots` is the number of nominal training images, None for all of them; `params` are the
+    method's complete parameters, defaults included.
+    """
+
+    dataset: str
+    dataset_fingerprint: str
+    category: str
+    method: str
+    params: Mapping[str, Any]
+    protocol: Protocol
+    seed: int
+    shots: int | None = None
+    extractor_version: int = EXTRACTOR_VERSION
+    metrics_version: int = METRICS_VERSION
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the specification as JSON-ready values."""
+        return asdict(self)
+
+    @property
+    def key(self) -> str:
+        """The cell's identity, as hex."""
+        return digest(self.as_dict())
+
+
+def flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the parts of a specification, those of its parts named `part.name`."""
+    for name, part in spec.items():
+        if isinstance(part, Mapping):
+            yield from flat(part, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", part

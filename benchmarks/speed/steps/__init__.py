@@ -1,0 +1,1 @@
+"""The steps that are timed, one a file."""

@@ -1,0 +1,103 @@
+"""Times a whole category with five methods against a separate tool for each."""
+
+from __future__ import annotations
+
+import methods
+from benchmarks.evaluation.anomaly_maps import finish
+from benchmarks.metrics.pixel import pixel_metrics
+from benchmarks.speed import references as plain
+from benchmarks.speed.report import Row, in_seconds
+from benchmarks.speed.steps.aupro import aupro
+from benchmarks.speed.steps.coreset import coreset
+from benchmarks.speed.steps.embedding import EMBEDDED, embedding
+from benchmarks.speed.steps.extraction import extraction
+from benchmarks.speed.steps.padim import padim
+from benchmarks.speed.steps.search import search
+from benchmarks.speed.steps.spade import spade
+from benchmarks.speed.timing import Bench
+from methods.lazy import torch
+
+METHODS = ("patchcore-25", "patchcore-10", "patchcore-1", "spade", "padim")
+
+
+def category(bench: Bench) -> list[Row]:
+    """Time five methods on a category, image files to metrics, against a tool for each.
+
+    Ours extracts once and then fits, scores and measures every method. The tools' times are the
+    sums of their steps': each extracts for itself, and PatchCore's unfolds.
+    """
+    scale = bench.scale
+    extracted = (scale.train + scale.test) / scale.extracted
+    ours = {"extraction": extracted * bench.row(extraction, "", "").ours_seconds}
+    memory = 0.0
+    for name in METHODS:
+        ours[name.partition("[")[0]], peak = _fit_and_score(bench, name)
+        memory = max(memory, peak)
+    theirs = _tools(bench)
+    rows = []
+    for step, left_out in (("category", ()), ("category without SPADE", ("spade",))):
+        own = {name: seconds for name, seconds in ours.items() if name not in left_out}
+        tools = {name: seconds for name, seconds in theirs.items() if name not in left_out}
+        row = Row(
+            step=step,
+            size=f"{scale.train} training, {scale.test} test images, {len(tools)} methods",
+            ours_seconds=sum(own.values()),
+            reference="separate tools",
+            reference_seconds=sum(tools.values()),
+            extrapolated=True,
+            peak_memory_mb=memory,
+            agrees=None,
+            agreement="",
+            note=f"ours: {_listed(own)}; theirs, from their steps' times: {_listed(tools)}",
+        )
+        rows.append(row)
+    return rows
+
+
+def _listed(seconds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {in_seconds(value)}" for name, value in seconds.items())
+
+
+def _fit_and_score(bench: Bench, name: str) -> tuple[float, float]:
+    """Return a method's seconds and peak memory from features to metrics.
+
+    SPADE, whose time is proportional to them, scores only a few of the test images.
+    """
+    scale, inputs = bench.scale, bench.inputs
+    if name == "spade":
+        name, count = f"spade[neighbours={scale.neighbours}]", scale.correspond
+    else:
+        count = scale.test
+    test, masks = inputs.test.select(range(count)), inputs.masks[:count]
+    method = methods.create(name)
+
+    def fit() -> None:
+        method.fit(inputs.train, torch.Generator().manual_seed(0))
+
+    def score() -> None:
+        maps = finish(method.score(test), scale.image_size, 4.0)
+        pixel_metrics(maps.cpu().numpy(), masks)
+
+    fitted, fit_peak = bench.measured(fit)
+    scored, score_peak = bench.measured(score)
+    return fitted + scored * scale.test / count, max(fit_peak, score_peak)
+
+
+def _tools(bench: Bench) -> dict[str, float]:
+    """Return method → the sum of the times of a separate tool's steps."""
+    scale = bench.scale
+    images = scale.train + scale.test
+    forward = bench.row(extraction, "", "torchvision").reference_seconds * images / scale.extracted
+    unfolded = bench.row(embedding, "", "unfold").reference_seconds * images / EMBEDDED
+    loops = bench.row(coreset, "coreset 25", "official").reference_seconds
+    found = bench.row(search, "", "faiss").reference_seconds * scale.test / scale.searched
+    measured = bench.row(
+        aupro, "", "anomalib" if plain.installed("anomalib") else "loop"
+    ).reference_seconds
+    steps = {
+        # selection and search take times proportional to the memory bank
+        **{f"patchcore-{p}": unfolded + (loops + found) * p / 25 for p in (25, 10, 1)},
+        "spade": forward + bench.row(spade, "", "popular").reference_seconds * scale.test,
+        "padim": forward + bench.row(padim, "", "").reference_seconds,
+    }
+    return {name: seconds + measured for name, seconds in steps.items()}

@@ -1,0 +1,80 @@
+"""Times the coreset selection against the official loop and anomalib's."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from benchmarks.speed import references as plain
+from benchmarks.speed.report import Growth, Row
+from benchmarks.speed.timing import Agreement, Bench, Reference, Run
+from methods.components.coreset import farthest_first
+
+ANOMALIB_DIMS = 306
+"""What anomalib projects 250,880 patches to (Johnson-Lindenstrauss, distances kept to 0.9)."""
+
+
+def _official_loop(bench: Bench, count: int, size: int) -> Reference:
+    """Return the official coreset loop on the first `count` points."""
+    points = bench.inputs.points[:count]
+    start, part = bench.inputs.start(points), min(size, bench.scale.centres)
+    return Reference(
+        "official loop",
+        lambda: plain.official_coreset(points, part, start),
+        size / part,
+        f"{part:,} of {size:,} centres run",
+    )
+
+
+def _anomalib_loop(bench: Bench, size: int) -> Reference:
+    """Return anomalib's coreset loop on points of as many dimensions as it projects to."""
+    points, part = bench.inputs.patches[:, :ANOMALIB_DIMS].contiguous(), bench.scale.centres // 4
+    there = plain.installed("anomalib")
+    loop = plain.anomalib_coreset if there else plain.norm_coreset
+    return Reference(
+        "anomalib" if there else "anomalib's loop",
+        lambda: loop(points, part),
+        size / part,
+        f"{part:,} of {size:,} centres run, {ANOMALIB_DIMS} dimensions, projection not counted",
+    )
+
+
+def coreset(bench: Bench) -> list[Row]:
+    """Time the selection of a quarter and a tenth of the training patches."""
+    inputs, rows = bench.inputs, []
+    count, start = len(inputs.points), inputs.start(inputs.points)
+    for percent in (25, 10):
+        size = count * percent // 100
+        rows += bench.compare(
+            f"coreset {percent} %",
+            f"{size:,} of {count:,} × {inputs.points.shape[1]}, {inputs.patch_source}",
+            partial(farthest_first, inputs.points, size, start),
+            [_official_loop(bench, count, size), _anomalib_loop(bench, size)],
+            _same_selection(bench, percent),
+        )
+    return rows
+
+
+def _same_selection(bench: Bench, percent: int) -> Agreement:
+    """Compare with the official loop, run whole in float64 on a few images' patches."""
+    per_image = len(bench.inputs.points) // bench.scale.train
+    points = bench.inputs.points[: per_image * bench.scale.checked]
+    start, size = bench.inputs.start(points), len(points) * percent // 100
+    ours = farthest_first(points, size, start).tolist()
+    expected = plain.official_coreset(points.double(), size, start.double()).tolist()
+    same = len(set(ours) & set(expected))
+    text = f"{same:,} of {size:,} centres the same at N = {len(points):,}"
+    return Agreement(same == size, text)
+
+
+def coreset_growth(bench: Bench) -> list[Growth]:
+    """Time the selection of a quarter of more and more patches."""
+    points = bench.inputs.points
+
+    def ours(count: int) -> Run:
+        part = points[:count]
+        return partial(farthest_first, part, count // 4, bench.inputs.start(part))
+
+    sizes = [len(points) // share for share in (8, 4, 2, 1)]
+    return bench.growth(
+        "coreset 25 %", "patches", sizes, ours, lambda n: _official_loop(bench, n, n // 4)
+    )

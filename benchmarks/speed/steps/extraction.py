@@ -1,0 +1,70 @@
+"""Times extraction, from image files to cached features."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from benchmarks.features.cache import FeatureCache
+from benchmarks.features.extraction import Extractor
+from benchmarks.specs import Protocol
+from benchmarks.speed import references as plain
+from benchmarks.speed.inputs import BATCH_IMAGES
+from benchmarks.speed.report import Growth, Row
+from benchmarks.speed.timing import Bench, Reference, Run
+from methods.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def _extract(bench: Bench, side: int, count: int) -> tuple[Run, list[Reference]]:
+    """Return the extraction of image files, and bare forwards of as many decoded images."""
+    inputs, size = bench.inputs, bench.scale.image_size
+    category = inputs.category(side, count)
+    levels = inputs.backbone.levels
+    images = torch.randint(0, 256, (count, 3, size, size)).to(torch.uint8)
+
+    def extract() -> None:
+        shutil.rmtree(inputs.folder / "cache", ignore_errors=True)
+        cache = FeatureCache(inputs.folder / "cache")
+        protocol = Protocol(inputs.backbone.spec, size)
+        extractor = Extractor(cache, "speed", protocol, levels, lambda: inputs.backbone)
+        extractor.arrays(category, lambda images: None)
+
+    def through(forward: Callable[[Tensor], object]) -> Run:
+        return lambda: [forward(batch.to(bench.device)) for batch in images.split(BATCH_IMAGES)]
+
+    own = partial(inputs.backbone.forward, levels=levels)
+    return extract, [
+        Reference("forward alone", through(own), note="the limit: no decoding, no writing"),
+        Reference(
+            "torchvision's forward",
+            through(plain.plain_forward(inputs.network, levels)),
+            note="no decoding, no writing",
+        ),
+    ]
+
+
+def extraction(bench: Bench) -> list[Row]:
+    """Time image files → cached features, by the size of the files."""
+    rows, count = [], bench.scale.extracted
+    for side in bench.scale.sides:
+        extract, forwards = _extract(bench, side, count)
+        size = f"{count} PNG files of {side} × {side}, {bench.scale.backbone}, levels 1–4, cached"
+        rows += bench.compare(f"extraction {side}", size, extract, forwards)
+    return rows
+
+
+def extraction_growth(bench: Bench) -> list[Growth]:
+    """Time the extraction of more and more images."""
+    side, count = bench.scale.sides[0], bench.scale.extracted
+    return bench.growth(
+        "extraction",
+        "images",
+        [count // 4, count // 2, count],
+        lambda count: _extract(bench, side, count)[0],
+        lambda count: _extract(bench, side, count)[1][0],
+    )

@@ -1,0 +1,1 @@
+"""What differences and intervals are worth; numbers only, no files."""

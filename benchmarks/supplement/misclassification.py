@@ -1,0 +1,130 @@
+"""Test images judged at the F1-optimal threshold, and counts of the errors it makes.
+
+The threshold is each category's own; score ≥ threshold is called anomalous.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from benchmarks.metrics.image import f1_optimal
+from benchmarks.results.cell import Cell
+from benchmarks.results.scores import read_images
+from benchmarks.supplement.captions import caption
+from benchmarks.supplement.trials import Cells, Settings, main_trials
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A test image, judged at its category's F1-optimal threshold.
+
+    Attributes:
+        category: its category.
+        name: its path in the category's folder.
+        label: 0 normal, 1 anomalous.
+        score: its image score.
+        threshold: what the score is held against.
+    """
+
+    category: str
+    name: str
+    label: int
+    score: float
+    threshold: float
+
+    @property
+    def defect(self) -> str:
+        """The folder it lies in: "good", or the kind of defect."""
+        return PurePosixPath(self.name).parent.name
+
+    @property
+    def false_positive(self) -> bool:
+        """Whether it is normal but called anomalous."""
+        return self.label == 0 and self.score >= self.threshold
+
+    @property
+    def false_negative(self) -> bool:
+        """Whether it is anomalous but called normal."""
+        return self.label == 1 and self.score < self.threshold
+
+
+class Count(NamedTuple):
+    """The errors of a method on a category's test images of one kind."""
+
+    method: str
+    category: str
+    defect: str
+    false_positives: int
+    false_negatives: int
+    images: int
+
+
+def judge(run: Path, category: str, cell: Cell | None) -> list[Judged]:
+    """Return a cell's test images, judged; none without scores of both classes.
+
+    Raises:
+        BenchmarkError: the scores are unreadable.
+    """
+    if cell is None or cell.scores is None or not (path := run / cell.scores).is_file():
+        return []
+    images = read_images(path)
+    point = f1_optimal(images["label"], images["score"])
+    if point is None:
+        return []
+    return [
+        Judged(category, name, int(label), float(score), point.threshold)
+        for name, label, score in images[["path", "label", "score"]].itertuples(index=False)
+    ]
+
+
+def count_errors(
+    settings: Settings, cells: Cells, categories: Sequence[str], run: Path
+) -> list[Count]:
+    """Count the errors of every main method that has scores, by category and kind of defect.
+
+    Raises:
+        BenchmarkError: a file of scores is unreadable.
+    """
+    counts = []
+    for method, trial in main_trials(settings).items():
+        for category in categories:
+            images = judge(run, category, cells.get(trial, {}).get(category))
+            for defect in dict.fromkeys(image.defect for image in images):
+                kind = [image for image in images if image.defect == defect]
+                positives = sum(image.false_positive for image in kind)
+                negatives = sum(image.false_negative for image in kind)
+                counts.append(Count(method, category, defect, positives, negatives, len(kind)))
+    return counts
+
+
+def counts_csv(counts: Sequence[Count]) -> str:
+    """Return counts as CSV, a row a method, category and kind of defect."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([Count._fields, *counts])
+    return text.getvalue()
+
+
+def counts_markdown(counts: Sequence[Count], settings: Settings, dataset: str) -> str:
+    """Return counts as a captioned Markdown table: a row a kind of defect, a column a method."""
+    from tabulate import tabulate
+
+    methods = list(dict.fromkeys(count.method for count in counts))
+    errors = {count[:3]: count.false_positives + count.false_negatives for count in counts}
+    rows = [
+        [category, defect, images, *(errors.get((m, category, defect), "–") for m in methods)]
+        for category, defect, images in dict.fromkeys(
+            (count.category, count.defect, count.images) for count in counts
+        )
+    ]
+    subject = "Images misclassified at each category's F1-optimal threshold"
+    text = caption(subject, settings, dataset)
+    text += " Errors on good images are false positives, all others false negatives."
+    headers = ["category", "defect", "images", *methods]
+    align = ["left", "left", *["right"] * (len(headers) - 2)]
+    table = tabulate(rows, headers, "pipe", colalign=align, disable_numparse=True)
+    return f"{text}\n\n{table}\n"

@@ -1,0 +1,42 @@
+"""The embedded synthetic data set: its table of products, written in MVTec AD's layout."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkError, StorageError
+from benchmarks.synthetic.products import PRODUCTS
+from benchmarks.synthetic.writing import write_at_once
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the data set where the command line says; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.synthetic", description=__doc__)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="a new or empty folder"
+    )
+    root: Path = parser.parse_args(arguments).out
+    try:
+        print(f"{root}: {_write_for_someone(root)} images in {len(PRODUCTS)} categories")
+    except BenchmarkError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _write_for_someone(root: Path) -> int:
+    root = root.resolve()
+    if root.exists() and not (root.is_dir() and not os.listdir(root)):
+        raise StorageError(f"{root}: not an empty folder; choose a new or empty one")
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        return write_at_once(root)
+    except OSError as error:
+        raise StorageError(f"{root}: {error.strerror}; choose another folder") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,353 @@
+"""Drawing for the embedded data set: dice, noise, shapes, layered scenes and defects.
+
+Only additions, multiplications, roots and comparisons of float64 decide a pixel: NumPy rounds
+these the same on every machine, which it doesn't promise for sin, exp or normal variates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIZE = 146
+"""Side of an image in pixels; the centre crop at the protocol's ratio of 8/7 is 128."""
+
+Field = NDArray[np.float64]
+
+Colour = tuple[float, float, float]
+
+_MARGIN = 14  # defects start inside the centre crop
+
+_FAINT = 0.3  # a defect's soft edge below this coverage is left out, so that masks fit tightly
+
+_Y, _X = (axis.astype(np.float64) - (SIZE - 1) / 2 for axis in np.mgrid[:SIZE, :SIZE])
+
+
+class Dice:
+    """Random numbers named by words: the same words give the same numbers everywhere."""
+
+    def __init__(self, *words: object) -> None:
+        seed = hashlib.sha256("/".join(map(str, words)).encode()).digest()
+        self._generator = np.random.Generator(np.random.PCG64(int.from_bytes(seed[:16], "big")))
+
+    def uniform(self, low: float, high: float) -> float:
+        """Return a number in [low, high)."""
+        return low + (high - low) * self._generator.random()
+
+    def integer(self, count: int) -> int:
+        """Return one of 0 … count - 1."""
+        return int(self._generator.random() * count)
+
+    def field(self, height: int, width: int) -> Field:
+        """Return numbers in [-1, 1), shape (height, width)."""
+        return self._generator.random((height, width)) * 2 - 1
+
+
+def wave(turns: Field | float) -> Field:
+    """Return a cosine-like wave of period 1 in [-1, 1]: a triangle, smoothed by a cubic."""
+    triangle = 4 * np.abs(turns - np.floor(turns) - 0.5) - 1
+    return np.asarray(triangle * (1.5 - 0.5 * triangle * triangle), dtype=np.float64)
+
+
+def direction(turns: float) -> tuple[float, float]:
+    """Return a unit vector; 0 turns is right, 1/4 down."""
+    x, y = float(wave(turns)), float(wave(turns - 0.25))
+    length = math.sqrt(x * x + y * y)
+    return x / length, y / length
+
+
+def noise(dice: Dice, cell: tuple[int, int]) -> Field:
+    """Return value noise in [-1, 1): a random lattice of `cell` (y, x) pixels, interpolated."""
+    weights = []
+    for step in cell:
+        position = np.arange(SIZE, dtype=np.float64) / step
+        low = np.floor(position)
+        part = position - low
+        weights.append((low.astype(np.intp), part * part * (3 - 2 * part)))
+    (rows, wy), (columns, wx) = weights
+    lattice = dice.field(SIZE // cell[0] + 2, SIZE // cell[1] + 2)
+    lines = lattice[rows] * (1 - wy)[:, None] + lattice[rows + 1] * wy[:, None]
+    return lines[:, columns] * (1 - wx) + lines[:, columns + 1] * wx
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An object's own coordinates: moved by (x, y) pixels from the centre and turned.
+
+    Every shape is a coverage in [0, 1], shape (SIZE, SIZE), soft over one pixel at its edge.
+    """
+
+    x: float = 0.0
+    y: float = 0.0
+    turns: float = 0.0
+
+    def axes(self) -> tuple[Field, Field]:
+        """Return each pixel's coordinates (u to the right, v down) in this frame."""
+        cosine, sine = direction(self.turns)
+        x, y = _X - self.x, _Y - self.y
+        return x * cosine + y * sine, y * cosine - x * sine
+
+    def at(self, u: float, v: float, turns: float = 0.0) -> Frame:
+        """Return a frame at (u, v) of this one, turned further."""
+        cosine, sine = direction(self.turns)
+        x, y = u * cosine - v * sine, u * sine + v * cosine
+        return Frame(self.x + x, self.y + y, self.turns + turns)
+
+    def disc(self, radius: float) -> Field:
+        """A disc around the origin."""
+        u, v = self.axes()
+        return np.clip(radius + 0.5 - np.sqrt(u * u + v * v), 0, 1)
+
+    def ring(self, inner: float, outer: float) -> Field:
+        """A disc with a hole."""
+        return self.disc(outer) * (1 - self.disc(inner))
+
+    def box(self, width: float, height: float, corner: float = 0.0) -> Field:
+        """A box around the origin with rounded corners."""
+        u, v = self.axes()
+        du, dv = np.abs(u) - width / 2 + corner, np.abs(v) - height / 2 + corner
+        outside = np.sqrt(np.square(np.maximum(du, 0)) + np.square(np.maximum(dv, 0)))
+        distance = outside + np.minimum(np.maximum(du, dv), 0) - corner
+        return np.clip(0.5 - distance, 0, 1)
+
+    def line(self, end: tuple[float, float], radius: float) -> Field:
+        """A line from the origin to `end` (u, v) with round ends."""
+        u, v = self.axes()
+        a, b = end
+        along = np.clip((u * a + v * b) / (a * a + b * b), 0, 1)
+        du, dv = u - along * a, v - along * b
+        return np.clip(radius + 0.5 - np.sqrt(du * du + dv * dv), 0, 1)
+
+
+def union(*shapes: Field) -> Field:
+    """Return the coverage of all shapes together."""
+    return np.maximum.reduce(shapes)
+
+
+def blend(below: Field, coverage: Field, above: Field) -> Field:
+    """Return `above` laid over `below` through `coverage`; images are (SIZE, SIZE, 3)."""
+    return below + coverage[:, :, None] * (above - below)
+
+
+def tint(strength: Field, colour: Colour) -> Field:
+    """Return `strength` (SIZE, SIZE) in a colour, (SIZE, SIZE, 3)."""
+    return strength[:, :, None] * np.array(colour)
+
+
+@dataclass
+class Scene:
+    """A product in three layers, so that a defect can show what lies beneath.
+
+    `ground` is the empty background, `under` the body without its parts, `image` all of it.
+    """
+
+    ground: Field
+    under: Field
+    image: Field
+    body: Field
+    parts: list[Field] = field(default_factory=list)
+    grain: Field = field(default_factory=lambda: np.zeros((SIZE, SIZE)))
+
+    @classmethod
+    def of(cls, colour: Colour | Field) -> Scene:
+        """Return a background; until a body is laid on it, it's the body itself (a texture)."""
+        ground = np.zeros((SIZE, SIZE, 3)) + np.asarray(colour)
+        return cls(ground, ground, ground, np.ones((SIZE, SIZE)))
+
+    def lay_body(self, coverage: Field, colour: Colour | Field) -> None:
+        """Lay the body on the background."""
+        self.body = coverage
+        self.lay(coverage, colour)
+
+    def lay(self, coverage: Field, colour: Colour | Field) -> None:
+        """Lay something that never goes missing; it hides the parts below it."""
+        above = np.zeros((SIZE, SIZE, 3)) + np.asarray(colour)
+        self.under = blend(self.under, coverage, above)
+        self.image = blend(self.image, coverage, above)
+        self.parts = [part * (1 - coverage) for part in self.parts]
+
+    def lay_part(self, coverage: Field, colour: Colour | Field) -> None:
+        """Lay a part that a defect may take away, move or recolour."""
+        above = np.zeros((SIZE, SIZE, 3)) + np.asarray(colour)
+        self.image = blend(self.image, coverage, above)
+        self.parts.append(coverage)
+
+    def develop(self, gain: Field, grain: Field) -> None:
+        """Apply lighting (a factor) and sensor noise (added), both (SIZE, SIZE), to all layers."""
+        self.grain = grain
+        for layer in ("ground", "under", "image"):
+            developed = getattr(self, layer) * gain[:, :, None] + grain[:, :, None]
+            setattr(self, layer, developed)
+
+
+Damage = tuple[Field, Field]
+
+Operator = Callable[[Scene, Dice, float, float, Colour], Damage]
+
+
+def _place(dice: Dice, where: Field, low: float = 0.95, high: float = 1.0) -> Frame:
+    """Return a randomly turned frame on a pixel whose coverage lies in [low, high]."""
+    inner = where[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    rows, columns = np.nonzero((inner >= low) & (inner <= high))
+    chosen = dice.integer(len(rows))
+    offset = _MARGIN - (SIZE - 1) / 2
+    return Frame(columns[chosen] + offset, rows[chosen] + offset, dice.uniform(0, 1))
+
+
+def _part(scene: Scene, dice: Dice) -> Field:
+    return scene.parts[dice.integer(len(scene.parts))]
+
+
+def _touched(coverage: Field) -> Field:
+    """Return 1 wherever there is any of a shape, so that removing it leaves no outline."""
+    return np.where(coverage > 0.02, 1.0, 0.0)
+
+
+def _moved(values: Field, dy: int, dx: int) -> Field:
+    return np.roll(values, (dy, dx), axis=(0, 1))
+
+
+def _thrown(scene: Scene, dice: Dice, shape: Callable[[Frame], Field]) -> Field:
+    """Return a shape at a random place: the best of three, so that none falls off the body."""
+    throws = [shape(_place(dice, scene.body)) * scene.body for _ in range(3)]
+    return max(throws, key=lambda coverage: int((coverage > 0.5).sum()))
+
+
+def scratch(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
+    """A straight thin line of length `size`."""
+    radius = dice.uniform(0.6, 1.1)
+    line = _thrown(scene, dice, lambda frame: frame.at(-size / 2, 0).line((size, 0), radius))
+    return line, scene.image + contrast * np.array(colour)
+
+
+def crack(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
+    """A thin line of five segments that wanders."""
+    bends = [dice.uniform(-0.12, 0.12) for _ in range(5)]
+
+    def wander(frame: Frame) -> Field:
+        segments = []
+        for bend in bends:
+            segments.append(frame.line((size / 5, 0), 0.7))
+            frame = frame.at(size / 5, 0, bend)
+        return union(*segments)
+
+    line = _thrown(scene, dice, wander)
+    return line, scene.image + contrast * np.array(colour)
+
+
+def stain(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
+    """An irregular patch of radius about `size`, tinted; what lies below still shows."""
+    blots = [
+        (size * dice.uniform(-0.5, 0.5), size * dice.uniform(-0.5, 0.5), dice.uniform(0.4, 0.8))
+        for _ in range(4)
+    ]
+    patch = _thrown(
+        scene,
+        dice,
+        lambda frame: union(*(frame.at(u, v).disc(size * share) for u, v, share in blots)),
+    )
+    return patch, scene.image + contrast * np.array(colour)
+
+
+def speck(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
+    """A foreign body: an oblong of length `size` in `colour`, of opacity `contrast`."""
+    body = _place(dice, scene.body).box(size, size * dice.uniform(0.4, 0.8), size / 5)
+    covered = np.array(colour) + scene.grain[:, :, None]
+    return body, scene.image + contrast * (covered - scene.image)
+
+
+def chip(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
+    """A bite of radius `size` out of the body's edge."""
+    bite = _place(dice, scene.body, 0.2, 0.8).disc(size) * _touched(scene.body)
+    return bite, scene.image + contrast * (scene.ground - scene.image)
+
+
+def missing(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
+    """A part gone, or faded to 1 - `contrast` of itself."""
+    part = _touched(_part(scene, dice))
+    return part, scene.image + contrast * (scene.under - scene.image)
+
+
+def recoloured(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
+    """A part in another colour."""
+    part = _part(scene, dice)
+    return part, scene.image + contrast * np.array(colour)
+
+
+def displaced(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
+    """A part moved by about `size` pixels."""
+    part = _part(scene, dice)
+    x, y = direction(dice.uniform(0, 1))
+    dy, dx = round(y * size), round(x * size)
+    moved = _moved(part, dy, dx)
+    altered = blend(scene.image, _touched(part), scene.under)
+    altered = blend(altered, moved, _moved(scene.image, dy, dx))
+    return _touched(union(part, moved)), altered
+
+
+def bent(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
+    """A part sheared along its longer side, its far end `size` pixels off."""
+    part = _part(scene, dice)
+    rows, columns = np.nonzero(part > _FAINT)
+    tall = np.ptp(rows) > np.ptp(columns)
+    along, first = (_Y, rows.min()) if tall else (_X, columns.min())
+    length = max(int(np.ptp(rows)), int(np.ptp(columns)), 1)
+    position = np.clip((along + (SIZE - 1) / 2 - first) / length, 0, 1)
+    shift = np.rint(position * (size if dice.integer(2) else -size)).astype(np.intp)
+    y, x = np.mgrid[:SIZE, :SIZE]
+    source = (y, (x - shift) % SIZE) if tall else ((y - shift) % SIZE, x)
+    altered = blend(scene.image, _touched(part), scene.under)
+    altered = blend(altered, part[source], scene.image[source])
+    return _touched(union(part, part[source])), altered
+
+
+def turned(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
+    """A round patch of radius `size` turned by a quarter."""
+    radius = round(size)
+    frame = _place(dice, scene.body)
+    row, column = (
+        min(max(round(centre + (SIZE - 1) / 2), radius), SIZE - 1 - radius)
+        for centre in (frame.y, frame.x)
+    )
+    window = np.s_[row - radius : row + radius + 1, column - radius : column + radius + 1]
+    altered = scene.image.copy()
+    altered[window] = np.rot90(scene.image[window])
+    offset = (SIZE - 1) / 2
+    patch = Frame(column - offset, row - offset).disc(radius - 0.5) * scene.body
+    return patch, scene.image + contrast * (altered - scene.image)
+
+
+def worn(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
+    """A patch of radius about `size` whose relief has gone: blurred to `contrast`."""
+    patch, _ = stain(scene, dice, size, 0, colour)
+    blurred = scene.image
+    for axis in (0, 1):
+        blurred = sum((np.roll(blurred, k, axis) for k in range(-3, 4)), 0 * blurred) / 7
+    return patch, scene.image + contrast * (blurred - scene.image)
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A kind of defect: how it's drawn, how large (pixels, from 0.7 to 1.3 of it) and how strong.
+
+    `contrast` is in grey levels, negative for darker, where something is tinted or scratched, and
+    a fraction where something is removed, covered or blurred.
+    """
+
+    draw: Operator
+    size: float = 0.0
+    contrast: float = 1.0
+    colour: Colour = (1.0, 1.0, 1.0)
+
+
+def damage(scene: Scene, defect: Defect, dice: Dice) -> tuple[Field, NDArray[np.bool_]]:
+    """Return the scene's image with a defect and the mask that the defect was drawn through."""
+    size = defect.size * dice.uniform(0.7, 1.3)
+    coverage, altered = defect.draw(scene, dice, size, defect.contrast, defect.colour)
+    mask = coverage >= _FAINT
+    return blend(scene.image, np.where(mask, coverage, 0), altered), mask

@@ -1,0 +1,81 @@
+"""Writes the embedded data set as image files in MVTec AD's layout."""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.datasets.indexing import SYNTHETIC_MARKER
+from benchmarks.datasets.layouts.base import GOOD
+from benchmarks.errors import StorageError
+from benchmarks.synthetic.products import FOLDER, PRODUCTS, Pixels, render
+
+TRAIN, TEST_GOOD = 32, 12
+
+
+def write(root: Path) -> int:
+    """Write the data set into the folder `root`; return how many images, masks not counted."""
+    return sum(_write_category(root / category, category) for category in PRODUCTS)
+
+
+def _write_category(folder: Path, category: str) -> int:
+    product, written = PRODUCTS[category], 0
+    kinds = [("train", GOOD, TRAIN), ("test", GOOD, TEST_GOOD)]
+    kinds += [("test", kind, product.per_defect) for kind in product.defects]
+    for split, kind, count in kinds:
+        for number in range(count):
+            image, _, mask = render(category, split, kind, number)
+            _save(image, folder / split / kind / f"{number:03}.png")
+            if kind != GOOD:
+                grey = mask.astype(np.uint8) * 255
+                _save(grey, folder / "ground_truth" / kind / f"{number:03}_mask.png")
+        written += count
+    return written
+
+
+def _save(pixels: Pixels, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Huffman coding alone: versions of zlib search for repetitions differently, and the bytes of
+    # the files, which the fingerprint covers, would depend on which one Pillow brings along.
+    Image.fromarray(pixels).save(path, compress_type=zlib.Z_HUFFMAN_ONLY)
+
+
+def ensure(folder: Path) -> Path:
+    """Return the data set's root, `folder/synthetic-v1`; write it first where it isn't there.
+
+    It appears under that name all at once, so neither an interruption nor another process that
+    writes it at the same time can leave half of it.
+
+    Raises:
+        StorageError: `folder` can't be written.
+    """
+    root = Path(folder) / FOLDER
+    if not (root / SYNTHETIC_MARKER).is_file():
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            write_at_once(root)
+        except OSError as error:
+            raise StorageError(
+                f"{root}: can't write the embedded data set ({error.strerror}); "
+                "make room there or choose another folder"
+            ) from error
+    return root
+
+
+def write_at_once(root: Path) -> int:
+    """Write the data set beside `root`, then give it that name, unless another process has."""
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as name:
+        staged = Path(name) / root.name
+        written = write(staged)
+        note = f"{FOLDER}: drawn by benchmarks/synthetic/, not photographed. {written} images.\n"
+        (staged / SYNTHETIC_MARKER).write_text(note, encoding="utf-8")
+        try:
+            staged.replace(root)
+        except OSError:
+            if not (root / SYNTHETIC_MARKER).is_file():
+                raise
+    return written

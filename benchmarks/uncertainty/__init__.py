@@ -1,0 +1,1 @@
+"""How far a run's values would move on other test images."""

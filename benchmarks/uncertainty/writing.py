@@ -1,0 +1,85 @@
+"""A run's intervals and pairs as tables, Markdown and CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.files import atomic_file
+from benchmarks.metrics.definitions import MAIN, METRICS
+from benchmarks.results.metrics_csv import read_rows
+from benchmarks.results.result_set import Comparison, comparisons, first_seed
+from benchmarks.statistics.bootstrap import COVERAGE
+from benchmarks.uncertainty.intervals import estimates
+from benchmarks.uncertainty.pairs import all_pairs, pairs_markdown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+FILES = ("uncertainty.md", "uncertainty.csv", "pairs.md", "pairs.csv")
+
+EXTREME = (
+    "It hangs on the lowest anomalous score, which resamples can only raise: its upper end is "
+    "likely too low."
+)
+"""What the interval of a metric at full recall is worth."""
+
+
+def _estimates_table(comparison: Comparison, frame: pd.DataFrame, metric: str) -> str:
+    """Return one metric's categories × methods as Markdown."""
+    from tabulate import tabulate
+
+    own = frame[(frame["metric"] == metric) & (frame["interval"] == "bootstrap")]
+    fraction = METRICS[metric].unit == "fraction"
+    texts = {}
+    row: Any
+    for row in own.itertuples():
+        value, low, high = (
+            f"{100 * number:.1f}" if fraction else f"{number:.0f}"
+            for number in (row.value, row.low, row.high)
+        )
+        spread = "" if np.isnan(row.low) else f" [{low}, {high}]"
+        texts[row.category, row.method] = "–" if np.isnan(row.value) else value + spread
+    unit = "%" if fraction else "images"
+    subject = (
+        f"{METRICS[metric].label} in {unit} [{COVERAGE:.0%} bootstrap interval over test images]"
+    )
+    extreme = f" {EXTREME}" if metric.endswith("full_recall") else ""
+    rows = [
+        [category, *(texts.get((category, method), "–") for method in comparison.methods)]
+        for category in comparison.categories
+    ]
+    header = ["category", *comparison.methods]
+    table = tabulate(rows, headers=header, tablefmt="pipe", disable_numparse=True)
+    return f"{comparison.caption(subject, first_seed(comparison))}{extreme}\n\n{table}\n"
+
+
+def write_uncertainty(run: Path) -> tuple[list[Path], str]:
+    """Write `run`/tables/uncertainty and pairs, .md and .csv; return paths and the main tables.
+
+    Raises:
+        BenchmarkError: the run has no readable metrics.csv, or a stored file is unreadable.
+        StorageError: the tables can't be written.
+    """
+    texts: dict[str, list[str]] = {name: [] for name in FILES}
+    shown = []
+    for comparison in comparisons(read_rows(run)):
+        cells, tests = estimates(run, comparison), all_pairs(run, comparison)
+        heads = comparison.caption("Intervals", first_seed(comparison)), comparison.caption("Pairs")
+        for name, head, frame in zip(FILES[1::2], heads, (cells, tests), strict=True):
+            body = frame.to_csv(index=False, lineterminator="\n")
+            texts[name].append(f"# {head}\n{body}")
+        over_categories = tests[tests["test"] == "wilcoxon"]
+        for metric in filter(comparison.has, METRICS):
+            texts["uncertainty.md"].append(_estimates_table(comparison, cells, metric))
+            texts["pairs.md"].append(pairs_markdown(comparison, tests, metric))
+            if metric in MAIN:
+                shown.append(texts["uncertainty.md"][-1])
+                shown.append(pairs_markdown(comparison, over_categories, metric))
+    for name, parts in texts.items():
+        with atomic_file(run / "tables" / name) as file:
+            file.write("\n".join(parts).encode())
+    return [run / "tables" / name for name in texts], "\n".join(shown)
