@@ -37,7 +37,7 @@ def large_networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Weights of the paper's large backbones: a gigabyte, written once."""
     import torch
 
-    from tests.networks import LARGE, network
+    from tests.helpers.networks import LARGE, network
 
     folder = tmp_path_factory.mktemp("large-networks")
     files = {name: folder / f"{name}.pth" for name in LARGE}
