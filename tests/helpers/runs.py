@@ -1,29 +1,24 @@
-"""Writes small run folders in the stored format, for tests of what reads them."""
+"""Builds small runs and lets the store write them, for tests of what reads them."""
 
 from __future__ import annotations
 
 import csv
-import json
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from hashlib import sha256
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.results.cell import Cell as StoredCell
+from benchmarks.results.metrics_csv import as_csv
 from benchmarks.results.previews import map_sheet, picture_sheets
+from benchmarks.results.store import Store
 from benchmarks.specs import BackboneSpec, CellSpec, Protocol
-
-COLUMNS = [
-    *("run", "dataset", "dataset_fingerprint", "category", "method", "params", "backbone"),
-    *("weights", "weights_sha256", "image_size", "seed", "shots", "metric", "value", "unit"),
-    *("higher_is_better", "n_train", "n_test_good", "n_test_defect", "status", "error"),
-    *("fit_seconds", "score_seconds", "peak_memory_mb", "device", "git_sha", "versions"),
-    *("started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "resize"),
-    "spec",
-]
 
 MVTEC_AD = [
     *("bottle", "cable", "capsule", "carpet", "grid", "hazelnut", "leather", "metal_nut"),
@@ -72,86 +67,52 @@ class Cell:
         )
 
     @property
-    def stem(self) -> str:
-        """Where the cell's files lie."""
-        return f"{self.method}/{self.category}-s{self.seed}-{self.spec.key[:8]}"
+    def stored(self) -> StoredCell:
+        """What the store gets of it."""
+        failed = self.status == "failed"
+        values = {} if failed else self.values
+        return StoredCell(
+            self.spec.as_dict(),
+            self.status,
+            "out of memory" if failed else "",
+            {
+                name: None if value is None or isnan(value) else value
+                for name, value in values.items()
+            },
+            started_utc=self.started,
+            **self.measured,  # type: ignore[arg-type]
+        )
+
+    @property
+    def images(self) -> list[tuple[str, int, float]]:
+        """Path, label and score of each test image."""
+        return [
+            (f"test/{'bad' if label else 'good'}/{number:03}.png", label, score)
+            for number, (label, score) in enumerate(zip(*(self.scores or ((), ())), strict=True))
+        ]
 
 
 def write_run(folder: Path, cells: Sequence[Cell]) -> Path:
-    """Write metrics.csv, and the cells with their scores and maps; return `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    metrics = [name for name in METRICS if any(name in cell.values for cell in cells)]
-    with (folder / "metrics.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
-        writer.writeheader()
-        writer.writerows(row for cell in cells for row in _rows(cell, metrics))
-    for cell in cells:
-        _write_files(folder, cell)
+    """Store the cells, each begun a millisecond after the one before; return `folder`.
+
+    metrics.csv has no row of a metric that no cell has, as in a run from before there was that one.
+    """
+    store = Store(folder)
+    shutil.rmtree(folder / "cells", ignore_errors=True)
+    for number, cell in enumerate(cells):
+        begun = datetime.fromisoformat(cell.started) + timedelta(milliseconds=number)
+        stored = replace(cell.stored, started_utc=begun.isoformat(timespec="milliseconds"))
+        store.write(cell.spec, stored, cell.images, cell.maps)
+    path = store.write_metrics()
+    known = {name for cell in cells for name in cell.values}
+    header, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    rows = [row for row in rows if row[header.index("metric")] in known]
+    path.write_bytes(as_csv([header, *rows]))
     return folder
 
 
-def _rows(cell: Cell, metrics: Sequence[str]) -> list[dict[str, Any]]:
-    protocol = cell.spec.protocol
-    shared = {
-        "run": "fake",
-        "dataset": cell.dataset,
-        "dataset_fingerprint": cell.fingerprint,
-        "category": cell.category,
-        "method": cell.method,
-        "params": "{}",
-        "backbone": cell.backbone,
-        "weights": cell.weights,
-        "weights_sha256": protocol.backbone.weights_sha256,
-        "image_size": cell.image_size,
-        "seed": cell.seed,
-        "shots": cell.shots,
-        "status": cell.status,
-        "error": "out of memory" if cell.status == "failed" else "",
-        "started_utc": cell.started,
-        "layers": json.dumps(protocol.backbone.layers),
-        "dtype": protocol.dtype,
-        "mask_resize": protocol.mask_resize,
-        "smoothing_sigma": cell.smoothing_sigma,
-        "resize": protocol.resize,
-        "spec": cell.spec.key[:16],
-        **cell.measured,
-    }
-    failed = cell.status == "failed"
-    return [
-        shared
-        | {
-            "metric": name,
-            "value": None if failed else cell.values[name],
-            "unit": METRICS[name].unit,
-            "higher_is_better": METRICS[name].higher_is_better,
-        }
-        for name in metrics
-        if failed or name in cell.values
-    ]
-
-
-def _write_files(folder: Path, cell: Cell) -> None:
-    stored: dict[str, Any] = {"spec": cell.spec.as_dict(), "status": cell.status}
-    stored |= {"metrics": dict(cell.values), "scores": None, "maps": None}
-    if cell.scores is not None:
-        path = folder / "scores" / f"{cell.stem}.csv"
-        stored["scores"] = path.relative_to(folder).as_posix()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("path", "label", "score"))
-            for number, (label, score) in enumerate(zip(*cell.scores, strict=True)):
-                writer.writerow(
-                    (f"test/{'bad' if label else 'good'}/{number:03}.png", label, score)
-                )
-    if cell.maps is not None:
-        path = folder / "maps" / f"{cell.stem}.npz"
-        stored["maps"] = path.relative_to(folder).as_posix()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **cell.maps)
-    path = folder / "cells" / f"{cell.stem}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(stored), encoding="utf-8")
+def _number(value: float | None) -> float | None:
+    return None if value is None or isnan(value) else value
 
 
 def previews_of(images: Any, masks: Any, maps: Any) -> dict[str, Any]:

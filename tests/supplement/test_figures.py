@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from benchmarks.figures.curves import CURVES
 from benchmarks.figures.style import LOOK
 from benchmarks.metrics.image import image_metrics
 from benchmarks.results.cell import Cell
+from benchmarks.results.store import Store
 from benchmarks.supplement.captions import caption
 from benchmarks.supplement.method_curves import GRID, draw_method_curves, mean_curve
 from benchmarks.supplement.misclassification import count_errors, counts_csv, counts_markdown
@@ -30,6 +30,7 @@ from benchmarks.supplement.trials import (
     sweep_trials,
 )
 from tests.helpers.runs import MVTEC_AD, generator
+from tests.helpers.runs import Cell as Stored
 
 SETTINGS = Settings("wide_resnet50_2[layers=a+b]", "large", "a+b", ("a",), 112, (3, 4))
 ERRORS = SETTINGS.trial(ERRORS_METHOD)
@@ -51,21 +52,19 @@ def label(name: str) -> int:
 
 def write_cell(run: Path, stem: str, images: Images, *, maps: bool = True) -> Cell:
     """Store what `images` are scored, and a map of each; areas are 0.9."""
-    (run / "scores").mkdir(exist_ok=True)
-    with (run / "scores" / f"{stem}.csv").open("w", newline="") as file:
-        rows = [(name, label(name), score) for name, score in images.items()]
-        csv.writer(file).writerows([("path", "label", "score"), *rows])
-    if maps:
-        (run / "maps").mkdir(exist_ok=True)
-        np.savez(run / "maps" / f"{stem}.npz", **arrays(stem, images))
     labels = [label(name) for name in images]
-    return Cell(
-        spec={},
-        status="ok",
-        metrics=image_metrics(labels, list(images.values())) | dict.fromkeys(AREAS, 0.9),
-        scores=f"scores/{stem}.csv",
-        maps=f"maps/{stem}.npz" if maps else None,
+    values = image_metrics(labels, list(images.values())) | dict.fromkeys(AREAS, 0.9)
+    spec, store = Stored(stem, ERRORS_METHOD).spec, Store(run)
+    scores = [(name, label(name), score) for name, score in images.items()]
+    store.write(
+        spec,
+        Cell(spec.as_dict(), "ok", metrics=values),
+        scores,
+        arrays(stem, images) if maps else None,
     )
+    cell = store.find(spec)
+    assert cell is not None
+    return cell
 
 
 def arrays(stem: str, images: Images) -> dict[str, Any]:
@@ -204,10 +203,10 @@ def test_an_error_without_a_map_is_still_shown(tmp_path: Path, lost: str) -> Non
     images = some_images("bolt")
     cell = write_cell(tmp_path, "bolt", images, maps=lost != "never stored")
     if lost == "file gone":
-        (tmp_path / "maps" / "bolt.npz").unlink()
+        (tmp_path / str(cell.maps)).unlink()
     if lost == "not in the file":
         others = {f"test/good/x{n}.png": 1.0 for n in range(3)}
-        np.savez(tmp_path / "maps" / "bolt.npz", **arrays("bolt", others))
+        np.savez(tmp_path / str(cell.maps), **arrays("bolt", others))
     figures = pages(tmp_path, {ERRORS: {"bolt": cell}}, ["bolt"])
     _, positives, _ = naive_errors(images)
     assert len(shown(figures, "figS1")) == len(positives)

@@ -255,12 +255,14 @@ def test_each_protocol_has_its_table_and_a_caption_that_tells_it_apart(tmp_path:
 
 def test_the_newest_of_two_cells_with_one_identity_wins(tmp_path: Path) -> None:
     old = auroc("bolt", "a", 0.5, started="2025-03-04T10:00:00+00:00")
-    newest = replace(old, values={AUROC: 0.7}, started="2025-03-05T09:00:00.125+00:00")
+    began = "2025-03-05T09:00:00.125+00:00"
+    newest = replace(old, fingerprint="f1", values={AUROC: 0.7}, started=began)
     for cells in ([old, newest], [newest, old]):
         folder = tables(tmp_path, cells)
         assert markdown(folder)[0][1] == ["bolt", "70.0"]
         assert captions(folder)[0].endswith("2025-03-05.")
-    failed = replace(newest, status="failed", started="2025-03-06T00:00:00+00:00")
+    began = "2025-03-06T00:00:00+00:00"
+    failed = replace(newest, fingerprint="f2", status="failed", started=began)
     assert markdown(tables(tmp_path, [old, failed, newest]))[0][1] == ["bolt", "failed"]
 
 
