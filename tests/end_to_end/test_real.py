@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.datasets.images import load_image, load_mask
+from benchmarks.datasets.indexing import index
 from benchmarks.run import __main__ as run
 
 ROOT = os.environ.get("MVTEC_AD_ROOT")
 WEIGHTS = Path(ROOT or "").absolute().parent / "mobilenet_v2_imagenet.pth"
-
-pytestmark = pytest.mark.skipif(
-    not (ROOT and WEIGHTS.exists()),
-    reason="$MVTEC_AD_ROOT does not name the real data with mobilenet_v2's weights beside it",
-)
 
 OFFICIAL = {
     "image_auroc": 0.9715,
@@ -29,6 +26,10 @@ OFFICIAL = {
 """What the official code gives with the whole memory bank and squared distances."""
 
 
+@pytest.mark.skipif(
+    not (ROOT and WEIGHTS.exists()),
+    reason="$MVTEC_AD_ROOT does not name the real data with mobilenet_v2's weights beside it",
+)
 def test_the_official_algorithms_figures_are_reproduced(tmp_path: Path) -> None:
     arguments = [
         *("--methods", "patchcore-100[squared=true]", "--categories", "screw"),
@@ -42,3 +43,15 @@ def test_the_official_algorithms_figures_are_reproduced(tmp_path: Path) -> None:
     with (tmp_path / "out" / "metrics.csv").open(newline="") as file:
         values = {row["metric"]: float(row["value"]) for row in csv.DictReader(file)}
     assert {name: round(values[name], 4) for name in OFFICIAL} == OFFICIAL
+
+
+def test_real_screw_images_are_complete_and_every_defect_has_pixels() -> None:
+    if not ROOT or not (Path(ROOT) / "screw").is_dir():
+        pytest.skip("MVTEC_AD_ROOT is not set to a folder with the screw category")
+    dataset = index(Path(ROOT), ["screw"])
+    (screw,) = dataset.categories
+    defects = [sample for sample in screw.test if sample.label]
+    assert (len(screw.train), len(screw.test) - len(defects), len(defects)) == (320, 41, 119)
+    assert (dataset.name, dataset.warnings, dataset.synthetic) == ("mvtec_ad", (), False)
+    assert all(load_mask(sample.masks, 256, 256, "nearest").any() for sample in defects)
+    assert load_image(screw.train[0].path, 256, 224).std() > 0
