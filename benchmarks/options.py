@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from benchmarks.console import say
+from benchmarks.datasets import Dataset
 from benchmarks.datasets import indexing as datasets
-from benchmarks.datasets.indexing import Dataset
 from benchmarks.errors import BenchmarkError
-from benchmarks.features.cache import DEFAULT_LIMIT_GB, FeatureCache, default_folder
+from benchmarks.features import FeatureCache
+from benchmarks.features.cache import DEFAULT_LIMIT_GB, default_folder
 from benchmarks.specs import DType
 from benchmarks.synthetic import writing as synthetic
 
 if TYPE_CHECKING:
-    from benchmarks.execution.recorder import Machine
+    from benchmarks.execution import Machine
 
 
 NOTICE = """\
@@ -148,8 +149,9 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     Raises:
         BenchmarkError: --device cuda, and there is none; or Ray can't be had.
     """
-    from benchmarks.evaluation.device import choose_device, free_memory
-    from benchmarks.execution.recorder import Machine
+    from benchmarks.evaluation import choose_device
+    from benchmarks.evaluation.device import free_memory
+    from benchmarks.execution import Machine
     from benchmarks.execution.workers.processes import Processes
     from benchmarks.execution.workers.ray_cluster import RayCluster
     from benchmarks.execution.workers.tasks import Pool

@@ -72,7 +72,7 @@ class FeatureSpec:
 
 
 @dataclass(frozen=True)
-class Protocol:
+class EvaluationProtocol:
     """What all cells of a comparison share.
 
     `resize` is the length of the shorter side before the centre crop, in pixels, 0 for the paper's
@@ -103,7 +103,7 @@ class CellSpec:
     category: str
     method: str
     params: Mapping[str, Any]
-    protocol: Protocol
+    protocol: EvaluationProtocol
     seed: int
     shots: int | None = None
     extractor_version: int = EXTRACTOR_VERSION

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
-import methods
 from methods.base import Method, Parameters, Variant
 
 ENTRY_POINTS = "total_recall.methods"
@@ -84,11 +84,8 @@ def _registry() -> dict[str, Callable[[], Parameters]]:
             raise MethodNameError(f"{name!r} is registered by both {origins[name]} and {origin}")
         loaders[name], origins[name] = loader, origin
 
-    modules = [
-        info for info in pkgutil.iter_modules(methods.__path__) if not info.name.startswith("_")
-    ]
-    for module_info in modules:
-        module = importlib.import_module(f"{methods.__name__}.{module_info.name}")
+    for module_info in pkgutil.iter_modules([str(Path(__file__).parent)], "methods."):
+        module = importlib.import_module(module_info.name)
         variants: Mapping[str, Parameters] = getattr(module, "VARIANTS", {})
         for name, parameters in variants.items():
             register(name, partial(_same, parameters), module.__name__)

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from benchmarks.datasets import GOOD
 from benchmarks.datasets.known import OFFICIAL_COUNTS
-from benchmarks.datasets.layouts.base import GOOD
-from benchmarks.metrics.image import image_metrics
-from benchmarks.report.page import write_report
+from benchmarks.metrics import image_metrics
+from benchmarks.report import write_report
 from benchmarks.results.previews import map_sheet, picture_sheets
-from benchmarks.synthetic.products import PRODUCTS, render
+from benchmarks.synthetic import PRODUCTS, render
 from tests.helpers.browser import CHROMIUM, FLAGS
 from tests.helpers.runs import Cell, generator, write_run
 

@@ -23,8 +23,9 @@ import torch
 from PIL import Image
 
 from benchmarks.backbones import filterbank
+from benchmarks.compare import compare
 from benchmarks.compare.baseline import read
-from benchmarks.compare.check import Row, compare
+from benchmarks.compare.check import Row
 from benchmarks.datasets import images
 from benchmarks.evaluation import anomaly_maps, category
 from benchmarks.evaluation import evaluating as evaluate
@@ -32,7 +33,7 @@ from benchmarks.features import extraction as features
 from benchmarks.figures import writing as figures
 from benchmarks.metrics import pixel
 from benchmarks.metrics import tally as metrics
-from benchmarks.results.store import Store
+from benchmarks.results import Store
 from benchmarks.run import __main__ as run
 from benchmarks.synthetic import products as synthetic
 from benchmarks.synthetic import writing
@@ -172,16 +173,20 @@ MUTATIONS = [
     Mutation("PaDiM with one dimension fewer", "padim",
              wrap(padim.Padim, "_choose", one_dimension_fewer)),
     Mutation("maps not smoothed", EVERY,
-             wrap(evaluate, "finish", lambda f, scores, size, sigma: f(scores, size, 0))),
+             wrap(evaluate, "upsample_and_smooth",
+                  lambda f, scores, size, sigma: f(scores, size, 0))),
     Mutation("sigma halved", EVERY,
-             wrap(evaluate, "finish", lambda f, scores, size, sigma: f(scores, size, sigma / 2))),
+             wrap(evaluate, "upsample_and_smooth",
+                  lambda f, scores, size, sigma: f(scores, size, sigma / 2))),
     Mutation("nearest instead of bilinear upsampling", EVERY,
-             wrap(anomaly_maps, "_finishing_matrix", nearest_upsampling)),
-    Mutation("each map divided by its maximum", EVERY, wrap(evaluate, "finish", own_maximum)),
+             wrap(anomaly_maps, "_post_processing_matrix", nearest_upsampling)),
+    Mutation("each map divided by its maximum", EVERY,
+             wrap(evaluate, "upsample_and_smooth", own_maximum)),
     Mutation("image score is the mean of the map", "padim",
              wrap(padim.Padim, "score", mean_images)),
     Mutation("one training image fewer", EVERY,
-             wrap(evaluate, "shots", lambda f, images, *_: images.select(range(len(images) - 1)))),
+             wrap(evaluate, "draw_shots",
+                  lambda f, images, *_: images.select(range(len(images) - 1)))),
     Mutation("masks eroded", EVERY,
              wrap(category, "load_mask", lambda f, path, resize, crop, _:
                   f(path, resize, crop, "official"))),
@@ -252,7 +257,7 @@ class Gate:
         out, cache = self._folder / f"run-{self._runs}", self._folder / "cache"
         if extract:
             cache = self._folder / f"cache-{self._runs}"
-            shutil.copytree(self._folder / "cache" / synthetic.FOLDER, cache / synthetic.FOLDER)
+            shutil.copytree(self._folder / "cache" / synthetic.VERSION, cache / synthetic.VERSION)
         arguments = ["--methods", methods, "--categories", ",".join(categories)]
         arguments += ["--image-size", "64", "--cache", str(cache), "--out", str(out)]
         with surroundings() as patch:

@@ -1,1 +1,7 @@
 """Backbones: networks with verified weights, cut into pyramid levels."""
+
+from benchmarks.backbones.backbone import Backbone
+from benchmarks.backbones.choice import Choice, joined, parse, split
+from benchmarks.backbones.loading import describe, load, shapes
+
+__all__ = ["Backbone", "Choice", "describe", "joined", "load", "parse", "shapes", "split"]

@@ -14,14 +14,13 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from benchmarks.compare.baseline import Baseline, measured, read, write
+from benchmarks.compare.baseline import Baseline, read, tolerances_from_reruns, write
 from benchmarks.compare.check import REGRESSIONS, compare, summary
 from benchmarks.console import run_program, say
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
-from benchmarks.results.cell import Cell
+from benchmarks.results import Cell, Store
 from benchmarks.results.folders import find_run
-from benchmarks.results.store import Store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +65,7 @@ def _update(options: argparse.Namespace) -> int:
     if options.measure:
         before = read(path) if path.exists() else Baseline((), {})
         runs = {name: _cells(name) for name in (options.run, *options.measure)}
-        after = Baseline(tuple(cells), measured(cells, runs))
+        after = Baseline(tuple(cells), tolerances_from_reruns(cells, runs))
     else:
         before = read(path)
         after = Baseline(tuple(cells), before.tolerances)

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
-from benchmarks.metrics.definitions import METRICS
-from benchmarks.results.cell import Cell
+from benchmarks.metrics import METRICS
+from benchmarks.results import Cell
 from benchmarks.specs import canonical_json, digest
 
 FLOOR = 1e-5
@@ -108,7 +108,9 @@ def spread(cells: Iterable[Cell], identity: Callable[[Cell], str]) -> dict[str, 
     return found
 
 
-def measured(cells: Collection[Cell], runs: Mapping[str, Collection[Cell]]) -> dict[str, Tolerance]:
+def tolerances_from_reruns(
+    cells: Collection[Cell], runs: Mapping[str, Collection[Cell]]
+) -> dict[str, Tolerance]:
     """Return the tolerances that re-runs of the same cells justify, each with its origin.
 
     A metric that counts images gets what was measured, in whole images. Every other gets MARGIN

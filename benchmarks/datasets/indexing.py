@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.datasets.images import ImageFile, inspect
-from benchmarks.datasets.known import KNOWN, Counts, Known
+from benchmarks.datasets.known import KNOWN, ImageCounts, Known
 from benchmarks.datasets.layouts import base
 from benchmarks.datasets.layouts import folders as layouts
 from benchmarks.datasets.layouts import visa as layouts_visa
@@ -40,7 +40,7 @@ class Category:
     fingerprint: str
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> ImageCounts:
         """Number of training images, of test images without and with a defect."""
         defects = sum(sample.label for sample in self.test)
         return len(self.train), len(self.test) - defects, defects
@@ -115,7 +115,7 @@ def _count_warning(source: Source, category: Category, name: str | None) -> list
     ]
 
 
-def _counts(counts: Counts) -> str:
+def _counts(counts: ImageCounts) -> str:
     return "{} train, {} test good and {} test defect images".format(*counts)
 
 

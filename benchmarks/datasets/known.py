@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.datasets.layouts import visa as layouts_visa
 from benchmarks.datasets.layouts.folders import BTAD, LOCO, MVTEC
 
-Counts = tuple[int, int, int]
+ImageCounts = tuple[int, int, int]
 """Training images, test images without and with a defect."""
 
 
@@ -28,7 +28,7 @@ class Known:
     layout: str
     where: str
     licence: str
-    counts: Mapping[str, Counts]
+    counts: Mapping[str, ImageCounts]
 
 
 _MVTEC = "https://www.mvtec.com/company/research/datasets/"

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-FINISHED_IMAGES = 16
-"""Maps that are finished together."""
+IMAGES_TOGETHER = 16
+"""Maps that are post-processed together."""
 
 
-def finish(scores: Scores, size: int, sigma: float) -> Tensor:
-    """Return anomaly maps at the crop's resolution, (N, size, size) float32.
+def upsample_and_smooth(scores: Scores, size: int, sigma: float) -> Tensor:
+    """Post-process: return anomaly maps at the crop's resolution, (N, size, size) float32.
 
     Bilinear upsampling, then a Gaussian (`scipy.ndimage.gaussian_filter`'s, reflecting, cut at
     four sigma). Both are linear and separable, so that together they are one matrix on either side
@@ -29,12 +29,12 @@ def finish(scores: Scores, size: int, sigma: float) -> Tensor:
     """
     maps = scores.maps if isinstance(scores.maps, tuple) else (scores.maps,)
     sides = [
-        [_finishing_matrix(length, size, sigma).to(one.device) for length in one.shape[1:]]
+        [_post_processing_matrix(length, size, sigma).to(one.device) for length in one.shape[1:]]
         for one in maps
     ]
     finished = maps[0].new_empty(len(maps[0]), size, size, dtype=torch.float32)
-    for start in range(0, len(finished), FINISHED_IMAGES):
-        images = slice(start, start + FINISHED_IMAGES)
+    for start in range(0, len(finished), IMAGES_TOGETHER):
+        images = slice(start, start + IMAGES_TOGETHER)
         total = torch.zeros((), dtype=torch.float64, device=finished.device)
         for one, (down, across) in zip(maps, sides, strict=True):
             total = total + down @ one[images].double() @ across.T  # (size, h) (n, h, w) (w, size)
@@ -42,7 +42,7 @@ def finish(scores: Scores, size: int, sigma: float) -> Tensor:
     return finished
 
 
-def _finishing_matrix(length: int, size: int, sigma: float) -> Tensor:
+def _post_processing_matrix(length: int, size: int, sigma: float) -> Tensor:
     """Return bilinear upsampling and smoothing along one axis as a matrix (size, length)."""
     from scipy.ndimage import gaussian_filter1d
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.datasets.images import load_image, load_mask
-from benchmarks.datasets.indexing import Category
-from benchmarks.datasets.layouts.base import Sample
-from benchmarks.features.extraction import Arrays, Split
+from benchmarks.datasets import Category, Sample, load_image, load_mask
+from benchmarks.features import Split
+from benchmarks.features.extraction import Arrays
 from benchmarks.results.previews import picture_sheets
-from benchmarks.specs import Protocol
+from benchmarks.specs import EvaluationProtocol
 from methods.base import Features
 from methods.lazy import torch
 
@@ -36,7 +35,7 @@ class CategoryData:
         self,
         category: Category,
         members: Sequence[Mapping[Split, Arrays]],
-        protocol: Protocol,
+        protocol: EvaluationProtocol,
         device: str,
         memory: int,
     ) -> None:

@@ -1,4 +1,4 @@
-"""One cell: fit a method, score the test images, finish the maps, measure."""
+"""One cell: fit a method, score the test images, post-process the maps, measure."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation.anomaly_maps import finish
+from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.evaluation.category import CategoryData
 from benchmarks.evaluation.device import PeakMemory
-from benchmarks.evaluation.job import Evaluated, Job, Scored, Stage
+from benchmarks.evaluation.job import Evaluated, Job, Prediction, Stage
 from benchmarks.evaluation.kept_maps import maps_to_keep
 from benchmarks.evaluation.provenance import git_sha, versions
-from benchmarks.features.extraction import Split
-from benchmarks.metrics.image import image_metrics
-from benchmarks.metrics.pixel import pixel_metrics
-from benchmarks.results.cell import Cell
+from benchmarks.features import Split
+from benchmarks.metrics import image_metrics, pixel_metrics
+from benchmarks.results import Cell
 from benchmarks.specs import CellSpec
 from methods import create
 from methods.base import Features
@@ -79,11 +78,11 @@ def _measure(
     at: Callable[[Stage], None],
 ) -> Evaluated:
     memory = PeakMemory(data.device)
-    scored = combined([_score_within(job.spec, one, memory, at) for one in data.members])
+    prediction = average_members([_score_within(job.spec, one, memory, at) for one in data.members])
     at("measure")
     metrics = {
-        **image_metrics(data.labels, scored.images),
-        **pixel_metrics(scored.maps, data.masks),
+        **image_metrics(data.labels, prediction.images),
+        **pixel_metrics(prediction.maps, data.masks),
     }
     cell = Cell(
         job.spec.as_dict(),
@@ -92,16 +91,16 @@ def _measure(
         n_train=len(data.category.train) if job.spec.shots is None else job.spec.shots,
         n_test_good=int((data.labels == 0).sum()),
         n_test_defect=int((data.labels == 1).sum()),
-        fit_seconds=scored.fit_seconds,
-        score_seconds=scored.score_seconds,
+        fit_seconds=prediction.fit_seconds,
+        score_seconds=prediction.score_seconds,
         peak_memory_mb=memory.megabytes(),
         device=data.device,
         started_utc=started,
         **made_by,
     )
     test = data.category.test
-    rows = [(s.name, s.label, float(v)) for s, v in zip(test, scored.images, strict=True)]
-    return Evaluated(cell, rows, maps_to_keep(data, scored, job.kept_maps))
+    rows = [(s.name, s.label, float(v)) for s, v in zip(test, prediction.images, strict=True)]
+    return Evaluated(cell, rows, maps_to_keep(data, prediction, job.kept_maps))
 
 
 def _score_within(
@@ -109,7 +108,7 @@ def _score_within(
     features: Mapping[Split, Features],
     memory: PeakMemory,
     at: Callable[[Stage], None],
-) -> Scored:
+) -> Prediction:
     """Score with less memory to spare where the device runs out of it; no number depends on it.
 
     Raises:
@@ -135,9 +134,9 @@ def _score(
     features: Mapping[Split, Features],
     memory: PeakMemory,
     at: Callable[[Stage], None],
-) -> Scored:
+) -> Prediction:
     """Fit the method to one member's training features, and score the test images."""
-    training = shots(features["train"], spec.shots, spec.seed)
+    training = draw_shots(features["train"], spec.shots, spec.seed)
     at("fit")
     begun = time.perf_counter()
     method = create(spec.method).fit(training, torch.Generator().manual_seed(spec.seed))
@@ -145,13 +144,13 @@ def _score(
     at("score")
     fitted = time.perf_counter()
     scores = method.score(features["test"])
-    finished = finish(scores, spec.protocol.image_size, spec.protocol.smoothing_sigma)
+    finished = upsample_and_smooth(scores, spec.protocol.image_size, spec.protocol.smoothing_sigma)
     image_scores = finished.amax(dim=(1, 2)) if scores.images is None else scores.images
     images, maps = image_scores.double().cpu().numpy(), finished.cpu().numpy()
-    return Scored(images, maps, fitted - begun, time.perf_counter() - fitted)
+    return Prediction(images, maps, fitted - begun, time.perf_counter() - fitted)
 
 
-def combined(members: Sequence[Scored]) -> Scored:
+def average_members(members: Sequence[Prediction]) -> Prediction:
     """Return an ensemble's scores: each member's min-max normalised over the test set, averaged.
 
     (The official PatchCore code's ensemble.) A single member's stay as they are.
@@ -163,7 +162,7 @@ def combined(members: Sequence[Scored]) -> Scored:
     for member in members:
         images += share * _normalised(member.images)
         maps += share * _normalised(member.maps)
-    return Scored(
+    return Prediction(
         images,
         maps,
         sum(member.fit_seconds for member in members),
@@ -176,7 +175,7 @@ def _normalised(scores: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return (scores - least) / (greatest - least if greatest > least else 1)
 
 
-def shots(features: Features, count: int | None, seed: int) -> Features:
+def draw_shots(features: Features, count: int | None, seed: int) -> Features:
     """Return `count` training images drawn by the seed; its 5 shots contain its 2 shots.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks.results.cell import Cell
+from benchmarks.results import Cell
 from benchmarks.specs import CellSpec
 
 Stage = Literal["features", "fit", "score", "measure"]
@@ -37,14 +37,14 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What a fitted method says of N test images, its maps finished.
+class Prediction:
+    """What a fitted method says of N test images, its maps post-processed.
 
     Attributes:
         images: image scores, (N,) float64.
         maps: anomaly maps at the crop's resolution, (N, S, S) float32.
         fit_seconds: time to fit.
-        score_seconds: time to score and to finish the maps.
+        score_seconds: time to score and to post-process the maps.
     """
 
     images: np.ndarray[Any, Any]

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.evaluation.category import CategoryData
-from benchmarks.evaluation.job import KeptMaps, Scored
-from benchmarks.metrics.image import f1_optimal
+from benchmarks.evaluation.job import KeptMaps, Prediction
+from benchmarks.metrics import f1_optimal
 from benchmarks.results.previews import map_sheet
 
 
 def maps_to_keep(
-    data: CategoryData, scored: Scored, kept_maps: KeptMaps
+    data: CategoryData, prediction: Prediction, kept_maps: KeptMaps
 ) -> dict[str, np.ndarray[Any, Any]] | None:
     """Return the maps to store, with what shows them, and small previews of all of them."""
     if kept_maps == "none":
@@ -23,16 +23,16 @@ def maps_to_keep(
     if kept_maps == "errors":
         kinds = [sample.defect for sample in samples]
         examples = [kinds.index(kind) for kind in sorted(set(kinds))]
-        wrong = _misclassified(data.labels, scored.images)
+        wrong = _misclassified(data.labels, prediction.images)
         rows = [*examples, *(row for row in wrong if row not in examples)]
     return {
         "names": np.array([samples[i].name for i in rows]),
         "images": np.stack([data.image(samples[i]) for i in rows]),
         "masks": data.masks[rows],
-        "maps": scored.maps[rows],
-        "scores": scored.images[rows],
+        "maps": prediction.maps[rows],
+        "scores": prediction.images[rows],
         **data.pictures,
-        **map_sheet(scored.maps, data.masks),
+        **map_sheet(prediction.maps, data.masks),
     }
 
 

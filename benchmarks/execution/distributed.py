@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from benchmarks.console import say
+from benchmarks.evaluation import Job
 from benchmarks.evaluation.evaluating import failed
-from benchmarks.evaluation.job import Job
-from benchmarks.execution.plan import Plan, Work
+from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.recorder import Machine, Recorder
 from benchmarks.execution.workers.tasks import Done, Pool, Task
-from benchmarks.features.cache import FeatureCache
+from benchmarks.features import FeatureCache
 from methods.lazy import torch
 
 ATTEMPTS = 3
@@ -23,7 +23,7 @@ LARGEST_CHUNK = 8
 
 def hand_out(
     plan: Plan,
-    missing: Work,
+    missing: JobsByCategory,
     cache: FeatureCache,
     outlet: Recorder,
     machine: Machine,

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.backbones.choice import Choice
-from benchmarks.execution.plan import Plan, Work
+from benchmarks.backbones import Choice
+from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.progress.forecast import MINUTE, pixels, rate_of, rates
-from benchmarks.features.cache import FeatureCache
+from benchmarks.features import FeatureCache
 
 
-def summary(plans: Sequence[tuple[Plan, Work]], run: Path, cache: FeatureCache) -> str:
+def summary(plans: Sequence[tuple[Plan, JobsByCategory]], run: Path, cache: FeatureCache) -> str:
     """Return in some lines what plans would take.
 
     Args:
@@ -37,7 +37,9 @@ def summary(plans: Sequence[tuple[Plan, Work]], run: Path, cache: FeatureCache) 
     return "\n".join(lines)
 
 
-def _passes(plan: Plan, work: Work, cache: FeatureCache) -> Iterator[tuple[int, str, str]]:
+def _passes(
+    plan: Plan, work: JobsByCategory, cache: FeatureCache
+) -> Iterator[tuple[int, str, str]]:
     """Yield the images that must pass each backbone, its name, and the size of their features."""
     size = plan.protocol.image_size
     for (choice, spec), extractor in zip(plan.members, plan.extractors(cache), strict=True):
@@ -53,7 +55,7 @@ def _gigabytes(choice: Choice, plan: Plan, images: int) -> str:
     return f"{images * numbers * np.dtype(plan.protocol.dtype).itemsize / 1e9:.2f} GB of features"
 
 
-def _time(plans: Sequence[tuple[Plan, Work]], run: Path) -> str:
+def _time(plans: Sequence[tuple[Plan, JobsByCategory]], run: Path) -> str:
     """Say how long the methods would take, in proportion to the pixels of earlier cells."""
     known, seconds, unknown = rates(run), 0.0, set()
     for plan, work in plans:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from benchmarks.results.journal import Extraction
 
 if TYPE_CHECKING:
-    from benchmarks.datasets.indexing import Category
-    from benchmarks.features.extraction import Arrays, Extractor, Split
+    from benchmarks.datasets import Category
+    from benchmarks.features import Extractor, Split
+    from benchmarks.features.extraction import Arrays
 
 
-def measured(
+def extract_category(
     extractors: Sequence[Extractor],
     category: Category,
     advance: Callable[[str, int], None],

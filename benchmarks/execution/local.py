@@ -7,19 +7,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
 
-from benchmarks.datasets.indexing import Category
-from benchmarks.evaluation.category import CategoryData
-from benchmarks.evaluation.evaluating import evaluate
-from benchmarks.execution.extracting import measured
-from benchmarks.execution.plan import Work
+from benchmarks.datasets import Category
+from benchmarks.evaluation import CategoryData, evaluate
+from benchmarks.execution.extracting import extract_category
+from benchmarks.execution.plan import JobsByCategory
 from benchmarks.execution.recorder import Machine, Recorder
-from benchmarks.features.extraction import Arrays, Extractor, Split
-from benchmarks.specs import Protocol
+from benchmarks.features import Extractor, Split
+from benchmarks.features.extraction import Arrays
+from benchmarks.specs import EvaluationProtocol
 
 
 def run_locally(
-    work: Work,
-    protocol: Protocol,
+    work: JobsByCategory,
+    protocol: EvaluationProtocol,
     extractors: Sequence[Extractor],
     outlet: Recorder,
     machine: Machine,
@@ -36,7 +36,9 @@ def run_locally(
             wanted = number + (2 if machine.device == "cuda" else 1)
             for later in categories[len(pending) : wanted]:
                 advance = partial(progress.advance, later.name)
-                pending.append(pool.submit(measured, extractors, later, advance, outlet.note))
+                pending.append(
+                    pool.submit(extract_category, extractors, later, advance, outlet.note)
+                )
             data = cache(partial(_data, category, pending[number], protocol, machine))
             for job in work[category]:
                 outlet.take(job, evaluate(job, data, partial(progress.stage, job)))
@@ -45,7 +47,7 @@ def run_locally(
 def _data(
     category: Category,
     arrays: Future[list[dict[Split, Arrays]]],
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     machine: Machine,
 ) -> CategoryData:
     return CategoryData(category, arrays.result(), protocol, machine.device, machine.memory)

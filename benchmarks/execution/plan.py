@@ -6,22 +6,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from benchmarks.backbones.choice import Choice
-from benchmarks.datasets.indexing import Category, Dataset
+from benchmarks.backbones import Choice
+from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation.job import Job, KeptMaps
-from benchmarks.features.cache import FeatureCache
-from benchmarks.features.extraction import Extractor
-from benchmarks.results.store import Store
-from benchmarks.specs import BackboneSpec, CellSpec, Protocol
+from benchmarks.evaluation import Job
+from benchmarks.evaluation.job import KeptMaps
+from benchmarks.features import Extractor, FeatureCache
+from benchmarks.results import Store
+from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 from methods.base import Variant
 
-Work = dict[Category, list[Job]]
+JobsByCategory = dict[Category, list[Job]]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A method as it is asked for: on so many shots (None: all images), with one seed."""
+class Request:
+    """One requested evaluation: method, shots (None for all images), seed."""
 
     variant: Variant
     shots: int | None
@@ -43,12 +43,12 @@ class Plan:
     """
 
     dataset: Dataset
-    protocol: Protocol
+    protocol: EvaluationProtocol
     members: tuple[tuple[Choice, BackboneSpec], ...]
     levels: tuple[int, ...]
-    work: Work
+    work: JobsByCategory
 
-    def missing(self, *stores: Store, force: bool = False) -> Work:
+    def missing(self, *stores: Store, force: bool = False) -> JobsByCategory:
         """Return the cells that no store holds, or only as failed; all of them by `force`."""
         left = {
             category: [job for job in jobs if force or not any(is_done(s, job) for s in stores)]
@@ -78,7 +78,7 @@ def is_done(store: Store, job: Job) -> bool:
     if job.needed_maps == "none":
         return True
     images = (cell.n_test_good or 0) + (cell.n_test_defect or 0)
-    return store.maps(cell) >= (images if job.needed_maps == "all" else 1)
+    return store.count_maps(cell) >= (images if job.needed_maps == "all" else 1)
 
 
 def backbone_specs(
@@ -95,22 +95,22 @@ def backbone_specs(
 def make_plan(
     dataset: Dataset,
     members: Sequence[tuple[Choice, BackboneSpec]],
-    protocol: Protocol,
-    asked: Iterable[Asked],
+    protocol: EvaluationProtocol,
+    requests: Iterable[Request],
 ) -> Plan:
-    """Return the plan of what is asked for, on every category.
+    """Return the plan of what is requested, on every category.
 
     Args:
         dataset: the data set.
         members: from `backbone_specs`.
         protocol: what the cells share; its backbone is the members' joined.
-        asked: methods, shots and seeds.
+        requests: methods, shots and seeds.
 
     Raises:
         BenchmarkError: a method reads a level that the backbone doesn't have.
     """
-    asked = list(asked)
-    levels = sorted({level for one in asked for level in one.variant.parameters.levels})
+    requests = list(requests)
+    levels = sorted({level for one in requests for level in one.variant.parameters.levels})
     if absent := [level for level in levels if level not in protocol.backbone.layers]:
         raise BenchmarkError(
             f"the chosen methods read level {', '.join(map(str, absent))}, for which "
@@ -119,21 +119,23 @@ def make_plan(
     work = {
         category: [
             Job(_spec(dataset, category, protocol, one), one.kept_maps, one.needed_maps)
-            for one in asked
+            for one in requests
         ]
         for category in dataset.categories
     }
     return Plan(dataset, protocol, tuple(members), tuple(levels), work)
 
 
-def _spec(dataset: Dataset, category: Category, protocol: Protocol, asked: Asked) -> CellSpec:
+def _spec(
+    dataset: Dataset, category: Category, protocol: EvaluationProtocol, request: Request
+) -> CellSpec:
     return CellSpec(
         dataset=dataset.name,
         dataset_fingerprint=category.fingerprint,
         category=category.name,
-        method=asked.variant.name,
-        params=asdict(asked.variant.parameters),
+        method=request.variant.name,
+        params=asdict(request.variant.parameters),
         protocol=protocol,
-        seed=asked.seed,
-        shots=asked.shots,
+        seed=request.seed,
+        shots=request.shots,
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from benchmarks.evaluation.job import Evaluated, Job
+from benchmarks.evaluation import Evaluated, Job
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.workers.tasks import Pool
+from benchmarks.results import Store
 from benchmarks.results.journal import Extraction
-from benchmarks.results.store import Store
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,17 @@ from datetime import UTC, datetime
 from benchmarks.console import say
 from benchmarks.execution.distributed import hand_out
 from benchmarks.execution.local import run_locally
-from benchmarks.execution.plan import Plan, Work
+from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.progress.forecast import Forecast, earlier_rates
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.recorder import Machine, Recorder
-from benchmarks.features.cache import FeatureCache
-from benchmarks.features.extraction import Extractor
-from benchmarks.results import journal
-from benchmarks.results.store import Store
+from benchmarks.features import Extractor, FeatureCache
+from benchmarks.results import Store, journal
 
 
-def run_plan(plan: Plan, missing: Work, store: Store, cache: FeatureCache, machine: Machine) -> int:
+def run_plan(
+    plan: Plan, missing: JobsByCategory, store: Store, cache: FeatureCache, machine: Machine
+) -> int:
     """Evaluate and store the missing cells of a plan; return how many images passed a backbone.
 
     What the call took is added to the run's journal, also where it is interrupted.
@@ -71,7 +71,7 @@ def _call(
     )
 
 
-def _to_pass(extractors: Sequence[Extractor], work: Work) -> Counter[tuple[str, str]]:
+def _to_pass(extractors: Sequence[Extractor], work: JobsByCategory) -> Counter[tuple[str, str]]:
     """Return (category, backbone) → images that have to pass it, and make the backbones for them.
 
     Raises:

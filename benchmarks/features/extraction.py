@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from benchmarks.datasets.images import load_image
-from benchmarks.datasets.indexing import Category
-from benchmarks.datasets.layouts.base import Sample
+from benchmarks.datasets import Category, Sample, load_image
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.features.arrays import ArrayWriter
 from benchmarks.features.cache import FeatureCache
-from benchmarks.specs import FeatureSpec, Protocol
+from benchmarks.specs import EvaluationProtocol, FeatureSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchmarks.backbones.backbone import Backbone
+    from benchmarks.backbones import Backbone
 
 
 BATCH_IMAGES = 16
@@ -38,7 +36,11 @@ class InterruptedExtractionError(Exception):
 
 
 def feature_specs(
-    dataset: str, category: Category, split: Split, protocol: Protocol, levels: Sequence[int]
+    dataset: str,
+    category: Category,
+    split: Split,
+    protocol: EvaluationProtocol,
+    levels: Sequence[int],
 ) -> dict[int, FeatureSpec]:
     """Return level → the specification of its cached array for one category and split."""
     backbone = protocol.backbone
@@ -76,7 +78,7 @@ class Extractor:
         self,
         cache: FeatureCache,
         dataset: str,
-        protocol: Protocol,
+        protocol: EvaluationProtocol,
         levels: Sequence[int],
         backbone: Callable[[], Backbone],
     ) -> None:

@@ -8,21 +8,18 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from benchmarks.figures.style import CHARACTER, LOOK, SINGLE, new_figure, save, style
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics import METRICS
 from benchmarks.results.metrics_csv import read_rows
 from benchmarks.results.result_set import Comparison, comparisons, complete_values
+from benchmarks.statistics import average_ranks, compare_categories, groups
 from benchmarks.statistics.pairs import LEVEL
-from benchmarks.statistics.ranks import average_ranks, compare_categories, fewest_categories, groups
+from benchmarks.statistics.ranks import fewest_categories
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
-    Floats = NDArray[np.floating[Any]]
+    from benchmarks.array_types import Floats
 
 
 RANKED = ("image_auroc", "pixel_auroc", "aupro_30")

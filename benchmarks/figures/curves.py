@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.figures.style import DOUBLE, SINGLE, add_legend, line, new_figure
+from benchmarks.results import read_scores
 from benchmarks.results.result_set import Comparison, Files, first_seed, left_out
-from benchmarks.results.scores import read_scores
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from benchmarks.array_types import Floats
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from benchmarks.figures.style import CHARACTER, DOUBLE, broken, new_figure
-from benchmarks.results.maps import Examples, read_examples
+from benchmarks.figures.style import CHARACTER, DOUBLE, new_figure, wrap_name
+from benchmarks.results.maps import StoredMaps, read_maps
 from benchmarks.results.result_set import Comparison, Files, first_seed, left_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from benchmarks.array_types import Masks
 
 
 _MOST_EXAMPLES = 8
@@ -33,7 +33,7 @@ def draw_examples(comparison: Comparison, files: Files, category: str) -> Figure
         BenchmarkError: a file of maps is unreadable.
     """
     found = {
-        method: read_examples(files[category, method])
+        method: read_maps(files[category, method])
         for method in comparison.methods
         if (category, method) in files
     }
@@ -62,7 +62,7 @@ def _example_grid(
     columns = 2 + len(comparison.methods)
     side = min(1.1, (DOUBLE - 0.3) / columns)
     width = int(side / CHARACTER)
-    titles = ["image", "ground truth", *(broken(method, width) for method in comparison.methods)]
+    titles = ["image", "ground truth", *(wrap_name(method, width) for method in comparison.methods)]
     part = "" if len(names) == total else f" ({len(names)} of {total})"
     caption = comparison.caption(f"Anomaly maps of {category}{part}", first_seed(comparison))
     caption += " Colours span each method's least to greatest value over these images;"
@@ -77,11 +77,11 @@ def _example_grid(
         panel.set_title(title)
     for panel, name in zip(axes[:, 0], names, strict=True):
         parts = Path(name).with_suffix("").parts[-2:]
-        panel.set_ylabel("\n".join(broken(part, width) for part in parts))
+        panel.set_ylabel("\n".join(wrap_name(part, width) for part in parts))
     return figure, axes
 
 
-def _draw_maps(panels: NDArray[Any], examples: Examples, names: Sequence[str]) -> None:
+def _draw_maps(panels: NDArray[Any], examples: StoredMaps, names: Sequence[str]) -> None:
     """Draw one method's maps over the grey images, on one colour scale."""
     rows = {name: row for row, name in enumerate(examples.names.tolist())}
     shown = [rows[name] for name in names]
@@ -93,6 +93,6 @@ def _draw_maps(panels: NDArray[Any], examples: Examples, names: Sequence[str]) -
         panel.set_xlabel(f"{examples.scores[row]:.3g}", labelpad=1)
 
 
-def _outline(panel: Axes, mask: NDArray[np.bool_]) -> None:
+def _outline(panel: Axes, mask: Masks) -> None:
     if mask.any() and not mask.all():
         panel.contour(mask, levels=[0.5], colors="cyan", linewidths=0.6)

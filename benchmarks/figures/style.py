@@ -156,6 +156,6 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     return paths
 
 
-def broken(name: str, width: int) -> str:
+def wrap_name(name: str, width: int) -> str:
     """Break a name into lines of at most `width` characters, at its punctuation."""
     return fill(re.sub(r"(?<=[-_=,])|(?=\[)", " ", name), width).replace(" ", "")

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from benchmarks.array_types import Floats, Masks
+
     Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]
-    Floats = NDArray[np.floating[Any]]
 
 
 def image_metrics(labels: ArrayLike, scores: ArrayLike) -> dict[str, float]:
@@ -109,7 +110,7 @@ def _tally_images(labels: ArrayLike, scores: ArrayLike) -> Tally | None:
     return make_tally(*_check_images(labels, scores)[::-1])
 
 
-def _check_images(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], Floats]:
+def _check_images(labels: ArrayLike, scores: ArrayLike) -> tuple[Masks, Floats]:
     labels, scores = np.asarray(labels), np.asarray(scores)
     if labels.ndim != 1 or labels.shape != scores.shape:
         raise ValueError(f"labels {labels.shape} and scores {scores.shape} are not both (N,)")

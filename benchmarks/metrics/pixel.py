@@ -11,12 +11,9 @@ from benchmarks.metrics.definitions import METRICS, PRO_LIMIT
 from benchmarks.metrics.tally import Tally, make_tally
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from numpy.typing import ArrayLike, NDArray
 
-    Floats = NDArray[np.floating[Any]]
-    Counts = NDArray[np.int64]
+    from benchmarks.array_types import Counts, Curve, Floats, Masks
 
 
 def pixel_metrics(maps: ArrayLike, masks: ArrayLike) -> dict[str, float]:
@@ -41,9 +38,7 @@ def pixel_metrics(maps: ArrayLike, masks: ArrayLike) -> dict[str, float]:
     }
 
 
-def pro_curve(
-    maps: ArrayLike, masks: ArrayLike, limit: float = PRO_LIMIT
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def pro_curve(maps: ArrayLike, masks: ArrayLike, limit: float = PRO_LIMIT) -> Curve:
     """Return the per-region overlap curve (fpr, pro) from (0, 0) to exactly fpr = `limit`.
 
     PRO(t) is the share of a region's pixels with score ≥ t, averaged over the ground-truth regions
@@ -69,7 +64,7 @@ def pro_curve(
     return (np.empty(0), np.empty(0)) if tally is None else _pro_curve(tally, masks, limit)
 
 
-def _check_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
+def _check_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[Floats, Masks]:
     maps, masks = np.asarray(maps), np.asarray(masks)
     if maps.ndim != 3 or maps.shape != masks.shape:
         raise ValueError(f"maps {maps.shape} and masks {masks.shape} are not both (N, H, W)")
@@ -80,9 +75,7 @@ def _check_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[Floats, NDArray[np
     return maps, masks
 
 
-def _pro_curve(
-    tally: Tally, masks: NDArray[np.bool_], limit: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _pro_curve(tally: Tally, masks: Masks, limit: float) -> Curve:
     """Return the PRO curve's vertices up to `limit`, from a tally over the pixels of `masks`."""
     gain = np.bincount(tally.rank, weights=1 / _region_sizes(masks))[::-1]
     pro = np.concatenate(([0.0], gain.cumsum())).repeat(2)
@@ -96,7 +89,7 @@ def _pro_curve(
     return np.append(fpr[inside], limit), np.append(pro[inside], end)
 
 
-def _region_sizes(masks: NDArray[np.bool_]) -> Counts:
+def _region_sizes(masks: Masks) -> Counts:
     """Return how many pixels the region of each defect pixel has, (P,)."""
     from scipy.ndimage import label
 
@@ -111,9 +104,7 @@ def _region_sizes(masks: NDArray[np.bool_]) -> Counts:
 CURVE_POINTS = 100
 
 
-def thinned(
-    fpr: NDArray[np.float64], pro: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def thinned(fpr: NDArray[np.float64], pro: NDArray[np.float64]) -> Curve:
     """Return a PRO curve at `CURVE_POINTS` rates, denser near 0, with the same area below it.
 
     Each point has the curve's mean between the middles of the two steps beside it, so that the

@@ -10,12 +10,9 @@ import numpy as np
 from benchmarks.metrics.definitions import PRO_LIMIT
 
 if TYPE_CHECKING:
-    from typing import Any
+    from numpy.typing import ArrayLike
 
-    from numpy.typing import ArrayLike, NDArray
-
-    Floats = NDArray[np.floating[Any]]
-    Counts = NDArray[np.int64]
+    from benchmarks.array_types import Counts, Floats, Masks
 
 
 THRESHOLDS = 4096
@@ -65,9 +62,7 @@ def resampled_image_metrics(
     }
 
 
-def resampled_pixel_bounds(
-    maps: Floats, masks: NDArray[np.bool_], drawn: Counts
-) -> dict[str, Bounds]:
+def resampled_pixel_bounds(maps: Floats, masks: Masks, drawn: Counts) -> dict[str, Bounds]:
     """Return between which bounds every pixel-level metric of each resample lies.
 
     Exact are the counts of pixels at or above each of `THRESHOLDS` scores. Between two of them
@@ -93,7 +88,7 @@ def resampled_pixel_bounds(
     }
 
 
-def _pixel_counts(maps: Floats, masks: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+def _pixel_counts(maps: Floats, masks: Masks) -> tuple[Floats, Floats, Floats]:
     """Return each image's defect-free pixels, defect pixels and shares of regions by score.
 
     Each (N, K), from the highest scores down; a region's pixels share 1.

@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    from numpy.typing import NDArray
-
-    Counts = NDArray[np.int64]
-    Floats = NDArray[np.floating[Any]]
+    from benchmarks.array_types import Counts, Floats, Masks
 
 
 PART = 2**20
@@ -105,7 +100,7 @@ class Tally:
         return self.working_point(int(f1.argmax()))
 
 
-def make_tally(scores: Floats, anomalous: NDArray[np.bool_]) -> Tally | None:
+def make_tally(scores: Floats, anomalous: Masks) -> Tally | None:
     """Count over scores (N,) and their labels (N,); None where one class is missing."""
     positives = scores[anomalous]
     normals = scores.size - positives.size
@@ -120,7 +115,7 @@ def make_tally(scores: Floats, anomalous: NDArray[np.bool_]) -> Tally | None:
     scale = counting.INTERVALS / extent if extent > np.finfo(float).tiny else 0.0
     first = counting.first_thresholds(thresholds, scale)
 
-    def count(part: Floats, anomalous: NDArray[np.bool_]) -> Sequence[Counts]:
+    def count(part: Floats, anomalous: Masks) -> Sequence[Counts]:
         return counting.count(part, anomalous, thresholds, first, scale)
 
     parts = 1 + scores.size // PART

@@ -8,12 +8,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics.image import f1_optimal, full_recall
+from benchmarks.metrics import f1_optimal, full_recall
 from benchmarks.report.pictures import Sheets
-from benchmarks.results.previews import Previews, columns
-from benchmarks.results.previews import read as read_previews
+from benchmarks.results.previews import Previews, columns, read_previews
 from benchmarks.results.result_set import Stored
-from benchmarks.results.scores import read_images
+from benchmarks.results.scores import read_image_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +36,7 @@ def category_parts(stored: Stored, category: str, sheets: Sheets) -> Parts:
         BenchmarkError: a file of scores or maps is unreadable.
     """
     paths = {method: stored.scores.get((category, method)) for method in stored.comparison.methods}
-    scores = {method: read_images(path) for method, path in paths.items() if path}
+    scores = {method: read_image_scores(path) for method, path in paths.items() if path}
     maps = {method: stored.maps.get((category, method)) for method in scores}
     found = {method: read_previews(path) for method, path in maps.items() if path}
     previews = {method: one for method, one in found.items() if one is not None}

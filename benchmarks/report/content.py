@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.console import say
 from benchmarks.figures.style import dash_lengths, style
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics import METRICS
 from benchmarks.report.cells import category_parts
 from benchmarks.report.differences import pairs
 from benchmarks.report.facts import facts
 from benchmarks.report.pictures import Sheets
-from benchmarks.results import journal
+from benchmarks.results import Published, journal
 from benchmarks.results.journal import Call
 from benchmarks.results.metrics_csv import read_rows
-from benchmarks.results.published import FILE, TABLES, Published
+from benchmarks.results.published import FILE, TABLES
 from benchmarks.results.result_set import MEAN, Comparison, Stored, comparisons
-from benchmarks.specs import Protocol, resize_for
+from benchmarks.specs import EvaluationProtocol, resize_for
 from benchmarks.statistics.bootstrap import Interval
-from benchmarks.tables.marks import note, tested_marks
+from benchmarks.tables import tested_marks
+from benchmarks.tables.marks import note
 from benchmarks.tables.metric_tables import marked_methods
-from benchmarks.uncertainty.intervals import cell_intervals
+from benchmarks.uncertainty import cell_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,9 +115,9 @@ def _short(comparison: Comparison, every: Sequence[Comparison]) -> str:
         parts.append(f"layers {', '.join(json.loads(first['layers']).values())}")
     usual = {
         "resize": resize_for(size),
-        "dtype": Protocol.dtype,
-        "mask_resize": Protocol.mask_resize,
-        "smoothing_sigma": Protocol.smoothing_sigma,
+        "dtype": EvaluationProtocol.dtype,
+        "mask_resize": EvaluationProtocol.mask_resize,
+        "smoothing_sigma": EvaluationProtocol.smoothing_sigma,
         "shots": "",
     }
     for column, value in usual.items():

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.results import Store
 from benchmarks.results.result_set import Stored
-from benchmarks.results.scores import read_images
-from benchmarks.results.store import Store
+from benchmarks.results.scores import read_image_scores
 from benchmarks.specs import flat
 from benchmarks.statistics.delong import paired_delong
 
@@ -78,7 +78,7 @@ def _tests(before: Stored, after: Stored) -> dict[str, dict[str, float | None]]:
     tests: dict[str, dict[str, float | None]] = {}
     for category, method in before.scores:
         if (category, method) in after.scores:
-            frames = [read_images(one.scores[category, method]) for one in (before, after)]
+            frames = [read_image_scores(one.scores[category, method]) for one in (before, after)]
             common = frames[0].merge(frames[1], on=["path", "label"])
             test = paired_delong(common["label"], common["score_x"], common["score_y"])
             tests.setdefault(category, {})[method] = test

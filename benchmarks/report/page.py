@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.files import atomic_file
 from benchmarks.report.content import build
-from benchmarks.report.pictures import Sheet, Sheets, fitted
+from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
 
 FOLDER = Path(__file__).parent / "page"
 
@@ -56,7 +56,7 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     gathered = Sheets()
     content = build(runs, gathered)
     rest = len(_page(content, ()).encode()) + FRAME * len(gathered.all())
-    sheets, times = fitted(gathered.all(), LIMIT - rest)
+    sheets, times = shrunk_to(gathered.all(), LIMIT - rest)
     if times:
         _note_halving(content, times)
     with atomic_file(out) as file:

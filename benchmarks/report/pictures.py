@@ -47,7 +47,7 @@ class Sheets:
         return list(self._numbers)
 
 
-def fitted(sheets: Sequence[Sheet], room: int) -> tuple[list[Sheet], int]:
+def shrunk_to(sheets: Sequence[Sheet], room: int) -> tuple[list[Sheet], int]:
     """Return the sheets with their tiles halved until all texts fit, and how often that was.
 
     Args:

@@ -34,7 +34,7 @@ def default_run(dataset: str, backbone: str, image_size: int) -> Path:
     return Path("results") / f"{dataset}-{backbone.replace('/', '-')}-{image_size}"
 
 
-def runs_beside(run: Path, kind: str) -> list[Path]:
+def find_runs_beside(run: Path, kind: str) -> list[Path]:
     """Return `run` and the runs beside it that have a folder of that name."""
     return sorted({run, *(path.parent for path in run.parent.glob(f"*/{kind}"))})
 

@@ -13,20 +13,20 @@ from benchmarks.errors import BenchmarkError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from benchmarks.array_types import Floats, Masks
 
 
-class Examples(NamedTuple):
+class StoredMaps(NamedTuple):
     """Example maps of one method, n images of H × W pixels."""
 
     names: NDArray[np.str_]  # (n,)
     images: NDArray[np.uint8]  # (n, H, W, 3)
-    masks: NDArray[np.bool_]  # (n, H, W)
+    masks: Masks  # (n, H, W)
     maps: NDArray[np.float32]  # (n, H, W)
     scores: Floats  # (n,)
 
 
-def read_examples(path: Path) -> Examples:
+def read_maps(path: Path) -> StoredMaps:
     """Return what a file of maps holds.
 
     Raises:
@@ -34,6 +34,6 @@ def read_examples(path: Path) -> Examples:
     """
     try:
         with np.load(path) as stored:
-            return Examples(*(stored[name] for name in Examples._fields))
+            return StoredMaps(*(stored[name] for name in StoredMaps._fields))
     except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
         raise BenchmarkError(f"can't read the maps in {path}; run its cell again") from error

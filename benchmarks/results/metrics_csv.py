@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics import METRICS
 from benchmarks.results.cell import Cell
-from benchmarks.specs import Protocol, canonical_json
+from benchmarks.specs import EvaluationProtocol, canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,9 +63,9 @@ def as_csv(rows: Sequence[Sequence[Any]]) -> bytes:
 
 
 USUAL = {
-    "dtype": Protocol.dtype,
-    "mask_resize": Protocol.mask_resize,
-    "smoothing_sigma": str(Protocol.smoothing_sigma),
+    "dtype": EvaluationProtocol.dtype,
+    "mask_resize": EvaluationProtocol.mask_resize,
+    "smoothing_sigma": str(EvaluationProtocol.smoothing_sigma),
 }
 
 PROTOCOL_COLUMNS = ["dataset", "backbone", "weights", "weights_sha256", "layers", "image_size"]

@@ -17,10 +17,13 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics.pixel import pro_curve, thinned
+from benchmarks.metrics import pro_curve
+from benchmarks.metrics.pixel import thinned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from benchmarks.array_types import Masks
 
     Arrays = dict[str, NDArray[Any]]
 
@@ -45,7 +48,7 @@ class Previews(NamedTuple):
     pro: NDArray[np.float64]  # (2, K): false-positive rate and overlap, K = 0 where undefined
 
 
-def picture_sheets(images: Iterable[NDArray[np.uint8]], masks: NDArray[np.bool_]) -> Arrays:
+def picture_sheets(images: Iterable[NDArray[np.uint8]], masks: Masks) -> Arrays:
     """Return the arrays to store of a category: its images and true defects.
 
     Args:
@@ -59,7 +62,7 @@ def picture_sheets(images: Iterable[NDArray[np.uint8]], masks: NDArray[np.bool_]
     }
 
 
-def map_sheet(maps: NDArray[np.float32], masks: NDArray[np.bool_]) -> Arrays:
+def map_sheet(maps: NDArray[np.float32], masks: Masks) -> Arrays:
     """Return the arrays to store of a cell: its anomaly maps, their range, and the PRO curve.
 
     Args:
@@ -77,7 +80,7 @@ def map_sheet(maps: NDArray[np.float32], masks: NDArray[np.bool_]) -> Arrays:
     }
 
 
-def read(path: Path) -> Previews | None:
+def read_previews(path: Path) -> Previews | None:
     """Return the previews in a cell's file of maps, None where it was stored without any.
 
     Raises:

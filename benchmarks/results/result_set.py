@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.datasets.known import KNOWN
-from benchmarks.metrics.definitions import METRICS, Metric
+from benchmarks.metrics import METRICS, Metric
 from benchmarks.results.metrics_csv import CELL_COLUMNS, COLUMNS, PROTOCOL_COLUMNS, USUAL
 from benchmarks.results.store import Store
 from benchmarks.specs import resize_for
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
-    Floats = NDArray[np.floating[Any]]
+    from benchmarks.array_types import Floats
 
 
 Files = Mapping[tuple[str, str], Path]

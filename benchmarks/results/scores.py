@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING
 from benchmarks.errors import BenchmarkError
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from benchmarks.array_types import Floats
 
 
 def read_scores(path: Path) -> tuple[Floats, Floats]:
-    """Return labels and scores of the test images, each (N,); raises as `read_images`."""
-    frame = read_images(path)
+    """Return labels and scores of the test images, each (N,); raises as `read_image_scores`."""
+    frame = read_image_scores(path)
     return frame["label"].to_numpy(), frame["score"].to_numpy()
 
 
-def read_images(path: Path) -> pd.DataFrame:
+def read_image_scores(path: Path) -> pd.DataFrame:
     """Return path, label and score of the test images, a row each.
 
     Raises:

@@ -80,7 +80,7 @@ class Store:
             text = json.dumps({**asdict(cell), **names}, indent=1, sort_keys=True, allow_nan=False)
             file.write(text.encode())
 
-    def maps(self, cell: Cell) -> int:
+    def count_maps(self, cell: Cell) -> int:
         """Return how many anomaly maps are stored beside a cell, 0 if they can't be read."""
         import numpy as np
 

@@ -17,7 +17,7 @@ from typing import get_args
 
 import methods
 from benchmarks.console import run_program, say, show
-from benchmarks.execution.dry_run import summary
+from benchmarks.execution import summary
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
     EMBEDDED_SIZE,
@@ -29,8 +29,8 @@ from benchmarks.options import (
     chosen_machine,
     positive,
 )
+from benchmarks.results import Store
 from benchmarks.results.folders import default_run
-from benchmarks.results.store import Store
 from benchmarks.run.request import plan_of
 from benchmarks.specs import MaskResize
 
@@ -136,7 +136,7 @@ def _run(options: argparse.Namespace) -> int:
         print(summary([(plan, missing)], run, cache))
         return 0
     if missing:
-        from benchmarks.execution.runner import run_plan
+        from benchmarks.execution import run_plan
 
         with chosen_machine(options) as machine:
             passes = run_plan(plan, missing, store, cache, machine)
@@ -152,7 +152,7 @@ def _run(options: argparse.Namespace) -> int:
 def _show(run: Path, *, anything_new: bool) -> None:
     """Print the tables, and write them, the figures and the report where anything changed."""
     from benchmarks.figures import writing as figures
-    from benchmarks.report.page import write_report
+    from benchmarks.report import write_report
     from benchmarks.results.folders import report_path
     from benchmarks.tables import metric_tables as tables
 

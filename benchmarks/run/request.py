@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 
 import methods
-from benchmarks.backbones.choice import Choice, joined, parse
-from benchmarks.datasets.indexing import Dataset
+from benchmarks.backbones import Choice, joined, parse
+from benchmarks.datasets import Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import KeptMaps
-from benchmarks.execution.plan import Asked, Plan, backbone_specs, make_plan
+from benchmarks.execution import Plan, make_plan
+from benchmarks.execution.plan import Request, backbone_specs
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
     EMBEDDED_SIZE,
@@ -18,7 +19,7 @@ from benchmarks.options import (
     chosen_dataset,
     integers,
 )
-from benchmarks.specs import Protocol
+from benchmarks.specs import EvaluationProtocol
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
@@ -38,8 +39,8 @@ def plan_of(options: argparse.Namespace) -> Plan:
         for part in dict.fromkeys(part.strip() for part in options.shots.split(","))
     ]
     maps: tuple[KeptMaps, KeptMaps] = ("all", "all") if options.save_maps else ("errors", "none")
-    asked = [
-        Asked(variant, count, seed, *maps)
+    requests = [
+        Request(variant, count, seed, *maps)
         for variant in variants.values()
         for count in shots
         for seed in seeds
@@ -49,14 +50,14 @@ def plan_of(options: argparse.Namespace) -> Plan:
     size = options.image_size or (EMBEDDED_SIZE if dataset.synthetic else REAL_SIZE)
     if options.resize and options.resize < size:
         raise BenchmarkError(f"--resize {options.resize} is less than the crop's {size} pixels")
-    protocol = Protocol(
+    protocol = EvaluationProtocol(
         backbone=joined([spec for _, spec in members]),
         image_size=size,
         dtype=options.dtype,
         mask_resize=options.mask_resize,
         resize=options.resize or 0,
     )
-    return make_plan(dataset, members, protocol, asked)
+    return make_plan(dataset, members, protocol, requests)
 
 
 def _members(options: argparse.Namespace, dataset: Dataset) -> tuple[Choice, ...]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.console import say
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation.device import choose_device
+from benchmarks.evaluation import choose_device
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import SCALES, Scale

@@ -18,14 +18,13 @@ from PIL import Image
 
 from benchmarks.backbones import backbone as backbone_module
 from benchmarks.backbones import loading as backbones
+from benchmarks.datasets import Category, Sample
 from benchmarks.datasets import indexing as datasets
-from benchmarks.datasets.indexing import Category
 from benchmarks.datasets.layouts import base
-from benchmarks.datasets.layouts.base import Sample
-from benchmarks.evaluation.anomaly_maps import finish
-from benchmarks.features.cache import FeatureCache, default_folder
-from benchmarks.features.extraction import Extractor
-from benchmarks.specs import Protocol
+from benchmarks.evaluation import upsample_and_smooth
+from benchmarks.features import Extractor, FeatureCache
+from benchmarks.features.cache import default_folder
+from benchmarks.specs import EvaluationProtocol
 from methods.base import Features, Scores
 from methods.components.coreset import farthest_first, projection, starting_distances
 from methods.components.embedding import embed, level_maps
@@ -34,6 +33,8 @@ from methods.lazy import torch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
+
+    from benchmarks.array_types import Masks
 
 
 LATENT = 12
@@ -168,7 +169,7 @@ class Inputs:
         return self._features(self.scale.test, 2, self._defects)
 
     @cached_property
-    def masks(self) -> NDArray[np.bool_]:
+    def masks(self) -> Masks:
         """Defect pixels (test, S, S): a disc in every other image."""
         return self._discs(self.scale.image_size).numpy() > 0.5
 
@@ -180,7 +181,7 @@ class Inputs:
         background = _smooth(torch.randn(self.scale.test, 1, 8, 8, generator=draw), side)[:, 0]
         noise = torch.randn(background.shape, generator=draw)
         scores = (0.5 * background + 0.2 * noise).exp() + 2 * self._discs(side)
-        return finish(Scores(scores), self.scale.image_size, 4.0).numpy()
+        return upsample_and_smooth(Scores(scores), self.scale.image_size, 4.0).numpy()
 
     @cached_property
     def real_files(self) -> tuple[Path, Path] | None:
@@ -205,7 +206,9 @@ class Inputs:
             "mobilenet_v2", weights=weights, layers=REAL_LAYERS, device=self.device
         )
         cache = FeatureCache(default_folder())
-        extractor = Extractor(cache, "mvtec_ad", Protocol(backbone.spec), (2, 3), lambda: backbone)
+        extractor = Extractor(
+            cache, "mvtec_ad", EvaluationProtocol(backbone.spec), (2, 3), lambda: backbone
+        )
         arrays = extractor.arrays(category, lambda count: None)
         return {split: Features(dict(a), device=self.device) for split, a in arrays.items()}
 

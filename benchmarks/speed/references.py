@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from benchmarks.array_types import Floats, Masks
     from methods.base import Features
-
-    Floats = NDArray[np.floating[Any]]
-    Masks = NDArray[np.bool_]
 
 
 POPULAR_BLOCK = 100

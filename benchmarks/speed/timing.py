@@ -72,7 +72,7 @@ class Bench:
             if row.step.startswith(name) and row.reference.startswith(reference)
         )
 
-    def measured(self, run: Run) -> tuple[float, float]:
+    def time_and_memory(self, run: Run) -> tuple[float, float]:
         """Return a call's seconds and the memory it took beyond what was in use, in 10⁶ bytes."""
         memory = PeakMemory(self.device)
         before = memory.megabytes()
@@ -107,9 +107,9 @@ class Bench:
         own: list[tuple[float, float]] = []
         others: list[list[float]] = [[] for _ in references]
         for _ in range(self.scale.repeats):
-            own.append(self.measured(ours))
+            own.append(self.time_and_memory(ours))
             for reference, seconds in zip(references, others, strict=True):
-                seconds.append(self.measured(reference.run)[0])
+                seconds.append(self.time_and_memory(reference.run)[0])
         return [
             Row(
                 step=step,

@@ -9,12 +9,9 @@ import numpy as np
 from benchmarks.metrics.resampled import resampled_image_metrics, resampled_pixel_bounds
 
 if TYPE_CHECKING:
-    from typing import Any
+    from numpy.typing import ArrayLike
 
-    from numpy.typing import ArrayLike, NDArray
-
-    Counts = NDArray[np.int64]
-    Floats = NDArray[np.floating[Any]]
+    from benchmarks.array_types import Counts, Floats, Masks
 
 
 RESAMPLES = 1000
@@ -64,7 +61,7 @@ def bootstrap_intervals(
     labels: ArrayLike,
     scores: ArrayLike,
     maps: Floats | None = None,
-    masks: NDArray[np.bool_] | None = None,
+    masks: Masks | None = None,
 ) -> dict[str, Interval]:
     """Return metric → 95 % interval over draws of the test images.
 

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.metrics.image import auroc
+from benchmarks.metrics import auroc
 from benchmarks.statistics.pairs import DIGITS, LEVEL, Pair, correct_pairs
 
 if TYPE_CHECKING:
-    from typing import Any
+    from numpy.typing import ArrayLike
 
-    from numpy.typing import ArrayLike, NDArray
-
-    Floats = NDArray[np.floating[Any]]
+    from benchmarks.array_types import Floats
 
 
 def _placements(labels: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats] | None:

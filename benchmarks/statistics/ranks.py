@@ -12,11 +12,9 @@ import numpy as np
 from benchmarks.statistics.pairs import DIGITS, LEVEL, Pair, correct_pairs
 
 if TYPE_CHECKING:
-    from typing import Any
+    from numpy.typing import ArrayLike
 
-    from numpy.typing import ArrayLike, NDArray
-
-    Floats = NDArray[np.floating[Any]]
+    from benchmarks.array_types import Floats
 
 
 def fewest_categories(methods: int) -> int:

@@ -17,10 +17,9 @@ from pathlib import Path
 from benchmarks.backbones import choice as choices
 from benchmarks.backbones.choice import bare
 from benchmarks.console import run_program, say
-from benchmarks.datasets.indexing import Dataset
-from benchmarks.datasets.known import KNOWN
+from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.errors import BenchmarkError
-from benchmarks.execution.dry_run import summary
+from benchmarks.execution import summary
 from benchmarks.files import atomic_file
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
@@ -33,8 +32,8 @@ from benchmarks.options import (
     integers,
     positive,
 )
+from benchmarks.results import Store
 from benchmarks.results.folders import default_run
-from benchmarks.results.store import Store
 from benchmarks.supplement.parts import PARTS, SUPPLEMENT, Material, requests
 from benchmarks.supplement.planning import Group, adopt, beside, collect, groups, merged
 from benchmarks.supplement.trials import PAPER_SIZE, Settings
@@ -165,7 +164,7 @@ def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
 
 def _evaluate(found: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
     """Evaluate what neither the store nor a run beside it has; return whether anything is left."""
-    from benchmarks.execution.runner import run_plan
+    from benchmarks.execution import run_plan
 
     cache, passes, evaluated = chosen_cache(options), 0, 0
     if not options.force:

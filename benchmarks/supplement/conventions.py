@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.metrics.definitions import METRICS, PRO_LIMIT
-from benchmarks.results.maps import read_examples
+from benchmarks.metrics import METRICS, PRO_LIMIT
+from benchmarks.results.maps import read_maps
 from benchmarks.results.result_set import MEAN
 from benchmarks.supplement.captions import caption
 from benchmarks.supplement.trials import BASE_METHOD, Cells, Settings, difference_trials
-from benchmarks.tables.sheet import Row, Sheet, Value
+from benchmarks.tables import Sheet
+from benchmarks.tables.sheet import Row, Value
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.floating]
+    from benchmarks.array_types import Floats, Masks
 
 
 SHOWN = ("image_auroc", "pixel_auroc", "aupro_30", "error_at_full_recall")
@@ -81,7 +80,7 @@ def _values(settings: Settings, cells: Cells, category: str, run: Path) -> Value
     for name, (thresholds, interpolated) in CONVENTIONS.items():
         values[name] = {}
         if maps is not None:
-            stored = read_examples(run / maps)
+            stored = read_maps(run / maps)
             area = approximate_aupro(
                 stored.maps, stored.masks, thresholds, interpolated=interpolated
             )
@@ -111,9 +110,7 @@ def _row(category: str, choice: str, values: Values) -> Row:
     return Row((category, choice), tuple(shown))
 
 
-def approximate_aupro(
-    maps: Floats, masks: NDArray[np.bool_], thresholds: int, *, interpolated: bool
-) -> float:
+def approximate_aupro(maps: Floats, masks: Masks, thresholds: int, *, interpolated: bool) -> float:
     """Return the area under the PRO curve as tools take it that look at a few thresholds only.
 
     Args:

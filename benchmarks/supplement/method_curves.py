@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.figures.curves import CURVES, Curve
+from benchmarks.figures import CURVES
+from benchmarks.figures.curves import Curve
 from benchmarks.figures.style import DOUBLE, new_figure, style
 from benchmarks.figures.working_points import WORKING_POINTS
-from benchmarks.metrics.definitions import METRICS
-from benchmarks.results.cell import Cell
+from benchmarks.metrics import METRICS
+from benchmarks.results import Cell
 from benchmarks.supplement.captions import averaged, caption
-from benchmarks.supplement.misclassification import Judged, judge
+from benchmarks.supplement.misclassification import JudgedImage, judge
 from benchmarks.supplement.trials import Cells, Settings, main_trials
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from benchmarks.array_types import Floats
+
     Line = tuple[Floats, Floats]
 
 
@@ -89,7 +90,7 @@ def _heading(method: str, there: int, needed: int) -> str:
 
 
 def _draw_curves(
-    panel: Axes, name: str, method: str, there: Sequence[Sequence[Judged]], needed: int
+    panel: Axes, name: str, method: str, there: Sequence[Sequence[JudgedImage]], needed: int
 ) -> None:
     """Draw a grey line a category, where several are needed, and their mean, where all are there.
 

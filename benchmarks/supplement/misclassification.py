@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from benchmarks.metrics.image import f1_optimal
-from benchmarks.results.cell import Cell
-from benchmarks.results.scores import read_images
+from benchmarks.metrics import f1_optimal
+from benchmarks.results import Cell
+from benchmarks.results.scores import read_image_scores
 from benchmarks.supplement.captions import caption
 from benchmarks.supplement.trials import Cells, Settings, main_trials
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedImage:
     """A test image, judged at its category's F1-optimal threshold.
 
     Attributes:
@@ -64,7 +64,7 @@ class Count(NamedTuple):
     images: int
 
 
-def judge(run: Path, category: str, cell: Cell | None) -> list[Judged]:
+def judge(run: Path, category: str, cell: Cell | None) -> list[JudgedImage]:
     """Return a cell's test images, judged; none without scores of both classes.
 
     Raises:
@@ -72,12 +72,12 @@ def judge(run: Path, category: str, cell: Cell | None) -> list[Judged]:
     """
     if cell is None or cell.scores is None or not (path := run / cell.scores).is_file():
         return []
-    images = read_images(path)
+    images = read_image_scores(path)
     point = f1_optimal(images["label"], images["score"])
     if point is None:
         return []
     return [
-        Judged(category, name, int(label), float(score), point.threshold)
+        JudgedImage(category, name, int(label), float(score), point.threshold)
         for name, label, score in images[["path", "label", "score"]].itertuples(index=False)
     ]
 

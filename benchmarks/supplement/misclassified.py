@@ -7,11 +7,11 @@ from math import ceil
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.figures.style import CHARACTER, DOUBLE, broken, new_figure
-from benchmarks.results.cell import Cell
-from benchmarks.results.maps import Examples, read_examples
+from benchmarks.figures.style import CHARACTER, DOUBLE, new_figure, wrap_name
+from benchmarks.results import Cell
+from benchmarks.results.maps import StoredMaps, read_maps
 from benchmarks.supplement.captions import caption
-from benchmarks.supplement.misclassification import Judged, judge
+from benchmarks.supplement.misclassification import JudgedImage, judge
 from benchmarks.supplement.trials import Cells, Settings, error_trials
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from benchmarks.array_types import Masks
 
 
 COLUMNS, ROWS = 4, 6
@@ -34,9 +36,9 @@ _COLOURS = "inferno"
 class _Tile(NamedTuple):
     """A misclassified image of H × W pixels; its arrays are None where no map of it is stored."""
 
-    judged: Judged
+    judged: JudgedImage
     image: NDArray[np.uint8] | None = None  # (H, W, 3)
-    mask: NDArray[np.bool_] | None = None  # (H, W)
+    mask: Masks | None = None  # (H, W)
     map: NDArray[np.float32] | None = None  # (H, W), 1 at the threshold
 
 
@@ -80,18 +82,18 @@ def draw_misclassified(
             yield f"{name}-{number}" if several else name, _draw_page(page, text, scale)
 
 
-def _tiles(run: Path, cell: Cell | None, images: Sequence[Judged]) -> list[_Tile]:
+def _tiles(run: Path, cell: Cell | None, images: Sequence[JudgedImage]) -> list[_Tile]:
     """Return the misclassified among a cell's images, each with what its maps hold of it."""
     wrong = [image for image in images if image.false_positive or image.false_negative]
     name = cell.maps if cell else None
     if not wrong or name is None or not (run / name).is_file():
         return [_Tile(image) for image in wrong]
-    stored = read_examples(run / name)
+    stored = read_maps(run / name)
     rows = {name: row for row, name in enumerate(stored.names.tolist())}
     return [_tile(image, stored, rows.get(image.name)) for image in wrong]
 
 
-def _tile(image: Judged, stored: Examples, row: int | None) -> _Tile:
+def _tile(image: JudgedImage, stored: StoredMaps, row: int | None) -> _Tile:
     if row is None:
         return _Tile(image)
     # Copies: views would keep all of the maps in memory.
@@ -130,7 +132,9 @@ def _draw_page(tiles: Sequence[_Tile], text: str, scale: Normalize) -> Figure:
     for panel, tile in zip(panels, tiles, strict=False):
         _draw_tile(panel, tile, scale)
         judged = tile.judged
-        kind = broken(f"{judged.defect}/{PurePosixPath(judged.name).stem}", int(side / CHARACTER))
+        kind = wrap_name(
+            f"{judged.defect}/{PurePosixPath(judged.name).stem}", int(side / CHARACTER)
+        )
         ratio = f"score / threshold = {judged.score / judged.threshold:.3f}"
         panel.set_xlabel(f"{judged.category}\n{kind}\n{ratio}", labelpad=2)
     if mapped:
@@ -154,7 +158,7 @@ def _draw_tile(panel: Axes, tile: _Tile, scale: Normalize) -> None:
     panel.set(xlim=(0, _RIGHT[1]), ylim=(0, 1))
 
 
-def _outline(panel: Axes, mask: NDArray[np.bool_]) -> None:
+def _outline(panel: Axes, mask: Masks) -> None:
     """Outline a defect in both pictures, white on black so that it shows on any ground."""
     from matplotlib.patheffects import withStroke
 

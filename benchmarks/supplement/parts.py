@@ -14,7 +14,7 @@ from benchmarks.supplement.trials import Cells, Settings, Trial
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from benchmarks.tables.sheet import Sheet
+    from benchmarks.tables import Sheet
 
 
 _TRIALS: dict[str, Callable[[Settings], Iterable[Trial]]] = {
@@ -79,7 +79,7 @@ class Material:
             BenchmarkError: the published numbers, or stored scores or maps, can't be read.
         """
         from benchmarks.supplement import misclassification as judged
-        from benchmarks.tables.sheet import RENDERERS
+        from benchmarks.tables import RENDERERS
 
         for sheet in self._sheets(part):
             for suffix, render in RENDERERS.items():
@@ -109,7 +109,7 @@ class Material:
             yield part, draw_size_sweep(*self._shared, self.run)
 
     def _sheets(self, part: str) -> list[Sheet]:
-        from benchmarks.results.published import Published
+        from benchmarks.results import Published
         from benchmarks.supplement import tables as sheets
         from benchmarks.supplement.conventions import differences
 

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import methods
-from benchmarks.backbones.choice import joined, parse
-from benchmarks.datasets.indexing import Category, Dataset
+from benchmarks.backbones import joined, parse
+from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation.job import Job, KeptMaps
-from benchmarks.execution.plan import Asked, Plan, backbone_specs, is_done, make_plan
-from benchmarks.results.cell import Cell
-from benchmarks.results.store import Store
-from benchmarks.specs import DType, Protocol
+from benchmarks.evaluation import Job
+from benchmarks.evaluation.job import KeptMaps
+from benchmarks.execution import Plan, make_plan
+from benchmarks.execution.plan import Request, backbone_specs, is_done
+from benchmarks.results import Cell, Store
+from benchmarks.specs import DType, EvaluationProtocol
 from benchmarks.supplement.trials import Cells, Trial
 
 _MORE = {"none": 0, "errors": 1, "all": 2}
@@ -98,15 +99,15 @@ def _group(
     download: bool,
 ) -> Group:
     members = backbone_specs(parse(common.backbone), download=download)
-    protocol = Protocol(
+    protocol = EvaluationProtocol(
         backbone=joined([spec for _, spec in members]),
         image_size=common.image_size,
         dtype=dtype,
         mask_resize=common.mask_resize,
         resize=common.resize or 0,
     )
-    asked = [
-        Asked(
+    wanted = [
+        Request(
             methods.resolve(trial.method),
             trial.shots,
             trial.seed,
@@ -115,7 +116,7 @@ def _group(
         )
         for trial in trials
     ]
-    plan = make_plan(dataset, members, protocol, asked)
+    plan = make_plan(dataset, members, protocol, wanted)
     jobs = {
         category: [
             (trial, job)

@@ -8,8 +8,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures.style import DOUBLE, add_legend, new_figure
-from benchmarks.metrics.definitions import METRICS
-from benchmarks.results.cell import Cell
+from benchmarks.metrics import METRICS
+from benchmarks.results import Cell
 from benchmarks.supplement.captions import averaged, caption
 from benchmarks.supplement.trials import (
     PATCH_SIZES,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from benchmarks.backbones.choice import bare
-from benchmarks.metrics.definitions import METRICS
-from benchmarks.results.cell import Cell
-from benchmarks.results.published import OTHERS, Published
+from benchmarks.metrics import METRICS
+from benchmarks.results import Cell, Published
+from benchmarks.results.published import OTHERS
 from benchmarks.results.result_set import MEAN
 from benchmarks.supplement.captions import labels
 from benchmarks.supplement.trials import (
@@ -25,7 +25,8 @@ from benchmarks.supplement.trials import (
     main_trials,
     shot_trials,
 )
-from benchmarks.tables.sheet import Row, Sheet, Value
+from benchmarks.tables import Sheet
+from benchmarks.tables.sheet import Row, Value
 from methods import resolve
 
 SHOWN = ("image_auroc", "pixel_auroc", "aupro_30")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
-from benchmarks.results.cell import Cell
+from benchmarks.results import Cell
 from benchmarks.specs import MaskResize
 
 METHODS = ("spade", "padim", "patchcore-25", "patchcore-10", "patchcore-1")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.datasets.layouts.base import GOOD
+from benchmarks.datasets import GOOD
 from benchmarks.synthetic import specimens as products
 from benchmarks.synthetic.drawing import (
     SIZE,
@@ -31,8 +31,8 @@ from benchmarks.synthetic.drawing import (
     worn,
 )
 
-FOLDER = "synthetic-v1"
-"""The data set's folder; its version rises whenever a pixel changes."""
+VERSION = "synthetic-v1"
+"""The data set's folder and the seed of all its pixels; it rises whenever a pixel changes."""
 
 Pixels = NDArray[np.uint8]
 
@@ -161,7 +161,7 @@ def render(category: str, split: str, kind: str, number: int) -> tuple[Pixels, P
     of shape (146, 146), and the two images are equal outside it.
     """
     product = PRODUCTS[category]
-    dice = Dice(FOLDER, category, split, kind, number)
+    dice = Dice(VERSION, category, split, kind, number)
     scene = product.paint(dice)
     scene.develop(_gain(dice, product.light), noise(dice, (1, 1)) * product.grain)
     image, mask = scene.image, np.zeros((SIZE, SIZE), dtype=np.bool_)

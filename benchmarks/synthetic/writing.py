@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.datasets import GOOD
 from benchmarks.datasets.indexing import SYNTHETIC_MARKER
-from benchmarks.datasets.layouts.base import GOOD
 from benchmarks.errors import StorageError
-from benchmarks.synthetic.products import FOLDER, PRODUCTS, Pixels, render
+from benchmarks.synthetic.products import PRODUCTS, VERSION, Pixels, render
 
 TRAIN, TEST_GOOD = 32, 12
 
@@ -53,7 +53,7 @@ def ensure(folder: Path) -> Path:
     Raises:
         StorageError: `folder` can't be written.
     """
-    root = Path(folder) / FOLDER
+    root = Path(folder) / VERSION
     if not (root / SYNTHETIC_MARKER).is_file():
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def write_at_once(root: Path) -> int:
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as name:
         staged = Path(name) / root.name
         written = write(staged)
-        note = f"{FOLDER}: drawn by benchmarks/synthetic/, not photographed. {written} images.\n"
+        note = f"{VERSION}: drawn by benchmarks/synthetic/, not photographed. {written} images.\n"
         (staged / SYNTHETIC_MARKER).write_text(note, encoding="utf-8")
         try:
             staged.replace(root)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.results import read_scores
 from benchmarks.results.result_set import (
     MEAN,
     Comparison,
@@ -14,10 +15,8 @@ from benchmarks.results.result_set import (
     complete_values,
     stored_files,
 )
-from benchmarks.results.scores import read_scores
-from benchmarks.statistics.delong import compare_images
-from benchmarks.statistics.pairs import LEVEL, Pair
-from benchmarks.statistics.ranks import compare_categories
+from benchmarks.statistics import Pair, compare_categories, compare_images
+from benchmarks.statistics.pairs import LEVEL
 
 Marks = Mapping[str, frozenset[str]]
 """Row of a table → the methods that share its mark; rows that no test judged are absent."""

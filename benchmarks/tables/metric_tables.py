@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.files import atomic_file
-from benchmarks.metrics.definitions import MAIN, METRICS
+from benchmarks.metrics import MAIN, METRICS
 from benchmarks.results.metrics_csv import read_rows
 from benchmarks.results.result_set import Comparison, Table, comparisons
 from benchmarks.tables.latex import escape

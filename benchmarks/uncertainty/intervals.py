@@ -10,10 +10,10 @@ from zipfile import BadZipFile
 import numpy as np
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.results import read_scores
 from benchmarks.results.result_set import Comparison, stored_files
-from benchmarks.results.scores import read_scores
-from benchmarks.statistics.bootstrap import Interval, bootstrap_intervals
-from benchmarks.statistics.delong import delong_interval
+from benchmarks.statistics import bootstrap_intervals, delong_interval
+from benchmarks.statistics.bootstrap import Interval
 
 if TYPE_CHECKING:
     import pandas as pd

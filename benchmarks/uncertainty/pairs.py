@@ -6,10 +6,9 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics import METRICS
 from benchmarks.results.result_set import Comparison, complete_values, stored_files
-from benchmarks.statistics.pairs import Pair
-from benchmarks.statistics.ranks import compare_categories
+from benchmarks.statistics import Pair, compare_categories
 from benchmarks.tables.marks import category_pairs, same_images
 
 if TYPE_CHECKING:

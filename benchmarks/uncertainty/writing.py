@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.files import atomic_file
-from benchmarks.metrics.definitions import MAIN, METRICS
+from benchmarks.metrics import MAIN, METRICS
 from benchmarks.results.metrics_csv import read_rows
 from benchmarks.results.result_set import Comparison, comparisons, first_seed
 from benchmarks.statistics.bootstrap import COVERAGE

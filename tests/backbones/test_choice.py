@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.backbones.choice import Choice, joined, parse, split
+from benchmarks.backbones import Choice, joined, parse, split
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
 

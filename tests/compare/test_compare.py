@@ -18,9 +18,8 @@ from benchmarks.compare import __main__ as compare_command
 from benchmarks.compare import baseline
 from benchmarks.compare import check as compare
 from benchmarks.compare.baseline import Tolerance
-from benchmarks.metrics.definitions import METRICS
-from benchmarks.results.cell import Cell
-from benchmarks.results.store import Store
+from benchmarks.metrics import METRICS
+from benchmarks.results import Cell, Store
 from tests.helpers.paths import ROOT
 from tests.helpers.runs import Cell as Stored
 

@@ -18,11 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.backbones.filterbank import NAME
+from benchmarks.datasets import KNOWN, Category, index, load_mask
 from benchmarks.datasets import __main__ as datasets_command
 from benchmarks.datasets import indexing as datasets
-from benchmarks.datasets.images import load_mask
-from benchmarks.datasets.indexing import Category, index
-from benchmarks.datasets.known import KNOWN
 from benchmarks.datasets.layouts import visa as layouts_visa
 from benchmarks.errors import DataError
 from benchmarks.run import __main__ as run

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import methods
-from benchmarks.datasets.indexing import index
+from benchmarks.datasets import index
 from benchmarks.errors import DataError
 from methods.base import Features
 from methods.conformance import make_features
@@ -141,7 +141,8 @@ def test_the_metric_is_what_its_test_says(tmp_path: Path) -> None:
         input=change.encode(),
         check=True,
     )
-    assert "pixel_f1_max" in (tmp_path / "benchmarks" / "metrics.py").read_text("utf-8")
+    definitions = tmp_path / "benchmarks" / "metrics" / "definitions.py"
+    assert "pixel_f1_max" in definitions.read_text("utf-8")
     (tmp_path / "test_pixel_f1.py").write_text(f"{test}\n\n{BOUNDS}", "utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_pixel_f1.py"],
@@ -157,7 +158,8 @@ def test_the_metric_is_what_its_test_says(tmp_path: Path) -> None:
 
 BOUNDS = """
 def test_bounds_hold_the_metric_of_resampled_maps():
-    from benchmarks.uncertainty import multiplicities, resampled_pixel_bounds
+    from benchmarks.metrics.resampled import resampled_pixel_bounds
+    from benchmarks.statistics.bootstrap import multiplicities
 
     random = np.random.default_rng(1)
     maps = random.random((6, 8, 8)).astype(np.float32)

@@ -21,7 +21,7 @@ import methods
 from benchmarks.backbones import choice as choices
 from benchmarks.datasets import indexing as datasets
 from benchmarks.errors import BenchmarkError, DataError
-from benchmarks.results.store import Store
+from benchmarks.results import Store
 from benchmarks.run import __main__ as run
 from tests.helpers.data_sets import save, write_category, write_dataset
 from tests.helpers.networks import network

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.datasets.indexing import index
-from benchmarks.evaluation.category import CategoryData
-from benchmarks.evaluation.evaluating import evaluate
-from benchmarks.evaluation.job import Job
-from benchmarks.specs import BackboneSpec, CellSpec, Protocol
+from benchmarks.datasets import index
+from benchmarks.evaluation import CategoryData, Job, evaluate
+from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 from methods import padim
 from tests.helpers.data_sets import write_dataset
 from tests.survival import numbers, start, survive
@@ -49,7 +47,7 @@ def category_data(tmp_path: Path) -> CategoryData:
     return CategoryData(category, [arrays], PROTOCOL, "cpu", 1 << 30)
 
 
-PROTOCOL = Protocol(BackboneSpec("filterbank", "none", "x", {1: "a", 2: "b", 3: "c"}), 32)
+PROTOCOL = EvaluationProtocol(BackboneSpec("filterbank", "none", "x", {1: "a", 2: "b", 3: "c"}), 32)
 JOB = Job(CellSpec("parts", "f", "cup", "padim", {}, PROTOCOL, seed=0))
 
 

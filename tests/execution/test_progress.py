@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from benchmarks.console import on_terminal, say
-from benchmarks.evaluation.job import Job
-from benchmarks.execution.plan import Plan, Work
+from benchmarks.evaluation import Job
+from benchmarks.execution import Plan
+from benchmarks.execution.plan import JobsByCategory
 from benchmarks.execution.progress.board import Board, State
 from benchmarks.execution.progress.forecast import (
     Forecast,
@@ -29,10 +30,8 @@ from benchmarks.execution.progress.forecast import (
 from benchmarks.execution.progress.terminal import Screen
 from benchmarks.execution.progress.tracking import Progress, about
 from benchmarks.execution.workers.tasks import Task
-from benchmarks.results import journal
-from benchmarks.results.cell import Cell
+from benchmarks.results import Cell, Store, journal
 from benchmarks.results.journal import Call, Extraction
-from benchmarks.results.store import Store
 from benchmarks.run import __main__ as run
 from benchmarks.run import request
 from tests.helpers.data_sets import write_dataset
@@ -91,7 +90,7 @@ class Clock:
 
 
 def progress_of(
-    plan: Plan, missing: Work, earlier: Rates | None = None, passing: int = 13
+    plan: Plan, missing: JobsByCategory, earlier: Rates | None = None, passing: int = 13
 ) -> tuple[Progress, Clock]:
     clock = Clock()
     images = {(category.name, "filterbank"): passing for category in missing}

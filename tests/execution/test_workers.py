@@ -11,12 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.execution import Machine, run_plan
 from benchmarks.execution.distributed import ATTEMPTS
-from benchmarks.execution.recorder import Machine
-from benchmarks.execution.runner import run_plan
 from benchmarks.execution.workers.tasks import Done, Task, perform
-from benchmarks.features.cache import FeatureCache
-from benchmarks.results.store import Store
+from benchmarks.features import FeatureCache
+from benchmarks.results import Store
 from benchmarks.run import __main__ as run
 from benchmarks.run import request
 from tests.helpers.data_sets import write_dataset

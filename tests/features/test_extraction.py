@@ -12,18 +12,17 @@ import pytest
 import torch
 
 from benchmarks.backbones import loading as backbones
+from benchmarks.datasets import Category, index
 from benchmarks.datasets import images as images_module
-from benchmarks.datasets.indexing import Category, index
 from benchmarks.errors import BenchmarkError, DataError, StorageError
+from benchmarks.features import Extractor, FeatureCache, extraction
 from benchmarks.features import __main__ as features
-from benchmarks.features import extraction
-from benchmarks.features.cache import FeatureCache
-from benchmarks.features.extraction import Extractor, feature_specs
-from benchmarks.specs import BackboneSpec, FeatureSpec, Protocol
+from benchmarks.features.extraction import feature_specs
+from benchmarks.specs import BackboneSpec, EvaluationProtocol, FeatureSpec
 from tests.helpers.data_sets import write_dataset
 
 LEVELS = (1, 2, 3)
-PROTOCOL = Protocol(backbones.describe("filterbank"), image_size=32)
+PROTOCOL = EvaluationProtocol(backbones.describe("filterbank"), image_size=32)
 
 
 class Counting:
@@ -44,7 +43,7 @@ def category(tmp_path: Path) -> Category:
 
 
 def extractor(
-    folder: Path, counting: Any, protocol: Protocol = PROTOCOL, **limits: float
+    folder: Path, counting: Any, protocol: EvaluationProtocol = PROTOCOL, **limits: float
 ) -> Extractor:
     return Extractor(FeatureCache(folder, **limits), "data", protocol, LEVELS, lambda: counting)
 
@@ -131,7 +130,7 @@ def test_a_change_of_any_field_misses(name: str, tmp_path: Path) -> None:
 
 
 def test_specs_follow_data_split_backbone_and_protocol(category: Category) -> None:
-    def keys(category: Category = category, protocol: Protocol = PROTOCOL) -> set[str]:
+    def keys(category: Category = category, protocol: EvaluationProtocol = PROTOCOL) -> set[str]:
         splits = ("train", "test")
         parts = [feature_specs("data", category, s, protocol, LEVELS) for s in splits]  # type: ignore[arg-type]
         return {spec.key for part in parts for spec in part.values()}

@@ -19,13 +19,13 @@ from PIL import Image
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from benchmarks.errors import BenchmarkError, StorageError
+from benchmarks.figures import CURVES, write_figures
 from benchmarks.figures.__main__ import main
-from benchmarks.figures.curves import CURVES, draw_curves
+from benchmarks.figures.curves import draw_curves
 from benchmarks.figures.example_maps import draw_examples
 from benchmarks.figures.overview import draw_overview
 from benchmarks.figures.style import style
 from benchmarks.figures.working_points import draw_working_points
-from benchmarks.figures.writing import write_figures
 from benchmarks.results.metrics_csv import read_rows
 from benchmarks.results.result_set import Comparison, comparisons, stored_files
 from tests.helpers.runs import Cell, some_maps, some_scores, write_run

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.results.cell import Cell as StoredCell
+from benchmarks.results import Cell as StoredCell
+from benchmarks.results import Store
 from benchmarks.results.metrics_csv import as_csv
 from benchmarks.results.previews import map_sheet, picture_sheets
-from benchmarks.results.store import Store
-from benchmarks.specs import BackboneSpec, CellSpec, Protocol
+from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 
 MVTEC_AD = [
     *("bottle", "cable", "capsule", "carpet", "grid", "hazelnut", "leather", "metal_nut"),
@@ -54,7 +54,9 @@ class Cell:
     def spec(self) -> CellSpec:
         """What the cell's numbers depend on."""
         backbone = BackboneSpec(self.backbone, self.weights, "ab" * 32, {2: "layer2", 3: "layer3"})
-        protocol = Protocol(backbone, self.image_size, smoothing_sigma=self.smoothing_sigma)
+        protocol = EvaluationProtocol(
+            backbone, self.image_size, smoothing_sigma=self.smoothing_sigma
+        )
         return CellSpec(
             self.dataset,
             self.fingerprint,

@@ -94,7 +94,7 @@ def test_agrees_with_the_official_algorithm_on_real_images() -> None:
     """On 12 + 6 real images every patch score agrees to 1e-4 (relative)."""
     from benchmarks.backbones import loading as backbones
     from benchmarks.datasets import indexing as datasets
-    from benchmarks.datasets.images import load_image
+    from benchmarks.datasets import load_image
 
     assert ROOT is not None
     weights = Path(ROOT).parent / "mobilenet_v2_imagenet.pth"

@@ -14,11 +14,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import label
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from benchmarks.metrics import METRICS, image_metrics, pixel_metrics, pro_curve, tally
 from benchmarks.metrics import image as metrics
-from benchmarks.metrics import tally
-from benchmarks.metrics.definitions import METRICS
-from benchmarks.metrics.image import image_metrics
-from benchmarks.metrics.pixel import pixel_metrics, pro_curve
 
 EXACT = 1e-12
 IMAGE_NAMES = [name for name, metric in METRICS.items() if metric.level == "image"]

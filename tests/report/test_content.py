@@ -17,17 +17,16 @@ import pytest
 from PIL import Image
 
 from benchmarks.backbones.filterbank import NAME
-from benchmarks.metrics.definitions import METRICS
-from benchmarks.metrics.image import auroc, f1_optimal, full_recall, image_metrics
+from benchmarks.metrics import METRICS, auroc, f1_optimal, full_recall, image_metrics
 from benchmarks.report import page as pages
+from benchmarks.report import write_report
 from benchmarks.report.__main__ import main
-from benchmarks.report.page import write_report
-from benchmarks.report.pictures import Sheet, Sheets, fitted
+from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
 from benchmarks.results import journal
 from benchmarks.results.folders import report_path
 from benchmarks.results.published import FILE
 from benchmarks.run import __main__ as program
-from benchmarks.statistics.bootstrap import bootstrap_intervals
+from benchmarks.statistics import bootstrap_intervals
 from benchmarks.statistics.delong import paired_delong
 from tests.helpers.data_sets import write_dataset
 from tests.helpers.runs import (
@@ -189,7 +188,7 @@ def test_pixel_intervals_are_there_where_all_maps_are(tmp_path: Path) -> None:
 
 
 def test_marks_are_those_of_the_tables(tmp_path: Path, cells: list[Cell]) -> None:
-    from benchmarks.tables.metric_tables import write_tables
+    from benchmarks.tables import write_tables
 
     run = write_run(tmp_path / "parts", cells)
     (one,) = content(write_report([run], tmp_path / "page.html").read_text())["sets"]
@@ -453,10 +452,10 @@ def test_what_can_not_shrink_any_more_stays() -> None:
     gathered = Sheets()
     for name in ("preview_images", "preview_masks", "preview_maps"):
         gathered.add(stored[name].tobytes(), 2)
-    kept, times = fitted(gathered.all(), 0)
+    kept, times = shrunk_to(gathered.all(), 0)
     assert ([sheet.side for sheet in kept], times) == ([1, 1, 1], 2)
-    assert fitted(gathered.all(), 10**6) == (gathered.all(), 0)
-    assert fitted([], 0) == ([], 0)
+    assert shrunk_to(gathered.all(), 10**6) == (gathered.all(), 0)
+    assert shrunk_to([], 0) == ([], 0)
     assert isinstance(kept[0], Sheet)
 
 

@@ -18,11 +18,8 @@ from benchmarks.backbones.filterbank import NAME
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import category as evaluate
 from benchmarks.figures import writing as figures
-from benchmarks.metrics import pixel
-from benchmarks.metrics.definitions import PRO_LIMIT
-from benchmarks.metrics.pixel import pixel_metrics, pro_curve
-from benchmarks.results import previews
-from benchmarks.results.store import Store
+from benchmarks.metrics import PRO_LIMIT, pixel, pixel_metrics, pro_curve
+from benchmarks.results import Store, previews
 from benchmarks.run import __main__ as run
 from tests.helpers.data_sets import write_dataset
 from tests.helpers.runs import previews_of
@@ -187,7 +184,7 @@ def test_what_is_stored_is_read_back(tmp_path: Path) -> None:
     images = random.integers(0, 255, (3, 20, 20, 3)).astype(np.uint8)
     stored = previews_of(images, masks, random.random((3, 20, 20)).astype(np.float32))
     np.savez_compressed(tmp_path / "maps.npz", names=np.array(["a"]), **stored)
-    found = previews.read(tmp_path / "maps.npz")
+    found = previews.read_previews(tmp_path / "maps.npz")
     assert found is not None
     assert (found.images, found.masks, found.maps) == tuple(
         stored[f"preview_{name}"].tobytes() for name in ("images", "masks", "maps")
@@ -199,10 +196,10 @@ def test_what_is_stored_is_read_back(tmp_path: Path) -> None:
 def test_files_without_previews_have_none_and_damaged_ones_are_named(tmp_path: Path) -> None:
     path = tmp_path / "maps.npz"
     np.savez(path, names=np.array(["a"]))
-    assert previews.read(path) is None
+    assert previews.read_previews(path) is None
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(BenchmarkError, match=r"can't read the maps in .*maps\.npz; run its cell"):
-        previews.read(path)
+        previews.read_previews(path)
 
 
 def test_a_run_stores_them_and_reads_each_image_once_for_all_methods(
@@ -224,7 +221,7 @@ def test_a_run_stores_them_and_reads_each_image_once_for_all_methods(
     assert run.main([*arguments, "--out", "out", "--methods", "padim,patchcore-25"]) == 0
     assert taken == [7]
     for cell in Store(Path("out")).cells():
-        found = previews.read(Path("out") / (cell.maps or ""))
+        found = previews.read_previews(Path("out") / (cell.maps or ""))
         assert found is not None
         with (Path("out") / (cell.scores or "")).open(newline="") as file:
             labels = [int(row["label"]) for row in csv.DictReader(file)]

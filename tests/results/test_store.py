@@ -14,14 +14,15 @@ import pytest
 from benchmarks import files as store_module
 from benchmarks.errors import StorageError
 from benchmarks.files import atomic_file
-from benchmarks.metrics.definitions import METRICS
-from benchmarks.results.cell import Cell
+from benchmarks.metrics import METRICS
+from benchmarks.results import Cell, Store
 from benchmarks.results.metrics_csv import COLUMNS
-from benchmarks.results.store import Store
-from benchmarks.specs import BackboneSpec, CellSpec, Protocol
+from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 
 BACKBONE = BackboneSpec("net", "TAG", "ab", {1: "one", 2: "two"})
-SPEC = CellSpec("parts", "f0", "cup", "spade", {"neighbours": 50}, Protocol(BACKBONE), seed=3)
+SPEC = CellSpec(
+    "parts", "f0", "cup", "spade", {"neighbours": 50}, EvaluationProtocol(BACKBONE), seed=3
+)
 
 
 def ok(spec: CellSpec = SPEC, **values: float | None) -> Cell:

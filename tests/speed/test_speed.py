@@ -118,7 +118,7 @@ def test_ours_and_the_references_take_turns(
         call()
         return next(times)
 
-    monkeypatch.setattr(bench, "measured", measured)
+    monkeypatch.setattr(bench, "time_and_memory", measured)
     part = Reference("loop", lambda: order.append("loop"), 10, "a tenth run")
     (row,) = bench.compare("step", "size", lambda: order.append("ours"), [part])
     assert order == ["ours", "loop"] * 3

@@ -10,11 +10,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmarks.backbones.choice import bare
-from benchmarks.figures.curves import CURVES
+from benchmarks.figures import CURVES
 from benchmarks.figures.style import LOOK
-from benchmarks.metrics.image import image_metrics
-from benchmarks.results.cell import Cell
-from benchmarks.results.store import Store
+from benchmarks.metrics import image_metrics
+from benchmarks.results import Cell, Store
 from benchmarks.supplement.captions import caption
 from benchmarks.supplement.method_curves import GRID, draw_method_curves, mean_curve
 from benchmarks.supplement.misclassification import count_errors, counts_csv, counts_markdown

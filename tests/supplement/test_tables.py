@@ -11,8 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.results.cell import Cell
-from benchmarks.results.published import Published
+from benchmarks.results import Cell, Published
 from benchmarks.supplement import tables as sheets
 from benchmarks.supplement.trials import (
     Cells,
@@ -23,7 +22,8 @@ from benchmarks.supplement.trials import (
     main_trials,
     shot_trials,
 )
-from benchmarks.tables.sheet import Row, Sheet, Value, comma_separated, latex, markdown
+from benchmarks.tables import Sheet
+from benchmarks.tables.sheet import Row, Value, comma_separated, latex, markdown
 from tests.helpers.runs import MVTEC_AD
 
 PUBLISHED = Published.load()

@@ -15,30 +15,26 @@ from scipy.stats import norm, wilcoxon
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.figures.critical_difference import draw_critical_difference
+from benchmarks.metrics import METRICS, auroc, image_metrics, pixel_metrics
 from benchmarks.metrics import resampled as uncertainty
-from benchmarks.metrics.definitions import METRICS
-from benchmarks.metrics.image import auroc, image_metrics
-from benchmarks.metrics.pixel import pixel_metrics
 from benchmarks.metrics.resampled import resampled_image_metrics, resampled_pixel_bounds
 from benchmarks.results.metrics_csv import read_rows
 from benchmarks.results.result_set import comparisons
-from benchmarks.statistics.bootstrap import bootstrap_intervals, multiplicities, percentile_interval
-from benchmarks.statistics.delong import (
+from benchmarks.statistics import (
+    Pair,
+    average_ranks,
+    bootstrap_intervals,
+    compare_categories,
     compare_images,
     delong_interval,
-    delong_variance,
-    paired_delong,
-)
-from benchmarks.statistics.pairs import LEVEL, Pair, holm
-from benchmarks.statistics.ranks import (
-    average_ranks,
-    compare_categories,
-    fewest_categories,
     groups,
-    signed_rank,
 )
+from benchmarks.statistics.bootstrap import multiplicities, percentile_interval
+from benchmarks.statistics.delong import delong_variance, paired_delong
+from benchmarks.statistics.pairs import LEVEL, holm
+from benchmarks.statistics.ranks import fewest_categories, signed_rank
+from benchmarks.uncertainty import write_uncertainty
 from benchmarks.uncertainty.__main__ import main
-from benchmarks.uncertainty.writing import write_uncertainty
 from tests.helpers.runs import MVTEC_AD, Cell, some_maps, some_scores, write_run
 
 LABELS = np.repeat([0, 1], [8, 12])

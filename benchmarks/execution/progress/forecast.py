@@ -10,13 +10,12 @@ from statistics import median_low
 
 import numpy as np
 
-from benchmarks.datasets.indexing import Category
-from benchmarks.evaluation.job import Job
+from benchmarks.datasets import Category
+from benchmarks.evaluation import Job
 from benchmarks.execution.plan import Plan
-from benchmarks.results import journal
-from benchmarks.results.folders import runs_beside
+from benchmarks.results import Store, journal
+from benchmarks.results.folders import find_runs_beside
 from benchmarks.results.journal import Extraction
-from benchmarks.results.store import Store
 
 MINUTE = 60
 
@@ -33,7 +32,7 @@ def rates(run: Path) -> dict[str, float]:
     A method with other parameters counts under its name without them, too.
     """
     found: dict[str, list[float]] = {}
-    for folder in runs_beside(run, "cells"):
+    for folder in find_runs_beside(run, "cells"):
         for cell in Store(folder).cells():
             protocol = cell.spec["protocol"]
             seconds = (cell.fit_seconds or 0) + (cell.score_seconds or 0)
@@ -75,7 +74,7 @@ def earlier_rates(run: Path, image_size: int, device: str) -> Rates:
     """
     extractions = [
         extraction
-        for folder in runs_beside(run, "journal")
+        for folder in find_runs_beside(run, "journal")
         for call in journal.read(folder)
         if (call.image_size, call.device) == (image_size, device)
         for extraction in call.extractions

@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from benchmarks.console import on_terminal, say
-from benchmarks.evaluation.job import Job, Stage
-from benchmarks.execution.plan import Plan, Work
+from benchmarks.evaluation import Job
+from benchmarks.evaluation.job import Stage
+from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.progress.board import Board, State
 from benchmarks.execution.progress.forecast import MINUTE, Forecast, pixels
-from benchmarks.metrics.definitions import HEADLINE, METRICS
-from benchmarks.results.cell import Cell
+from benchmarks.metrics import HEADLINE, METRICS
+from benchmarks.results import Cell
 from benchmarks.results.journal import Extraction
 from benchmarks.specs import CellSpec
 
@@ -39,7 +40,7 @@ class Progress:
     def __init__(
         self,
         plan: Plan,
-        missing: Work,
+        missing: JobsByCategory,
         images: Mapping[tuple[str, str], int],
         forecast: Forecast,
         clock: Callable[[], float] = time.monotonic,

@@ -8,15 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.datasets.indexing import Category
+from benchmarks.datasets import Category
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation.category import CategoryData
-from benchmarks.evaluation.evaluating import evaluate
-from benchmarks.evaluation.job import Evaluated, Job
-from benchmarks.execution.extracting import measured
+from benchmarks.evaluation import CategoryData, Evaluated, Job, evaluate
+from benchmarks.execution.extracting import extract_category
 from benchmarks.execution.plan import Plan
-from benchmarks.features.cache import FeatureCache
-from benchmarks.features.extraction import Arrays, Split
+from benchmarks.features import FeatureCache, Split
+from benchmarks.features.extraction import Arrays
 from benchmarks.results.journal import Extraction
 from methods.lazy import torch
 
@@ -79,7 +77,7 @@ def perform(task: Task) -> Done:
     extractions: list[Extraction] = []
 
     def arrays() -> list[dict[Split, Arrays]]:
-        return measured(extractors, task.category, _ignore, extractions.append)
+        return extract_category(extractors, task.category, _ignore, extractions.append)
 
     @cache
     def data() -> CategoryData:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import methods
-from benchmarks.evaluation.anomaly_maps import finish
-from benchmarks.metrics.pixel import pixel_metrics
+from benchmarks.evaluation import upsample_and_smooth
+from benchmarks.metrics import pixel_metrics
 from benchmarks.speed import references as plain
 from benchmarks.speed.report import Row, in_seconds
 from benchmarks.speed.steps.aupro import aupro
@@ -75,11 +75,11 @@ def _fit_and_score(bench: Bench, name: str) -> tuple[float, float]:
         method.fit(inputs.train, torch.Generator().manual_seed(0))
 
     def score() -> None:
-        maps = finish(method.score(test), scale.image_size, 4.0)
+        maps = upsample_and_smooth(method.score(test), scale.image_size, 4.0)
         pixel_metrics(maps.cpu().numpy(), masks)
 
-    fitted, fit_peak = bench.measured(fit)
-    scored, score_peak = bench.measured(score)
+    fitted, fit_peak = bench.time_and_memory(fit)
+    scored, score_peak = bench.time_and_memory(score)
     return fitted + scored * scale.test / count, max(fit_peak, score_peak)
 
 

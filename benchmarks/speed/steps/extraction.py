@@ -7,9 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks.features.cache import FeatureCache
-from benchmarks.features.extraction import Extractor
-from benchmarks.specs import Protocol
+from benchmarks.features import Extractor, FeatureCache
+from benchmarks.specs import EvaluationProtocol
 from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import BATCH_IMAGES
 from benchmarks.speed.report import Growth, Row
@@ -30,7 +29,7 @@ def _extract(bench: Bench, side: int, count: int) -> tuple[Run, list[Reference]]
     def extract() -> None:
         shutil.rmtree(inputs.folder / "cache", ignore_errors=True)
         cache = FeatureCache(inputs.folder / "cache")
-        protocol = Protocol(inputs.backbone.spec, size)
+        protocol = EvaluationProtocol(inputs.backbone.spec, size)
         extractor = Extractor(cache, "speed", protocol, levels, lambda: inputs.backbone)
         extractor.arrays(category, lambda images: None)
 
