@@ -270,7 +270,7 @@ class Gate:
         asked = [
             cell
             for cell in baseline.cells
-            if cell.spec["category"] in categories and cell.spec["method"] in methods.split(",")
+            if cell.spec.category in categories and cell.spec.method in methods.split(",")
         ]
         return compare(replace(baseline, cells=tuple(asked)), cells)
 

@@ -51,9 +51,8 @@ def write(name: str, *cells: Stored, **values: float | None) -> str:
         failed = cell.status == "failed"
         known = {} if failed else {**VALUES, **values}
         store.write(
-            cell.spec,
             Cell(
-                cell.spec.as_dict(),
+                cell.spec,
                 cell.status,
                 error="RuntimeError: out | of memory" if failed else "",
                 metrics=known,
@@ -445,9 +444,9 @@ def test_the_shipped_baseline_is_small_whole_and_of_this_code() -> None:
     stored = baseline.read(SHIPPED)
     assert SHIPPED.stat().st_size < 100_000
     assert len(stored.cells) == 5 * 5
-    assert {cell.spec["dataset"] for cell in stored.cells} == {"synthetic"}
-    assert {cell.spec["protocol"]["image_size"] for cell in stored.cells} == {64}
-    versions = {(c.spec["extractor_version"], c.spec["metrics_version"]) for c in stored.cells}
+    assert {cell.spec.dataset for cell in stored.cells} == {"synthetic"}
+    assert {cell.spec.protocol.image_size for cell in stored.cells} == {64}
+    versions = {(c.spec.extractor_version, c.spec.metrics_version) for c in stored.cells}
     assert versions == {(protocol.EXTRACTOR_VERSION, protocol.METRICS_VERSION)}
     assert set(stored.tolerances) == set(METRICS)
     assert all(cell.metrics[metric] is not None for cell in stored.cells for metric in METRICS)

@@ -75,9 +75,7 @@ def plan_of(*arguments: str) -> Plan:
 
 def cell_of(job: Job, status: str = "ok", seconds: float = 1.0) -> Cell:
     metrics = {"image_auroc": 0.987} if status == "ok" else {}
-    return Cell(
-        job.spec.as_dict(), status, "no luck", metrics, fit_seconds=seconds, score_seconds=0
-    )
+    return Cell(job.spec, status, "no luck", metrics, fit_seconds=seconds, score_seconds=0)
 
 
 class Clock:
@@ -244,7 +242,7 @@ def test_an_ensembles_cells_read_their_pixels_once_a_member(tmp_path: Path) -> N
     plan = plan_of("--methods", "padim", "--backbone", "filterbank+filterbank")
     (cup, [job]), _ = plan.work.items()
     counts = {"n_train": 6, "n_test_good": 3, "n_test_defect": 4}
-    Store(tmp_path / "one").write(job.spec, replace(cell_of(job, seconds=4), **counts))
+    Store(tmp_path / "one").write(replace(cell_of(job, seconds=4), **counts))
     earlier = earlier_rates(tmp_path / "new", 32, "cpu")
     assert earlier.cells == {"padim": pytest.approx(4 / (2 * PIXELS))}
     assert Forecast(earlier, 1).seconds({"padim": pixels(plan, cup, job)}, {}) == pytest.approx(4)

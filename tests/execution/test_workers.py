@@ -116,7 +116,7 @@ def test_features_are_extracted_once_a_category() -> None:
 
 def test_a_task_whose_workers_are_always_lost_fails_its_cells_alone() -> None:
     run_with(Losing(3 * ATTEMPTS))
-    by_category = {(c.spec["category"], c.status) for c in Store(Path("many")).cells()}
+    by_category = {(c.spec.category, c.status) for c in Store(Path("many")).cells()}
     assert by_category == {("cup", "ok"), ("plate", "ok"), ("jug", "failed")}
     errors = {c.error for c in Store(Path("many")).cells() if c.status == "failed"}
     assert errors == {"its worker was lost 3 times, as where memory runs out: try fewer --jobs"}
@@ -128,7 +128,7 @@ def test_a_broken_image_fails_its_category_only(capsys: pytest.CaptureFixture[st
     Path("data/cup/train/good/001.png").write_bytes(b"broken")
     machine = Machine("cpu", 1 << 30, Losing(0))
     run_plan(plan, plan.missing(store), store, FeatureCache(Path("cache")), machine)
-    failed = {c.spec["category"] for c in store.cells() if c.status == "failed"}
+    failed = {c.spec.category for c in store.cells() if c.status == "failed"}
     assert failed == {"cup"}
     assert "cup/train/good/001.png" in capsys.readouterr().err
 

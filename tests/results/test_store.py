@@ -27,7 +27,7 @@ SPEC = CellSpec(
 
 def ok(spec: CellSpec = SPEC, **values: float | None) -> Cell:
     return Cell(
-        spec.as_dict(),
+        spec,
         "ok",
         metrics=values or {"image_auroc": 0.1 + 0.2},
         n_train=5,
@@ -43,8 +43,8 @@ def rows(store: Store) -> list[dict[str, str]]:
 def test_a_cell_is_found_by_its_whole_specification(tmp_path: Path) -> None:
     store = Store(tmp_path / "run")
     assert store.find(SPEC) is None
-    store.write(SPEC, ok())
-    assert store.find(SPEC) == replace(ok(), spec=json.loads(json.dumps(SPEC.as_dict())))
+    store.write(ok())
+    assert store.find(SPEC) == ok()
     others = [
         replace(SPEC, seed=4),
         replace(SPEC, shots=5),
@@ -59,13 +59,13 @@ def test_a_cell_is_found_by_its_whole_specification(tmp_path: Path) -> None:
     ]
     assert all(store.find(other) is None for other in others)
     for other in others:
-        store.write(other, ok(other))
+        store.write(ok(other))
     assert len(store.cells()) == 1 + len(others)
 
 
 def test_the_long_table_has_the_promised_columns_and_full_precision(tmp_path: Path) -> None:
     store = Store(tmp_path / "run")
-    store.write(SPEC, ok(image_auroc=0.1 + 0.2, pixel_auroc=None))
+    store.write(ok(image_auroc=0.1 + 0.2, pixel_auroc=None))
     table = rows(store)
     assert list(table[0]) == list(COLUMNS)
     assert [row["metric"] for row in table] == list(METRICS)
@@ -82,7 +82,7 @@ def test_the_long_table_has_the_promised_columns_and_full_precision(tmp_path: Pa
 
 def test_a_failed_cell_has_rows_without_values(tmp_path: Path) -> None:
     store = Store(tmp_path / "run")
-    store.write(SPEC, Cell(SPEC.as_dict(), "failed", error="it broke"))
+    store.write(Cell(SPEC, "failed", error="it broke"))
     assert {(r["status"], r["error"], r["value"]) for r in rows(store)} == {
         ("failed", "it broke", "")
     }
@@ -91,7 +91,7 @@ def test_a_failed_cell_has_rows_without_values(tmp_path: Path) -> None:
 def test_scores_and_maps_lie_beside_the_cell(tmp_path: Path) -> None:
     store = Store(tmp_path / "run")
     maps = {"maps": np.ones((1, 2, 2), np.float32)}
-    store.write(SPEC, ok(), [("test/good/000.png", 0, 0.1 + 0.2)], maps)
+    store.write(ok(), [("test/good/000.png", 0, 0.1 + 0.2)], maps)
     (cell,) = store.cells()
     assert cell.scores is not None
     assert cell.maps is not None
@@ -106,14 +106,28 @@ def test_scores_and_maps_lie_beside_the_cell(tmp_path: Path) -> None:
 def test_names_with_brackets_slashes_and_dots_stay_inside_the_run(tmp_path: Path) -> None:
     store = Store(tmp_path / "run")
     spec = replace(SPEC, category="../../cup \n", method="patchcore-25[patch_size=5,dims=3]")
-    store.write(spec, ok(spec))
+    store.write(ok(spec))
     assert store.find(spec) is not None
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+@pytest.mark.parametrize("part", ["metrics_version", "shots", "protocol", "another"])
+def test_a_specification_of_other_parts_is_no_cell(tmp_path: Path, part: str) -> None:
+    """A default in place of a missing part would make it the cell of another specification."""
+    store, warnings = Store(tmp_path / "run"), []
+    store.write(ok())
+    (path,) = (store.run / "cells").glob("*/*.json")
+    stored = json.loads(path.read_text())
+    if stored["spec"].pop(part, None) is None and part == "another":
+        stored["spec"][part] = 1
+    path.write_text(json.dumps(stored))
+    assert store.cells(warnings.append) == []
+    assert len(warnings) == 1
+
+
 def test_truncated_cells_are_named_and_count_as_missing(tmp_path: Path) -> None:
     store = Store(tmp_path / "run")
-    store.write(SPEC, ok())
+    store.write(ok())
     (path,) = (store.run / "cells").glob("*/*.json")
     path.write_text(path.read_text()[:-20])
     warnings: list[str] = []
@@ -141,14 +155,14 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path / "run")
-    store.write(SPEC, ok())
+    store.write(ok())
 
     def full(descriptor: int) -> None:
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(store_module.os, "fsync", full)
     with pytest.raises(StorageError, match=r"No space left on device.*free some space") as caught:
-        store.write(replace(SPEC, seed=4), ok())
+        store.write(ok(replace(SPEC, seed=4)))
     assert "\n" not in str(caught.value)
     assert len(store.cells()) == 1
     assert list(tmp_path.rglob("*.tmp")) == []
