@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks.datasets.images import load_image, load_mask
-from benchmarks.datasets.layouts.base import Sample
 from benchmarks.errors import DataError
 from tests.datasets.plain import encoded, save
 
@@ -190,9 +189,3 @@ def test_the_official_way_erodes_defects(tmp_path: Path) -> None:
     nearest, official = (load_mask([path], 28, 28, method) for method in ("nearest", "official"))  # type: ignore[arg-type]
     assert (official <= nearest).all()
     assert 0 < official.sum() < nearest.sum()
-
-
-def test_a_sample_of_a_good_folder_is_nominal() -> None:
-    path = Path("x.png")
-    assert Sample(path, "test/good/x.png", "good").label == 0
-    assert Sample(path, "test/goods/x.png", "goods", (path,)).label == 1
