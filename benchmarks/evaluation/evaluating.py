@@ -91,7 +91,7 @@ def failed(job: Job, why: str, started: str = "") -> Evaluated:
         started: when, as ISO 8601 in UTC; now where it is empty.
     """
     cell = Cell(
-        job.spec.as_dict(),
+        job.spec,
         "failed",
         error=why,
         started_utc=started or _now(),
@@ -128,7 +128,7 @@ def _cell(job: Job, truth: GroundTruth, prediction: Prediction, made: _Origin) -
         **pixel_metrics(prediction.maps, truth.masks),
     }
     return Cell(
-        job.spec.as_dict(),
+        job.spec,
         "ok",
         metrics={name: None if np.isnan(value) else value for name, value in metrics.items()},
         n_train=len(truth.category.train) if job.spec.shots is None else job.spec.shots,
