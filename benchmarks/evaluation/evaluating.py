@@ -17,10 +17,9 @@ from benchmarks.evaluation.job import Evaluated, Job, Prediction, Stage
 from benchmarks.evaluation.kept_maps import maps_to_keep
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.features import Split
-from benchmarks.metrics import image_metrics, pixel_metrics
+from benchmarks.metrics import image_metrics
+from benchmarks.metrics.pixel import measure_pixels
 from benchmarks.results import Cell
-from benchmarks.specs import CellSpec
-from methods import create
 from methods.base import Features
 from methods.lazy import torch
 
@@ -78,12 +77,10 @@ def _measure(
     at: Callable[[Stage], None],
 ) -> Evaluated:
     memory = PeakMemory(data.device)
-    prediction = average_members([_score_within(job.spec, one, memory, at) for one in data.members])
+    prediction = average_members([_score_within(job, one, memory, at) for one in data.members])
     at("measure")
-    metrics = {
-        **image_metrics(data.labels, prediction.images),
-        **pixel_metrics(prediction.maps, data.masks),
-    }
+    of_pixels, pro = measure_pixels(prediction.maps, data.masks)
+    metrics = {**image_metrics(data.labels, prediction.images), **of_pixels}
     cell = Cell(
         job.spec,
         "ok",
@@ -100,11 +97,11 @@ def _measure(
     )
     test = data.category.test
     rows = [(s.name, s.label, float(v)) for s, v in zip(test, prediction.images, strict=True)]
-    return Evaluated(cell, rows, maps_to_keep(data, prediction, job.kept_maps))
+    return Evaluated(cell, rows, maps_to_keep(data, prediction, job.kept_maps, pro))
 
 
 def _score_within(
-    spec: CellSpec,
+    job: Job,
     features: Mapping[Split, Features],
     memory: PeakMemory,
     at: Callable[[Stage], None],
@@ -119,32 +116,34 @@ def _score_within(
         spare = int(share * features["train"].memory)
         try:
             within = {split: f.within(spare) for split, f in features.items()}
-            return _score(spec, within, memory, at)
+            return _score(job, within, memory, at)
         except torch.OutOfMemoryError:
             if device.type == "cuda":
                 torch.cuda.empty_cache()
     raise BenchmarkError(
-        f"{spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, too: "
-        "pass --device cpu or a smaller --image-size"
+        f"{job.spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, "
+        "too: pass --device cpu or a smaller --image-size"
     )
 
 
 def _score(
-    spec: CellSpec,
+    job: Job,
     features: Mapping[Split, Features],
     memory: PeakMemory,
     at: Callable[[Stage], None],
 ) -> Prediction:
     """Fit the method to one member's training features, and score the test images."""
+    spec = job.spec
     training = draw_shots(features["train"], spec.shots, spec.seed)
     at("fit")
     begun = time.perf_counter()
-    method = create(spec.method).fit(training, torch.Generator().manual_seed(spec.seed))
+    method = job.parameters.create().fit(training, torch.Generator().manual_seed(spec.seed))
     memory.synchronise()
     at("score")
     fitted = time.perf_counter()
     scores = method.score(features["test"])
-    finished = upsample_and_smooth(scores, spec.protocol.image_size, spec.protocol.smoothing_sigma)
+    protocol = spec.protocol
+    finished = upsample_and_smooth(scores, protocol.image_size, protocol.smoothing_sigma)
     image_scores = finished.amax(dim=(1, 2)) if scores.images is None else scores.images
     images, maps = image_scores.double().cpu().numpy(), finished.cpu().numpy()
     return Prediction(images, maps, fitted - begun, time.perf_counter() - fitted)
