@@ -28,7 +28,7 @@ def check_method(specification: str, device: str = "cpu") -> None:
 
     Args:
         specification: a registered name, with overrides in brackets if wanted.
-        device: where the method works, as "cuda"; without a GPU, `methods.testing.pretended` has one.
+        device: where the method works, as "cuda"; `methods.testing.pretended` has one anywhere.
 
     Raises:
         ConformanceError: the first property that does not hold.

@@ -20,8 +20,10 @@ from scipy.ndimage import gaussian_filter
 
 from benchmarks.datasets import GOOD
 from benchmarks.datasets.known import OFFICIAL_COUNTS
-from benchmarks.metrics import image_metrics
+from benchmarks.metrics import image_metrics, pro_curve
+from benchmarks.metrics.pixel import thinned
 from benchmarks.report import write_report
+from benchmarks.results import result_sets
 from benchmarks.results.previews import map_sheet, picture_sheets
 from benchmarks.synthetic import PRODUCTS, render
 from tests.helpers.browser import CHROMIUM, FLAGS
@@ -59,7 +61,7 @@ def cells() -> Iterator[Cell]:
                 {**image_metrics(labels, scores), "pixel_auroc": 0.9, "aupro_30": 0.9},
                 dataset="mvtec_ad",
                 scores=(labels, scores),
-                maps={**kept, **pictures, **map_sheet(maps, masks)},
+                maps={**kept, **pictures, **map_sheet(maps, thinned(*pro_curve(maps, masks)))},
             )
 
 
@@ -93,7 +95,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     run = write_run(folder, list(cells()))
     begun = time.perf_counter()
-    report = write_report([run], run / "report.html")
+    report = write_report([result_sets(run)], run / "report.html")
     print(f"written in {time.perf_counter() - begun:.1f} s")
     images = sum(good + defects for _, good, defects in OFFICIAL_COUNTS.values())
     print(f"{images} images × {len(METHODS)} methods: {report.stat().st_size / 1e6:.2f} MB")

@@ -19,10 +19,9 @@ from benchmarks.evaluation.job import Evaluated, Job, Prediction, Stage
 from benchmarks.evaluation.kept_maps import maps_to_keep
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.features import Split
-from benchmarks.metrics import image_metrics, pixel_metrics
+from benchmarks.metrics import image_metrics
+from benchmarks.metrics.pixel import measure_pixels
 from benchmarks.results import Cell
-from benchmarks.specs import CellSpec
-from methods import create
 from methods.base import Features
 from methods.components.precision import full_precision
 from methods.lazy import torch
@@ -62,7 +61,7 @@ def predict(job: Job, data: Callable[[], CategoryData], at: Callable[[Stage], No
         at("features")
         category = data()
         memory = PeakMemory(category.device)
-        members = [_score_within(job.spec, one, memory, at) for one in category.members]
+        members = [_score_within(job, one, memory, at) for one in category.members]
         prediction = average_members(members)
         made = replace(made, device=category.device, peak_memory_mb=memory.megabytes())
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
@@ -114,19 +113,23 @@ def _measure(
 ) -> Evaluated:
     try:
         at("measure")
-        cell = _cell(job, truth, prediction, made)
+        of_pixels, pro = measure_pixels(prediction.maps, truth.masks)
+        metrics = {**image_metrics(truth.labels, prediction.images), **of_pixels}
         names = zip(truth.category.test, prediction.images, strict=True)
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
-        return Evaluated(cell, rows, maps_to_keep(truth, prediction, job.kept_maps))
+        kept = maps_to_keep(truth, prediction, job.kept_maps, pro)
+        return Evaluated(_cell(job, truth, prediction, metrics, made), rows, kept)
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         return failed(job, _one_line(error), made.started_utc)
 
 
-def _cell(job: Job, truth: GroundTruth, prediction: Prediction, made: _Origin) -> Cell:
-    metrics = {
-        **image_metrics(truth.labels, prediction.images),
-        **pixel_metrics(prediction.maps, truth.masks),
-    }
+def _cell(
+    job: Job,
+    truth: GroundTruth,
+    prediction: Prediction,
+    metrics: Mapping[str, float],
+    made: _Origin,
+) -> Cell:
     return Cell(
         job.spec,
         "ok",
@@ -141,7 +144,7 @@ def _cell(job: Job, truth: GroundTruth, prediction: Prediction, made: _Origin) -
 
 
 def _score_within(
-    spec: CellSpec,
+    job: Job,
     features: Mapping[Split, Features],
     memory: PeakMemory,
     at: Callable[[Stage], None],
@@ -156,28 +159,30 @@ def _score_within(
         spare = int(share * features["train"].memory)
         try:
             within = {split: f.within(spare) for split, f in features.items()}
-            return _score(spec, within, memory, at)
+            return _score(job, within, memory, at)
         except torch.OutOfMemoryError:
             if device.type == "cuda":
                 torch.cuda.empty_cache()
     raise BenchmarkError(
-        f"{spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, too: "
-        "pass --device cpu or a smaller --image-size"
+        f"{job.spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, "
+        "too: pass --device cpu or a smaller --image-size"
     )
 
 
 def _score(
-    spec: CellSpec,
+    job: Job,
     features: Mapping[Split, Features],
     memory: PeakMemory,
     at: Callable[[Stage], None],
 ) -> Prediction:
     """Fit the method to one member's training features, and score the test images."""
+    spec = job.spec
     training = draw_shots(features["train"], spec.shots, spec.seed)
     at("fit")
     begun = time.perf_counter()
     with full_precision():
-        method = create(spec.method).fit(training, torch.Generator().manual_seed(spec.seed))
+        generator = torch.Generator().manual_seed(spec.seed)
+        method = job.parameters.create().fit(training, generator)
         memory.synchronise()
         at("score")
         fitted = time.perf_counter()

@@ -132,7 +132,12 @@ def make_plan(
         )
     work = {
         category: [
-            Job(_spec(dataset, category, protocol, one), one.kept_maps, one.needed_maps)
+            Job(
+                _spec(dataset, category, protocol, one),
+                one.variant.parameters,
+                one.kept_maps,
+                one.needed_maps,
+            )
             for one in requests
         ]
         for category in dataset.categories

@@ -344,7 +344,7 @@ def _replacements(devices: int, free: int, counts: Counts) -> Iterator[tuple[Any
 
 
 def main(arguments: list[str]) -> int:
-    """Run a module, `python -m methods.testing.pretended MODULE …`, and say what a GPU would wait for."""
+    """Run a module on a pretended device, and say what a GPU would wait for."""
     sys.argv = arguments
     status: object = 0
     with pretended_cuda() as counts:
