@@ -1,3 +1,5 @@
+"""The embedded set: its files, its defects, and the same bytes everywhere."""
+
 from __future__ import annotations
 
 import hashlib
