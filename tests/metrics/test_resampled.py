@@ -16,7 +16,7 @@ from benchmarks.statistics.bootstrap import multiplicities
 from tests.statistics.drawing import LABELS, SEEDS, drawn_scores
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SEEDS, st.integers(0, 2))
 def test_resampled_metrics_are_those_of_the_resampled_images(seed: int, digits: int) -> None:
     scores = drawn_scores(seed, digits)

@@ -23,7 +23,7 @@ def test_resamples_keep_both_classes_as_large_as_they_are() -> None:
     assert (drawn != multiplicities(LABELS, 50, seed=1)).any()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SEEDS)
 def test_image_intervals_depend_on_ranks_alone_and_hold_the_estimate(seed: int) -> None:
     scores = drawn_scores(seed, 1)

@@ -44,7 +44,7 @@ def test_delong_by_hand() -> None:
     assert delong_interval(labels, scores) == pytest.approx((low / (1 + low), high / (1 + high)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS, SEEDS, st.integers(0, 2))
 def test_delong_is_its_definition(seed: int, other: int, digits: int) -> None:
     first, second = drawn_scores(seed, digits), drawn_scores(other, digits)

@@ -29,7 +29,7 @@ def test_holm_by_hand() -> None:
     np.testing.assert_allclose(holm([0.5]), [0.5])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
 def test_signed_ranks_are_exact_with_ties_and_zeros(differences: list[int]) -> None:
     effect, p_value = signed_rank(differences)
