@@ -34,17 +34,30 @@ def on_terminal() -> bool:
     return sys.stderr.isatty() and not plain
 
 
-def run_program(program: Callable[[], int]) -> int:
-    """Return a program's exit status; expected errors and interruptions become a line and one."""
-    signal.signal(signal.SIGTERM, _interrupt)
+CONTINUES = "interrupted: every finished cell is stored; the same command continues from here"
+"""What a command says whose work is stored as it is done."""
+
+
+def run_program(program: Callable[[], int], interrupted: str = "interrupted") -> int:
+    """Run a command and return its exit status; what the process does on SIGTERM is restored.
+
+    Expected errors become a line and 2; interruptions, by Ctrl-C or SIGTERM, a line and 130.
+
+    Args:
+        program: the command, once its arguments are understood.
+        interrupted: what it says where it is interrupted.
+    """
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return program()
     except (BenchmarkError, methods.MethodNameError) as error:
         say(f"error: {error}")
         return 2
     except KeyboardInterrupt:
-        say("interrupted: every finished cell is stored; the same command continues from here")
+        say(interrupted)
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(*_: object) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from benchmarks.console import run_program
 from benchmarks.datasets.indexing import Dataset, index
 from benchmarks.datasets.known import KNOWN
-from benchmarks.errors import DataError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.datasets",
         description="List the data sets that are known, or check a copy of one. Exit status: 0 "
-        "fine, 1 problems or other counts than the official ones, 2 usage.",
+        "fine, 1 other counts than the official ones, 2 problems or usage.",
     )
     parser.add_argument("root", nargs="?", type=Path, metavar="DIR", help="the copy to check")
     root: Path | None = parser.parse_args(arguments).root
@@ -29,11 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if not os.path.isdir(root):
         parser.error(f"{root}: no such folder")
-    try:
-        return _report(index(root))
-    except DataError as error:
-        print(error, file=sys.stderr)
-        return 1
+    folder = root
+    return run_program(lambda: _report(index(folder)))
 
 
 def _list() -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.console import run_program
 from benchmarks.features.cache import FeatureCache, default_folder
 
 
@@ -22,7 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--clear", action="store_true", help="remove all cached features")
     options = parser.parse_args(arguments)
-    cache = FeatureCache(options.cache)
+    return run_program(lambda: _list(FeatureCache(options.cache), clear=options.clear))
+
+
+def _list(cache: FeatureCache, *, clear: bool) -> int:
     entries = cache.entries()
     for entry in entries:
         spec, used = entry.spec, time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
@@ -32,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{entry.bytes / 1e6:9.1f} MB  used {used}"
         )
     size = f"{len(entries)} arrays, {sum(e.bytes for e in entries) / 1e9:.2f} GB in {cache.folder}"
-    if options.clear:
+    if clear:
         for entry in entries:
             cache.remove(entry)
-    print(f"removed {size}" if options.clear else size)
+    print(f"removed {size}" if clear else size)
     return 0
 
 

@@ -9,8 +9,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.errors import BenchmarkError
+from benchmarks.console import run_program
 from benchmarks.figures.writing import write_figures
+from benchmarks.results import result_sets
 from benchmarks.results.folders import find_run, plots_folder
 
 
@@ -19,13 +20,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.figures", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
     name = parser.parse_args(argv).run
-    try:
-        run = find_run(name).resolve()
-        paths = write_figures(run, plots_folder(run))
-    except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(*paths, sep="\n")
+    return run_program(lambda: _write(name))
+
+
+def _write(name: str) -> int:
+    run = find_run(name).resolve()
+    print(*write_figures(result_sets(run), plots_folder(run)), sep="\n")
     return 0
 
 

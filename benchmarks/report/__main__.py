@@ -10,7 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.console import run_program
-from benchmarks.results.folders import find_run
+from benchmarks.report.page import write_report
+from benchmarks.results import result_sets
+from benchmarks.results.folders import find_run, report_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,11 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(names: Sequence[str]) -> int:
-    from benchmarks.report.page import write_report
-    from benchmarks.results.folders import report_path
-
     runs = [find_run(name) for name in names]
-    print(write_report(runs, report_path(runs)))
+    print(write_report([result_sets(run) for run in runs], report_path(runs)))
     return 0
 
 

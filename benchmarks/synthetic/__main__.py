@@ -7,7 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.errors import BenchmarkError, StorageError
+from benchmarks.console import run_program
+from benchmarks.errors import StorageError
 from benchmarks.synthetic.products import PRODUCTS
 from benchmarks.synthetic.writing import write_at_once
 
@@ -19,11 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
         "--out", type=Path, required=True, metavar="DIR", help="a new or empty folder"
     )
     root: Path = parser.parse_args(arguments).out
-    try:
-        print(f"{root}: {_write_for_someone(root)} images in {len(PRODUCTS)} categories")
-    except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_program(lambda: _write(root))
+
+
+def _write(root: Path) -> int:
+    print(f"{root}: {_write_for_someone(root)} images in {len(PRODUCTS)} categories")
     return 0
 
 

@@ -9,7 +9,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.errors import BenchmarkError
+from benchmarks.console import run_program, say
+from benchmarks.results import result_sets
 from benchmarks.results.folders import find_run
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
 
@@ -19,14 +20,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
     name = parser.parse_args(argv).run
-    try:
-        run = find_run(name)
-        paths = write_tables(run)
-        print(terminal_tables(run), end="")
-    except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{len(paths)} tables written to {run / 'tables'}", file=sys.stderr)
+    return run_program(lambda: _write(name))
+
+
+def _write(name: str) -> int:
+    run = find_run(name)
+    sets = result_sets(run)
+    paths = write_tables(sets)
+    print(terminal_tables(sets), end="")
+    say(f"{len(paths)} tables written to {run / 'tables'}")
     return 0
 
 

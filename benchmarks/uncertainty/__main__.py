@@ -9,8 +9,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.errors import BenchmarkError
-from benchmarks.figures.critical_difference import write_critical_difference
+from benchmarks.console import run_program, say
+from benchmarks.figures import critical_difference, write_figures
+from benchmarks.results import result_sets
 from benchmarks.results.folders import find_run, plots_folder
 from benchmarks.uncertainty.writing import write_uncertainty
 
@@ -20,15 +21,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.uncertainty", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
     name = parser.parse_args(argv).run
-    try:
-        run = find_run(name).resolve()
-        paths, text = write_uncertainty(run)
-        paths += write_critical_difference(run, plots_folder(run))
-    except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_program(lambda: _write(name))
+
+
+def _write(name: str) -> int:
+    run = find_run(name).resolve()
+    sets = result_sets(run)
+    paths, text = write_uncertainty(sets)
+    paths += write_figures(sets, plots_folder(run), [critical_difference.figures])
     print(text, end="")
-    print(*paths, sep="\n", file=sys.stderr)
+    say("\n".join(map(str, paths)))
     return 0
 
 
