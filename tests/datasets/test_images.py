@@ -17,7 +17,7 @@ from tests.datasets.plain import encoded, save
 # --- images ----------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     width=st.integers(1, 90), height=st.integers(1, 90), resize=st.integers(8, 40), data=st.data()
 )
@@ -164,7 +164,7 @@ def test_a_jpeg_mask_does_not_bleed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_mask([path], 32, 32, "nearest"), values > 0)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(width=st.integers(8, 70), height=st.integers(8, 70), resize=st.integers(8, 32))
 def test_masks_are_what_torchvision_makes_of_them(
     tmp_path_factory: pytest.TempPathFactory, width: int, height: int, resize: int
