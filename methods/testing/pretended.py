@@ -323,7 +323,6 @@ def pretended_cuda(devices: int = 1, free: int = 70 << 30) -> Iterator[Counts]:
 
 def _replacements(devices: int, free: int, counts: Counts) -> Iterator[tuple[Any, str, Any]]:
     """Yield what stands for CUDA's own functions while there is no CUDA."""
-    from methods.components import faiss_gpu
 
     cuda: Any = torch.cuda
     yield cuda, "_lazy_init", lambda: None
@@ -339,7 +338,6 @@ def _replacements(devices: int, free: int, counts: Counts) -> Iterator[tuple[Any
     yield cuda, "Stream", _Stream
     yield cuda, "current_stream", _Stream
     yield cuda, "stream", lambda stream: nullcontext()
-    yield faiss_gpu, "usable", lambda device: False
     yield torch, "inference_mode", torch.no_grad  # wrapped tensors can't be inference tensors
 
 
