@@ -356,7 +356,8 @@ def main(arguments: list[str]) -> int:
     ]
     lines.append(
         f"on a pretended device: {counts['operations']} operations, {counts.waits} waits, "
-        f"{counts['copy to device']} copies to it, {counts['copy from device']} from it"
+        f"{counts['copy to device']} copies ({counts['bytes to device']} bytes) to it, "
+        f"{counts['copy from device']} ({counts['bytes from device']} bytes) from it"
     )
     sys.stderr.write("\n".join(lines) + "\n")
     return status if isinstance(status, int) else 1

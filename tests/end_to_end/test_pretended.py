@@ -244,7 +244,7 @@ def test_a_slip_that_the_cpu_forgives_is_refused(slip: str, registered: Register
 
 FAULTS = [
     (backbone_module, "_on_device", "images.pin_memory().to(device, non_blocking=True)", "images"),
-    (anomaly_maps, "upsample_and_smooth", ".to(one.device)", ""),
+    (anomaly_maps, "_matrix_on", ".to(device)", ""),
     (evaluating, "_score", "finished.cpu().numpy()", "finished.numpy()"),
 ]
 
