@@ -11,6 +11,7 @@ import numpy as np
 
 from methods.base import Features, NotFittedError, Scores, require_finite
 from methods.components.parallel import each
+from methods.components.precision import full_precision
 from methods.lazy import torch
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Padim:
         self._training: Features | None = None
         self._kept: list[Gaussians] = []
 
+    @full_precision()
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Estimate mean and covariance of every position (section 3.2), by blocks of positions."""
         self._dims = self._choose(features, generator)
@@ -85,6 +87,7 @@ class Padim:
         )
         return self
 
+    @full_precision()
     def score(self, features: Features) -> Scores:
         """Return maps of Mahalanobis distances (section 3.3); image scores are the maps' maxima."""
         if self._training is None:

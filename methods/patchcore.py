@@ -9,6 +9,7 @@ from methods.base import Features, NotFittedError, Scores, require_finite
 from methods.components.coreset import farthest_first, projection, starting_distances
 from methods.components.embedding import LevelMap, embed, level_maps
 from methods.components.neighbours import nearest
+from methods.components.precision import full_precision
 from methods.components.screening import ScreenedBank
 from methods.lazy import torch
 
@@ -83,6 +84,7 @@ class PatchCore:
         self._bank: Tensor | None = None
         self._screened: ScreenedBank | None = None
 
+    @full_precision()
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Fill the memory bank (section 3.1) and keep a coreset of it (section 3.2)."""
         p = self.parameters
@@ -125,6 +127,7 @@ class PatchCore:
             first += len(embedding)
         return bank
 
+    @full_precision()
     def score(self, features: Features) -> Scores:
         """Score patches by their distance to the memory bank (section 3.3).
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from methods.base import Features, NotFittedError, Scores, require_finite
 from methods.components.neighbours import nearest
 from methods.components.parallel import each
+from methods.components.precision import full_precision
 from methods.components.screening import QUERY_ROWS, Best, Reduced, Screen, improve
 from methods.lazy import torch
 
@@ -72,6 +73,7 @@ class Spade:
         self._galleries: list[Gallery] = []
         self._descriptors: Tensor | None = None
 
+    @full_precision()
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Keep the training images' features and their pooled descriptors; nothing is random."""
         groups = [PIXEL_LEVELS] if self.parameters.concatenate else [(i,) for i in PIXEL_LEVELS]
@@ -79,6 +81,7 @@ class Spade:
         self._descriptors = _descriptors(features)
         return self
 
+    @full_precision()
     def score(self, features: Features) -> Scores:
         """Score images by retrieval (section 3.2), positions by correspondence (section 3.3).
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from methods.components import faiss_gpu
 from methods.lazy import faiss, torch
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def nearest(queries: Tensor, bank: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     if queries.device.type == "cpu":
         _, found = faiss.knn(queries.contiguous().numpy(), bank.contiguous().numpy(), k)
         indices = torch.from_numpy(found)
-    elif hasattr(faiss, "StandardGpuResources"):
-        indices = _search_faiss_gpu(queries, bank, k)
+    elif faiss_gpu.usable(queries.device):
+        indices = faiss_gpu.search(queries, bank, k)
     else:
         indices = _search_torch(queries, bank, k)
     return refine(queries, bank, indices)
@@ -79,15 +80,3 @@ def _search_torch(queries: Tensor, bank: Tensor, k: int) -> Tensor:
         order = _smallest(torch.cat(values, dim=1), k)
         found.append(torch.cat(indices, dim=1).gather(1, order))
     return torch.cat(found)
-
-
-def _search_faiss_gpu(queries: Tensor, bank: Tensor, k: int) -> Tensor:
-    """Return the rows of the k nearest, (n, k), searched by faiss on the tensors' own device."""
-    import faiss.contrib.torch_utils  # teaches faiss to take torch tensors
-
-    resources = faiss.StandardGpuResources()
-    index = queries.device.index or 0
-    _, indices = faiss.knn_gpu(
-        resources, queries.contiguous(), bank.contiguous(), k, device=index, use_cuvs=False
-    )
-    return indices

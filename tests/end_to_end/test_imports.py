@@ -38,7 +38,7 @@ LAZY = "methods.lazy"
 SUBJECTS = {
     "metrics": set(),
     "datasets": set(),
-    "backbones": {LAZY},
+    "backbones": {LAZY, "methods.components.precision"},
     "statistics": {"metrics"},
     "synthetic": {"datasets"},
     "features": {"datasets", "backbones", LAZY},
