@@ -115,10 +115,10 @@ def _measure(
         at("measure")
         of_pixels, pro = measure_pixels(prediction.maps, truth.masks)
         metrics = {**image_metrics(truth.labels, prediction.images), **of_pixels}
+        cell = _cell(job, truth, prediction, metrics, made)
         names = zip(truth.category.test, prediction.images, strict=True)
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
-        kept = maps_to_keep(truth, prediction, job.kept_maps, pro)
-        return Evaluated(_cell(job, truth, prediction, metrics, made), rows, kept)
+        return Evaluated(cell, rows, maps_to_keep(truth, prediction, job.kept_maps, pro))
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         return failed(job, _one_line(error), made.started_utc)
 
@@ -181,8 +181,7 @@ def _score(
     at("fit")
     begun = time.perf_counter()
     with full_precision():
-        generator = torch.Generator().manual_seed(spec.seed)
-        method = job.parameters.create().fit(training, generator)
+        method = job.parameters.create().fit(training, torch.Generator().manual_seed(spec.seed))
         memory.synchronise()
         at("score")
         fitted = time.perf_counter()
