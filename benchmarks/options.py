@@ -49,9 +49,14 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     add("--cache", type=Path, default=default_folder(), help="(default: %(default)s)")
     add(
         "--cache-gb",
-        type=amount,
+        type=size,
         default=DEFAULT_LIMIT_GB,
         help="size beyond which the least recently used features go (default: %(default)s)",
+    )
+    add(
+        "--no-disk-cache",
+        action="store_true",
+        help="leave the disk out: features stay in memory until their category is done",
     )
     add("--force", action="store_true", help="evaluate stored cells again (default: never)")
     add("--dry-run", action="store_true", help="say what would run, and run nothing")
@@ -60,7 +65,11 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
+    add(
+        "--device",
+        default="auto",
+        help="auto (a GPU where there is one), cpu, cuda or cuda:N (default: %(default)s)",
+    )
     add(
         "--memory-gb",
         type=amount,
@@ -95,6 +104,11 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
+
+
+def size(text: str) -> float:
+    """Return a positive number, or 0."""
+    return 0.0 if text.strip() in ("0", "0.0") else amount(text)
 
 
 def amount(text: str) -> float:
@@ -138,8 +152,15 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
 
 
 def chosen_cache(options: argparse.Namespace) -> FeatureCache:
-    """Return the cache of --cache and --cache-gb."""
-    return FeatureCache(options.cache, options.cache_gb, warn=lambda line: say(f"warning: {line}"))
+    """Return the cache of --cache, --cache-gb and --no-disk-cache.
+
+    Raises:
+        BenchmarkError: workers, which share features through the disk, are to do without it.
+    """
+    limit = 0.0 if options.no_disk_cache else options.cache_gb
+    if limit == 0 and (options.jobs > 1 or options.executor != "local"):
+        raise BenchmarkError("--no-disk-cache is for one process: workers share features on disk")
+    return FeatureCache(options.cache, limit, warn=lambda line: say(f"warning: {line}"))
 
 
 @contextmanager
@@ -147,10 +168,10 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     """Yield where cells are evaluated, by --device, --memory-gb, --executor and --jobs.
 
     Raises:
-        BenchmarkError: --device cuda, and there is none; or Ray can't be had.
+        BenchmarkError: a GPU was named that there is not; or Ray can't be had.
     """
     from benchmarks.evaluation import choose_device
-    from benchmarks.evaluation.device import free_memory
+    from benchmarks.evaluation.device import free_memory, visible_gpus
     from benchmarks.execution import Machine
     from benchmarks.execution.workers.processes import Processes
     from benchmarks.execution.workers.ray_cluster import RayCluster
@@ -161,9 +182,11 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     patience = 60 * options.patience_minutes
     pool: Pool | None = None
     if options.executor == "ray":
+        if ":" in device:
+            raise BenchmarkError(f"--device {device}: Ray hands out the GPUs; take --device cuda")
         pool = RayCluster(options.ray_address, options.jobs, int(device == "cuda"), patience)
     elif options.jobs > 1:
-        pool = Processes(options.jobs, patience)
+        pool = Processes(options.jobs, patience, visible_gpus() if device == "cuda" else ())
     try:
         yield Machine(device, int(memory), pool)
     finally:

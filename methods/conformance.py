@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from methods import create, resolve
-from methods.base import Features, NotFittedError, Scores
+from methods.base import Features, Method, NotFittedError, Scores
+from methods.components.precision import full_precision
 from methods.lazy import torch
 
 TOLERANCE = 1e-4
@@ -22,11 +23,12 @@ class ConformanceError(AssertionError):
     """A property that the comparison relies on does not hold; says which and why it matters."""
 
 
-def check_method(specification: str) -> None:
+def check_method(specification: str, device: str = "cpu") -> None:
     """Check every property on small random features.
 
     Args:
         specification: a registered name, with overrides in brackets if wanted.
+        device: where the method works, as "cuda"; `methods.testing.pretended` has one anywhere.
 
     Raises:
         ConformanceError: the first property that does not hold.
@@ -34,13 +36,13 @@ def check_method(specification: str) -> None:
     """
     for property_ in PROPERTIES:
         try:
-            property_(specification)
+            property_(specification, device)
         except AssertionError as error:
             reason = (property_.__doc__ or "").strip()
             raise ConformanceError(f"{specification}: {reason} {error}".rstrip()) from error
 
 
-def make_features(count: int, seed: int, levels: tuple[int, ...]) -> Features:
+def make_features(count: int, seed: int, levels: tuple[int, ...], device: str = "cpu") -> Features:
     """Return random non-negative features of `count` images, like a backbone's after its ReLU."""
     generator = torch.Generator().manual_seed(seed)
     arrays = {}
@@ -48,23 +50,35 @@ def make_features(count: int, seed: int, levels: tuple[int, ...]) -> Features:
         side = max(1, GRID >> (level - 1))
         shape = (count, CHANNELS[level], side, side)
         arrays[level] = torch.rand(shape, generator=generator).square()
-    return Features(arrays)
+    return Features(arrays, device=device)
 
 
 def _run(specification: str, training: Features, test: Features, seed: int = 0) -> Scores:
-    method = create(specification)
-    return method.fit(training, torch.Generator().manual_seed(seed)).score(test)
+    return _score(_fit(specification, training, seed), test)
 
 
-def _data(specification: str) -> tuple[Features, Features]:
+def _fit(specification: str, training: Features, seed: int = 0) -> Method:
+    with full_precision():
+        return create(specification).fit(training, torch.Generator().manual_seed(seed))
+
+
+def _score(method: Method, test: Features) -> Scores:
+    with full_precision():
+        return method.score(test)
+
+
+def _data(specification: str, device: str) -> tuple[Features, Features]:
     levels = resolve(specification).parameters.levels
-    return make_features(TRAINING_IMAGES, 1, levels), make_features(TEST_IMAGES, 2, levels)
+    return (
+        make_features(TRAINING_IMAGES, 1, levels, device),
+        make_features(TEST_IMAGES, 2, levels, device),
+    )
 
 
 def _tensors(scores: Scores) -> dict[str, torch.Tensor]:
     maps = scores.maps if isinstance(scores.maps, tuple) else (scores.maps,)
-    tensors = {f"map {number}": one for number, one in enumerate(maps)}
-    return tensors if scores.images is None else {**tensors, "image scores": scores.images}
+    tensors = {f"map {number}": one.cpu() for number, one in enumerate(maps)}
+    return tensors if scores.images is None else {**tensors, "image scores": scores.images.cpu()}
 
 
 def _same(actual: Scores, expected: Scores, relative: float = TOLERANCE) -> None:
@@ -74,16 +88,17 @@ def _same(actual: Scores, expected: Scores, relative: float = TOLERANCE) -> None
         torch.testing.assert_close(tensor, theirs[name], rtol=relative, atol=1e-5, msg=None)
 
 
-def fit_returns_self(specification: str) -> None:
+def fit_returns_self(specification: str, device: str) -> None:
     """`fit` must return the method itself, so that `fit(…).score(…)` reads as one step."""
-    training, _ = _data(specification)
+    training, _ = _data(specification, device)
     method = create(specification)
-    assert method.fit(training, torch.Generator().manual_seed(0)) is method
+    with full_precision():
+        assert method.fit(training, torch.Generator().manual_seed(0)) is method
 
 
-def scores_have_the_promised_shapes(specification: str) -> None:
+def scores_have_the_promised_shapes(specification: str, device: str) -> None:
     """Maps must be (N, h, w) and image scores (N,), finite: the harness ranks them as they are."""
-    training, test = _data(specification)
+    training, test = _data(specification, device)
     for name, tensor in _tensors(_run(specification, training, test)).items():
         dimensions = 1 if name == "image scores" else 3
         assert tensor.ndim == dimensions, f"{name} have {tensor.ndim} dimensions"
@@ -91,9 +106,9 @@ def scores_have_the_promised_shapes(specification: str) -> None:
         assert bool(torch.isfinite(tensor).all()), f"{name} are not finite"
 
 
-def unfitted_raises(specification: str) -> None:
+def unfitted_raises(specification: str, device: str) -> None:
     """`score` before `fit` must raise NotFittedError, not return something."""
-    _, test = _data(specification)
+    _, test = _data(specification, device)
     try:
         create(specification).score(test)
     except NotFittedError:
@@ -101,63 +116,77 @@ def unfitted_raises(specification: str) -> None:
     raise AssertionError("it returned or raised something else")
 
 
-def same_seed_same_scores(specification: str) -> None:
+def same_seed_same_scores(specification: str, device: str) -> None:
     """The generator must be the only source of randomness: the same seed, the same numbers."""
-    training, test = _data(specification)
+    training, test = _data(specification, device)
     torch.manual_seed(3)
     first = _run(specification, training, test)
     torch.manual_seed(4)
     _same(_run(specification, training, test), first, relative=0)
 
 
-def fitting_twice_forgets_the_first(specification: str) -> None:
+def sharing_does_not_matter(specification: str, device: str) -> None:
+    """What is shared with fits before must depend on the seed and on the images as fits do."""
+    training, test = _data(specification, device)
+    arrays = {i: training.read(i) for i in training.levels}
+    shared = Features(arrays, device=device, share=True)
+    for seed, count in ((1, len(shared)), (0, len(shared) - 1), (0, len(shared)), (1, 2)):
+        images = range(len(shared) - count, len(shared))
+        alone = _run(specification, training.select(images), test, seed)
+        _same(_run(specification, shared.select(images), test, seed), alone, relative=0)
+
+
+def fitting_twice_forgets_the_first(specification: str, device: str) -> None:
     """`fit` must start afresh: a method fitted twice knows only the second training set."""
-    training, test = _data(specification)
+    training, test = _data(specification, device)
     other = make_features(TRAINING_IMAGES - 3, 5, training.levels)
     method = create(specification).fit(other, torch.Generator().manual_seed(1))
     method.fit(training, torch.Generator().manual_seed(0))
-    _same(method.score(test), _run(specification, training, test))
+    _same(_score(method, test), _run(specification, training, test))
 
 
-def scoring_changes_nothing(specification: str) -> None:
+def scoring_changes_nothing(specification: str, device: str) -> None:
     """`score` must not learn from test images: asked twice, it answers the same."""
-    training, test = _data(specification)
-    method = create(specification).fit(training, torch.Generator().manual_seed(0))
-    _same(method.score(test), method.score(test), relative=0)
+    training, test = _data(specification, device)
+    method = _fit(specification, training)
+    _same(_score(method, test), _score(method, test), relative=0)
 
 
-def batch_size_does_not_matter(specification: str) -> None:
+def batch_size_does_not_matter(specification: str, device: str) -> None:
     """An image's score must not depend on what else is scored: one by one or all at once."""
-    training, test = _data(specification)
-    method = create(specification).fit(training, torch.Generator().manual_seed(0))
-    whole = _tensors(method.score(test))
-    singles = [_tensors(method.score(test.select([image]))) for image in range(len(test))]
+    training, test = _data(specification, device)
+    method = _fit(specification, training)
+    whole = _tensors(_score(method, test))
+    singles = [_tensors(_score(method, test.select([image]))) for image in range(len(test))]
     for name, tensor in whole.items():
         joined = torch.cat([single[name] for single in singles])
         torch.testing.assert_close(joined, tensor, rtol=TOLERANCE, atol=1e-5)
 
 
-def order_does_not_matter(specification: str) -> None:
+def order_does_not_matter(specification: str, device: str) -> None:
     """Test images in another order must get the same scores in that order."""
-    training, test = _data(specification)
+    training, test = _data(specification, device)
     order = list(reversed(range(len(test))))
-    method = create(specification).fit(training, torch.Generator().manual_seed(0))
-    forwards, backwards = _tensors(method.score(test)), _tensors(method.score(test.select(order)))
+    method = _fit(specification, training)
+    forwards, backwards = (
+        _tensors(_score(method, test)),
+        _tensors(_score(method, test.select(order))),
+    )
     for name, tensor in forwards.items():
         torch.testing.assert_close(backwards[name], tensor[order], rtol=TOLERANCE, atol=1e-5)
 
 
-def memory_does_not_matter(specification: str) -> None:
+def memory_does_not_matter(specification: str, device: str) -> None:
     """However little memory may be filled, scores must be the same to the last digit."""
-    training, test = _data(specification)
+    training, test = _data(specification, device)
     expected = _run(specification, training, test)
     training.memory = test.memory = 1
     _same(_run(specification, training, test), expected, relative=0)
 
 
-def inputs_stay_unchanged(specification: str) -> None:
+def inputs_stay_unchanged(specification: str, device: str) -> None:
     """Features are shared by all methods: neither `fit` nor `score` may write to them."""
-    training, test = _data(specification)
+    training, test = _data(specification, device)
     before = [{i: f.read(i).clone() for i in f.levels} for f in (training, test)]
     _run(specification, training, test)
     for features, copies in zip((training, test), before, strict=True):
@@ -165,15 +194,15 @@ def inputs_stay_unchanged(specification: str) -> None:
             assert torch.equal(features.read(level), copy), f"level {level} was changed"
 
 
-def not_a_number_is_rejected(specification: str) -> None:
+def not_a_number_is_rejected(specification: str, device: str) -> None:
     """NaN features must raise ValueError, in training as in test: no rank survives them."""
-    training, test = _data(specification)
+    training, test = _data(specification, device)
     for broken_part in ("training", "test"):
         parts = {"training": training, "test": test}
         arrays = {i: parts[broken_part].read(i).clone() for i in training.levels}
         for array in arrays.values():
             array[0, :, 0, 0] = float("nan")
-        parts[broken_part] = Features(arrays)
+        parts[broken_part] = Features(arrays, device=device)
         try:
             _run(specification, parts["training"], parts["test"])
         except ValueError:
@@ -181,28 +210,35 @@ def not_a_number_is_rejected(specification: str) -> None:
         raise AssertionError(f"NaN in {broken_part} features was accepted")
 
 
-def one_image_is_enough(specification: str) -> None:
+def one_image_is_enough(specification: str, device: str) -> None:
     """Low-shot tables start at one training image: it must give finite scores, not an error."""
-    training, test = _data(specification)
+    training, test = _data(specification, device)
     for name, tensor in _tensors(_run(specification, training.select([0]), test)).items():
         assert bool(torch.isfinite(tensor).all()), f"{name} are not finite"
 
 
-def anomalies_score_higher(specification: str) -> None:
+def anomalies_score_higher(specification: str, device: str) -> None:
     """Higher must mean more anomalous: features far from all nominal ones score above these."""
-    training, test = _data(specification)
-    shifted = Features({i: test.read(i) + 3.0 for i in test.levels})
-    method = create(specification).fit(training, torch.Generator().manual_seed(0))
-    nominal, anomalous = _tensors(method.score(test)), _tensors(method.score(shifted))
+    training, test = _data(specification, device)
+    shifted = Features({i: test.read(i) + 3.0 for i in test.levels}, device=device)
+    method = _fit(specification, training)
+    nominal, anomalous = _tensors(_score(method, test)), _tensors(_score(method, shifted))
     for name, tensor in nominal.items():
         assert bool(anomalous[name].min() > tensor.max()), f"{name} do not separate"
 
 
-PROPERTIES: tuple[Callable[[str], None], ...] = (
+def devices_agree(specification: str, device: str) -> None:
+    """A device must not change what is anomalous: its scores are the CPU's but for rounding."""
+    training, test = _data(specification, device)
+    _same(_run(specification, training, test), _run(specification, *_data(specification, "cpu")))
+
+
+PROPERTIES: tuple[Callable[[str, str], None], ...] = (
     fit_returns_self,
     scores_have_the_promised_shapes,
     unfitted_raises,
     same_seed_same_scores,
+    sharing_does_not_matter,
     fitting_twice_forgets_the_first,
     scoring_changes_nothing,
     batch_size_does_not_matter,
@@ -212,5 +248,6 @@ PROPERTIES: tuple[Callable[[str], None], ...] = (
     not_a_number_is_rejected,
     one_image_is_enough,
     anomalies_score_higher,
+    devices_agree,
 )
 """What is checked, in this order; each one's docstring says why it matters."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from methods.base import Features, NotFittedError, Scores, require_finite
 from methods.components.parallel import each
+from methods.components.precision import full_precision
 from methods.lazy import torch
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Padim:
         self._training: Features | None = None
         self._kept: list[Gaussians] = []
 
+    @full_precision()
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Estimate mean and covariance of every position (section 3.2), by blocks of positions."""
         self._dims = self._choose(features, generator)
@@ -85,6 +87,7 @@ class Padim:
         )
         return self
 
+    @full_precision()
     def score(self, features: Features) -> Scores:
         """Return maps of Mahalanobis distances (section 3.3); image scores are the maps' maxima."""
         if self._training is None:
@@ -265,10 +268,11 @@ def _beneath(features: Features, level: int, rows: slice) -> tuple[slice, Tensor
     """
     _, height, width = features.shape(LEVELS[0])
     _, level_height, level_width = features.shape(level)
-    below = torch.arange(rows.start, rows.stop) * level_height // height
-    beside = torch.arange(width) * level_width // width
-    cells = (below - below[0])[:, None] * level_width + beside
-    return slice(int(below[0]), int(below[-1]) + 1), cells.flatten().to(features.device)
+    first, last = (row * level_height // height for row in (rows.start, rows.stop - 1))
+    below = torch.arange(rows.start, rows.stop, device=features.device) * level_height // height
+    beside = torch.arange(width, device=features.device) * level_width // width
+    cells = (below - first)[:, None] * level_width + beside
+    return slice(first, last + 1), cells.flatten()
 
 
 def _subtract(samples: Samples, means: Samples) -> Samples:

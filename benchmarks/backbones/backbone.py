@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
+from methods.components.precision import full_precision
 from methods.lazy import torch
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class Backbone:
         """Return the maps of `levels`; the pass stops after the last of them.
 
         Args:
-            images: uint8 RGB, (B, 3, H, W), on the backbone's device; normalised here.
+            images: uint8 RGB, (B, 3, H, W), on any device; moved to the backbone's as they are,
+                and normalised there.
             levels: which levels to return.
 
         Returns:
@@ -60,16 +61,11 @@ class Backbone:
         if not wanted:
             return {}
         with torch.inference_mode(), full_precision():
-            return self._extract(images, wanted)
+            return self._extract(_on_device(images, self.device), wanted)
 
 
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Keep float32 products in float32: TF32 would make GPU numbers differ in the third digit."""
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)
+def _on_device(images: Tensor, device: torch.device) -> Tensor:
+    """Return images on a device, from pinned memory and without waiting where it is a GPU."""
+    if device.type == "cuda" and images.device.type == "cpu":
+        return images.pin_memory().to(device, non_blocking=True)
+    return images.to(device)

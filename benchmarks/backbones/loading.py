@@ -82,6 +82,8 @@ def load(
     try:
         cut.fold()
         backbone = Backbone(spec, cut, device, cut.side)
+    except torch.OutOfMemoryError:
+        raise
     except (AssertionError, RuntimeError) as error:  # how networks refuse an image's size
         reason = str(error).partition("\n")[0]
         raise BenchmarkError(f"{name} doesn't run at {cut.side} pixels: {reason}") from error

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.backbones.backbone import full_precision
 from benchmarks.backbones.folding import folded
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
+from methods.components.precision import full_precision
 from methods.lazy import torch
 
 if TYPE_CHECKING:

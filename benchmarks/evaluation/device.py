@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 from pathlib import Path
 
@@ -13,24 +14,38 @@ from methods.lazy import torch
 
 
 def choose_device(name: str) -> str:
-    """Return "cpu" or "cuda" for auto, cpu or cuda.
+    """Return "cpu", "cuda" or "cuda:N" for auto, cpu, cuda or cuda:N.
 
     Raises:
-        BenchmarkError: cuda was asked for and there is none.
+        BenchmarkError: another name, or a GPU that there is not.
     """
+    kind, _, number = name.partition(":")
+    if name not in ("auto", "cpu", "cuda") and not (kind == "cuda" and number.isdecimal()):
+        raise BenchmarkError(f"--device {name}: take auto, cpu, cuda or cuda:N, as cuda:1")
     if name == "cpu":
         return "cpu"
-    if torch.cuda.is_available():
-        return "cuda"
-    if name == "cuda":
-        raise BenchmarkError("--device cuda: no usable CUDA device; take --device cpu or auto")
-    return "cpu"
+    if not torch.cuda.is_available():
+        if name == "auto":
+            return "cpu"
+        raise BenchmarkError(f"--device {name}: no usable CUDA device; take --device cpu or auto")
+    count = torch.cuda.device_count()
+    if number and int(number) >= count:
+        raise BenchmarkError(f"--device {name}: there are {count} GPUs, from cuda:0")
+    return "cuda" if name == "auto" else name
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    count = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return tuple(named.split(",")[:count]) if named else tuple(map(str, range(count)))
 
 
 def free_memory(device: str) -> int:
     """Return how many bytes could be filled now: on a CPU, within the control group's limit."""
     if device != "cpu":
-        return int(torch.cuda.mem_get_info(device)[0])
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + unused
     free = psutil.virtual_memory().available
     group = Path("/sys/fs/cgroup")
     with contextlib.suppress(OSError, ValueError):  # there is none, or no limit: "max"

@@ -37,7 +37,7 @@ def hand_out(
         jobs=(),
         cache=(cache.folder.parent, cache.limit / 1e9),
         device=machine.device,
-        memory=machine.memory // pool.workers,
+        memory=machine.memory // pool.sharers,
         threads=torch.get_num_threads(),
     )
     categories = list(missing)

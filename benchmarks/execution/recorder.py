@@ -16,7 +16,7 @@ class Machine:
     """Where cells are evaluated.
 
     Attributes:
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         memory: bytes on it that a method may fill with what it could do without.
         pool: workers; None for this process alone.
     """

@@ -37,7 +37,7 @@ def run_plan(
     """
     started, begun = datetime.now(UTC), time.perf_counter()
     cache.sweep()
-    extractors = plan.extractors(cache, machine.device)
+    extractors = plan.extractors(cache, machine.device, machine.memory)
     images = _to_pass(extractors, missing)
     earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
     outlet = Recorder(store, Progress(plan, missing, images, Forecast(earlier, machine.workers)))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.features.arrays import ArrayWriter, DamagedArrayError, read_array
-from benchmarks.specs import FeatureSpec
+from benchmarks.specs import ArraySpec
 
 DEFAULT_LIMIT_GB = 50.0
 
@@ -41,7 +41,8 @@ class FeatureCache:
 
     Args:
         folder: where the arrays lie; made when first written to.
-        limit_gb: least recently used arrays are removed beyond this size.
+        limit_gb: least recently used arrays are removed beyond this size; with 0 nothing is read
+            from disk, nor written.
         warn: called with a line for each array that was found broken.
     """
 
@@ -53,11 +54,12 @@ class FeatureCache:
     ) -> None:
         self.folder = folder / "features"
         self.limit = int(limit_gb * 1e9)
+        self.on_disk = self.limit > 0
         self._warn = warn
         self._checked: set[Path] = set()
 
     def load(
-        self, spec: FeatureSpec, images: int, *, check: bool = False
+        self, spec: ArraySpec, images: int, *, check: bool = False
     ) -> np.ndarray[Any, Any] | None:
         """Return the array (images, C, H, W) as a read-only memory map, None where there is none.
 
@@ -65,7 +67,7 @@ class FeatureCache:
         is warned of; so does one of which a byte has changed, where `check` says to read it.
         """
         path = self._array(spec)
-        if not path.with_suffix(".json").exists():
+        if not self.on_disk or not path.with_suffix(".json").exists():
             return None
         unchecked = check and path not in self._checked
         try:
@@ -79,12 +81,12 @@ class FeatureCache:
             os.utime(path.with_suffix(".json"))
         return array
 
-    def writer(self, spec: FeatureSpec, images: int) -> ArrayWriter:
+    def writer(self, spec: ArraySpec, images: int) -> ArrayWriter:
         """Return a writer for the array; nothing is visible before it is closed complete."""
         self._checked.discard(self._array(spec))
         return ArrayWriter(self._array(spec), spec, images)
 
-    def make_room(self, needed: int, keep: Sequence[FeatureSpec] = ()) -> None:
+    def make_room(self, needed: int, keep: Sequence[ArraySpec] = ()) -> None:
         """Remove least recently used arrays until `needed` bytes more stay within the limit."""
         kept = {self._array(spec) for spec in keep}
         entries = sorted(self.entries(), key=lambda entry: entry.used)
@@ -120,5 +122,5 @@ class FeatureCache:
             if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
                 temporary.unlink(missing_ok=True)
 
-    def _array(self, spec: FeatureSpec) -> Path:
+    def _array(self, spec: ArraySpec) -> Path:
         return self.folder / f"{spec.key}.npy"

@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("results/speed"),
         help="folder of the tables (default: %(default)s); figures go to plots/ beside results/",
     )
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     return parser
 
 

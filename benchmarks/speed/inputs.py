@@ -320,7 +320,9 @@ class Inputs:
 
     def _embedded(self, features: Features) -> Tensor:
         """Return the patch features of all images, (n·h·w, 1024)."""
-        maps = level_maps({i: features.shape(i)[0] for i in (2, 3)}, PATCH_SIZE, DIMS, DIMS)
+        maps = level_maps(
+            {i: features.shape(i)[0] for i in (2, 3)}, PATCH_SIZE, DIMS, DIMS, features.device
+        )
         parts = [
             embed({i: features.read(i, images) for i in (2, 3)}, maps, DIMS).flatten(0, 2)
             for images in features.batches(BATCH_IMAGES)

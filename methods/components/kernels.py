@@ -15,6 +15,9 @@ from numba import njit
 BLOCK = 64
 """Bounds that are looked at together before one by one."""
 
+INFLATION = 1 + 2.0**-20
+"""Covers the rounding of the limits' own arithmetic, in float32."""
+
 Array = np.ndarray[Any, Any]
 
 
@@ -48,7 +51,7 @@ def _limit(squared: Array, rounding: Rounding, query: int) -> Any:
     """Return the bits of what a query's bounds must stay below to be worth comparing."""
     number = np.empty(1, np.float32)
     distance = np.sqrt(max(squared[query], np.float32(0))) + rounding.reach[query]
-    number[0] = distance**2 * (1 + 2 * rounding.eps) + rounding.slack[query]
+    number[0] = distance**2 * (1 + rounding.eps) * INFLATION + rounding.slack[query]
     bits = np.int64(number.view(np.int32)[0])
     return (bits + 0xFFFF) >> 16 if rounding.eps > 2.0**-16 else bits + 1
 
@@ -138,9 +141,12 @@ def farthest_first(
     points: Array,
     squared: Array,
     ceiling: float,
+    barrier: int,
     size: int,
 ) -> Array:
     """Return up to `size` points, each the farthest from those before it, down to `ceiling`.
+
+    Of equally far points the first is selected.
 
     Args:
         bounds: (n, n) bits of the squared distances' lower bounds.
@@ -149,6 +155,7 @@ def farthest_first(
         squared: (n,) squared distances to the nearest centre so far, lowered in place; -1 for what
             has been selected.
         ceiling: squared distance below which no point is selected.
+        barrier: the first point that is not selected at the ceiling itself.
         size: most points to select.
     """
     below = np.empty(len(points), bounds.dtype)
@@ -157,7 +164,7 @@ def farthest_first(
     chosen = np.empty(size, np.int64)
     for number in range(size):
         best = squared.argmax()
-        if squared[best] < ceiling:
+        if squared[best] < ceiling or (squared[best] == ceiling and best >= barrier):
             return chosen[:number]
         chosen[number] = best
         squared[best] = below[best] = -1

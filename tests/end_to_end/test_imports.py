@@ -35,10 +35,11 @@ SHOWS = {"tables", "figures", "uncertainty", "report", "compare"}
 LONGEST = 8
 
 LAZY = "methods.lazy"
+PRECISION = "methods.components.precision"
 SUBJECTS = {
     "metrics": set(),
     "datasets": set(),
-    "backbones": {LAZY},
+    "backbones": {LAZY, PRECISION},
     "statistics": {"metrics"},
     "synthetic": {"datasets"},
     "features": {"datasets", "backbones", LAZY},

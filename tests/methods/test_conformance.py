@@ -14,6 +14,7 @@ import methods
 from methods import conformance, registry
 from methods.base import Features, Scores
 from methods.conformance import ConformanceError, check_method
+from methods.testing.pretended import pretended_cuda
 from tests.helpers import third_party
 
 
@@ -53,6 +54,10 @@ class BrokenMethod(third_party.MeanDistance):
                 self._mean = self._mean if remembered is None else (self._mean + remembered) / 2
             case "draws":
                 self._mean = self._mean + torch.rand(1)
+            case "shares":
+                seed = generator.initial_seed()
+                shift = features.shared("shift", lambda: torch.full((1,), float(seed)))
+                self._mean = self._mean + shift - seed
             case "writes":
                 features.read(2).mul_(2)
             case "saves":
@@ -81,6 +86,8 @@ class BrokenMethod(third_party.MeanDistance):
                 return Scores(-scores.maps)
             case "shape":
                 return Scores(scores.maps[:, None])
+            case "elsewhere" if features.device.type == "cuda":
+                return Scores(scores.maps.half().float())
             case "position":
                 return Scores(scores.maps * torch.arange(1, len(features) + 1)[:, None, None])
         return scores
@@ -91,6 +98,7 @@ HABITS = {
     "shape": "scores_have_the_promised_shapes",
     "unfitted": "unfitted_raises",
     "draws": "same_seed_same_scores",
+    "shares": "sharing_does_not_matter",
     "remembers": "fitting_twice_forgets_the_first",
     "learns": "scoring_changes_nothing",
     "normalises": "batch_size_does_not_matter",
@@ -100,6 +108,7 @@ HABITS = {
     "accepts": "not_a_number_is_rejected",
     "needs two": "one_image_is_enough",
     "reversed": "anomalies_score_higher",
+    "elsewhere": "devices_agree",
 }
 
 
@@ -126,11 +135,13 @@ def test_a_third_partys_method_conforms() -> None:
 def test_each_property_catches_what_breaks_it(habit: str) -> None:
     name = f"broken-{list(HABITS).index(habit)}"
     check = getattr(conformance, HABITS[habit])
-    check("mean-distance")
-    with pytest.raises(AssertionError):
-        check(name)
-    with pytest.raises(ConformanceError, match=name):
-        check_method(name)
+    device = "cuda" if habit == "elsewhere" else "cpu"
+    with pretended_cuda():
+        check("mean-distance", device)
+        with pytest.raises(AssertionError):
+            check(name, device)
+        with pytest.raises(ConformanceError, match=name):
+            check_method(name, device)
 
 
 def test_every_property_has_a_method_that_breaks_it() -> None:

@@ -212,7 +212,7 @@ def test_mistakes_exit_with_2_and_one_line(
     assert not Path("out/cells").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--image-size", "0"], ["--nonsense"], ["--device", "tpu"]])
+@pytest.mark.parametrize("arguments", [["--image-size", "0"], ["--nonsense"]])
 def test_argparse_mistakes_exit_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run.main(command(*arguments))

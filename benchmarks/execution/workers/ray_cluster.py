@@ -38,6 +38,7 @@ class RayCluster:
         self._ray, self._patience = ray, patience
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         self.workers = int(resources.get("CPU", 1))
+        self.sharers = 1 if gpus else self.workers
         self._perform = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(perform)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:

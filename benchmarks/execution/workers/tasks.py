@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.datasets import Category
-from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation import CategoryData, Evaluated, Job, evaluate
+from benchmarks.errors import BenchmarkError, StorageError
+from benchmarks.evaluation import CategoryData, Evaluated, GroundTruth, Job, evaluate
 from benchmarks.execution.extracting import extract_category
 from benchmarks.execution.plan import Plan
 from benchmarks.features import FeatureCache, Split
@@ -28,7 +28,7 @@ class Task:
         category: the category.
         jobs: what to evaluate.
         cache: the cache's folder, and its limit in GB.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         memory: bytes on it that a method may fill with what it could do without.
         threads: of a worker's processor; the same for all executors, so that sums are the same.
     """
@@ -60,6 +60,8 @@ class Pool(Protocol):
     """Workers that perform tasks."""
 
     workers: int
+    sharers: int
+    """Workers on one device, which share its memory."""
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:
         """Yield each task as it is done, with None where its worker was lost."""
@@ -73,7 +75,8 @@ def perform(task: Task) -> Done:
     torch.set_num_threads(task.threads)
     warnings: list[str] = []
     folder, limit = task.cache
-    extractors = task.plan.extractors(FeatureCache(folder, limit, warnings.append), task.device)
+    store = FeatureCache(folder, limit, warnings.append)
+    extractors = task.plan.extractors(store, task.device, task.memory)
     extractions: list[Extraction] = []
 
     def arrays() -> list[dict[Split, Arrays]]:
@@ -81,7 +84,8 @@ def perform(task: Task) -> Done:
 
     @cache
     def data() -> CategoryData:
-        return CategoryData(task.category, arrays(), task.plan.protocol, task.device, task.memory)
+        truth = GroundTruth(task.category, task.plan.protocol, extractors[0].crops)
+        return CategoryData(truth, arrays(), task.device, task.memory)
 
     if not task.jobs:
         try:
@@ -89,6 +93,11 @@ def perform(task: Task) -> Done:
         except BenchmarkError as error:
             warnings.append(str(error))
     evaluated = tuple(evaluate(job, data) for job in task.jobs)
+    for extractor in extractors:
+        try:
+            extractor.finish()
+        except StorageError as error:
+            warnings.append(str(error))
     # What a task before this one put into the cache was needed once, and is noted there.
     noted = tuple(one for one in extractions if one.passed or not task.jobs)
     return Done(evaluated, noted, tuple(warnings))

@@ -1,0 +1,367 @@
+"""A pretended CUDA device: what a GPU would refuse and wait for, seen on a machine without one.
+
+    with pretended_cuda() as counts:
+        check_method("my-method", device="cuda")
+
+Tensors say that they lie on `cuda:0` and are computed on the CPU. As on a GPU, they can't be mixed
+with the CPU's, taken for NumPy arrays, or drawn by the CPU's generators; products must be in full
+precision (`methods.components.precision`). Copies, waits (`.item()`, `nonzero`, boolean indexing)
+and operations, each at least one kernel launch, are counted with the line that caused them.
+
+What only a real GPU can show: speed, memory, its own rounding, faiss on the GPU (hidden here, so
+that PyTorch's form runs), and streams, which here are always in step.
+"""
+
+from __future__ import annotations
+
+import importlib
+import runpy
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map
+
+WAITING = {
+    "_local_scalar_dense", "nonzero", "equal", "is_nonzero", "_unique", "_unique2", "unique_dim",
+    "unique_consecutive", "masked_select", "bincount", "histc", "repeat_interleave",
+    "_linalg_eigh", "linalg_eig", "_linalg_svd", "_linalg_check_errors",
+}  # fmt: skip
+"""Operations whose result's size, or whose errors, the host has to know before it goes on."""
+
+INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index"}
+PRODUCTS = {
+    "mm", "addmm", "bmm", "baddbmm", "addmv", "mv", "dot", "convolution", "_convolution",
+    "cudnn_convolution", "_addmm_activation",
+}  # fmt: skip
+PACKAGES = ("methods", "benchmarks")
+SITES_SHOWN = 25
+
+
+class Counts(Counter[str]):
+    """What happened on the device; `sites` counts (kind, file, line)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sites: Counter[tuple[str, str, int]] = Counter()
+        self._lock = threading.Lock()
+
+    def note(self, kind: str, number: int = 1) -> None:
+        """Count something, under the line of the project that caused it."""
+        site = _site()
+        with self._lock:
+            self[kind] += number
+            self.sites[kind, *site] += number
+
+    @property
+    def waits(self) -> int:
+        """How often the host waited for the device."""
+        return sum(number for kind, number in self.items() if kind.startswith("wait: "))
+
+
+def _site() -> tuple[str, int]:
+    """Return the innermost file, and its line, that belongs to the project."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None:
+        parts = Path(frame.f_code.co_filename).parts
+        inside = [package for package in PACKAGES if package in parts]
+        if inside and "site-packages" not in parts and frame.f_code.co_filename != __file__:
+            return "/".join(parts[parts.index(inside[0]) :]), frame.f_lineno
+        frame = frame.f_back
+    return "", 0
+
+
+class OnDevice(torch.Tensor):
+    """A tensor that says it lies on a GPU; `held` holds its values on the CPU."""
+
+    held: torch.Tensor
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    @staticmethod
+    def __new__(cls, inner: torch.Tensor, index: int = 0) -> OnDevice:
+        """Wrap a CPU tensor."""
+        made: OnDevice = torch.Tensor._make_wrapper_subclass(
+            cls,
+            inner.size(),
+            strides=inner.stride(),
+            storage_offset=inner.storage_offset(),
+            dtype=inner.dtype,
+            device=torch.device("cuda", index),
+            requires_grad=False,
+        )
+        made.held = inner
+        return made
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
+        return f"OnDevice({self.held!r})"
+
+    def tolist(self) -> Any:
+        """Return the values as (nested) lists, for which the host waits."""
+        _counting().note("wait: tolist")
+        return self.held.tolist()
+
+    def record_stream(self, stream: Any) -> None:
+        """Nothing is given away early: its memory is the CPU's."""
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return _perform(func, args, kwargs or {})
+
+
+class _Mode(TorchDispatchMode):
+    """Catches operations without a device tensor among their arguments: what makes or moves one."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return _perform(func, args, kwargs or {})
+
+
+_current: list[Counts] = []
+
+
+def _counting() -> Counts:
+    return _current[-1] if _current else Counts()
+
+
+def _perform(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Do on the CPU what is asked of the device, or refuse it as a GPU does."""
+    name = func._schema.name.removeprefix("aten::")
+    if name in _SPECIAL:
+        return _SPECIAL[name](func, args, kwargs)
+    flat = tree_flatten((args, kwargs))[0]
+    ours = [value for value in flat if isinstance(value, OnDevice)]
+    device = kwargs.get("device")
+    if not ours and not _is_cuda(device):
+        return func(*args, **{k: v for k, v in kwargs.items() if k != "pin_memory"})
+    counts = _counting()
+    counts.note("operations")
+    _refuse(name, flat, ours, device)
+    for other in flat:
+        if isinstance(other, torch.Tensor) and not isinstance(other, OnDevice) and other.dim():
+            counts.note("copy to device")
+            counts["bytes to device"] += other.nbytes
+    masked = any(one.dtype in (torch.bool, torch.uint8) for one in ours[1:])
+    if name in WAITING or (name in INDEXING and masked):
+        counts.note(f"wait: {name}")
+    index = ours[0].device.index if ours else _whole(device).index
+    return _on_the_cpu(func, args, kwargs, ours, index)
+
+
+def _refuse(name: str, flat: list[Any], ours: list[OnDevice], device: Any) -> None:
+    """Raise what a GPU's kernels raise of arguments that lie elsewhere."""
+    devices = {str(one.device) for one in ours} | ({str(_whole(device))} if device else set())
+    for value in flat:
+        elsewhere = isinstance(value, torch.Tensor) and not isinstance(value, OnDevice)
+        if elsewhere and value.dim() and name not in INDEXING:
+            devices.add("cpu")
+        if isinstance(value, torch.Generator) and value.device.type == "cpu":
+            raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
+    if len(devices) > 1:
+        raise RuntimeError(
+            f"Expected all tensors to be on the same device, but {name} found them on "
+            f"{' and '.join(sorted(devices))}"
+        )
+    if name in PRODUCTS:
+        _refuse_low_precision(name, ours)
+
+
+def _refuse_low_precision(name: str, ours: list[OnDevice]) -> None:
+    """Raise where a GPU's product would be rounded as the process's settings happen to say."""
+    backends: Any = torch.backends
+    types = {one.dtype for one in ours}
+    part = backends.cudnn.conv if "conv" in name else backends.cuda.matmul
+    loose = torch.float32 in types and part.fp32_precision not in ("ieee", "none")
+    split = backends.cuda.matmul.allow_bf16_reduced_precision_reduction
+    if loose or (torch.bfloat16 in types and split):
+        raise RuntimeError(f"{name} of {types} outside full_precision()")
+
+
+def _on_the_cpu(
+    func: Any, args: Any, kwargs: dict[str, Any], ours: list[OnDevice], index: int
+) -> Any:
+    kwargs = {k: tree_map(_inner, v) for k, v in kwargs.items() if k != "pin_memory"}
+    if kwargs.get("device") is not None:
+        kwargs["device"] = torch.device("cpu")
+    result = func(*tree_map(_inner, args), **kwargs)
+    same = {id(one.held): one for one in ours}  # results of in-place operations and of out=
+
+    def wrapped(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        return same[id(value)] if id(value) in same else OnDevice(value, index)
+
+    return tree_map(wrapped, result)
+
+
+def _inner(value: Any) -> Any:
+    return value.held if isinstance(value, OnDevice) else value
+
+
+def _is_cuda(device: Any) -> bool:
+    return device is not None and torch.device(device).type == "cuda"
+
+
+def _whole(device: Any) -> torch.device:
+    device = torch.device(device)
+    return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
+
+
+def _to_copy(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`.to(…)`: another device or type."""
+    (source, *_), device = args, kwargs.get("device")
+    target = _whole(device if device is not None else source.device)
+    options = {k: v for k, v in kwargs.items() if k in ("dtype", "memory_format")}
+    result = torch.ops.aten._to_copy.default(_inner(source), **options)
+    if target == source.device:
+        if isinstance(source, OnDevice):
+            _counting().note("operations")
+    else:
+        _note_copy(result, to_device=target.type == "cuda")
+    return OnDevice(result, target.index) if target.type == "cuda" else result
+
+
+def _copy(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`target.copy_(source)`, between devices too."""
+    target, source = args[:2]
+    if target.device != source.device:
+        _note_copy(source, to_device=isinstance(target, OnDevice))
+    elif isinstance(target, OnDevice):
+        _counting().note("operations")
+    _inner(target).copy_(_inner(source))
+    return target
+
+
+def _note_copy(moved: torch.Tensor, *, to_device: bool) -> None:
+    counts, way = _counting(), "to" if to_device else "from"
+    counts.note(f"copy {way} device")
+    counts[f"bytes {way} device"] += moved.nbytes
+
+
+def _scalar(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if isinstance(args[0], OnDevice):
+        _counting().note("wait: item")
+    return func(_inner(args[0]))
+
+
+def _batch_norm(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What is chosen for CUDA tensors, by what the CPU has."""
+    plain = torch.ops.aten.native_batch_norm.default
+    parts = _perform(plain, args, kwargs)
+    return (*parts, OnDevice(torch.empty(0)))
+
+
+_SPECIAL: dict[str, Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]] = {
+    "_to_copy": _to_copy,
+    "copy_": _copy,
+    "_local_scalar_dense": _scalar,
+    "cudnn_batch_norm": _batch_norm,
+    "_pin_memory": lambda func, args, kwargs: args[0].clone(),
+    "is_pinned": lambda func, args, kwargs: False,
+    "_fused_sdp_choice": lambda func, args, kwargs: 0,  # attention as plain products
+}
+
+
+class _Stream:
+    """A stream, and an event, of a device whose work is always done."""
+
+    def __init__(self, device: Any = None) -> None:
+        self.device = _whole(device or "cuda")
+
+    def wait_stream(self, other: _Stream) -> None:
+        """Go on: there is nothing to wait for."""
+
+    def record_event(self) -> _Stream:
+        """Return what has happened already."""
+        return self
+
+    def synchronize(self) -> None:
+        """Go on."""
+
+
+@contextmanager
+def pretended_cuda(devices: int = 1, free: int = 70 << 30) -> Iterator[Counts]:
+    """Pretend that this process, all its threads included, has CUDA devices.
+
+    Args:
+        devices: how many.
+        free: bytes of memory that each says are free.
+
+    Yields:
+        What happened on them, counted as it happens.
+    """
+    counts, run = Counts(), threading.Thread.run
+
+    def run_under_mode(thread: threading.Thread) -> None:
+        with _Mode():  # type: ignore[no-untyped-call]
+            run(thread)
+
+    torch._C._ensureCUDADeviceGuardSet()
+    overwrite = torch.__future__.get_overwrite_module_params_on_conversion()
+    with ExitStack() as stack:
+        for owner, name, value in _replacements(devices, free, counts):
+            stack.enter_context(mock.patch.object(owner, name, value))
+        stack.enter_context(mock.patch.object(threading.Thread, "run", run_under_mode))
+        stack.callback(torch.__future__.set_overwrite_module_params_on_conversion, overwrite)
+        torch.__future__.set_overwrite_module_params_on_conversion(True)
+        stack.callback(torch._C._set_only_lift_cpu_tensors, False)
+        torch._C._set_only_lift_cpu_tensors(True)
+        stack.callback(_current.remove, counts)
+        _current.append(counts)
+        stack.enter_context(_Mode())  # type: ignore[no-untyped-call]
+        yield counts
+
+
+def _replacements(devices: int, free: int, counts: Counts) -> Iterator[tuple[Any, str, Any]]:
+    """Yield what stands for CUDA's own functions while there is no CUDA."""
+
+    cuda: Any = torch.cuda
+    yield cuda, "_lazy_init", lambda: None
+    yield cuda, "is_available", lambda: True
+    yield cuda, "device_count", lambda: devices
+    yield cuda, "current_device", lambda: 0
+    yield cuda, "mem_get_info", lambda device=None: (free, free)
+    yield cuda, "reset_peak_memory_stats", lambda device=None: None
+    yield cuda, "max_memory_allocated", lambda device=None: 0
+    yield cuda, "synchronize", lambda device=None: counts.note("wait: synchronize")
+    yield cuda, "empty_cache", lambda: None
+    yield cuda, "get_device_name", lambda device=None: "pretended"
+    yield cuda, "Stream", _Stream
+    yield cuda, "current_stream", _Stream
+    yield cuda, "stream", lambda stream: nullcontext()
+    yield torch, "inference_mode", torch.no_grad  # wrapped tensors can't be inference tensors
+
+
+def main(arguments: list[str]) -> int:
+    """Run a module on a pretended device, and say what a GPU would wait for."""
+    sys.argv = arguments
+    status: object = 0
+    with pretended_cuda() as counts:
+        try:
+            runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            status = end.code or 0
+    lines = [
+        f"{number:8} {kind:24} {place}:{line}"
+        for (kind, place, line), number in counts.sites.most_common(SITES_SHOWN)
+    ]
+    lines.append(
+        f"on a pretended device: {counts['operations']} operations, {counts.waits} waits, "
+        f"{counts['copy to device']} copies to it, {counts['copy from device']} from it"
+    )
+    sys.stderr.write("\n".join(lines) + "\n")
+    return status if isinstance(status, int) else 1
+
+
+if __name__ == "__main__":
+    # under its own name, so that there is one of it
+    sys.exit(importlib.import_module("methods.testing.pretended").main(sys.argv[1:]))
