@@ -21,11 +21,11 @@ settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
-def _keep_handler() -> Iterator[None]:
-    """Restore what SIGTERM does, which commands change."""
+def _handler_is_kept() -> Iterator[None]:
+    """Commands stop at SIGTERM as at Ctrl-C, and leave it as they found it."""
     handler = signal.getsignal(signal.SIGTERM)
     yield
-    signal.signal(signal.SIGTERM, handler)
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 @pytest.fixture
