@@ -41,8 +41,13 @@ def test_cells_are_stored_in_order_by_the_thread_that_evaluates(beside: bool) ->
 
 def test_an_interrupt_loses_no_prediction() -> None:
     outlet: Any = Outlet()
-    with pytest.raises(KeyboardInterrupt), local._measuring(outlet, True) as measure:
-        for job in range(3):
-            measure(job, slower_first(job))  # type: ignore[arg-type]
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with local._measuring(outlet, True) as measure:
+            for job in range(3):
+                measure(job, slower_first(job))  # type: ignore[arg-type]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert [job for job, *_ in outlet.taken] == [0, 1, 2]
