@@ -33,6 +33,7 @@ from benchmarks.speed.steps.padim import padim
 from benchmarks.speed.steps.search import search, search_growth
 from benchmarks.speed.steps.spade import spade
 from benchmarks.speed.timing import Bench, Step, describe_machine
+from methods.components.precision import full_precision
 
 PEERS = ("anomalib", "adeval")
 
@@ -107,7 +108,8 @@ def _speed(options: argparse.Namespace) -> int:
     if unknown := [step for step in options.steps if step not in STEPS]:
         raise BenchmarkError(f"unknown step {unknown[0]!r}: known are {', '.join(STEPS)}")
     steps = list(dict.fromkeys(options.steps)) or list(STEPS)
-    report = measure(steps, SCALES[options.scale], choose_device(options.device))
+    with full_precision():
+        report = measure(steps, SCALES[options.scale], choose_device(options.device))
     out = options.out.resolve()
     paths = write(report, out, plots_folder(out))
     print(markdown(report))

@@ -227,7 +227,8 @@ class Inputs:
     @cached_property
     def points(self) -> Tensor:
         """The training patches as the coreset sees them, (N, 128)."""
-        return self.patches @ projection(DIMS, PROJECTED, torch.Generator().manual_seed(0))
+        mapping = projection(DIMS, PROJECTED, torch.Generator().manual_seed(0))
+        return self.patches @ mapping.to(self.device)
 
     def start(self, points: Tensor) -> Tensor:
         """Return the official code's initial distances, (N,)."""

@@ -493,5 +493,5 @@ def test_features_stream_where_another_process_took_the_memory(
     def failing(*arguments: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(category, "_resident", failing)
+    monkeypatch.setattr(category, "_uploaded", failing)
     assert run_there() == 0
