@@ -244,7 +244,7 @@ def test_s1_sets_categories_and_mean_beside_the_papers() -> None:
 @pytest.mark.parametrize(("dataset", "notice"), [("synthetic", "SYNTHETIC DATA. "), ("parts", "")])
 def test_nothing_published_stands_beside_other_data(dataset: str, notice: str) -> None:
     cells = results(main_trials(SETTINGS), {"spade": [ok(0.5), ok(0.75)]}, ["cable", "tile"])
-    arguments = material(SETTINGS, cells, ["cable", "tile"], dataset)
+    made_of = material(SETTINGS, cells, ["cable", "tile"], dataset)
     made = [
         sheet
         for make in (sheets.s1_s2_s3, sheets.s4, sheets.s5, sheets.s6)
@@ -330,7 +330,7 @@ def test_s5_gives_mean_and_deviation_over_seeds_the_mean_first() -> None:
 
 
 def test_s5_of_one_seed_has_no_deviation() -> None:
-    settings = replacematerial(SETTINGS, seeds=(3,))
+    settings = replace(SETTINGS, seeds=(3,))
     cells = results(shot_trials(settings), {("padim", 5, 3): [ok(0.6)]}, ["cable"])
     image, *_ = sheets.s5(material(settings, cells, ["cable"], "parts", complete=False), PUBLISHED)
     assert columns(image, "shots", "padim")[2] == ["5", "60.0"]
