@@ -16,6 +16,7 @@ from benchmarks.results import Cell
 from benchmarks.results.scores import read_image_scores
 from benchmarks.supplement.material import Material
 from benchmarks.supplement.trials import main_trials
+from benchmarks.tables.rendering import captioned_table
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,6 @@ def counts_csv(counts: Sequence[Count]) -> str:
 
 def counts_markdown(counts: Sequence[Count], material: Material) -> str:
     """Return counts as a captioned Markdown table: a row a kind of defect, a column a method."""
-    from tabulate import tabulate
-
     methods = list(dict.fromkeys(count.method for count in counts))
     errors = {count[:3]: count.false_positives + count.false_negatives for count in counts}
     rows = [
@@ -125,6 +124,4 @@ def counts_markdown(counts: Sequence[Count], material: Material) -> str:
     text = material.caption(subject)
     text += " Errors on good images are false positives, all others false negatives."
     headers = ["category", "defect", "images", *methods]
-    align = ["left", "left", *["right"] * (len(headers) - 2)]
-    table = tabulate(rows, headers, "pipe", colalign=align, disable_numparse=True)
-    return f"{text}\n\n{table}\n"
+    return captioned_table(text, headers, rows, labels=2)
