@@ -7,20 +7,24 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from benchmarks.console import say
 from benchmarks.datasets import Dataset
 from benchmarks.datasets import indexing as datasets
 from benchmarks.errors import BenchmarkError
+from benchmarks.evaluation import choose_device
+from benchmarks.evaluation.device import free_memory
+from benchmarks.execution import Machine
+from benchmarks.execution.workers import EXECUTORS, WantedPool
 from benchmarks.features import FeatureCache
 from benchmarks.features.cache import DEFAULT_LIMIT_GB, default_folder
 from benchmarks.specs import DType
 from benchmarks.synthetic import writing as synthetic
 
-if TYPE_CHECKING:
-    from benchmarks.execution import Machine
-
+REAL_BACKBONE, REAL_SIZE = "wide_resnet50_2", 224
+EMBEDDED_BACKBONE, EMBEDDED_SIZE = "filterbank", 128
+"""What is taken where nothing is named, on real data and on the embedded set."""
 
 NOTICE = """\
 ###############################################################################
@@ -78,7 +82,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--executor",
-        choices=("local", "ray"),
+        choices=tuple(EXECUTORS),
         default="local",
         help="where cells run; ray: a cluster, one of this machine unless --ray-address names "
         "another (default: %(default)s)",
@@ -170,30 +174,12 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     Raises:
         BenchmarkError: a GPU was named that there is not; or Ray can't be had.
     """
-    from benchmarks.evaluation import choose_device
-    from benchmarks.evaluation.device import free_memory, visible_gpus
-    from benchmarks.execution import Machine
-    from benchmarks.execution.workers.processes import Processes
-    from benchmarks.execution.workers.ray_cluster import RayCluster
-    from benchmarks.execution.workers.tasks import Pool
-
     device = choose_device(options.device)
     memory = options.memory_gb * 1e9 if options.memory_gb else free_memory(device) / 2
-    patience = 60 * options.patience_minutes
-    pool: Pool | None = None
-    if options.executor == "ray":
-        if ":" in device:
-            raise BenchmarkError(f"--device {device}: Ray hands out the GPUs; take --device cuda")
-        pool = RayCluster(options.ray_address, options.jobs, int(device == "cuda"), patience)
-    elif options.jobs > 1:
-        pool = Processes(options.jobs, patience, visible_gpus() if device == "cuda" else ())
+    wanted = WantedPool(options.jobs, device, 60 * options.patience_minutes, options.ray_address)
+    pool = EXECUTORS[options.executor](wanted)
     try:
         yield Machine(device, int(memory), pool)
     finally:
         if pool is not None:
             pool.close()
-
-
-REAL_BACKBONE, REAL_SIZE = "wide_resnet50_2", 224
-
-EMBEDDED_BACKBONE, EMBEDDED_SIZE = "filterbank", 128

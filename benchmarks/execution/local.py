@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 
 from benchmarks.console import say
 from benchmarks.errors import StorageError
 from benchmarks.evaluation import CategoryData, Evaluated, GroundTruth, Job
 from benchmarks.evaluation.evaluating import Measuring, predict
-from benchmarks.execution.extracting import extract_category
+from benchmarks.execution.extracting import Lazy, extract_category
 from benchmarks.execution.plan import JobsByCategory
 from benchmarks.execution.recorder import Machine, Recorder
 from benchmarks.features import Extractor, Split
@@ -27,7 +27,7 @@ def run_locally(
     work: JobsByCategory,
     protocol: EvaluationProtocol,
     extractors: Sequence[Extractor],
-    outlet: Recorder,
+    recorder: Recorder,
     machine: Machine,
 ) -> None:
     """Evaluate and store every cell, one after the other.
@@ -37,19 +37,19 @@ def run_locally(
     overlap with.
     """
     beside = machine.device != "cpu"
-    with _background(extractors) as pool, _measuring(outlet, beside) as measure:
+    with _background(extractors) as pool, _measuring(recorder, beside) as measure:
         categories, pending = list(work), deque[Future[list[dict[Split, Arrays]]]]()
         for number, category in enumerate(categories):
             started = number + len(pending)
             for later in categories[started : number + (2 if beside else 1)]:
-                advance = partial(outlet.progress.advance, later.name)
+                advance = partial(recorder.progress.advance, later.name)
                 pending.append(
-                    pool.submit(extract_category, extractors, later, advance, outlet.note)
+                    pool.submit(extract_category, extractors, later, advance, recorder.note)
                 )
             truth = partial(GroundTruth, category, protocol, extractors[0].crops)
-            data = cache(partial(_data, truth, pending.popleft(), machine))
+            data = Lazy(partial(_data, truth, pending.popleft(), machine))
             for job in work[category]:
-                measure(job, predict(job, data, partial(outlet.progress.stage, job)))
+                measure(job, predict(job, data, partial(recorder.progress.stage, job)))
             del data  # the category's features make room for those of the one after the next
 
 
@@ -60,16 +60,16 @@ def _data(
 
 
 @contextmanager
-def _measuring(outlet: Recorder, beside: bool) -> Iterator[Callable[[Job, Measuring], None]]:
+def _measuring(recorder: Recorder, beside: bool) -> Iterator[Callable[[Job, Measuring], None]]:
     """Yield what measures and stores a prediction: at once, or `beside` the device's work."""
     waiting: deque[tuple[Job, Future[Evaluated]]] = deque()
 
     def take_first() -> None:
         job, evaluated = waiting.popleft()
-        outlet.take(job, evaluated.result())
+        recorder.take(job, evaluated.result())
 
     def at_once(job: Job, measuring: Measuring) -> None:
-        outlet.take(job, measuring(partial(outlet.progress.stage, job)))
+        recorder.take(job, measuring(partial(recorder.progress.stage, job)))
 
     def in_turn(job: Job, measuring: Measuring) -> None:
         waiting.append((job, pool.submit(measuring, lambda stage: None)))

@@ -36,6 +36,18 @@ class Entry:
     used: float
 
 
+@dataclass(frozen=True)
+class CacheSettings:
+    """Which cache: what a worker needs to open it, too."""
+
+    folder: Path
+    limit_gb: float = DEFAULT_LIMIT_GB
+
+    def open(self, warn: Callable[[str], None]) -> FeatureCache:
+        """Return the cache; `warn` is called with a line for each array that was found broken."""
+        return FeatureCache(self.folder, self.limit_gb, warn)
+
+
 class FeatureCache:
     """Memory-mapped arrays on disk, one a (category, split, level), beside their specifications.
 
@@ -52,6 +64,7 @@ class FeatureCache:
         limit_gb: float = DEFAULT_LIMIT_GB,
         warn: Callable[[str], None] = lambda line: None,
     ) -> None:
+        self.settings = CacheSettings(folder, limit_gb)
         self.folder = folder / "features"
         self.limit = int(limit_gb * 1e9)
         self.on_disk = self.limit > 0

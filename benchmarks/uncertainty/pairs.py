@@ -9,6 +9,7 @@ from benchmarks.metrics import METRICS
 from benchmarks.results import ResultSet
 from benchmarks.statistics import Pair, compare_categories
 from benchmarks.tables.marks import category_pairs
+from benchmarks.tables.rendering import captioned_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,6 @@ def all_pairs(results: ResultSet) -> pd.DataFrame:
 def pairs_markdown(results: ResultSet, frame: pd.DataFrame, metric: str) -> str:
     """Return one metric's pairs of methods as Markdown, over categories and within them."""
     import pandas as pd
-    from tabulate import tabulate
 
     scale = 100 if METRICS[metric].unit == "fraction" else 1
     rows = []
@@ -62,5 +62,4 @@ def pairs_markdown(results: ResultSet, frame: pd.DataFrame, metric: str) -> str:
         "tell: too few categories for so many methods); within a category: paired DeLong test of "
         "the first seed. A positive effect speaks for the first."
     )
-    table = tabulate(rows, headers=header, tablefmt="pipe", disable_numparse=True)
-    return f"{results.caption(subject)} {explanation}\n\n{table}\n"
+    return captioned_table(f"{results.caption(subject)} {explanation}", header, rows)
