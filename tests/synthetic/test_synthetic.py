@@ -33,9 +33,6 @@ print(writing.ensure(Path(sys.argv[1])))
 """
 
 
-pytestmark = pytest.mark.xdist_group("embedded")
-
-
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The whole embedded set, written once and read through the index."""
