@@ -23,23 +23,10 @@ from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.results.folders import plots_folder
 from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import SCALES, Scale
-<<<<<<< HEAD
-from benchmarks.speed.report import Growth, Report, markdown, write
-from benchmarks.speed.steps.aupro import aupro
-from benchmarks.speed.steps.category import category
-from benchmarks.speed.steps.coreset import coreset, coreset_growth
-from benchmarks.speed.steps.embedding import embedding
-from benchmarks.speed.steps.extraction import extraction, extraction_growth
-from benchmarks.speed.steps.padim import padim
-from benchmarks.speed.steps.search import search, search_growth
-from benchmarks.speed.steps.spade import spade
-from benchmarks.speed.timing import Bench, Step, describe_machine
-from methods.components.precision import full_precision
-=======
 from benchmarks.speed.report import Report, markdown, write
 from benchmarks.speed.steps import STEPS
 from benchmarks.speed.timing import Bench, describe_machine
->>>>>>> house
+from methods.components.precision import full_precision
 
 PEERS = ("anomalib", "adeval")
 

@@ -17,9 +17,10 @@ rest, and only the subtraction of the mean rounds: u·|c|.
 Rounding to the bounds' precision is measured: the length of what it changed.
 
 The product sums K = r + 7 terms, whose magnitudes sum to at most 2·(|q|² + |b|²). Products of
-bfloat16 are exact in float32; sums in float32 are off by 2⁻²⁴ a term and magnitude where each
-is rounded (MKL, oneDNN), by 2⁻²³ where it is cut off, and by no more than twice that where several
-are aligned to the largest and cut off together (tensor cores): K·2⁻²¹·(|q|² + |b|²) covers all.
+bfloat16 are exact in float32. A sum in float32 is off by 2⁻²⁴ a term and magnitude where every
+step is rounded, as on a CPU (MKL, oneDNN): by K·2⁻²³·(|q|² + |b|²). On a GPU (cuBLAS), tensor
+cores align several terms to the largest and cut them off together: 2⁻²³ a term, and allowed for
+twice over: K·2⁻²¹·(|q|² + |b|²).
 Numbers flushed to zero add 2⁻¹²⁶ a term. Norms, split into three numbers of low precision, keep
 24 bits or more, which 7 of the K terms' allowances cover. The result's own rounding is relative:
 `eps`, the spacing of the bounds' type, whether rounded or cut off.
@@ -45,6 +46,9 @@ SAMPLE_ROWS, TRIAL_ROWS = 8192, 256
 
 REDUCED_ROWS = {"cpu": 1024, "cuda": 1 << 16}
 """Vectors that are reduced together: on the CPU, what lies in the cache."""
+
+SUMMED = {"cpu": 2.0**-23, "cuda": 2.0**-21}
+"""What a product in float32 may be off by, a term, of the sum of both squared lengths."""
 
 INFLATION = 1 + 2.0**-20
 """Covers the rounding of float32 arithmetic on what is added to bounds."""
@@ -98,7 +102,9 @@ class Allowance(NamedTuple):
     def of(cls, asked: Reduced, error: Tensor, norms: Tensor) -> Allowance:
         """Return it for queries, and the largest error and squared length of the rows."""
         dtype, terms = asked.points.dtype, asked.points.shape[-1]
-        unit, tiny = (2.0**-50, 0.0) if dtype == torch.float64 else (2.0**-21, 2.0**-125)
+        unit, tiny = SUMMED[asked.points.device.type], 2.0**-125
+        if dtype == torch.float64:
+            unit, tiny = 2.0**-50, 0.0
         slack = terms * unit * (asked.norms + norms) + terms * tiny
         reach = (asked.error + error) * INFLATION
         return cls(reach, slack * INFLATION, torch.finfo(dtype).eps)

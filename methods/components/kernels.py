@@ -89,6 +89,7 @@ def nearest_below(
     squared: Array,
     rows: Array,
     first_row: int,
+    patience: int,
     most: int,
 ) -> Array:
     """Lower `squared` and set `rows`, in place, by what is nearer in the gallery.
@@ -101,7 +102,8 @@ def nearest_below(
         squared: (n,) squared distances to the nearest so far.
         rows: (n,) whose distance that is.
         first_row: the number of the gallery's first row.
-        most: comparisons of a query after which it is given up.
+        patience: queries that are never given up.
+        most: comparisons of a query after which it is given up, once patience is at an end.
 
     Returns:
         Whether a query was given up, so that its nearest may not have been found, (n,).
@@ -129,8 +131,12 @@ def nearest_below(
                         squared[query], rows[query] = distance, first_row + row
                         below = _limit(squared, rounding, query)
             if compared > most:
-                given_up[query] = True
-                break
+                if patience > 0:
+                    patience -= 1
+                    compared = -len(own)
+                else:
+                    given_up[query] = True
+                    break
     return given_up
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from methods.components.bounds import Screen
-from methods.components.shortlist import NEARLY, Part, search_bank
+from methods.components.shortlist import NEARLY, Part, length, search_bank
 from methods.lazy import faiss, torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MORE = 4
+MORE = 2
 """Rows that are compared exactly beyond those asked for."""
 
-REFINED_ROWS = 1024
+REFINED_ROWS = 256
 """Queries compared exactly at a time: on the CPU, what lies in the cache."""
 
 
@@ -47,8 +47,9 @@ def _nearest_by_faiss(queries: Tensor, bank: Tensor, k: int) -> tuple[Tensor, Te
     """Find a few more than k from |q|² + |b|² - 2 q·b, which cancels, and be sure of the rest.
 
     Both are centred, which moves them by 2⁻²⁴ of their lengths. The squared distances of d + 3
-    terms are then off by (d + 3)·2⁻²³·(|q|² + |b|²), and whatever is farther from the centre than
-    a query and its k-th neighbour together is farther than that neighbour.
+    terms are then off by (d + 3)·2⁻²³·(|q|² + |b|²), and by 2⁻¹²⁶ a term flushed to zero. Whatever
+    is farther from the centre than a query and its k-th neighbour together is farther than that
+    neighbour.
     """
     centre = bank.mean(dim=0)
     asked, rows = queries - centre, bank - centre
@@ -57,10 +58,11 @@ def _nearest_by_faiss(queries: Tensor, bank: Tensor, k: int) -> tuple[Tensor, Te
     distances, indices = distances[:, :k], indices[:, :k]
     if k + MORE < len(bank):
         last = torch.from_numpy(values)[:, -1].double()
-        own = torch.linalg.vector_norm(asked, dim=1, dtype=torch.float64)
-        farthest = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).amax()
+        terms = bank.shape[1] + 4
+        own = torch.linalg.vector_norm(asked, dim=1).double() * (1 + terms * 2.0**-24)
+        farthest = torch.linalg.vector_norm(rows, dim=1).amax().double() * (1 + terms * 2.0**-24)
         reach = farthest.minimum(own + distances[:, -1])
-        slack = (bank.shape[1] + 4) * 2.0**-23 * (own.square() + reach.square())
+        slack = terms * (2.0**-23 * (own.square() + reach.square()) + 2.0**-126)
         least = (last - slack).clamp_(min=0).sqrt() - 2.0**-23 * (own + reach)
         doubtful = (least.clamp_(min=0) < distances[:, -1] * NEARLY).nonzero()[:, 0]
         if len(doubtful):
@@ -91,7 +93,7 @@ def refine(queries: Tensor, bank: Tensor, indices: Tensor) -> tuple[Tensor, Tens
     for start in range(0, len(queries), REFINED_ROWS):
         rows = slice(start, start + REFINED_ROWS)
         for column in range(indices.shape[1]):
-            difference = queries[rows].double() - bank[indices[rows, column]]
-            distances[rows, column] = torch.linalg.vector_norm(difference, dim=1)
+            differences = bank.index_select(0, indices[rows, column]).sub_(queries[rows])
+            distances[rows, column] = length(differences)
     distances, order = distances.sort(dim=1, stable=True)
     return distances, indices.gather(1, order)

@@ -27,8 +27,8 @@ GALLERY_ROWS, QUERY_ROWS = 4096, 512
 HOPELESS = 1 / 16
 """A query for which more of a tile's rows than this survive is searched there by brute force."""
 
-FEW = 256
-"""Exact comparisons that are always cheaper than a search by brute force."""
+FEW, SEVERAL = 256, 8
+"""Exact comparisons of a query, and hopeless queries of a tile, too few for brute force to pay."""
 
 
 @dataclass
@@ -97,16 +97,10 @@ def improve(
     """
     from methods.components import kernels
 
-    given_up = kernels.nearest_below(
-        bits(asked.points @ reduced.points.T),
-        compiled_rounding(asked, reduced),
-        queries.numpy(),
-        gallery.numpy(),
-        best.squared.numpy(),
-        best.rows.numpy(),
-        first_row,
-        max(FEW, int(HOPELESS * len(gallery))),
-    )
+    bounds, rounding = bits(asked.points @ reduced.points.T), compiled_rounding(asked, reduced)
+    arrays = queries.numpy(), gallery.numpy(), best.squared.numpy(), best.rows.numpy(), first_row
+    most = max(FEW, int(HOPELESS * len(gallery)))
+    given_up = kernels.nearest_below(bounds, rounding, *arrays, SEVERAL, most)
     if given_up.any():
         which = torch.from_numpy(given_up).nonzero()[:, 0]
         distances, rows = nearest(queries[which], gallery)

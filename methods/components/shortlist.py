@@ -258,10 +258,14 @@ def _compare(
     asked, gallery = queries.flatten(0, 1), part.gallery.flatten(0, 1)
     at = row.clamp_(max=len(gallery) - 1).flatten(0, 1)
     distances = queries.new_empty(at.shape, dtype=torch.float64)
-    for one in _slices(len(asked), 24 * dims * at.shape[1]):
-        differences = gallery[at[one]].double().sub_(asked[one, None])
-        torch.linalg.vector_norm(differences, dim=2, out=distances[one])
+    for one in _slices(len(asked), 16 * dims * at.shape[1]):
+        distances[one] = length(gallery[at[one]].sub_(asked[one, None]))
     return distances.view(rows.shape).masked_fill_(missing, torch.inf), numbers
+
+
+def length(differences: Tensor) -> Tensor:
+    """Return the lengths (…,) float64 of float32 vectors (…, d): no square is lost or overflows."""
+    return torch.linalg.vector_norm(differences, dim=-1, dtype=torch.float64)
 
 
 def _slices(count: int, bytes_each: int) -> Iterable[slice]:

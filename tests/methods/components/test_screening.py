@@ -83,6 +83,7 @@ def test_searching_hopeless_queries_by_brute_force_changes_nothing(
     bank, asked = torch.randn(900, 300), torch.randn(50, 300)
     monkeypatch.setattr(screening, "HOPELESS", hopeless)
     monkeypatch.setattr(screening, "FEW", 0)
+    monkeypatch.setattr(screening, "SEVERAL", 0)
     distances, _ = ScreenedBank(bank).nearest(asked)
     torch.testing.assert_close(distances.double(), brute_force(asked, bank), rtol=1e-5, atol=0)
 
@@ -115,6 +116,7 @@ def test_most_rows_are_excluded_without_being_compared(monkeypatch: pytest.Monke
     bank, asked = curved(4096, 300, 1, latent=3), curved(200, 300, 2, latent=3)
     monkeypatch.setattr(screening, "HOPELESS", 0.02)
     monkeypatch.setattr(screening, "FEW", 0)
+    monkeypatch.setattr(screening, "SEVERAL", 0)
 
     def give_up(*_: object) -> None:
         raise AssertionError("a query was searched by brute force")
