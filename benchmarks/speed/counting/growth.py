@@ -27,10 +27,11 @@ Terms = Callable[[Size], Sequence[float]]
 class Growth:
     """What a step asked for at some sizes, and how that grows.
 
-    Numbers of operations, waits and copies have terms of their own: steps that have to be asked for
-    once more now and then would seem to grow with the largest of all. Every kind of operation is fitted by itself, since some grow with images and others with their
+    Every kind of operation is fitted by itself, since some grow with images and others with their
     square: by least squares of relative errors, with no coefficient below 0. Where shapes alone
-    decide, and there are as many sizes as terms, the fit is exact.
+    decide, and there are as many sizes as terms, the fit is exact. Numbers of operations, waits and
+    copies have terms of their own, as a step that has to be asked for once more now and then would
+    seem to grow with the largest term of all.
     """
 
     terms: Terms
