@@ -244,9 +244,14 @@ class Inputs:
     @cached_property
     def backbone(self) -> backbone_module.Backbone:
         """The scale's backbone with random weights: its speed is that of trained ones."""
-        weights = self.folder / f"{self.scale.backbone}.pth"
-        torch.save(self.network.state_dict(), weights)
-        return backbones.load(self.scale.backbone, weights=weights, device=self.device)
+        return backbones.load(self.scale.backbone, weights=self.weights, device=self.device)
+
+    @cached_property
+    def weights(self) -> Path:
+        """The file of the backbone's weights."""
+        path = self.folder / f"{self.scale.backbone}.pth"
+        torch.save(self.network.state_dict(), path)
+        return path
 
     @cached_property
     def network(self) -> nn.Module:

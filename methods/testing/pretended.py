@@ -45,20 +45,42 @@ PACKAGES = ("methods", "benchmarks")
 SITES_SHOWN = 25
 
 
+Site = tuple[str, int]
+"""A file of the project, and a line."""
+
+Observer = Callable[[Site, Any, tuple[Any, ...], dict[str, Any], Any], None]
+"""Called with every operation: where it was asked for, its function, arguments, and result."""
+
+
 class Counts(Counter[str]):
-    """What happened on the device; `sites` counts (kind, file, line)."""
+    """What happened on the device.
+
+    Attributes:
+        sites: counts (kind, file, line).
+        observer: called, from whichever thread, with operations; their tensors are the CPU's.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.sites: Counter[tuple[str, str, int]] = Counter()
+        self.observer: Observer | None = None
         self._lock = threading.Lock()
 
-    def note(self, kind: str, number: int = 1) -> None:
-        """Count something, under the line of the project that caused it."""
+    def note(self, kind: str, number: int = 1) -> Site:
+        """Count something, under the line of the project that caused it, which is returned."""
         site = _site()
         with self._lock:
             self[kind] += number
             self.sites[kind, *site] += number
+        return site
+
+    def operation(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Count an operation on the CPU's tensors, do it, and return its result."""
+        site = self.note("operations")
+        result = func(*args, **kwargs)
+        if self.observer is not None:
+            self.observer(site, func, args, kwargs, result)
+        return result
 
     @property
     def waits(self) -> int:
@@ -144,7 +166,6 @@ def _perform(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if not ours and not _is_cuda(device):
         return func(*args, **{k: v for k, v in kwargs.items() if k != "pin_memory"})
     counts = _counting()
-    counts.note("operations")
     _refuse(name, flat, ours, device)
     for other in flat:
         if isinstance(other, torch.Tensor) and not isinstance(other, OnDevice) and other.dim():
@@ -192,7 +213,7 @@ def _on_the_cpu(
     kwargs = {k: tree_map(_inner, v) for k, v in kwargs.items() if k != "pin_memory"}
     if kwargs.get("device") is not None:
         kwargs["device"] = torch.device("cpu")
-    result = func(*tree_map(_inner, args), **kwargs)
+    result = _counting().operation(func, tree_map(_inner, args), kwargs)
     same = {id(one.held): one for one in ours}  # results of in-place operations and of out=
 
     def wrapped(value: Any) -> Any:
@@ -221,11 +242,12 @@ def _to_copy(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     (source, *_), device = args, kwargs.get("device")
     target = _whole(device if device is not None else source.device)
     options = {k: v for k, v in kwargs.items() if k in ("dtype", "memory_format")}
-    result = torch.ops.aten._to_copy.default(_inner(source), **options)
-    if target == source.device:
-        if isinstance(source, OnDevice):
-            _counting().note("operations")
+    perform = torch.ops.aten._to_copy.default
+    if target == source.device and isinstance(source, OnDevice):
+        result = _counting().operation(perform, (source.held,), options)
     else:
+        result = perform(_inner(source), **options)
+    if target != source.device:
         _note_copy(result, to_device=target.type == "cuda")
     return OnDevice(result, target.index) if target.type == "cuda" else result
 
@@ -236,7 +258,8 @@ def _copy(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if target.device != source.device:
         _note_copy(source, to_device=isinstance(target, OnDevice))
     elif isinstance(target, OnDevice):
-        _counting().note("operations")
+        _counting().operation(torch.ops.aten.copy_.default, (target.held, source.held), {})
+        return target
     _inner(target).copy_(_inner(source))
     return target
 

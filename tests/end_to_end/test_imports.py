@@ -54,7 +54,7 @@ SUBJECTS = {
     "uncertainty": {"metrics", "results", "statistics", "tables", "figures"},
     "speed": {
         *("backbones", "datasets", "features", "evaluation", "metrics", "methods"),
-        *("figures.style", "results.folders"),
+        *("figures.style", "results.folders", "results.previews"),
     },
     "report": {"metrics", "results", "statistics", "tables", "uncertainty", "figures.style"},
     "options": {"datasets", "synthetic", "features", "evaluation", "execution"},
