@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.backbones import loading as backbones
 from benchmarks.errors import BenchmarkError
+from benchmarks.places import written_path
 from benchmarks.specs import BackboneSpec
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _parse(text: str) -> Choice:
     weights, layers = given.get("weights"), given.get("layers")
     return Choice(
         match["name"].strip(),
-        Path(weights) if weights else None,
+        written_path(weights) if weights else None,
         tuple(layers.split("+")) if layers else None,
     )
 

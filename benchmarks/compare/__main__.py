@@ -16,17 +16,21 @@ from pathlib import Path
 
 from benchmarks.compare.baseline import Baseline, read, tolerances_from_reruns, write
 from benchmarks.compare.check import REGRESSIONS, compare, summary
-from benchmarks.console import run_program, say
+from benchmarks.console import run_program, say, show
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
+from benchmarks.places import written_path
 from benchmarks.results import Cell, Store
 from benchmarks.results.folders import find_run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    options = _parser().parse_args(arguments)
-    return run_program(lambda: _update(options) if options.update else _check(options))
+    return run_program(lambda: _main(_parser().parse_args(arguments)))
+
+
+def _main(options: argparse.Namespace) -> int:
+    return _update(options) if options.update else _check(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,7 +41,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("run", metavar="RUN", help="a run's folder, or its name under results/")
-    add("--baseline", type=Path, required=True, metavar="FILE", help="what RUN is compared with")
+    add(
+        "--baseline",
+        type=written_path,
+        required=True,
+        metavar="FILE",
+        help="what RUN is compared with",
+    )
     add("--update", action="store_true", help="write RUN as the new baseline; say what changed")
     add(
         "--measure",
@@ -47,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         help="with --update: set tolerances from the differences between RUN and these re-runs of "
         "the same code, on other machines, thread counts, … (default: keep the baseline's)",
     )
-    add("--summary", type=Path, metavar="FILE.md", help="write what is printed there too")
+    add("--summary", type=written_path, metavar="FILE.md", help="write what is printed there too")
     return parser
 
 
@@ -84,7 +94,7 @@ def _cells(name: str) -> Collection[Cell]:
 
 
 def _tell(text: str, path: Path | None) -> None:
-    print(text, end="")
+    show(text.rstrip("\n"))
     if path is not None:
         with atomic_file(path) as file:
             file.write(text.encode())

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.errors import BenchmarkError
+from benchmarks.console import run_program, show
 from benchmarks.figures.writing import write_figures
 from benchmarks.results.folders import find_run, plots_folder
 
@@ -18,14 +18,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write a run's figures; return 0, or 2 where there is nothing to make them from."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.figures", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
-    name = parser.parse_args(argv).run
-    try:
-        run = find_run(name).resolve()
-        paths = write_figures(run, plots_folder(run))
-    except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(*paths, sep="\n")
+    return run_program(lambda: _write(parser.parse_args(argv).run))
+
+
+def _write(name: str) -> int:
+    run = find_run(name).resolve()
+    for path in write_figures(run, plots_folder(run)):
+        show(str(path))
     return 0
 
 

@@ -20,7 +20,7 @@ from benchmarks.report.pictures import Sheets
 from benchmarks.results import Published, journal
 from benchmarks.results.journal import Call
 from benchmarks.results.metrics_csv import read_rows
-from benchmarks.results.published import FILE, TABLES
+from benchmarks.results.published import TABLES
 from benchmarks.results.result_set import MEAN, Comparison, Stored, comparisons
 from benchmarks.specs import EvaluationProtocol, resize_for
 from benchmarks.statistics.bootstrap import Interval
@@ -171,7 +171,7 @@ def _tables(stored: Stored) -> dict[str, dict[str, Any]]:
         if len(comparison.methods[method]) == 1
     }
     full = comparison.dataset == "mvtec_ad" and not stored.rows["shots"].any()
-    published = Published.load() if full and FILE.is_file() else Published()
+    published = Published.load() if full else Published()
     return {
         metric: _table(stored, metric, intervals, published)
         for metric in filter(comparison.has, METRICS)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.places import written_path
 
 
 def find_run(name: str) -> Path:
@@ -14,7 +15,7 @@ def find_run(name: str) -> Path:
     Raises:
         BenchmarkError: neither holds a metrics.csv.
     """
-    for folder in (Path(name), Path("results") / name):
+    for folder in (written_path(name), Path("results") / name):
         if (folder / "metrics.csv").is_file():
             return folder
     raise BenchmarkError(

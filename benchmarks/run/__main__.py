@@ -29,6 +29,7 @@ from benchmarks.options import (
     chosen_machine,
     positive,
 )
+from benchmarks.places import written_path
 from benchmarks.results import Store
 from benchmarks.results.folders import default_run
 from benchmarks.run.request import plan_of
@@ -39,8 +40,11 @@ DEFAULT_METHODS = "patchcore-25,spade,padim"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    options = _parser().parse_args(arguments)
-    return run_program(lambda: _list() if options.list else _run(options))
+    return run_program(lambda: _main(_parser().parse_args(arguments)))
+
+
+def _main(options: argparse.Namespace) -> int:
+    return _list() if options.list else _run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--out",
-        type=Path,
+        type=written_path,
         help="the run's folder (default: results/<data set>-<backbone>-<image size>)",
     )
     add(
@@ -94,7 +98,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--weights",
-        type=Path,
+        type=written_path,
         help=".pth or .safetensors file (default: the pinned ImageNet weights, downloaded once); "
         "in an ensemble: NAME[weights=FILE,layers=a+b+c+d]+NAME…",
     )
@@ -119,7 +123,8 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
 def _list() -> int:
     for name in methods.names():
         parameters = asdict(methods.resolve(name).parameters)
-        print(f"{name:15}", ", ".join(f"{key}={value}" for key, value in parameters.items()))
+        values = ", ".join(f"{key}={value}" for key, value in parameters.items())
+        show(f"{name:15} {values}")
     return 0
 
 
@@ -132,8 +137,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         for job in itertools.chain.from_iterable(missing.values()):
             shots = "" if job.spec.shots is None else f" {job.spec.shots} shots"
-            print(f"{job.spec.category} {job.spec.method} s{job.spec.seed}{shots}")
-        print(summary([(plan, missing)], run, cache))
+            show(f"{job.spec.category} {job.spec.method} s{job.spec.seed}{shots}")
+        show(summary([(plan, missing)], run, cache))
         return 0
     if missing:
         from benchmarks.execution import run_plan

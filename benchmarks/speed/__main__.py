@@ -16,10 +16,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.console import say
+from benchmarks.console import run_program, say, show
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import choose_device
 from benchmarks.evaluation.provenance import git_sha, versions
+from benchmarks.places import written_path
 from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import SCALES, Scale
 from benchmarks.speed.report import Growth, Report, markdown, write
@@ -88,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--scale", choices=SCALES, default="full", help="(default: %(default)s)")
     add(
         "--out",
-        type=Path,
+        type=written_path,
         default=Path("results/speed"),
         help="folder of the tables (default: %(default)s); figures go to plots/ beside results/",
     )
@@ -98,19 +99,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        if unknown := [step for step in options.steps if step not in STEPS]:
-            raise BenchmarkError(f"unknown step {unknown[0]!r}: known are {', '.join(STEPS)}")
-        steps = list(dict.fromkeys(options.steps)) or list(STEPS)
-        report = measure(steps, SCALES[options.scale], choose_device(options.device))
-        out = options.out.resolve()
-        root = out.parent.parent if out.parent.name == "results" else Path()
-        paths = write(report, out, root / "plots" / out.name)
-    except BenchmarkError as error:
-        say(f"error: {error}")
-        return 2
-    print(markdown(report))
+    return run_program(lambda: _measure(_parser().parse_args(arguments)))
+
+
+def _measure(options: argparse.Namespace) -> int:
+    if unknown := [step for step in options.steps if step not in STEPS]:
+        raise BenchmarkError(f"unknown step {unknown[0]!r}: known are {', '.join(STEPS)}")
+    steps = list(dict.fromkeys(options.steps)) or list(STEPS)
+    report = measure(steps, SCALES[options.scale], choose_device(options.device))
+    out = options.out.resolve()
+    root = out.parent.parent if out.parent.name == "results" else Path()
+    paths = write(report, out, root / "plots" / out.name)
+    show(markdown(report))
     say("\n".join(map(str, paths)))
     for row in report.disagreements:
         say(f"error: {row.step} differs from its definition: {row.agreement}")

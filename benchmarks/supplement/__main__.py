@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.backbones import choice as choices
 from benchmarks.backbones.choice import bare
-from benchmarks.console import run_program, say
+from benchmarks.console import run_program, say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.execution import summary
@@ -32,6 +32,7 @@ from benchmarks.options import (
     integers,
     positive,
 )
+from benchmarks.places import written_path
 from benchmarks.results import Store
 from benchmarks.results.folders import default_run
 from benchmarks.supplement.parts import PARTS, SUPPLEMENT, Material, requests
@@ -62,8 +63,7 @@ EMBEDDED_SIZE = PAPER_SIZE // 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    options = _parser().parse_args(arguments)
-    return run_program(lambda: _supplement(options))
+    return run_program(lambda: _supplement(_parser().parse_args(arguments)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--out",
-        type=Path,
+        type=written_path,
         help="folder of cells and tables (default: results/<data set>-<backbone>-<image size>-"
         "supplement); what runs beside it have stored is taken over",
     )
@@ -128,7 +128,7 @@ def _supplement(options: argparse.Namespace) -> int:
     if options.dry_run:
         stores = (store, *beside(store))
         work = [(group.plan, group.plan.missing(*stores, force=options.force)) for group in found]
-        print(summary(work, run, chosen_cache(options)))
+        show(summary(work, run, chosen_cache(options)))
         return 0
     left = _evaluate(found, store, options)
     names = tuple(category.name for category in dataset.categories)
@@ -136,7 +136,7 @@ def _supplement(options: argparse.Namespace) -> int:
     whole = set(names) == set(known.counts) if known else not options.categories
     material = Material(settings, collect(found, store), names, dataset.name, whole, run)
     for path in _write(material, parts):
-        print(path)
+        show(str(path))
     if dataset.synthetic:
         say(NOTICE)
     return 1 if left or unavailable else 0

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.errors import BenchmarkError
+from benchmarks.console import run_program, say, show
 from benchmarks.figures.critical_difference import write_critical_difference
 from benchmarks.results.folders import find_run, plots_folder
 from benchmarks.uncertainty.writing import write_uncertainty
@@ -19,16 +19,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write and print a run's uncertainty; return 0, or 2 where there is nothing to judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.uncertainty", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
-    name = parser.parse_args(argv).run
-    try:
-        run = find_run(name).resolve()
-        paths, text = write_uncertainty(run)
-        paths += write_critical_difference(run, plots_folder(run))
-    except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(text, end="")
-    print(*paths, sep="\n", file=sys.stderr)
+    return run_program(lambda: _write(parser.parse_args(argv).run))
+
+
+def _write(name: str) -> int:
+    run = find_run(name).resolve()
+    paths, text = write_uncertainty(run)
+    paths += write_critical_difference(run, plots_folder(run))
+    show(text.rstrip("\n"))
+    say("\n".join(map(str, paths)))
     return 0
 
 

@@ -29,14 +29,15 @@ COMMANDS = (
     "datasets",
     "synthetic",
 )
-GROUND = {"errors", "specs", "array_types", "files", "console"}
+GROUND = {"errors", "specs", "array_types", "files", "console", "places"}
 COMPUTES = {"features", "evaluation", "execution"}
 SHOWS = {"tables", "figures", "uncertainty", "report", "compare"}
 LONGEST = 8
 
 LAZY = "methods.lazy"
+COMPILED = "methods.compiled"
 SUBJECTS = {
-    "metrics": set(),
+    "metrics": {COMPILED},
     "datasets": set(),
     "backbones": {LAZY},
     "statistics": {"metrics"},
@@ -69,7 +70,8 @@ ALLOWED = {
     "specs": set(),
     "array_types": set(),
     "files": {"errors"},
-    "console": {"errors", "methods"},
+    "places": set(),
+    "console": {"errors", "methods", "places"},
     **{package: GROUND | others for package, others in SUBJECTS.items()},
     **{
         package: {*GROUND, *SUBJECTS, "methods", *LEFT_OUT} - {package} - absent
