@@ -1,12 +1,14 @@
-"""Files that appear under their name complete or not at all."""
+"""Files that appear under their name complete or not at all, and rows as CSV."""
 
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from benchmarks.errors import StorageError
 
@@ -34,3 +36,10 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def as_csv(rows: Sequence[Sequence[Any]]) -> bytes:
+    """Return rows as CSV."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

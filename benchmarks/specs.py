@@ -46,6 +46,11 @@ class BackboneSpec:
     weights_sha256: str
     layers: Mapping[int, str]
 
+    @property
+    def members(self) -> int:
+        """How many backbones it joins: more than one in an ensemble."""
+        return self.name.count("+") + 1
+
 
 @dataclass(frozen=True)
 class FeatureSpec:
@@ -109,9 +114,31 @@ class CellSpec:
     extractor_version: int = EXTRACTOR_VERSION
     metrics_version: int = METRICS_VERSION
 
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> CellSpec:
+        """Return the specification that `as_dict` was stored of.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: it is none, or of another version.
+        """
+        protocol = dict(stored["protocol"])
+        backbone = dict(protocol["backbone"])
+        backbone["layers"] = {int(level): name for level, name in backbone["layers"].items()}
+        protocol["backbone"] = BackboneSpec(**backbone)
+        spec = cls(**{**stored, "protocol": EvaluationProtocol(**protocol)})
+        if canonical_json(spec.as_dict()) != canonical_json(stored):
+            raise ValueError("a part is missing: its default would be another identity")
+        return spec
+
     def as_dict(self) -> dict[str, Any]:
         """Return the specification as JSON-ready values."""
         return asdict(self)
+
+    @property
+    def label(self) -> str:
+        """The cell's name for people: category, method, seed and shots."""
+        shots = "" if self.shots is None else f" {self.shots} shots"
+        return f"{self.category} {self.method} s{self.seed}{shots}"
 
     @property
     def key(self) -> str:

@@ -24,8 +24,8 @@ from benchmarks.metrics import image_metrics
 from benchmarks.report import write_report
 from benchmarks.results.previews import map_sheet, picture_sheets
 from benchmarks.synthetic import PRODUCTS, render
-from tests.browser import CHROMIUM, FLAGS
-from tests.run_folder import Cell, generator, write_run
+from tests.helpers.browser import CHROMIUM, FLAGS
+from tests.helpers.runs import Cell, generator, write_run
 
 METHODS = ("patchcore-25", "patchcore-10", "patchcore-1", "spade", "padim")
 BLUR = 2.6

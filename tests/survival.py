@@ -18,7 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.trees import write_dataset
+from tests.helpers.data_sets import write_dataset
+from tests.helpers.paths import ROOT
 
 METHODS = "patchcore-25,spade,padim"
 CATEGORIES = 6
@@ -44,7 +45,7 @@ def start(folder: Path, out: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "benchmarks.run", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -6,7 +6,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
 from benchmarks.metrics import METRICS
 from benchmarks.results import Cell
-from benchmarks.specs import canonical_json, digest
+from benchmarks.specs import CellSpec, canonical_json
 
 FLOOR = 1e-5
 """The least tolerance of a metric that does not count images: rounding alone moves pixels."""
@@ -64,10 +64,10 @@ class Baseline:
 
 
 def label(cell: Cell) -> str:
-    """Return a cell's name for people: category, method, seed and shots."""
+    """Return a cell's name in a baseline: category, method, seed and shots."""
     spec = cell.spec
-    shots = "" if spec["shots"] is None else f" {spec['shots']} shots"
-    return f"{spec['category']} {spec['method']} seed {spec['seed']}{shots}"
+    shots = "" if spec.shots is None else f" {spec.shots} shots"
+    return f"{spec.category} {spec.method} seed {spec.seed}{shots}"
 
 
 def value(cell: Cell, metric: str) -> float | None:
@@ -127,14 +127,14 @@ def tolerances_from_reruns(
     keys = {cell.key for cell in cells}
     pool = [cell for found in runs.values() for cell in found]
     again = spread((cell for cell in pool if cell.key in keys), lambda cell: cell.key)
-    seeds = spread(pool, lambda cell: digest({**cell.spec, "seed": None}))
+    seeds = spread(pool, lambda cell: replace(cell.spec, seed=0).key)
     if not any(groups for _, groups in again.values()):
         raise BenchmarkError(
             f"--measure {' '.join(runs)}: none of the baseline's cells is in two of these runs; "
             "name re-runs of the same command"
         )
     names = ", ".join(Path(name).name for name in runs)
-    numbers = ", ".join(map(str, sorted({cell.spec["seed"] for cell in pool})))
+    numbers = ", ".join(map(str, sorted({cell.spec.seed for cell in pool})))
     return {
         metric: _tolerance(
             metric,
@@ -173,7 +173,7 @@ def write(path: Path, baseline: Baseline) -> None:
             "key": cell.key,
             "n_test_good": cell.n_test_good,
             "n_test_defect": cell.n_test_defect,
-            "spec": cell.spec,
+            "spec": cell.spec.as_dict(),
         }
     values = {
         f"{label(cell)} {metric}": value(cell, metric)
@@ -221,7 +221,7 @@ def read(path: Path) -> Baseline:
 def _cell(name: str, entry: Mapping[str, Any], values: Mapping[str, float | None]) -> Cell:
     # A failed cell and one without any defined value are alike here: both hold no value.
     cell = Cell(
-        entry["spec"],
+        CellSpec.from_dict(entry["spec"]),
         "ok",
         metrics=values,
         n_test_good=_count(entry["n_test_good"]),

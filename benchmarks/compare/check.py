@@ -63,7 +63,7 @@ def compare(baseline: Baseline, cells: Iterable[Cell]) -> list[Row]:
             continue
         other = others.get(name)
         mark: Mark = "missing" if other is None else "not comparable"
-        note = "" if other is None else _difference(reference.spec, other.spec)
+        note = "" if other is None else _difference(reference.spec.as_dict(), other.spec.as_dict())
         rows += [Row(name, metric, mark, note=note) for metric in baseline.tolerances]
         found = {key: cell for key, cell in found.items() if cell is not other}
     rows += [

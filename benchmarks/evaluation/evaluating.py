@@ -57,7 +57,7 @@ def failed(job: Job, why: str, started: str = "") -> Evaluated:
         started: when, as ISO 8601 in UTC; now where it is empty.
     """
     cell = Cell(
-        job.spec.as_dict(),
+        job.spec,
         "failed",
         error=why,
         started_utc=started or _now(),
@@ -86,7 +86,7 @@ def _measure(
         **pixel_metrics(prediction.maps, data.masks),
     }
     cell = Cell(
-        job.spec.as_dict(),
+        job.spec,
         "ok",
         metrics={name: None if np.isnan(value) else value for name, value in metrics.items()},
         n_train=len(data.category.train) if job.spec.shots is None else job.spec.shots,

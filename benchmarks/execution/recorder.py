@@ -42,7 +42,7 @@ class Recorder:
 
     def take(self, job: Job, evaluated: Evaluated) -> None:
         """Store a cell, and show it."""
-        self.store.write(job.spec, evaluated.cell, evaluated.scores, evaluated.maps)
+        self.store.write(evaluated.cell, evaluated.scores, evaluated.maps)
         self.statuses.append(evaluated.cell.status)
         self.progress.cell(evaluated.cell)
 

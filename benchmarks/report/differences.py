@@ -48,7 +48,7 @@ def pairs(before: Sequence[Stored], after: Sequence[Stored]) -> list[dict[str, A
 def _specs(stored: Stored) -> Specs:
     keys = {str(row["spec"]): key for key, row in stored.first.items()}
     return {
-        keys[cell.key[:16]]: dict(flat(cell.spec))
+        keys[cell.key[:16]]: dict(flat(cell.spec.as_dict()))
         for cell in Store(stored.run).cells()
         if cell.key[:16] in keys
     }

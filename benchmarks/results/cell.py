@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.specs import digest
+from benchmarks.specs import CellSpec
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Cell:
     """One method on one category: what was asked, what came out, and what it took.
 
     Attributes:
-        spec: the specification, as JSON-ready values.
+        spec: what makes its numbers.
         status: "ok" or "failed".
         error: one line where it failed, else empty.
         metrics: metric → value, None where undefined; empty where the cell failed.
@@ -22,7 +22,7 @@ class Cell:
         maps: path of the example maps, likewise.
     """
 
-    spec: Mapping[str, Any]
+    spec: CellSpec
     status: str
     error: str = ""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
@@ -39,7 +39,16 @@ class Cell:
     scores: str | None = None
     maps: str | None = None
 
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Cell:
+        """Return the cell that was stored as these values.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: it is none.
+        """
+        return cls(**{**stored, "spec": CellSpec.from_dict(stored["spec"])})
+
     @property
     def key(self) -> str:
         """The identity of what was asked, as hex."""
-        return digest(self.spec)
+        return self.spec.key

@@ -1,14 +1,17 @@
-"""Anomaly maps of a stored cell, with the images and masks that they are of."""
+"""Anomaly maps of a stored cell, with their images and masks: written and read."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.files import atomic_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,14 +29,40 @@ class StoredMaps(NamedTuple):
     scores: Floats  # (n,)
 
 
-def read_maps(path: Path) -> StoredMaps:
-    """Return what a file of maps holds.
+def write_maps(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a cell's maps, and what lies beside them, by name.
 
     Raises:
-        BenchmarkError: it is unreadable.
+        StorageError: the file can't be written.
+    """
+    with atomic_file(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+@contextmanager
+def open_maps(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """Open a file of maps; each array is read when it is asked for.
+
+    Raises:
+        BenchmarkError: the file, or an array that is asked for, is unreadable or absent.
     """
     try:
-        with np.load(path) as stored:
-            return StoredMaps(*(stored[name] for name in StoredMaps._fields))
+        with np.load(path, allow_pickle=False) as stored:
+            yield stored
     except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
         raise BenchmarkError(f"can't read the maps in {path}; run its cell again") from error
+
+
+def read_maps(path: Path) -> StoredMaps:
+    """Return what a file of maps holds; raises as `open_maps`."""
+    with open_maps(path) as stored:
+        return StoredMaps(*(stored[name] for name in StoredMaps._fields))
+
+
+def count_maps(path: Path) -> int:
+    """Return how many maps a file holds, 0 if they can't be read."""
+    try:
+        with open_maps(path) as stored:
+            return len(stored["names"])
+    except BenchmarkError:
+        return 0

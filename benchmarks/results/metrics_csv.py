@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,18 +30,18 @@ COLUMNS = (
 
 def rows_of(run: str, cell: Cell) -> Iterator[list[Any]]:
     """Yield a cell's rows, one a metric, their values in the order of `COLUMNS`."""
-    spec, protocol = cell.spec, cell.spec["protocol"]
+    spec, protocol = cell.spec, cell.spec.protocol
     values = {
-        **asdict(cell),
-        **protocol,
-        **spec,
+        **vars(cell),
+        **vars(spec),
+        **vars(protocol),
         "run": run,
-        "params": canonical_json(spec["params"]),
+        "params": canonical_json(spec.params),
         "versions": canonical_json(cell.versions),
-        "backbone": protocol["backbone"]["name"],
-        "weights": protocol["backbone"]["weights"],
-        "weights_sha256": protocol["backbone"]["weights_sha256"],
-        "layers": canonical_json(protocol["backbone"]["layers"]),
+        "backbone": protocol.backbone.name,
+        "weights": protocol.backbone.weights,
+        "weights_sha256": protocol.backbone.weights_sha256,
+        "layers": canonical_json(protocol.backbone.layers),
         "spec": cell.key[:16],
     }
     for metric in METRICS.values():
@@ -53,13 +52,6 @@ def rows_of(run: str, cell: Cell) -> Iterator[list[Any]]:
             "higher_is_better": metric.higher_is_better,
         }
         yield [values[column] for column in COLUMNS]
-
-
-def as_csv(rows: Sequence[Sequence[Any]]) -> bytes:
-    """Return rows as CSV."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
 
 
 USUAL = {

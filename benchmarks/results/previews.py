@@ -11,14 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.errors import BenchmarkError
 from benchmarks.metrics import pro_curve
 from benchmarks.metrics.pixel import thinned
+from benchmarks.results.maps import open_maps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,20 +85,17 @@ def read_previews(path: Path) -> Previews | None:
     Raises:
         BenchmarkError: the file is unreadable.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            if "preview_maps" not in stored:
-                return None
-            low, high = stored["preview_range"].tolist()
-            return Previews(
-                images=stored["preview_images"].tobytes(),
-                masks=stored["preview_masks"].tobytes(),
-                maps=stored["preview_maps"].tobytes(),
-                span=(low, high),
-                pro=stored["pro_curve"],
-            )
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise BenchmarkError(f"can't read the maps in {path}; run its cell again") from error
+    with open_maps(path) as stored:
+        if "preview_maps" not in stored:
+            return None
+        low, high = stored["preview_range"].tolist()
+        return Previews(
+            images=stored["preview_images"].tobytes(),
+            masks=stored["preview_masks"].tobytes(),
+            maps=stored["preview_maps"].tobytes(),
+            span=(low, high),
+            pro=stored["pro_curve"],
+        )
 
 
 def columns(count: int) -> int:

@@ -1,16 +1,28 @@
-"""Image scores of a stored cell."""
+"""Image scores of a stored cell: written and read."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.files import as_csv, atomic_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from benchmarks.array_types import Floats
+
+
+def write_scores(path: Path, scores: Sequence[tuple[str, int, float]]) -> None:
+    """Write (path in the category's folder, label, image score) of each test image.
+
+    Raises:
+        StorageError: the file can't be written.
+    """
+    with atomic_file(path) as file:
+        file.write(as_csv([("path", "label", "score"), *scores]))
 
 
 def read_scores(path: Path) -> tuple[Floats, Floats]:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
-from benchmarks.files import atomic_file
+from benchmarks.files import as_csv, atomic_file
 from benchmarks.results.cell import Cell
-from benchmarks.results.metrics_csv import COLUMNS, as_csv, rows_of
+from benchmarks.results.maps import count_maps, write_maps
+from benchmarks.results.metrics_csv import COLUMNS, rows_of
+from benchmarks.results.scores import write_scores
 from benchmarks.specs import CellSpec, canonical_json
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ class Store:
 
     def write(
         self,
-        spec: CellSpec,
         cell: Cell,
         scores: Sequence[tuple[str, int, float]] = (),
         maps: Mapping[str, np.ndarray[Any, Any]] | None = None,
@@ -57,38 +57,26 @@ class Store:
         """Store a cell; its scores and maps first, so that a cell never names a missing file.
 
         Args:
-            spec: the cell's specification.
             cell: the cell; its `scores` and `maps` are filled in here.
             scores: (path in the category's folder, label, image score) for each test image.
             maps: arrays for the maps file; None stores none.
         """
         names: dict[str, str | None] = {"scores": None, "maps": None}
         if scores:
-            path = self._path("scores", spec, "csv")
-            rows = [("path", "label", "score"), *scores]
-            with atomic_file(path) as file:
-                file.write(as_csv(rows))
+            path = self._path("scores", cell.spec, "csv")
+            write_scores(path, scores)
             names["scores"] = path.relative_to(self.run).as_posix()
         if maps is not None:
-            import numpy as np
-
-            path = self._path("maps", spec, "npz")
-            with atomic_file(path) as file:
-                np.savez_compressed(file, allow_pickle=False, **maps)
+            path = self._path("maps", cell.spec, "npz")
+            write_maps(path, maps)
             names["maps"] = path.relative_to(self.run).as_posix()
-        with atomic_file(self._path("cells", spec, "json")) as file:
+        with atomic_file(self._path("cells", cell.spec, "json")) as file:
             text = json.dumps({**asdict(cell), **names}, indent=1, sort_keys=True, allow_nan=False)
             file.write(text.encode())
 
     def count_maps(self, cell: Cell) -> int:
         """Return how many anomaly maps are stored beside a cell, 0 if they can't be read."""
-        import numpy as np
-
-        try:
-            with np.load(self.run / (cell.maps or ""), allow_pickle=False) as stored:
-                return len(stored["names"])
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-            return 0
+        return count_maps(self.run / (cell.maps or ""))
 
     def cells(self, warn: Callable[[str], None] = lambda line: None) -> list[Cell]:
         """Return all readable cells, in the order in which they were made.
@@ -102,7 +90,9 @@ class Store:
                 warn(f"{path}: not a readable cell, ignored; run again to replace it")
             else:
                 found.append(cell)
-        return sorted(found, key=lambda cell: (cell.started_utc, canonical_json(cell.spec)))
+        return sorted(
+            found, key=lambda cell: (cell.started_utc, canonical_json(cell.spec.as_dict()))
+        )
 
     def write_metrics(self, warn: Callable[[str], None] = lambda line: None) -> Path:
         """Write `metrics.csv`, one row a cell and metric, from the cells; return its path."""
@@ -121,6 +111,6 @@ class Store:
     @staticmethod
     def _read(path: Path) -> Cell | None:
         try:
-            return Cell(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            return Cell.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None

@@ -136,8 +136,7 @@ def _run(options: argparse.Namespace) -> int:
     missing = plan.missing(store, force=options.force)
     if options.dry_run:
         for job in itertools.chain.from_iterable(missing.values()):
-            shots = "" if job.spec.shots is None else f" {job.spec.shots} shots"
-            show(f"{job.spec.category} {job.spec.method} s{job.spec.seed}{shots}")
+            show(job.spec.label)
         show(summary([(plan, missing)], run, cache))
         return 0
     if missing:

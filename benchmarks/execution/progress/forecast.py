@@ -34,13 +34,12 @@ def rates(run: Path) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for folder in find_runs_beside(run, "cells"):
         for cell in Store(folder).cells():
-            protocol = cell.spec["protocol"]
+            protocol = cell.spec.protocol
             seconds = (cell.fit_seconds or 0) + (cell.score_seconds or 0)
             images = sum(n or 0 for n in (cell.n_train, cell.n_test_good, cell.n_test_defect))
-            members = protocol["backbone"]["name"].count("+") + 1
-            read = images * protocol["image_size"] ** 2 * members
+            read = images * protocol.image_size**2 * protocol.backbone.members
             if cell.status == "ok" and read:
-                for name in {cell.spec["method"], _base(cell.spec["method"])}:
+                for name in {cell.spec.method, _base(cell.spec.method)}:
                     found.setdefault(name, []).append(seconds / read)
     return {name: float(np.median(several)) for name, several in found.items()}
 

@@ -103,12 +103,12 @@ class Progress:
     def cell(self, cell: Cell) -> None:
         """Note a finished cell; print its line, where there is no grid or it failed."""
         spec, auroc = cell.spec, cell.metrics.get("image_auroc")
-        key = spec["category"], spec["method"], spec["shots"], spec["seed"]
+        key = _key(spec)
         if cell.status == "ok":
             seconds = (cell.fit_seconds or 0) + (cell.score_seconds or 0)
             if self._states[key].text:  # it ran here, and was seen from its fit to its storage
                 seconds = self._clock() - self._fitting
-            self._forecast.cell(spec["method"], seconds / self._pixels[key])
+            self._forecast.cell(spec.method, seconds / self._pixels[key])
             self._states[key] = State("done", "–" if auroc is None else f"{100 * auroc:.1f}")
         else:
             self._states[key] = State("failed")
@@ -118,11 +118,7 @@ class Progress:
             say(self._line(cell) + (f", {about(left)} left" if left else ""))
 
     def _line(self, cell: Cell) -> str:
-        spec = cell.spec
-        name = f"[{self._evaluated}/{len(self._pixels)}] "
-        name += f"{spec['category']} {spec['method']} s{spec['seed']}"
-        if spec["shots"] is not None:
-            name += f" {spec['shots']} shots"
+        name = f"[{self._evaluated}/{len(self._pixels)}] {cell.spec.label}"
         if cell.status == "failed":
             return f"{name}: FAILED: {cell.error}"
         values = ", ".join(f"{METRICS[m].label} {_per_cent(cell.metrics.get(m))}" for m in HEADLINE)

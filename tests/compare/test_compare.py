@@ -1,0 +1,459 @@
+"""The check on metrics: every mark, every exit status, damaged files, updates, tolerances."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import specs as protocol
+from benchmarks.compare import __main__ as compare_command
+from benchmarks.compare import baseline
+from benchmarks.compare import check as compare
+from benchmarks.compare.baseline import Tolerance
+from benchmarks.metrics import METRICS
+from benchmarks.results import Cell, Store
+from tests.helpers.paths import ROOT
+from tests.helpers.runs import Cell as Stored
+
+SHIPPED = ROOT / "results" / "baselines" / "embedded.json"
+GOOD, DEFECT = 12, 18
+VALUES = {
+    "image_auroc": 0.9,
+    "image_ap": 0.8,
+    "pixel_auroc": 0.95,
+    "pixel_ap": 0.3,
+    "aupro_30": 0.7,
+    "error_at_full_recall": 6 / 30,
+    "false_positives_at_full_recall": 6.0,
+    "false_positive_rate_at_full_recall": 6 / 12,
+    "error_at_f1_optimal": 3 / 30,
+    "false_positives_at_f1_optimal": 2.0,
+    "false_negatives_at_f1_optimal": 1.0,
+    "f1_max": 0.85,
+}
+pytestmark = pytest.mark.usefixtures("folder")
+
+CUP, PLATE = Stored("cup", "padim"), Stored("plate", "padim")
+
+
+def write(name: str, *cells: Stored, **values: float | None) -> str:
+    """Write a run of these cells with VALUES, some of them others, and return its name."""
+    store = Store(Path(name))
+    for cell in cells:
+        failed = cell.status == "failed"
+        known = {} if failed else {**VALUES, **values}
+        store.write(
+            Cell(
+                cell.spec,
+                cell.status,
+                error="RuntimeError: out | of memory" if failed else "",
+                metrics=known,
+                n_test_good=None if failed else GOOD,
+                n_test_defect=None if failed else DEFECT,
+            ),
+        )
+    store.write_metrics()
+    return name
+
+
+def check(*arguments: str) -> int:
+    return compare_command.main([*arguments, "--baseline", "base.json"])
+
+
+def new_baseline(*cells: Stored, **values: float | None) -> None:
+    """Write base.json of these cells; two runs that agree give the narrowest tolerances."""
+    write("before", *cells, **values)
+    write("again", *(cell for cell in cells if cell.status == "ok"), **values)
+    assert check("before", "--update", "--measure", "again") == 0
+
+
+def marks(run: str) -> Counter[str]:
+    cells = Store(Path(run)).cells()
+    return Counter(row.mark for row in compare.compare(baseline.read(Path("base.json")), cells))
+
+
+# --- marks and statuses ----------------------------------------------------------------------
+
+
+def test_the_same_values_are_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
+    new_baseline(CUP, PLATE)
+    capsys.readouterr()
+    assert check(write("run", CUP, PLATE)) == 0
+    assert capsys.readouterr().out == "No regression: 24 unchanged.\n"
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_each_metric_is_worse_and_better_in_its_own_direction(metric: str) -> None:
+    new_baseline(CUP)
+    step = {"error": 1 / 30, "false_positive_rate": 1 / GOOD, "false": 1.0}
+    amount = next((size for name, size in step.items() if metric.startswith(name)), 2e-5)
+    up, down = (VALUES[metric] + sign * amount for sign in (1, -1))
+    better, worse = (up, down) if METRICS[metric].higher_is_better else (down, up)
+    assert check(write("worse", CUP, **{metric: worse})) == 3
+    assert marks("worse") == {"worse": 1, "unchanged": 11}
+    assert check(write("better", CUP, **{metric: better})) == 0
+    assert marks("better") == {"better": 1, "unchanged": 11}
+
+
+def test_a_difference_within_the_tolerance_is_none() -> None:
+    new_baseline(CUP)
+    write("run", CUP, pixel_auroc=VALUES["pixel_auroc"] - 0.9e-5)
+    assert marks("run") == {"unchanged": 12}
+    write("run", CUP, pixel_auroc=VALUES["pixel_auroc"] - 1.1e-5)
+    assert marks("run") == {"unchanged": 11, "worse": 1}
+
+
+def test_a_cell_that_fails_now_is_a_new_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    new_baseline(CUP, PLATE)
+    assert check(write("run", CUP, replace(PLATE, status="failed"))) == 3
+    assert marks("run") == {"unchanged": 12, "new failure": 12}
+    shown = capsys.readouterr().out
+    assert "**12 of 24 rows regressed**: 12 new failure, 12 unchanged." in shown
+    assert "| new failure: RuntimeError: out \\| of memory | plate padim seed 0 | 12 m" in shown
+
+
+@pytest.mark.parametrize("undefined", [None, float("nan"), float("inf")])
+def test_a_value_that_is_no_number_any_more_is_a_new_failure(undefined: float | None) -> None:
+    new_baseline(CUP)
+    write("run", CUP)
+    (path,) = Path("run/cells").glob("*/*.json")
+    cell = json.loads(path.read_text())
+    cell["metrics"]["f1_max"] = undefined
+    path.write_text(json.dumps(cell))
+    assert check("run") == 3
+    assert marks("run") == {"unchanged": 11, "new failure": 1}
+
+
+def test_a_cell_that_failed_before_is_fixed_or_unchanged() -> None:
+    new_baseline(CUP, replace(PLATE, status="failed"))
+    assert check(write("fixed", CUP, PLATE)) == 0
+    assert marks("fixed") == {"unchanged": 12, "fixed": 12}
+    assert check(write("same", CUP, replace(PLATE, status="failed"))) == 0
+    assert marks("same") == {"unchanged": 24}
+
+
+def test_a_cell_that_is_gone_is_missing_and_another_is_new(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    new_baseline(CUP, PLATE)
+    capsys.readouterr()
+    assert check(write("fewer", CUP)) == 3
+    assert marks("fewer") == {"unchanged": 12, "missing": 12}
+    assert "| missing | plate padim seed 0 | 12 metrics |  |  |  |  |" in capsys.readouterr().out
+    assert check(write("more", CUP, PLATE, Stored("cup", "spade"))) == 0
+    assert marks("more") == {"unchanged": 24, "new": 12}
+
+
+def test_a_metric_that_is_gone_is_missing_and_another_is_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    new_baseline(CUP)
+    write("run", CUP)
+    fewer = {name: metric for name, metric in METRICS.items() if name != "f1_max"}
+    more = {**METRICS, "f2_max": replace(METRICS["f1_max"], name="f2_max")}
+    monkeypatch.setattr(compare, "METRICS", fewer)
+    assert marks("run") == {"unchanged": 11, "missing": 1}
+    monkeypatch.setattr(compare, "METRICS", more)
+    assert marks("run") == {"unchanged": 12, "new": 1}
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"fingerprint": "f1"}, "dataset_fingerprint f0 → f1"),
+        ({"image_size": 128}, "protocol.image_size 224 → 128, protocol.resize 256 → 146"),
+        ({"weights": "V2"}, "protocol.backbone.weights IMAGENET1K_V → V2"),
+        ({"dataset": "others"}, "dataset parts → others"),
+    ],
+)
+def test_another_specification_is_not_comparable(
+    changed: Mapping[str, Any], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new_baseline(CUP, PLATE)
+    assert check(write("run", replace(CUP, **changed), PLATE, image_auroc=0.1)) == 3
+    assert marks("run") == {"not comparable": 12, "worse": 1, "unchanged": 11}
+    assert f"| not comparable: {says} | cup padim seed 0 | 12 metrics |" in capsys.readouterr().out
+
+
+def test_another_version_of_the_metrics_is_not_comparable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new_baseline(CUP)
+    fields = protocol.CellSpec.__init__.__defaults__
+    assert fields is not None
+    monkeypatch.setattr(protocol.CellSpec.__init__, "__defaults__", (*fields[:-1], 99))
+    assert check(write("run", CUP)) == 3
+    assert marks("run") == {"not comparable": 12}
+    assert f"metrics_version {protocol.METRICS_VERSION} → 99" in capsys.readouterr().out
+
+
+def test_other_seeds_and_shots_are_other_rows() -> None:
+    new_baseline(CUP, replace(CUP, seed=1), replace(CUP, shots=5))
+    write("run", CUP, replace(CUP, seed=1), replace(CUP, shots=5), replace(CUP, shots=2))
+    assert marks("run") == {"unchanged": 36, "new": 12}
+
+
+def test_a_run_may_hold_other_protocols_beside_the_baselines() -> None:
+    new_baseline(CUP)
+    write("run", CUP, replace(CUP, image_size=128), replace(CUP, image_size=64))
+    assert marks("run") == {"unchanged": 12, "new": 24}
+
+
+# --- tolerances ------------------------------------------------------------------------------
+
+
+def test_tolerances_are_what_reruns_differ_by() -> None:
+    write("before", CUP, PLATE)
+    write("threads-1", CUP, PLATE, pixel_ap=VALUES["pixel_ap"] + 1e-4)
+    write("elsewhere/gpu", PLATE, error_at_full_recall=8 / 30, pixel_ap=VALUES["pixel_ap"] - 1e-4)
+    write("seeds", replace(CUP, seed=1), false_positives_at_full_recall=9.0)
+    reruns = ["threads-1", "elsewhere/gpu", "seeds"]
+    assert check("before", "--update", "--measure", *reruns) == 0
+    tolerances = baseline.read(Path("base.json")).tolerances
+    assert tolerances["pixel_ap"].amount == pytest.approx(4e-4)
+    assert tolerances["pixel_auroc"].amount == baseline.FLOOR
+    where = "in 2 cells of the same seed between before, threads-1, gpu, seeds"
+    assert tolerances["error_at_full_recall"] == Tolerance(
+        2, "images", f"largest difference {where}: 2 (between seeds 0, 1: 2)"
+    )
+    assert tolerances["false_positives_at_full_recall"] == Tolerance(
+        0, "images", f"largest difference {where}: 0 (between seeds 0, 1: 3)"
+    )
+
+
+def test_a_tolerance_in_images_is_divided_as_its_metric_is() -> None:
+    write("before", CUP)
+    write("again", CUP, error_at_full_recall=8 / 30, false_positive_rate_at_full_recall=7 / GOOD)
+    assert check("before", "--update", "--measure", "again") == 0
+    write("run", CUP, error_at_full_recall=8 / 30, false_positive_rate_at_full_recall=7 / GOOD)
+    assert marks("run") == {"unchanged": 12}
+    write("run", CUP, error_at_full_recall=9 / 30, false_positive_rate_at_full_recall=8 / GOOD)
+    assert marks("run") == {"unchanged": 10, "worse": 2}
+
+
+# --- updates ---------------------------------------------------------------------------------
+
+
+def test_an_update_says_what_changed_and_keeps_the_tolerances(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    new_baseline(CUP)
+    before = baseline.read(Path("base.json"))
+    capsys.readouterr()
+    assert check(write("run", CUP, image_auroc=0.8), "--update") == 0
+    shown = capsys.readouterr()
+    assert (
+        "| worse | cup padim seed 0 | image_auroc | 0.900000 | 0.800000 | -0.100000 |" in shown.out
+    )
+    assert shown.err == "base.json: 1 cells written\n"
+    after = baseline.read(Path("base.json"))
+    assert after.tolerances == before.tolerances
+    assert after.cells[0].metrics == {**VALUES, "image_auroc": 0.8}
+    assert check("run") == 0
+    assert check("before") == 0
+    assert marks("before") == {"unchanged": 11, "better": 1}
+
+
+def test_a_baseline_read_and_written_again_is_the_same_file() -> None:
+    new_baseline(CUP, replace(PLATE, status="failed"), replace(CUP, shots=5))
+    first = Path("base.json").read_bytes()
+    baseline.write(Path("base.json"), baseline.read(Path("base.json")))
+    assert Path("base.json").read_bytes() == first
+
+
+def test_a_changed_value_is_one_line_that_says_whose_it_is() -> None:
+    new_baseline(CUP, PLATE)
+    before = Path("base.json").read_text().splitlines()
+    assert check(write("run", CUP, PLATE), "--update") == 0
+    assert check(write("run", CUP, aupro_30=0.6), "--update") == 0
+    changed = set(Path("base.json").read_text().splitlines()) - set(before)
+    assert ' "cup padim seed 0 aupro_30": 0.6,' in changed
+
+
+# --- the summary -----------------------------------------------------------------------------
+
+
+def test_the_summary_counts_and_shows_what_is_not_unchanged() -> None:
+    new_baseline(CUP, PLATE)
+    write("run", CUP, Stored("cup", "spade"), image_auroc=0.875, false_positives_at_full_recall=4.0)
+    assert check("run", "--summary", "deep/summary.md") == 3
+    expected = [
+        "**13 of 36 rows regressed**: 1 worse, 12 missing, 1 better, 12 new, 10 unchanged.",
+        "",
+        "| mark | cell | metric | baseline | value | difference | tolerance |",
+        "|:--|:--|:--|--:|--:|--:|--:|",
+        "| worse | cup padim seed 0 | image_auroc "
+        "| 0.900000 | 0.875000 | -0.025000 | 1e-05 fraction |",
+        "| missing | plate padim seed 0 | 12 metrics |  |  |  |  |",
+        "| better | cup padim seed 0 | false_positives_at_full_recall "
+        "| 6.000000 | 4.000000 | -2.000000 | 0 images |",
+        "| new | cup spade seed 0 | 12 metrics |  |  |  |  |",
+    ]
+    assert Path("deep/summary.md").read_text().splitlines() == expected
+
+
+# --- misuse and damage -----------------------------------------------------------------------
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Return the one line with which a command is refused."""
+    capsys.readouterr()
+    assert check(*arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("error: ")
+    assert shown.err.count("\n") == 1
+    return shown.err
+
+
+def test_a_baseline_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    write("run", CUP)
+    assert "base.json: No such file or directory; restore it" in refused(capsys, "run")
+    assert "--update --measure" in refused(capsys, "run", "--update")
+    assert not Path("base.json").exists()
+
+
+def damaged(text: str) -> dict[str, str]:
+    """Return ways to spoil a baseline, each with what is said about it."""
+    stored = json.loads(text)
+    first = next(iter(stored["cells"]))
+    spec = stored["cells"][first]["spec"]
+
+    def but(**sections: Any) -> str:
+        return json.dumps({**stored, **sections})
+
+    cell = {**stored["cells"][first], "spec": {**spec, "seed": 7}}
+    gone = {name: entry for name, entry in stored["values"].items() if "f1_max" not in name}
+    wide = {**stored["tolerances"]["f1_max"], "amount": -1}
+    return {
+        text[: len(text) // 2]: "not a baseline",
+        "": "not a baseline",
+        "[]": "not a baseline",
+        "metric,value\nimage_auroc,0.9\n": "not a baseline",
+        but(cells={}, values={}): "no cells",
+        but(cells={first: cell}): f"the specification of {first} is not what its key says",
+        but(values=gone): f"{first} f1_max is missing",
+        but(values={**stored["values"], "saucer padim seed 0 f1_max": 0.5}): "no cell for saucer",
+        but(values={**stored["values"], f"{first} f1_max": "0.85"}): "'0.85' is not a number",
+        but(values={**stored["values"], f"{first} f1_max": float("nan")}): "NaN is not a number",
+        but(tolerances={**stored["tolerances"], "f1_max": wide}): "a tolerance of -1",
+        but(tolerances={**stored["tolerances"], "f1_max": {"amount": 1}}): "origin",
+        json.dumps({"cells": stored["cells"]}): "tolerances is missing",
+    }
+
+
+def test_a_damaged_baseline_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    new_baseline(CUP)
+    whole = Path("base.json").read_text()
+    for text, says in damaged(whole).items():
+        Path("base.json").write_text(text)
+        error = refused(capsys, "before")
+        assert error.startswith("error: base.json: ")
+        assert says in error
+        assert "restore it, or delete it and write it anew with --update" in error
+
+
+def test_bytes_that_are_no_text_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    write("run", CUP)
+    Path("base.json").write_bytes(b"\xff\xfe\x00")
+    assert "not a baseline" in refused(capsys, "run")
+
+
+def test_a_run_without_metrics_or_cells_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    new_baseline(CUP)
+    Path("empty").mkdir()
+    assert "no metrics.csv in empty or results/empty" in refused(capsys, "empty")
+    Path("empty/metrics.csv").write_text("image_auroc\n")
+    assert "empty/cells: no cells" in refused(capsys, "empty")
+
+
+def test_an_unreadable_cell_is_named_and_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    new_baseline(CUP, PLATE)
+    write("run", CUP, PLATE)
+    path = next(iter(Path("run/cells").glob("*/plate*.json")))
+    path.write_text(path.read_text()[:40])
+    assert check("run") == 3
+    assert marks("run") == {"unchanged": 12, "missing": 12}
+    assert f"warning: {path}: not a readable cell" in capsys.readouterr().err
+
+
+def test_measuring_needs_an_update_and_reruns(capsys: pytest.CaptureFixture[str]) -> None:
+    new_baseline(CUP)
+    assert "add --update" in refused(capsys, "before", "--measure", "again")
+    write("other", PLATE)
+    Path("base.json").unlink()
+    error = refused(capsys, "before", "--update", "--measure", "other")
+    assert "--measure before other: none of the baseline's cells is in two" in error
+    assert not Path("base.json").exists()
+
+
+def test_a_run_cannot_be_its_own_rerun(capsys: pytest.CaptureFixture[str]) -> None:
+    write("run", CUP)
+    assert "none of the baseline's cells" in refused(capsys, "run", "--update", "--measure", "run")
+
+
+def test_an_ambiguous_run_is_no_baseline(capsys: pytest.CaptureFixture[str]) -> None:
+    new_baseline(CUP)
+    write("run", CUP, replace(CUP, image_size=128))
+    whole = Path("base.json").read_bytes()
+    assert "cup padim seed 0: two such cells" in refused(capsys, "run", "--update")
+    assert Path("base.json").read_bytes() == whole
+
+
+def test_a_metric_without_a_tolerance_is_no_baseline(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new_baseline(CUP)
+    monkeypatch.setitem(METRICS, "f2_max", replace(METRICS["f1_max"], name="f2_max"))
+    error = refused(capsys, "before", "--update")
+    assert "base.json: no tolerance for f2_max; add --measure" in error
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["--baseline", "base.json"], ["--nonsense"]])
+def test_argparse_mistakes_exit_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        compare_command.main(arguments)
+    assert stopped.value.code == 2
+
+
+def test_help_starts_without_heavy_libraries() -> None:
+    code = (
+        "import sys\nfrom benchmarks.compare import __main__ as command\n"
+        "try: command.main(['--help'])\nexcept SystemExit as stop: status = stop.code\n"
+        "heavy = {'torch._C', 'pandas', 'matplotlib', 'sklearn', 'scipy'}\n"
+        "sys.exit(status or ' '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# --- the baseline that is shipped ------------------------------------------------------------
+
+
+def test_the_shipped_baseline_is_small_whole_and_of_this_code() -> None:
+    stored = baseline.read(SHIPPED)
+    assert SHIPPED.stat().st_size < 100_000
+    assert len(stored.cells) == 5 * 5
+    assert {cell.spec.dataset for cell in stored.cells} == {"synthetic"}
+    assert {cell.spec.protocol.image_size for cell in stored.cells} == {64}
+    versions = {(c.spec.extractor_version, c.spec.metrics_version) for c in stored.cells}
+    assert versions == {(protocol.EXTRACTOR_VERSION, protocol.METRICS_VERSION)}
+    assert set(stored.tolerances) == set(METRICS)
+    assert all(cell.metrics[metric] is not None for cell in stored.cells for metric in METRICS)
+
+
+def test_no_shipped_tolerance_is_wide() -> None:
+    for metric, tolerance in baseline.read(SHIPPED).tolerances.items():
+        assert tolerance.unit == baseline.unit(metric)
+        assert tolerance.amount <= (1 if tolerance.unit == "images" else 1e-4)
+        assert "largest difference in 25 cells" in tolerance.origin

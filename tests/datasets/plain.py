@@ -1,0 +1,25 @@
+"""Data sets of plain grey images, and files that hold noise."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIDE = 12
+
+
+def save(path: Path, size: tuple[int, int] = (SIDE, SIDE), value: int = 100) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, value).save(path)
+    return path
+
+
+def encoded(extension: str) -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    formats = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "tif": "TIFF"}
+    Image.fromarray(pixels).save(buffer, formats[extension])
+    return buffer.getvalue()

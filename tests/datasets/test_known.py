@@ -1,0 +1,37 @@
+"""Published counts, and what is said of a copy that has others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from benchmarks.datasets.indexing import index
+from benchmarks.datasets.known import OFFICIAL_COUNTS
+from tests.datasets.plain import save
+
+
+def test_official_counts_add_up_to_the_published_totals() -> None:
+    totals = [sum(column) for column in zip(*OFFICIAL_COUNTS.values(), strict=True)]
+    assert totals == [3629, 467, 1258]
+
+
+def test_an_official_category_with_other_counts_is_a_warning(root: Path) -> None:
+    (root / "cup").rename(root / "screw")
+    dataset = index(root)
+    (warning,) = dataset.warnings
+    assert "screw: 2 train, 1 test good and 1 test defect images" in warning
+    assert "320 train, 41 test good and 119 test defect images" in warning
+    assert dataset.name == "data"  # plate is no official category
+    assert index(root, ["screw"]).name == "mvtec_ad"
+
+
+def test_an_official_category_with_the_official_counts_is_none(tmp_path: Path) -> None:
+    save(tmp_path / "000.png")
+    folders = {"train/good": 60, "test/good": 12, "test/defective": 30}
+    for folder, count in {**folders, "ground_truth/defective": 30}.items():
+        target = tmp_path / "data" / "toothbrush" / folder
+        target.mkdir(parents=True)
+        for number in range(count):
+            shutil.copy(tmp_path / "000.png", target / f"{number:03}.png")
+    dataset = index(tmp_path / "data")
+    assert (dataset.name, dataset.warnings) == ("mvtec_ad", ())

@@ -1,0 +1,209 @@
+"""What the documents show is what the project does."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import methods
+from benchmarks.datasets import index
+from benchmarks.errors import DataError
+from methods.base import Features
+from methods.conformance import make_features
+from tests.helpers.data_sets import write_category
+from tests.helpers.paths import ROOT
+
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"))
+)
+WITH_PYTHON = {
+    f"docs/{name}.md"
+    for name in ("add-a-backbone", "add-a-method", "add-a-metric", "bring-your-data", "faq")
+}
+COMMAND = re.compile(r"^ *(?:\w+=\S+ )*python -m ((?:benchmarks|tests)\.\w+)(.*)$", re.MULTILINE)
+SHOWN_METHOD = "mean-feature"
+"""Registered on its page only."""
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text("utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def executed(page: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run the one Python block of a page as a module; return its names."""
+    (source,) = blocks(page, "python")
+    module = types.ModuleType("shown")
+    monkeypatch.setitem(sys.modules, "shown", module)
+    exec(compile(source, page, "exec"), module.__dict__)
+    return module.__dict__
+
+
+# --- commands --------------------------------------------------------------------------------
+
+
+class Parsed(BaseException):
+    """Ends a program once its arguments are understood."""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_parses(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules exist and their parsers take the arguments shown; methods shown are registered."""
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_only(self: argparse.ArgumentParser, *given: Any) -> None:
+        raise Parsed(parse(self, *given))
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_only)
+    text = (ROOT / page).read_text("utf-8").replace("\\\n", " ")
+    for name, rest in COMMAND.findall(text):
+        module = importlib.import_module(name)
+        if hasattr(module, "__path__"):
+            module = importlib.import_module(f"{name}.__main__")
+        arguments = shlex.split(re.split(" [|>&] | && ", rest)[0], comments=True)
+        if not hasattr(module, "main"):
+            assert not arguments
+            continue
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        with pytest.raises(Parsed) as parsed:
+            module.main()
+        for specification in methods.split(getattr(parsed.value.args[0], "methods", "")):
+            assert specification == SHOWN_METHOD or methods.resolve(specification)
+
+
+def test_what_ci_prints_of_a_page_is_its_commands() -> None:
+    shown = blocks("docs/index.md", "bash")
+    assert len(shown) > 1
+    for number, expected in (((), "".join(shown)), (("2",), shown[1])):
+        command = [sys.executable, ROOT / ".ci" / "commands.py", "docs/index.md", *number]
+        assert subprocess.run(command, check=True, capture_output=True).stdout.decode() == expected
+
+
+# --- Python ----------------------------------------------------------------------------------
+
+
+def test_no_page_shows_python_that_is_not_run_here() -> None:
+    assert {page for page in PAGES if blocks(page, "python")} == WITH_PYTHON
+
+
+def test_the_method_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = executed("docs/add-a-method.md", monkeypatch)
+    training, test = make_features(4, 0, (2,)), make_features(2, 1, (2,))
+    method = shown["VARIANTS"][SHOWN_METHOD].create().fit(training, torch.Generator())
+    assert method.score(test).maps.shape == (2, 8, 8)
+    shifted = Features({2: test.read(2) + 3})
+    assert method.score(shifted).maps.min() > method.score(test).maps.max()
+
+
+def test_the_methods_name_is_free() -> None:
+    """Whoever copies the page gets a method beside all others, those of the tests included."""
+    taken = (ROOT / "tests" / "helpers" / "third_party.py").read_text("utf-8")
+    assert SHOWN_METHOD not in methods.names()
+    assert f'"{SHOWN_METHOD}"' not in taken
+
+
+def test_the_backbone_gives_what_is_printed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = "docs/add-a-backbone.md"
+    shown = executed(page, monkeypatch)
+    text = (ROOT / page).read_text("utf-8")
+    assert f"print(backbone.strides)  # {shown['backbone'].strides}\n" in text
+    assert f"print(shapes)  # {shown['shapes']}\n" in text
+
+
+def test_the_metric_is_what_its_test_says(tmp_path: Path) -> None:
+    """The change is applied to a copy of the project, and the page's own test run there."""
+    for package in ("benchmarks", "methods"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+    page = "docs/add-a-metric.md"
+    (change,), (test,) = blocks(page, "diff"), blocks(page, "python")
+    subprocess.run(
+        ["git", "apply", "-"],
+        cwd=tmp_path,
+        env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)},
+        input=change.encode(),
+        check=True,
+    )
+    definitions = tmp_path / "benchmarks" / "metrics" / "definitions.py"
+    assert "pixel_f1_max" in definitions.read_text("utf-8")
+    (tmp_path / "test_pixel_f1.py").write_text(f"{test}\n\n{BOUNDS}", "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_pixel_f1.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+
+
+BOUNDS = """
+def test_bounds_hold_the_metric_of_resampled_maps():
+    from benchmarks.metrics.resampled import resampled_pixel_bounds
+    from benchmarks.statistics.bootstrap import multiplicities
+
+    random = np.random.default_rng(1)
+    maps = random.random((6, 8, 8)).astype(np.float32)
+    masks = random.random((6, 8, 8)) < 0.2
+    drawn = multiplicities([0, 0, 0, 1, 1, 1], resamples=20)
+    low, high = resampled_pixel_bounds(maps, masks, drawn)["pixel_f1_max"]
+    for times, least, most in zip(drawn, low, high, strict=True):
+        resample = np.repeat(np.arange(6), times)
+        exact = pixel_metrics(maps[resample], masks[resample])["pixel_f1_max"]
+        assert least - 1e-12 <= exact <= most + 1e-12
+"""
+
+
+def test_black_masks_stand_for_missing_ones(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    category = write_category(tmp_path / "bolt")
+    before = index(tmp_path).categories[0]
+    masks = sorted(category.glob("ground_truth/*/*.png"))
+    kept = masks[0].read_bytes()
+    for mask in masks[1:]:
+        mask.unlink()
+    with pytest.raises(DataError, match="a defect without a mask"):
+        index(tmp_path)
+    executed("docs/bring-your-data.md", monkeypatch)["write_black_masks"](category)
+    after = index(tmp_path).categories[0]
+    assert after.counts == before.counts
+    assert sorted(category.glob("ground_truth/*/*.png")) == masks
+    assert masks[0].read_bytes() == kept
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6) | st.integers(-3, 3), min_size=1, max_size=40),
+    st.floats(0, 0.99),
+)
+def test_the_threshold_is_the_lowest_that_keeps_to_the_rate(
+    nominal: list[float], rate: float
+) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        threshold = executed("docs/faq.md", monkeypatch)["threshold"](nominal, rate)
+
+    def called(limit: float) -> int:
+        return sum(score >= limit for score in nominal)
+
+    assert called(threshold) <= rate * len(nominal)
+    lower = max(score for score in nominal if score < threshold)
+    assert called(lower) > rate * len(nominal)

@@ -1,0 +1,59 @@
+"""The gate on the embedded set's metrics sees the faults that `tests.mutations` plants."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+
+from benchmarks.compare.check import REGRESSIONS
+from tests.mutations import BLESSING, CATEGORIES, INVISIBLE, MUTATIONS, Gate, Mutation
+
+pytestmark = pytest.mark.xdist_group("gate")
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
+    return Gate(tmp_path_factory.mktemp("gate"))
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_the_gate_sees_a_fault(gate: Gate, mutation: Mutation) -> None:
+    rows = gate.rows(mutation.methods, mutation.plant, extract=mutation.before_features)
+    assert "worse" in {row.mark for row in rows}
+
+
+def test_a_fault_that_raises_all_it_changes_is_shown_and_not_stopped(gate: Gate) -> None:
+    marks = Counter(row.mark for row in gate.rows(BLESSING.methods, BLESSING.plant))
+    assert marks["better"] > 0
+    assert not REGRESSIONS & set(marks)
+
+
+def test_a_fault_in_what_does_not_occur_is_not_seen(gate: Gate) -> None:
+    rows = gate.rows(INVISIBLE.methods, INVISIBLE.plant)
+    assert {row.mark for row in rows} == {"unchanged"}
+
+
+@pytest.mark.parametrize(
+    ("methods", "categories", "threads"),
+    [
+        ("patchcore-25,patchcore-10,spade,spade-5,padim", CATEGORIES, 1),
+        ("padim,spade-5,spade,patchcore-10,patchcore-25", CATEGORIES[::-1], 2),
+    ],
+)
+def test_a_rerun_raises_no_alarm(
+    gate: Gate, methods: str, categories: tuple[str, ...], threads: int
+) -> None:
+    rows = gate.rows(
+        methods, lambda patch: torch.set_num_threads(threads), categories, extract=True
+    )
+    assert Counter(row.mark for row in rows) == {"unchanged": 2 * 5 * 12}
+
+
+def test_features_kept_from_before_a_fault_hide_it(gate: Gate) -> None:
+    """Why the gate's command runs with an empty cache."""
+    (fault,) = (one for one in MUTATIONS if one.name == "filter bank without yellow-blue")
+    gate.rows("padim")
+    rows = gate.rows("padim", fault.plant)
+    assert not REGRESSIONS & {row.mark for row in rows}

@@ -1,0 +1,113 @@
+"""Finishing is upsampling and smoothing as defined; shots nest; failures become cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+from torch.nn import functional as F
+
+from benchmarks.errors import BenchmarkError, DataError
+from benchmarks.evaluation import CategoryData, Job, evaluate, upsample_and_smooth
+from benchmarks.evaluation.evaluating import average_members, draw_shots
+from benchmarks.evaluation.job import Prediction
+from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
+from methods.base import Features, Scores
+
+
+def definition(maps: torch.Tensor, size: int, sigma: float) -> np.ndarray:
+    """Bilinear upsampling and SciPy's Gaussian, map by map."""
+    upsampled = F.interpolate(maps.double()[:, None], size=size, mode="bilinear")[:, 0].numpy()
+    return np.stack([gaussian_filter(one, sigma=sigma) for one in upsampled])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(12, 70), st.sampled_from([0.5, 4.0]))
+def test_finished_maps_are_the_definition(h: int, w: int, size: int, sigma: float) -> None:
+    maps = torch.rand(2, h, w, generator=torch.Generator().manual_seed(h * w))
+    actual = upsample_and_smooth(Scores(maps), size, sigma).numpy()
+    np.testing.assert_allclose(actual, definition(maps, size, sigma), rtol=1e-5)
+
+
+def test_several_maps_are_each_upsampled_and_then_averaged() -> None:
+    fine, coarse = torch.rand(3, 8, 8), torch.rand(3, 2, 2)
+    actual = upsample_and_smooth(Scores((fine, coarse)), 32, 4.0).numpy()
+    expected = (definition(fine, 32, 4.0) + definition(coarse, 32, 4.0)) / 2
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+def test_a_maps_finish_does_not_depend_on_its_neighbours() -> None:
+    maps = torch.rand(9, 7, 7, generator=torch.Generator().manual_seed(0))
+    whole = upsample_and_smooth(Scores(maps), 56, 4.0)
+    for number, one in enumerate(maps):
+        alone = upsample_and_smooth(Scores(one[None]), 56, 4.0)[0]
+        # How a product is summed in double precision may hang on how many maps there are. What
+        # that changes moves a value that is rounded to single precision by one step at most.
+        torch.testing.assert_close(alone, whole[number], rtol=2**-23, atol=0)
+
+
+def test_no_smoothing_is_upsampling_alone() -> None:
+    maps = torch.rand(1, 3, 3)
+    expected = F.interpolate(maps.double()[:, None], size=9, mode="bilinear")[:, 0].float()
+    torch.testing.assert_close(upsample_and_smooth(Scores(maps), 9, 0), expected)
+
+
+FEATURES = Features({2: torch.arange(20.0).reshape(20, 1, 1, 1)})
+
+
+@given(st.integers(0, 100), st.integers(1, 20), st.integers(1, 20))
+def test_more_shots_contain_fewer(seed: int, few: int, many: int) -> None:
+    few, many = sorted((few, many))
+    fewer = set(draw_shots(FEATURES, few, seed).read(2).flatten().tolist())
+    more = set(draw_shots(FEATURES, many, seed).read(2).flatten().tolist())
+    assert len(fewer) == few
+    assert fewer <= more
+
+
+def test_all_shots_are_the_features_as_they_are_and_too_many_are_refused() -> None:
+    assert draw_shots(FEATURES, None, 0) is FEATURES
+    with pytest.raises(BenchmarkError, match="21 shots asked for, but there are 20"):
+        draw_shots(FEATURES, 21, 0)
+
+
+def cell_spec(method: str) -> CellSpec:
+    protocol = EvaluationProtocol(
+        BackboneSpec("filterbank", "none", "x", {2: "two"}), image_size=32
+    )
+    return CellSpec("parts", "f", "cup", method, {}, protocol, seed=0)
+
+
+def test_whatever_goes_wrong_becomes_a_failed_cell_of_one_line() -> None:
+    def broken() -> CategoryData:
+        raise DataError("cup/train/good/000.png: can't be decoded")
+
+    def surprising() -> CategoryData:
+        raise RuntimeError("first line\nsecond line")
+
+    cell = evaluate(Job(cell_spec("padim")), broken).cell
+    assert (cell.status, cell.error) == ("failed", "cup/train/good/000.png: can't be decoded")
+    assert cell.metrics == {}
+    cell = evaluate(Job(cell_spec("padim")), surprising).cell
+    assert cell.error == "RuntimeError: first line second line"
+
+
+def test_an_interruption_is_not_a_failure() -> None:
+    def interrupted() -> CategoryData:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(Job(cell_spec("padim")), interrupted)
+
+
+def test_an_ensemble_averages_scores_that_are_normalised_over_the_test_set() -> None:
+    maps = np.array([[[0, 1], [2, 4]], [[0, 0], [0, 2]]], np.float32)
+    one = Prediction(np.array([1.0, 3.0]), maps, 1.0, 10.0)
+    other = Prediction(np.array([10.0, 10.0]), 100 - 25 * maps, 2.0, 20.0)
+    both = average_members([one, other])
+    assert both.images.tolist() == [0.0, 0.5]  # a member that says nothing adds nothing
+    np.testing.assert_allclose(both.maps, np.full((2, 2, 2), 0.5))  # m/4 and 1 - m/4
+    assert (both.fit_seconds, both.score_seconds) == (3.0, 30.0)
+    assert average_members([one]) is one

@@ -1,0 +1,277 @@
+"""One pass an image, a cache keyed on everything, and nothing half-written ever read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.backbones import loading as backbones
+from benchmarks.datasets import Category, index
+from benchmarks.datasets import images as images_module
+from benchmarks.errors import BenchmarkError, DataError, StorageError
+from benchmarks.features import Extractor, FeatureCache, extraction
+from benchmarks.features import __main__ as features
+from benchmarks.features.extraction import feature_specs
+from benchmarks.specs import BackboneSpec, EvaluationProtocol, FeatureSpec
+from tests.helpers.data_sets import write_dataset
+
+LEVELS = (1, 2, 3)
+PROTOCOL = EvaluationProtocol(backbones.describe("filterbank"), image_size=32)
+
+
+class Counting:
+    """The filter bank, counting what passes it."""
+
+    def __init__(self) -> None:
+        self.backbone = backbones.load("filterbank")
+        self.images: list[bytes] = []
+
+    def forward(self, images: torch.Tensor, levels: Collection[int]) -> dict[int, torch.Tensor]:
+        self.images += [image.numpy().tobytes() for image in images]
+        return self.backbone.forward(images, levels)
+
+
+@pytest.fixture
+def category(tmp_path: Path) -> Category:
+    return index(write_dataset(tmp_path / "data", "cup")).categories[0]
+
+
+def extractor(
+    folder: Path, counting: Any, protocol: EvaluationProtocol = PROTOCOL, **limits: float
+) -> Extractor:
+    return Extractor(FeatureCache(folder, **limits), "data", protocol, LEVELS, lambda: counting)
+
+
+def ignore(images: int) -> None:
+    del images
+
+
+def test_every_image_passes_once_and_never_again(tmp_path: Path, category: Category) -> None:
+    counting = Counting()
+    first = extractor(tmp_path, counting).arrays(category, ignore)
+    assert len(counting.images) == len(set(counting.images)) == 6 + 7
+    second = extractor(tmp_path, counting).arrays(category, ignore)
+    assert len(counting.images) == 6 + 7
+    for split in ("train", "test"):
+        for level in LEVELS:
+            np.testing.assert_array_equal(first[split][level], second[split][level])
+
+
+def test_arrays_hold_the_backbones_outputs_in_order(
+    tmp_path: Path, category: Category, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction, "BATCH_IMAGES", 4)
+    arrays = extractor(tmp_path, Counting()).arrays(category, ignore)
+    backbone = backbones.load("filterbank")
+    for number, sample in enumerate(category.test):
+        image = torch.tensor(images_module.load_image(sample.path, PROTOCOL.resize, 32))
+        expected = backbone.forward(image.permute(2, 0, 1)[None], LEVELS)
+        for level in LEVELS:
+            actual = torch.from_numpy(np.array(arrays["test"][level][number]))
+            torch.testing.assert_close(actual, expected[level][0], rtol=1e-4, atol=1e-5)
+
+
+def test_only_missing_levels_are_extracted(tmp_path: Path, category: Category) -> None:
+    counting = Counting()
+    cache = FeatureCache(tmp_path)
+    Extractor(cache, "data", PROTOCOL, [2, 3], lambda: counting).arrays(category, ignore)
+    assert len(cache.entries()) == 4
+    more = Extractor(cache, "data", PROTOCOL, [1, 2, 3], lambda: counting)
+    assert more.missing(category) == 13
+    more.arrays(category, ignore)
+    assert len(cache.entries()) == 6
+    assert more.missing(category) == 0
+
+
+SPEC = FeatureSpec(
+    dataset="data",
+    dataset_fingerprint="f",
+    category="cup",
+    split="train",
+    backbone="b",
+    weights="w",
+    weights_sha256="s",
+    level=2,
+    layer="l",
+    image_size=224,
+    resize=256,
+    dtype="float32",
+)
+OTHER: dict[str, Any] = {
+    "dataset": "other",
+    "dataset_fingerprint": "g",
+    "category": "plate",
+    "split": "test",
+    "backbone": "c",
+    "weights": "v",
+    "weights_sha256": "t",
+    "level": 3,
+    "layer": "m",
+    "image_size": 225,
+    "resize": 257,
+    "dtype": "float16",
+    "extractor_version": 99,
+}
+
+
+@pytest.mark.parametrize("name", list(SPEC.__dataclass_fields__))
+def test_a_change_of_any_field_misses(name: str, tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path)
+    with cache.writer(SPEC, 2) as writer:
+        writer.write(np.ones((2, 1, 2, 2)))
+    assert cache.load(SPEC, 2) is not None
+    assert cache.load(replace(SPEC, **{name: OTHER[name]}), 2) is None
+
+
+def test_specs_follow_data_split_backbone_and_protocol(category: Category) -> None:
+    def keys(category: Category = category, protocol: EvaluationProtocol = PROTOCOL) -> set[str]:
+        splits = ("train", "test")
+        parts = [feature_specs("data", category, s, protocol, LEVELS) for s in splits]  # type: ignore[arg-type]
+        return {spec.key for part in parts for spec in part.values()}
+
+    other = BackboneSpec("filterbank", "none", "other", PROTOCOL.backbone.layers)
+    assert len(keys()) == 6
+    for changed in (
+        keys(replace(category, fingerprint="other")),
+        keys(protocol=replace(PROTOCOL, backbone=other)),
+        keys(protocol=replace(PROTOCOL, image_size=40)),
+        keys(protocol=replace(PROTOCOL, dtype="float16")),
+    ):
+        assert not changed & keys()
+    assert keys(protocol=replace(PROTOCOL, mask_resize="official", smoothing_sigma=0)) == keys()
+
+
+@pytest.mark.parametrize(
+    "damage", ["truncated", "emptied", "text", "foreign", "description", "one bit"]
+)
+def test_a_broken_array_is_extracted_again_loudly(
+    damage: str, tmp_path: Path, category: Category
+) -> None:
+    counting, warnings = Counting(), []
+    cache = FeatureCache(tmp_path, warn=warnings.append)
+    expected = Extractor(cache, "data", PROTOCOL, LEVELS, lambda: counting).arrays(category, ignore)
+    kept = np.array(expected["train"][2])
+    path = next(
+        e.path for e in cache.entries() if (e.spec["split"], e.spec["level"]) == ("train", 2)
+    )
+    match damage:
+        case "truncated":
+            path.write_bytes(path.read_bytes()[:-8])
+        case "emptied":
+            path.write_bytes(b"")
+        case "one bit":
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 1
+            path.write_bytes(content)
+        case "text":
+            path.write_text("not an array")
+        case "foreign":
+            np.save(path, kept[:3])
+        case "description":
+            path.with_suffix(".json").write_text('{"dataset": "other"}')
+    cache = FeatureCache(tmp_path, warn=warnings.append)  # as another process has it
+    again = Extractor(cache, "data", PROTOCOL, LEVELS, lambda: counting)
+    np.testing.assert_array_equal(again.arrays(category, ignore)["train"][2], kept)
+    assert again.passes == 6
+    assert any(str(path) in line for line in warnings)
+
+
+def test_a_backbone_that_runs_out_of_memory_says_what_to_do(
+    tmp_path: Path, category: Category
+) -> None:
+    class Full(Counting):
+        def forward(self, images: torch.Tensor, levels: Collection[int]) -> dict[int, torch.Tensor]:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    with pytest.raises(BenchmarkError, match="6 images of 32 pixels: pass --device cpu"):
+        extractor(tmp_path, Full()).arrays(category, ignore)
+    assert list((tmp_path / "features").glob("*")) == []
+
+
+def test_an_interrupted_extraction_leaves_nothing(tmp_path: Path, category: Category) -> None:
+    class Breaking(Counting):
+        def forward(self, images: torch.Tensor, levels: Collection[int]) -> dict[int, torch.Tensor]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extractor(tmp_path, Breaking()).arrays(category, ignore)
+    assert list((tmp_path / "features").glob("*")) == []
+
+
+def test_leftovers_of_dead_processes_are_swept(tmp_path: Path) -> None:
+    folder = tmp_path / "features"
+    folder.mkdir()
+    dead, alive = folder / "a.npy.99999999.tmp", folder / "b.npy.1.tmp"
+    dead.touch()
+    alive.touch()
+    FeatureCache(tmp_path).sweep()
+    assert (dead.exists(), alive.exists()) == (False, True)
+
+
+def test_least_recently_used_arrays_go_first(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "data", "a", "b", "c")
+    categories = index(root).categories
+    size = 1e-9 * sum(e.bytes for e in _filled(tmp_path / "probe", categories[:1]).entries())
+    cache = FeatureCache(tmp_path / "cache", limit_gb=2.001 * size)
+    for name in ("a", "b", "a", "c"):
+        _extract(cache, next(c for c in categories if c.name == name))
+    assert {entry.spec["category"] for entry in cache.entries()} == {"a", "c"}
+
+
+def test_a_limit_below_one_category_still_serves_it(tmp_path: Path, category: Category) -> None:
+    cache = FeatureCache(tmp_path, limit_gb=0)
+    arrays = Extractor(cache, "data", PROTOCOL, LEVELS, Counting).arrays(category, ignore)
+    assert len(arrays["train"][1]) == 6
+
+
+def _filled(folder: Path, categories: Collection[Category]) -> FeatureCache:
+    cache = FeatureCache(folder)
+    for category in categories:
+        _extract(cache, category)
+    return cache
+
+
+def _extract(cache: FeatureCache, category: Category) -> None:
+    Extractor(cache, "data", PROTOCOL, LEVELS, Counting).arrays(category, ignore)
+
+
+def test_half_precision_is_stored_as_such(tmp_path: Path, category: Category) -> None:
+    half = replace(PROTOCOL, dtype="float16")
+    single = extractor(tmp_path, Counting()).arrays(category, ignore)["test"][1]
+    stored = extractor(tmp_path, Counting(), half).arrays(category, ignore)["test"][1]
+    assert stored.dtype == np.float16
+    np.testing.assert_array_equal(stored, single.astype(np.float16))
+
+
+def test_an_image_that_breaks_after_the_check_is_named(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "data", "cup")
+    category = index(root).categories[0]
+    category.train[3].path.write_bytes(b"no longer an image")
+    with pytest.raises(DataError, match=r"train/good/003\.png"):
+        extractor(tmp_path, Counting()).arrays(category, ignore)
+    assert FeatureCache(tmp_path).entries() == []
+
+
+def test_a_full_disk_names_the_file_and_the_remedy(tmp_path: Path, category: Category) -> None:
+    cache = FeatureCache(tmp_path / "file")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match=r"features.*--cache DIR"):
+        Extractor(cache, "data", PROTOCOL, LEVELS, Counting).arrays(category, ignore)
+
+
+def test_command_lists_and_clears(
+    tmp_path: Path, category: Category, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extractor(tmp_path, Counting()).arrays(category, ignore)
+    assert features.main(["--cache", str(tmp_path)]) == 0
+    listed = capsys.readouterr().out
+    assert listed.count("cup") == 6
+    assert "6 arrays" in listed
+    assert features.main(["--cache", str(tmp_path), "--clear"]) == 0
+    assert FeatureCache(tmp_path).entries() == []

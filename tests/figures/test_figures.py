@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from benchmarks.errors import BenchmarkError, StorageError
+from benchmarks.figures import CURVES, write_figures
+from benchmarks.figures.__main__ import main
+from benchmarks.figures.curves import draw_curves
+from benchmarks.figures.example_maps import draw_examples
+from benchmarks.figures.overview import draw_overview
+from benchmarks.figures.style import style
+from benchmarks.figures.working_points import draw_working_points
+from benchmarks.results.metrics_csv import read_rows
+from benchmarks.results.result_set import Comparison, comparisons, stored_files
+from tests.helpers.runs import Cell, some_maps, some_scores, write_run
+
+VALUES = {
+    "image_auroc": 0.9,
+    "pixel_auroc": 0.8,
+    "aupro_30": 0.7,
+    "error_at_full_recall": 0.25,
+    "error_at_f1_optimal": 0.125,
+}
+KNOWN = (
+    *("patchcore-100", "patchcore-25", "patchcore-10", "patchcore-1"),
+    *("spade", "spade-5", "padim", "padim-full"),
+)
+
+
+def cell(category: str, method: str, **more: Any) -> Cell:
+    scores = some_scores(category, method)
+    return Cell(category, method, VALUES, **{"scores": scores} | more)
+
+
+def comparison(tmp_path: Path, cells: Sequence[Cell]) -> Comparison:
+    (only,) = comparisons(read_rows(write_run(tmp_path, cells)))
+    return only
+
+
+def curves(tmp_path: Path, cells: Sequence[Cell], kind: str = "roc") -> Figure:
+    found = comparison(tmp_path, cells)
+    return draw_curves(found, stored_files(tmp_path, found, "scores"), CURVES[kind])
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for panel in figure.axes for text in panel.texts if text.get_text()]
+
+
+def caption(figure: Figure) -> str:
+    return " ".join(figure.get_suptitle().split())
+
+
+@pytest.mark.parametrize("kind", ["roc", "precision_recall"])
+def test_curves_are_those_of_scikit_learn(tmp_path: Path, kind: str) -> None:
+    cells = [cell(c, m) for c in ("bolt", "gear") for m in ("spade", "padim")]
+    figure = curves(tmp_path, cells, kind)
+    assert [panel.get_title() for panel in figure.axes] == ["bolt", "gear"]
+    for panel in figure.axes:
+        assert [line.get_label() for line in panel.lines] == ["spade", "padim"]
+        for line in panel.lines:
+            scores = some_scores(panel.get_title(), str(line.get_label()))
+            if kind == "roc":
+                x, y, _ = roc_curve(*scores)
+            else:
+                y, x, _ = precision_recall_curve(*scores)
+            np.testing.assert_array_equal(line.get_xydata(), np.column_stack([x, y]))
+
+
+def test_curves_show_the_first_seed(tmp_path: Path) -> None:
+    second = some_scores("bolt", "another seed")
+    figure = curves(tmp_path, [cell("bolt", "a", seed=5, scores=second), cell("bolt", "a", seed=3)])
+    false_positive_rate, true_positive_rate, _ = roc_curve(*some_scores("bolt", "a"))
+    (line,) = figure.axes[0].lines
+    np.testing.assert_array_equal(line.get_xdata(), false_positive_rate)
+    np.testing.assert_array_equal(line.get_ydata(), true_positive_rate)
+    assert "; seed 3; " in caption(figure)
+
+
+def test_panels_say_which_methods_they_lack_and_why(tmp_path: Path) -> None:
+    figure = curves(
+        tmp_path,
+        [
+            cell("bolt", "a"),
+            cell("gear", "a"),
+            cell("bolt", "b", status="failed", scores=None),
+            cell("gear", "b"),
+            cell("gear", "c", scores=None),
+            cell("gear", "d", scores=([1, 1], [0.5, 0.7])),
+        ],
+    )
+    assert texts(figure) == ["failed: b\nnot run: c\nnot run: d", "one class only: d\nno data: c"]
+    assert [[line.get_label() for line in panel.lines] for panel in figure.axes] == [
+        ["a"],
+        ["a", "b"],
+    ]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 15])
+def test_every_category_has_a_panel(tmp_path: Path, count: int) -> None:
+    names = [f"part{number:02}" for number in range(count)]
+    figure = curves(tmp_path, [cell(name, "a") for name in names])
+    assert [panel.get_title() for panel in figure.axes] == names
+    assert figure.get_figwidth() == (3.4 if count < 3 else 7.0)
+
+
+def test_working_points_are_bars_in_per_cent_with_the_mean_last(tmp_path: Path) -> None:
+    cells = [
+        replace(cell(category, method), values=VALUES | {"error_at_full_recall": value})
+        for category, method, value in (
+            ("bolt", "a", 0.1),
+            ("gear", "a", 0.3),
+            ("bolt", "b", 0.5),
+            ("gear", "b", None),
+        )
+    ]
+    figure = draw_working_points(comparison(tmp_path, cells))
+    recall, f1 = figure.axes
+    heights = {
+        bars.get_label(): [round(bar.get_height(), 9) for bar in bars] for bars in recall.containers
+    }
+    assert heights == {"a": [10, 30, 20], "b": [50]}
+    (crosses,) = (line for line in recall.lines if line.get_marker() == "x")
+    assert [round(float(x)) for x in np.asarray(crosses.get_xdata())] == [1, 2]
+    assert recall.get_title(loc="right").startswith("× failed, undefined")
+    assert f1.get_title(loc="right") == ""
+    assert [label.get_text() for label in f1.get_xticklabels()] == ["bolt", "gear", "mean"]
+
+
+def test_the_overview_prints_means_and_says_where_there_is_none(tmp_path: Path) -> None:
+    cells = [
+        replace(cell("bolt", "a"), values=VALUES | {"image_auroc": 1.0}),
+        cell("gear", "a"),
+        cell("gear", "b"),
+    ]
+    figure = draw_overview(comparison(tmp_path, cells))
+    assert texts(figure) == [
+        *("95.0", "no complete set"),
+        *("80.0", "no complete set"),
+        *("70.0", "no complete set"),
+    ]
+
+
+def test_the_overview_of_one_category_needs_no_mean(tmp_path: Path) -> None:
+    figure = draw_overview(comparison(tmp_path, [cell("screw", "a", dataset="mvtec_ad")]))
+    assert texts(figure) == ["90.0", "80.0", "70.0"]
+    assert caption(figure).startswith("Overview: screw on mvtec_ad")
+
+
+def test_examples_show_each_map_on_its_methods_scale_with_its_score(tmp_path: Path) -> None:
+    maps = {method: some_maps("bolt", method) for method in ("a", "b")}
+    # The second method keeps its images in another order, without the first.
+    maps["b"] = {name: array[:0:-1] for name, array in maps["b"].items()}
+    cells = [cell("bolt", method, maps=arrays) for method, arrays in maps.items()]
+    cells.append(cell("bolt", "c", status="failed", scores=None))
+    found = comparison(tmp_path, cells)
+    figure = draw_examples(found, stored_files(tmp_path, found, "maps"), "bolt")
+    panels = np.reshape(figure.axes, (3, 5))  # what both methods keep
+    assert [panel.get_title() for panel in panels[0]] == ["image", "ground truth", "a", "b", "c"]
+    a, b = maps["a"], maps["b"]
+    for row, (of_a, of_b) in enumerate(panels[:, 2:4]):
+        heat = of_a.images[1]
+        np.testing.assert_array_equal(heat.get_array(), a["maps"][row + 1])
+        assert heat.get_clim() == (a["maps"][1:].min(), a["maps"][1:].max())
+        assert of_a.get_xlabel() == f"{a['scores'][row + 1]:.3g}"
+        np.testing.assert_array_equal(of_b.images[1].get_array(), b["maps"][-1 - row])
+        assert of_b.images[1].get_clim() == (b["maps"].min(), b["maps"].max())
+    assert texts(figure) == ["failed"]
+    assert [len(panel.collections) for panel in panels[:, 1]] == [1, 1, 1]
+
+
+def test_captions_name_the_data_and_say_where_they_are_synthetic(tmp_path: Path) -> None:
+    found = comparison(tmp_path, [cell("bolt", "a", maps=some_maps("bolt", "a"))])
+    made = replace(found, rows=found.rows.assign(dataset="synthetic"))
+    for data, start in ((found, ""), (made, "SYNTHETIC DATA. ")):
+        files = {
+            kind: stored_files(tmp_path, data, kind)  # type: ignore[arg-type]
+            for kind in ("scores", "maps")
+        }
+        figures = [
+            draw_overview(data),
+            draw_working_points(data),
+            draw_curves(data, files["scores"], CURVES["roc"]),
+            draw_examples(data, files["maps"], "bolt"),
+        ]
+        for figure in figures:
+            assert caption(figure).startswith(start)
+            assert ("SYNTHETIC" in caption(figure)) == bool(start)
+            assert f" on {data.dataset}; wide_resnet50_2, weights" in caption(figure)
+            assert "2025-03-04" in caption(figure)
+
+
+def test_figures_are_valid_files_and_the_same_bytes_again(tmp_path: Path) -> None:
+    cells = [cell(c, "padim", maps=some_maps(c, "padim")) for c in ("bolt", "gear")]
+    run = write_run(tmp_path / "run", cells)
+    settings = dict(mpl.rcParams)
+    paths = write_figures(run, tmp_path / "one")
+    assert dict(mpl.rcParams) == settings
+    assert {path.stem for path in paths} == {
+        *("overview", "working_points", "roc", "precision_recall"),
+        *("examples_bolt", "examples_gear"),
+    }
+    assert {*paths} == {*(tmp_path / "one").iterdir()}
+    for path in paths:
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                image.load()
+                assert image.width <= 7.0 * 300
+        else:
+            assert ET.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    for path in write_figures(run, tmp_path / "two"):
+        assert path.read_bytes() == (tmp_path / "one" / path.name).read_bytes()
+
+
+def test_nothing_overlaps_in_a_figure_with_long_names(tmp_path: Path) -> None:
+    methods = [*KNOWN[:5], "patchcore-10[patch_size=5,reweight=9]"]
+    figure = curves(tmp_path, [cell("bolt", method) for method in methods])
+    figure.draw_without_rendering()
+    (panel,), (legend,) = figure.axes, figure.legends
+    box, key = panel.get_tightbbox(), legend.get_window_extent()
+    assert box is not None
+    assert key.y1 <= box.y0
+    assert key.x0 >= 0
+    assert key.x1 <= figure.bbox.width
+    assert box.y1 <= figure.texts[0].get_window_extent().y0
+
+
+def test_each_protocol_has_its_own_figures(tmp_path: Path) -> None:
+    cells = [cell("bolt", "a"), cell("bolt", "a", shots=5)]
+    run = write_run(tmp_path / "run", cells)
+    names = {path.name for path in write_figures(run, tmp_path)}
+    assert {"roc-1.png", "roc-2.png"} <= names
+
+
+def test_a_run_without_scores_or_maps_still_has_its_bars(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [cell("bolt", "a", scores=None)])
+    assert {path.stem for path in write_figures(run, tmp_path)} == {"overview", "working_points"}
+
+
+@pytest.mark.parametrize("kind", ["scores", "maps"])
+def test_a_spoilt_file_is_named_in_one_line(tmp_path: Path, kind: str) -> None:
+    run = write_run(tmp_path / "run", [cell("bolt", "a", maps=some_maps("bolt", "a"))])
+    (path,) = (path for path in (run / kind).rglob("*") if path.is_file())
+    path.write_bytes(path.read_bytes()[:20] + b"?")
+    with pytest.raises(BenchmarkError) as caught:
+        write_figures(run, tmp_path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_figures_that_cannot_be_written_are_a_storage_error(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [cell("bolt", "a")])
+    (tmp_path / "plots").write_text("in the way")
+    with pytest.raises(StorageError, match="plots"):
+        write_figures(run, tmp_path / "plots")
+
+
+def test_main_writes_beside_results(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(folder / "results" / "mine", [cell("bolt", "a", scores=None)])
+    assert main(["mine"]) == 0
+    assert (folder / "plots" / "mine" / "overview.svg").is_file()
+    assert main(["none"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "none" in line
+
+
+def test_a_method_keeps_its_look_whatever_stands_beside_it(tmp_path: Path) -> None:
+    names = ["padim", "mine", "patchcore-10[patch_size=5]"]
+    looks: dict[str, set[Any]] = {name: set() for name in names}
+    for chosen in (names, names[::-1], names[1:], names[:1]):
+        figure = curves(tmp_path, [cell("bolt", name) for name in chosen])
+        for line in figure.axes[0].lines:
+            look = (line.get_color(), line.get_linestyle(), line.get_marker())
+            looks[str(line.get_label())].add(look)
+    assert [len(found) for found in looks.values()] == [1, 1, 1]
+
+
+def test_looks_are_the_same_in_every_process() -> None:
+    # Python's own hash of a string differs from process to process.
+    code = "from benchmarks.figures.style import style; print(style('mine'))"
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        shown = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+        assert shown.strip() == repr(style("mine"))
+
+
+def test_a_variant_with_overrides_has_a_look_of_its_own() -> None:
+    assert style("patchcore-10[patch_size=5]") != style("patchcore-10[patch_size=7]")
+    assert style("patchcore-10[patch_size=5]") != style("patchcore-10")
+
+
+def test_known_methods_differ_without_colour() -> None:
+    for one, other in combinations(map(style, KNOWN), 2):
+        assert one.colour != other.colour
+        assert one.line != other.line
+        assert one.marker != other.marker
+
+
+def test_patchcore_gets_lighter_as_the_memory_bank_shrinks() -> None:
+    luminance = [np.dot(to_rgb(style(name).colour), (0.2126, 0.7152, 0.0722)) for name in KNOWN[:4]]
+    assert luminance == sorted(luminance)
+    assert min(np.diff(luminance)) > 0.1

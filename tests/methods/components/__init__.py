@@ -1,0 +1,1 @@
+"""Tests of what several methods are built of."""

@@ -1,0 +1,114 @@
+"""PatchCore against the official algorithm, written out naively."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from methods import create
+from methods.base import Features
+from tests.methods.components.test_coreset import plain_loop
+from tests.methods.components.test_embedding import definition
+
+
+def features(count: int, seed: int) -> Features:
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {2: (32, 8, 8), 3: (96, 4, 4)}
+    return Features(
+        {i: torch.rand(count, *s, generator=generator).square() for i, s in shapes.items()}
+    )
+
+
+def patches(given: Features, patch_size: int = 3) -> torch.Tensor:
+    levels = {i: given.read(i).double() for i in (2, 3)}
+    return definition(levels, patch_size, 1024, 1024).flatten(1, 2)  # (N, h·w, 1024)
+
+
+@pytest.mark.parametrize("patch_size", [3, 5])
+@pytest.mark.parametrize("squared", [False, True])
+def test_patch_scores_are_the_official_algorithms(patch_size: int, squared: bool) -> None:
+    training, test = features(6, 0), features(3, 1)
+    name = f"patchcore-100[patch_size={patch_size},squared={squared}]"
+    scores = create(name).fit(training, torch.Generator()).score(test)
+    bank = patches(training, patch_size).flatten(0, 1)
+    expected = torch.cdist(patches(test, patch_size), bank).min(dim=2).values
+    expected = expected.square() if squared else expected
+    assert isinstance(scores.maps, torch.Tensor)
+    assert scores.images is not None
+    torch.testing.assert_close(scores.maps.flatten(1).double(), expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        scores.images.double(), expected.max(dim=1).values, rtol=1e-5, atol=0
+    )
+
+
+def test_the_memory_bank_is_the_greedy_coreset_of_the_projected_patches() -> None:
+    training, test = features(10, 0), features(3, 1)
+    scores = create("patchcore-10").fit(training, torch.Generator().manual_seed(7)).score(test)
+    bank = patches(training).flatten(0, 1)
+    generator = torch.Generator().manual_seed(7)
+    weights = (torch.rand(128, 1024, generator=generator) * 2 - 1) / math.sqrt(1024)
+    points = (bank.float() @ weights.T).double()
+    drawn = torch.randperm(len(points), generator=generator)[:10]
+    start = torch.cdist(points, points[drawn]).mean(dim=1)
+    kept = plain_loop(points, int(len(points) * 0.1), start)
+    expected = torch.cdist(patches(test), bank[kept]).min(dim=2).values
+    assert isinstance(scores.maps, torch.Tensor)
+    torch.testing.assert_close(scores.maps.flatten(1).double(), expected, rtol=1e-5, atol=0)
+
+
+def test_reweighting_is_equation_7() -> None:
+    training, test = features(4, 0), features(3, 1)
+    scores = create("patchcore-100[reweight=5]").fit(training, torch.Generator()).score(test)
+    bank = patches(training).flatten(0, 1)
+    for image, own in enumerate(patches(test)):
+        distances = torch.cdist(own, bank)
+        nearest = distances.min(dim=1)
+        patch = int(nearest.values.argmax())
+        star = bank[nearest.indices[patch]]
+        around = torch.cdist(star[None], bank)[0].argsort()[:5]
+        total = sum(math.exp(float((own[patch] - bank[i]).norm())) for i in around)
+        peak = float(nearest.values[patch])
+        assert scores.images is not None
+        assert float(scores.images[image]) == pytest.approx(
+            (1 - math.exp(peak) / total) * peak, rel=1e-4
+        )
+
+
+def test_reweighting_survives_distances_that_overflow_exp() -> None:
+    training, test = features(4, 0), features(2, 1)
+    far = Features({i: test.read(i) * 1e4 for i in (2, 3)})
+    scores = create("patchcore-100[reweight=3]").fit(training, torch.Generator()).score(far)
+    assert scores.images is not None
+    assert bool(torch.isfinite(scores.images).all())
+
+
+ROOT = os.environ.get("MVTEC_AD_ROOT")
+
+
+@pytest.mark.skipif(not ROOT, reason="$MVTEC_AD_ROOT does not name the real data")
+def test_agrees_with_the_official_algorithm_on_real_images() -> None:
+    """On 12 + 6 real images every patch score agrees to 1e-4 (relative)."""
+    from benchmarks.backbones import loading as backbones
+    from benchmarks.datasets import indexing as datasets
+    from benchmarks.datasets import load_image
+
+    assert ROOT is not None
+    weights = Path(ROOT).parent / "mobilenet_v2_imagenet.pth"
+    if not weights.exists():
+        pytest.skip(f"{weights} is absent")
+    category = datasets.index(Path(ROOT), ["screw"]).categories[0]
+    layers = ["features.3", "features.6", "features.13", "features.18"]
+    backbone = backbones.load("mobilenet_v2", weights=weights, layers=layers)
+    chosen = [*category.train[:12], *category.test[:3], *category.test[-3:]]
+    images = torch.stack([torch.from_numpy(load_image(s.path, 256, 224)) for s in chosen])
+    levels = backbone.forward(images.permute(0, 3, 1, 2), [2, 3])
+    training, test = Features(levels).select(range(12)), Features(levels).select(range(12, 18))
+    scores = create("patchcore-100[squared=true]").fit(training, torch.Generator()).score(test)
+    bank = patches(training).flatten(0, 1)
+    expected = torch.cdist(patches(test), bank).min(dim=2).values.square()
+    assert isinstance(scores.maps, torch.Tensor)
+    torch.testing.assert_close(scores.maps.flatten(1).double(), expected, rtol=1e-4, atol=0)

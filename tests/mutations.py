@@ -1,0 +1,306 @@
+"""Plants faults one at a time and asks whether the gate on the embedded set's metrics sees them.
+
+    python -m tests.mutations    # the table of faults and of the rows that they turn
+
+prints what the tests assert.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.backbones import filterbank
+from benchmarks.compare import compare
+from benchmarks.compare.baseline import read
+from benchmarks.compare.check import Row
+from benchmarks.datasets import images
+from benchmarks.evaluation import anomaly_maps, category
+from benchmarks.evaluation import evaluating as evaluate
+from benchmarks.features import extraction as features
+from benchmarks.figures import writing as figures
+from benchmarks.metrics import pixel
+from benchmarks.metrics import tally as metrics
+from benchmarks.results import Store
+from benchmarks.run import __main__ as run
+from benchmarks.synthetic import products as synthetic
+from benchmarks.synthetic import writing
+from benchmarks.tables import metric_tables as tables
+from methods import padim, patchcore, spade
+from methods.base import Features, Scores
+from tests.helpers.paths import ROOT
+
+BASELINE = ROOT / "results" / "baselines" / "embedded.json"
+CATEGORIES = ("circuit_board", "washer")  # in colour, and grey
+EVERY = "patchcore-10,spade-5,padim"
+
+Patch = pytest.MonkeyPatch
+Plant = Callable[[Patch], None]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A fault: what is wrong, the methods that are run with it, and how it is planted."""
+
+    name: str
+    methods: str
+    plant: Plant
+    before_features: bool = False
+
+
+def wrap(owner: Any, name: str, change: Callable[..., Any]) -> Plant:
+    """Return what replaces `owner.name` by `change`, which gets the original first."""
+    original = getattr(owner, name)
+    return lambda patch: patch.setattr(
+        owner, name, lambda *given, **named: change(original, *given, **named)
+    )
+
+
+def put(owner: Any, name: str, value: Any) -> Plant:
+    return lambda patch: patch.setattr(owner, name, value)
+
+
+# --- the faults ------------------------------------------------------------------------------
+
+
+def at_random(_: Any, points: Any, size: int, __: Any) -> Any:
+    return torch.randperm(len(points), generator=torch.Generator().manual_seed(0))[:size]
+
+
+def second(original: Any, queries: Any, bank: Any, k: int = 1) -> Any:
+    distances, rows = original(queries, bank, k + 1)
+    return distances[:, 1:], rows[:, 1:]
+
+
+def mean_images(original: Any, *given: Any) -> Scores:
+    maps = original(*given).maps
+    return Scores(maps, maps.mean(dim=(1, 2)))
+
+
+def nearest_upsampling(_: Any, length: int, size: int, sigma: float) -> Any:
+    from scipy.ndimage import gaussian_filter1d
+
+    repeated = np.eye(length)[np.arange(size) * length // size]
+    return torch.from_numpy(gaussian_filter1d(repeated, sigma, axis=0, mode="reflect"))
+
+
+def own_maximum(original: Any, *given: Any) -> Any:
+    maps = original(*given)
+    return maps / maps.amax(dim=(1, 2), keepdim=True)
+
+
+def first_dims(_: Any, method: Any, training: Features, __: Any) -> list[list[int]]:
+    channels = [training.shape(level)[0] for level in padim.LEVELS]
+    return [list(range(min(count, 36))) for count in channels]
+
+
+def one_dimension_fewer(original: Any, *given: Any) -> list[list[int]]:
+    *finer, last = original(*given)
+    return [*finer, last[:-1]]
+
+
+def strictly_above(_: Any, tally: Any, index: int) -> metrics.WorkingPoint:
+    above = np.append(tally.found(), 0)[index + 1]
+    return metrics.WorkingPoint(
+        threshold=float(tally.thresholds[index]),
+        true_positives=int(above),
+        false_positives=int(tally.above[index]),
+        false_negatives=int(tally.rank.size - above),
+        true_negatives=int(tally.normals - tally.above[index]),
+    )
+
+
+def ties_found(_: Any, tally: Any) -> float:
+    below = tally.normals - tally.above[tally.rank]
+    return float(below.sum() / (tally.normals * tally.rank.size))
+
+
+def by_the_last_rate(original: Any, *given: Any) -> Any:
+    fpr, pro = original(*given)
+    return fpr[:-1] * fpr[-1] / fpr[-2], pro[:-1]
+
+
+def one_to_the_right(original: Any, path: Path, resize: int, crop: int) -> Any:
+    first = round((resize - crop) / 2)
+    return original(path, resize, resize)[first : first + crop, first + 1 : first + 1 + crop]
+
+
+def without_blue(original: Any, bank: filterbank.FilterBank, *given: Any) -> None:
+    original(bank, *given)
+    bank._colours[2] = 0
+
+
+# fmt: off
+MUTATIONS = [
+    Mutation("coreset one patch smaller", "patchcore-10,patchcore-25",
+             wrap(patchcore, "farthest_first", lambda f, points, size, d: f(points, size - 1, d))),
+    Mutation("coreset drawn at random", "patchcore-10",
+             wrap(patchcore, "farthest_first", at_random)),
+    Mutation("coreset selected without the projection", "patchcore-10",
+             wrap(patchcore, "projection", lambda f, width, dims, g: torch.eye(width))),
+    Mutation("second nearest patch", "patchcore-10,patchcore-25",
+             wrap(patchcore, "nearest", second)),
+    Mutation("squared distances", "patchcore-10",
+             wrap(patchcore, "nearest", lambda f, *given: (f(*given)[0] ** 2, f(*given)[1]))),
+    Mutation("the seed ignored", "patchcore-10",
+             wrap(patchcore.PatchCore, "fit", lambda f, method, training, _:
+                  f(method, training, torch.Generator().manual_seed(1)))),
+    Mutation("SPADE retrieves half of K", "spade,spade-5",
+             wrap(spade, "nearest", lambda f, queries, bank, k: f(queries, bank, k // 2))),
+    Mutation("SPADE leaves out the nearest image", "spade,spade-5", wrap(spade, "nearest", second)),
+    Mutation("SPADE retrieves by level 3", "spade-5", put(spade, "IMAGE_LEVEL", 3)),
+    Mutation("PaDiM with level 4 for level 3", "padim", put(padim, "LEVELS", (1, 2, 4))),
+    Mutation("PaDiM without the square root", "padim",
+             wrap(padim.Gaussians, "distances", lambda f, *given: f(*given).square_())),
+    Mutation("PaDiM almost without regularisation", "padim",
+             wrap(padim.Gaussians, "fit", lambda f, samples, cells, _: f(samples, cells, 1e-6))),
+    Mutation("PaDiM divides by N, not N - 1", "padim",
+             wrap(padim.Gaussians, "fit", lambda f, samples, cells, epsilon:
+                  f(samples, cells, epsilon * samples[0].shape[1] / (samples[0].shape[1] - 1)))),
+    Mutation("PaDiM takes the first dimensions", "padim", wrap(padim.Padim, "_choose", first_dims)),
+    Mutation("PaDiM with one dimension fewer", "padim",
+             wrap(padim.Padim, "_choose", one_dimension_fewer)),
+    Mutation("maps not smoothed", EVERY,
+             wrap(evaluate, "upsample_and_smooth",
+                  lambda f, scores, size, sigma: f(scores, size, 0))),
+    Mutation("sigma halved", EVERY,
+             wrap(evaluate, "upsample_and_smooth",
+                  lambda f, scores, size, sigma: f(scores, size, sigma / 2))),
+    Mutation("nearest instead of bilinear upsampling", EVERY,
+             wrap(anomaly_maps, "_post_processing_matrix", nearest_upsampling)),
+    Mutation("each map divided by its maximum", EVERY,
+             wrap(evaluate, "upsample_and_smooth", own_maximum)),
+    Mutation("image score is the mean of the map", "padim",
+             wrap(padim.Padim, "score", mean_images)),
+    Mutation("one training image fewer", EVERY,
+             wrap(evaluate, "draw_shots",
+                  lambda f, images, *_: images.select(range(len(images) - 1)))),
+    Mutation("masks eroded", EVERY,
+             wrap(category, "load_mask", lambda f, path, resize, crop, _:
+                  f(path, resize, crop, "official"))),
+    Mutation("masks one pixel to the right", EVERY,
+             wrap(category, "load_mask", lambda f, *given: np.roll(f(*given), 1, axis=1))),
+    Mutation("AUPRO up to 0.2", EVERY, put(pixel, "PRO_LIMIT", 0.2)),
+    Mutation("AUPRO divided by the last FPR below 0.3", EVERY,
+             wrap(pixel, "_pro_curve", by_the_last_rate)),
+    Mutation("anomalous above the threshold, not at it", EVERY,
+             wrap(metrics.Tally, "working_point", strictly_above)),
+    Mutation("images cropped one pixel to the right", EVERY,
+             wrap(features, "load_image", one_to_the_right), before_features=True),
+    Mutation("images resized to one pixel more", EVERY,
+             wrap(features, "load_image", lambda f, path, resize, crop: f(path, resize + 1, crop)),
+             before_features=True),
+    Mutation("images resized to the nearest pixel", EVERY,
+             wrap(images, "_resize_and_crop", lambda f, image, resize, crop, _:
+                  f(image, resize, crop, Image.Resampling.NEAREST)), before_features=True),
+    Mutation("filter bank without yellow-blue", EVERY,
+             wrap(filterbank.FilterBank, "__init__", without_blue), before_features=True),
+    Mutation("filter bank's energies not scaled", EVERY,
+             wrap(filterbank, "_compress", lambda f, kind, energy: f(kind, energy) / 20),
+             before_features=True),
+]
+# fmt: on
+
+BLESSING = Mutation("SPADE without level 3", "spade,spade-5", put(spade, "PIXEL_LEVELS", (1, 2)))
+"""A fault that raises all that it changes at this image size."""
+
+INVISIBLE = Mutation("AUROC counts ties as found", EVERY, wrap(metrics.Tally, "auroc", ties_found))
+"""A fault in what doesn't occur: no defect pixel here ties with a defect-free one."""
+
+
+# --- the gate --------------------------------------------------------------------------------
+
+
+class Gate:
+    """Runs the benchmark's command on part of the gate's cells and compares them.
+
+    Args:
+        folder: where the data set, features and runs go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._runs = folder, 0
+        with Patch.context() as patch:
+            chosen = {name: writing.PRODUCTS[name] for name in CATEGORIES}
+            patch.setattr(writing, "PRODUCTS", chosen)
+            writing.ensure(folder / "cache")
+
+    def rows(
+        self,
+        methods: str,
+        plant: Plant = lambda patch: None,
+        categories: tuple[str, ...] = CATEGORIES,
+        *,
+        extract: bool = False,
+    ) -> list[Row]:
+        """Return the rows of these methods, evaluated with a fault planted.
+
+        Args:
+            methods: as for --methods.
+            plant: plants the fault.
+            categories: in which order.
+            extract: whether features are made anew, which a fault before them needs.
+        """
+        self._runs += 1
+        out, cache = self._folder / f"run-{self._runs}", self._folder / "cache"
+        if extract:
+            cache = self._folder / f"cache-{self._runs}"
+            shutil.copytree(self._folder / "cache" / synthetic.VERSION, cache / synthetic.VERSION)
+        arguments = ["--methods", methods, "--categories", ",".join(categories)]
+        arguments += ["--image-size", "64", "--cache", str(cache), "--out", str(out)]
+        with surroundings() as patch:
+            torch.set_num_threads(1)  # on a busy machine, waiting for others takes minutes
+            plant(patch)
+            run.main([*arguments, "--device", "cpu"])
+        cells = Store(out).cells()
+        assert len(cells) == len(categories) * len(methods.split(","))
+        baseline = read(BASELINE)
+        asked = [
+            cell
+            for cell in baseline.cells
+            if cell.spec.category in categories and cell.spec.method in methods.split(",")
+        ]
+        return compare(replace(baseline, cells=tuple(asked)), cells)
+
+
+@contextmanager
+def surroundings() -> Iterator[Patch]:
+    """Leave out tables and figures, and keep the process's handler and threads as they are."""
+    handler, threads = signal.getsignal(signal.SIGTERM), torch.get_num_threads()
+    with Patch.context() as patch:
+        patch.delenv("MVTEC_AD_ROOT", raising=False)
+        patch.setattr(figures, "write_figures", lambda run, out: [])
+        patch.setattr(tables, "write_tables", lambda run: [])
+        patch.setattr(tables, "terminal_tables", lambda run: "")
+        yield patch
+    signal.signal(signal.SIGTERM, handler)
+    torch.set_num_threads(threads)
+
+
+def table(gate: Gate) -> str:
+    """Return, as Markdown, how many rows each fault turns."""
+    lines = ["| fault | methods | rows | worse | better | unchanged |", "|:--|:--|--:|--:|--:|--:|"]
+    for one in (*MUTATIONS, BLESSING, INVISIBLE):
+        rows = gate.rows(one.methods, one.plant, extract=one.before_features)
+        marks = Counter(row.mark for row in rows)
+        numbers = [len(rows), *(marks[mark] for mark in ("worse", "better", "unchanged"))]
+        methods = one.methods.replace(",", ", ")
+        lines.append(f"| {one.name} | {methods} | {' | '.join(map(str, numbers))} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        print(table(Gate(Path(name))))

@@ -1,0 +1,45 @@
+"""A browser, and a report that it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.report.page import write_report
+from tests.helpers.browser import CHROMIUM, FLAGS
+from tests.helpers.runs import write_run
+from tests.report.reading import (
+    CATEGORIES,
+    METHODS,
+    cell,
+    opened,
+)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("needs a browser (apt-get install chromium)")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of three categories; in the third one method failed."""
+    folder = tmp_path_factory.mktemp("results") / "parts"
+    cells = [cell(category, method) for category in CATEGORIES for method in METHODS]
+    cells[-1] = replace(cells[-1], status="failed", scores=None, maps=None)
+    return write_report([write_run(folder, cells)], folder / "report.html")
+
+
+@pytest.fixture
+def page(browser: Any, report: Path) -> Iterator[Any]:
+    yield from opened(browser, report)

@@ -1,0 +1,198 @@
+"""The benchmark runs, what it writes is complete and consistent, and the definitions are right."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.speed import __main__ as speed
+from benchmarks.speed import references as plain
+from benchmarks.speed.inputs import SCALES
+from benchmarks.speed.report import Growth, Report, Row, markdown
+from benchmarks.speed.timing import Bench, Reference
+from methods.base import Features
+
+pytestmark = pytest.mark.xdist_group("speed")
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@dataclass(frozen=True)
+class Run:
+    status: int
+    results: Path
+    plots: Path
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        with (self.results / name).open(newline="") as file:
+            return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    root = tmp_path_factory.mktemp("speed")
+    out = root / "results" / "speed"
+    status = speed.main(["--scale", "small", "--device", "cpu", "--out", str(out)])
+    return Run(status, out, root / "plots" / "speed")
+
+
+def test_every_row_is_complete_and_its_ratio_that_of_its_seconds(run: Run) -> None:
+    rows = run.table("speed.csv")
+    assert {row["step"].split()[0] for row in rows} == set(speed.STEPS)
+    for row in rows:
+        assert row["size"]
+        assert row["reference"]
+        assert row["extrapolated"] in {"True", "False"}
+        assert float(row["peak_memory_mb"]) >= 0
+        ours, theirs = float(row["ours_seconds"]), float(row["reference_seconds"])
+        assert min(ours, theirs) > 0
+        assert float(row["ratio"]) == pytest.approx(theirs / ours, rel=1e-12)
+        assert row["note"] or row["extrapolated"] == "False"
+
+
+def test_every_result_was_compared_with_its_definition(run: Run) -> None:
+    assert run.status == 0
+    for row in run.table("speed.csv"):
+        not_results = row["step"].startswith(("extraction", "category"))
+        assert row["agrees"] == ("" if not_results else "True"), row
+
+
+def test_growth_exponents_are_the_slopes_of_the_stored_times(run: Run) -> None:
+    rows = run.table("growth.csv")
+    curves = {(row["step"], row["program"]) for row in rows}
+    assert len(curves) == 2 * len(speed.GROWTH)
+    for step, program in curves:
+        curve = [row for row in rows if (row["step"], row["program"]) == (step, program)]
+        sizes, seconds = ([math.log(float(row[k])) for row in curve] for k in ("sizes", "seconds"))
+        slope = np.cov(sizes, seconds)[0, 1] / np.var(sizes, ddof=1)
+        assert math.isfinite(slope)
+        for row in curve:
+            assert float(row["exponent"]) == pytest.approx(slope, abs=1e-9)
+
+
+def test_the_summary_holds_every_row_and_names_the_machine(run: Run) -> None:
+    text = (run.results / "speed.md").read_text("utf-8")
+    for row in run.table("speed.csv"):
+        assert f"| {row['step']} " in text
+    assert f"{torch.get_num_threads()} threads" in text
+    assert f"torch {torch.__version__.partition('+')[0]}" in text
+    for package in ("anomalib", "adeval"):
+        assert plain.installed(package) != (package in text.partition("| step")[0])
+
+
+def test_the_figures_open(run: Run) -> None:
+    names = sorted(path.name for path in run.plots.iterdir())
+    assert names == ["growth.png", "growth.svg", "ratios.png", "ratios.svg"]
+    for name in names:
+        if name.endswith("png"):
+            with Image.open(run.plots / name) as image:
+                assert np.asarray(image.convert("L")).std() > 0
+        else:
+            assert ElementTree.parse(run.plots / name).getroot().tag.endswith("svg")
+
+
+def test_an_unknown_step_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert speed.main(["corset"]) == 2
+    assert "unknown step 'corset': known are coreset" in capsys.readouterr().err
+
+
+def test_ours_and_the_references_take_turns(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bench = Bench(replace(SCALES["small"], repeats=3), "cpu", tmp_path)
+    order: list[str] = []
+    times = iter([(2.0, 5.0), (1.0, 0.0), (9.0, 7.0), (3.0, 0.0), (4.0, 6.0), (2.0, 0.0)])
+
+    def measured(call: Callable[[], object]) -> tuple[float, float]:
+        call()
+        return next(times)
+
+    monkeypatch.setattr(bench, "time_and_memory", measured)
+    part = Reference("loop", lambda: order.append("loop"), 10, "a tenth run")
+    (row,) = bench.compare("step", "size", lambda: order.append("ours"), [part])
+    assert order == ["ours", "loop"] * 3
+    assert (row.ours_seconds, row.reference_seconds, row.ratio) == (4.0, 20.0, 5.0)
+    assert (row.peak_memory_mb, row.extrapolated, row.agrees) == (7.0, True, None)
+
+
+def test_a_difference_is_reported() -> None:
+    same = Row("a", "", 1.0, "b", 2.0, False, 0.0, True, "same", "")
+    report = Report([same, replace(same, step="c", agrees=False)], [], "caption")
+    assert [row.step for row in report.disagreements] == ["c"]
+    assert "extrapolated" not in markdown(report)
+    assert "2 ×" in markdown(report)
+
+
+def test_the_exponent_of_a_power_law() -> None:
+    sizes = (10, 20, 40, 80)
+    growth = Growth("a", "ours", "rows", sizes, tuple(3 * n**1.5 for n in sizes))
+    assert growth.exponent == pytest.approx(1.5, abs=1e-12)
+
+
+def test_coreset_loops_choose_the_farthest() -> None:
+    points = noise(200, 5)
+    between = np.linalg.norm(points.numpy()[:, None] - points.numpy()[None], axis=2)
+
+    def farthest(current: np.ndarray) -> list[int]:
+        chosen = []
+        for _ in range(30):
+            chosen.append(int(current.argmax()))
+            current = np.minimum(current, between[chosen[-1]])
+        return chosen
+
+    start = points.norm(dim=1)
+    assert plain.official_coreset(points, 30, start).tolist() == farthest(start.numpy())
+    assert plain.norm_coreset(points, 31).tolist() == [0, *farthest(between[0])]
+
+
+def test_unfolding_pools_neighbourhoods_and_levels() -> None:
+    """Two channels' 3 × 3 neighbourhoods pooled to 2 numbers are each channel's mean, and the
+    levels' numbers (a, b) and (c, d) stacked and pooled to 2 are the means (a + b) / 2 …"""
+    levels = {2: noise(2, 2, 4, 4, seed=1), 3: noise(2, 2, 4, 4, seed=2)}
+    means = [torch.nn.functional.avg_pool2d(level, 3, 1, 1) for level in levels.values()]
+    expected = torch.stack([mean.mean(dim=1) for mean in means], dim=3)
+    torch.testing.assert_close(plain.unfolded_embedding(levels, 3, 2, 2), expected)
+
+
+def test_popular_correspondence_is_the_smallest_distance() -> None:
+    queries = noise(1, 6, 3, 4)
+    gallery = noise(250, 6)
+    expected = torch.cdist(queries[0].flatten(1).T, gallery).amin(dim=1).reshape(3, 4)
+    torch.testing.assert_close(plain.popular_correspondence(queries, gallery), expected)
+
+
+def test_positions_are_those_of_repeated_levels() -> None:
+    sides = {1: 8, 2: 4, 3: 2}
+    levels = {i: noise(3, i + 1, side, side) for i, side in sides.items()}
+    repeated = torch.cat(
+        [torch.nn.functional.interpolate(level, size=(8, 8)) for level in levels.values()], dim=1
+    )
+    where, dims = [0, 13, 63], [0, 3, 8]
+    expected = repeated.flatten(2)[:, dims][:, :, where].permute(2, 0, 1).numpy()
+    np.testing.assert_array_equal(plain.positions(Features(levels), dims, where), expected)
+
+
+def test_position_loop_worked_by_hand() -> None:
+    """Variances of 2 and no covariance: the distance of (2, 2) from the mean is √(4/2 + 4/2)."""
+    training = np.array([[[1, 0], [-1, 0], [0, 1], [0, -1]]]) * np.sqrt(3)
+    distances = plain.position_loop(training, np.array([[[2.0, 2.0], [0.0, 0.0]]]), epsilon=0)
+    np.testing.assert_allclose(distances, [[2, 0]], atol=1e-12)
+
+
+def test_threshold_loop_worked_by_hand() -> None:
+    maps = np.array([[[5.0, 4.0, 0.0], [1.0, 3.0, 0.0], [2.0, 0.0, 4.0]]])
+    masks = np.array([[[1, 1, 0], [0, 0, 0], [0, 0, 1]]], bool)
+    rates, overlaps = plain.threshold_loop(maps, masks, [5, 4, 3, 2])
+    np.testing.assert_allclose(rates, [0, 0, 1 / 6, 2 / 6])
+    np.testing.assert_allclose(overlaps, [0.25, 1, 1, 1])
