@@ -35,9 +35,9 @@ from methods.components.precision import _switches as precision_switches
 from methods.components.precision import full_precision
 from methods.conformance import check_method
 from methods.pretended import OnDevice, pretended_cuda
-from tests import third_party
+from tests.helpers import third_party
+from tests.helpers.data_sets import write_dataset
 from tests.test_backbones import network
-from tests.trees import write_dataset
 
 RELATIVE = 1e-5
 """Two orders of adding numbers differ by this much of their size at most."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from methods.compiled import compiled
+from methods.components.compiled import compiled
 
 INTERVALS = 1 << 16
 """Equal intervals between the outermost thresholds, each of which knows its first threshold."""

@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(options: argparse.Namespace) -> int:
+    for problem in methods.problems():
+        say(f"warning: {problem}")
     return _list() if options.list else _run(options)
 
 
@@ -122,7 +124,11 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
 
 def _list() -> int:
     for name in methods.names():
-        parameters = asdict(methods.resolve(name).parameters)
+        try:
+            parameters = asdict(methods.resolve(name).parameters)
+        except methods.MethodNameError as error:
+            say(f"warning: {error}")
+            continue
         values = ", ".join(f"{key}={value}" for key, value in parameters.items())
         show(f"{name:15} {values}")
     return 0

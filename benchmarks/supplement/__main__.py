@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import methods
 from benchmarks.backbones import choice as choices
 from benchmarks.backbones.choice import bare
 from benchmarks.console import run_program, say, show
@@ -113,6 +114,8 @@ def _default(whose: str, name: str) -> str:
 
 
 def _supplement(options: argparse.Namespace) -> int:
+    for problem in methods.problems():
+        say(f"warning: {problem}")
     parts = list(dict.fromkeys(options.parts)) or list(SUPPLEMENT)
     if unknown := [part for part in parts if part not in PARTS]:
         raise BenchmarkError(f"unknown part {unknown[0]!r}: known are {', '.join(PARTS)}")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from methods.compiled import compiled
+from methods.components.compiled import compiled
 
 BLOCK = 64
 """Bounds that are looked at together before one by one."""

@@ -202,7 +202,8 @@ def test_compiled_functions_work_where_nothing_can_be_kept(tmp_path: Path) -> No
     module = tmp_path / "site" / "kept.py"
     module.parent.mkdir()
     module.write_text(
-        "from methods.compiled import compiled\n@compiled()\ndef double(x):\n    return 2 * x\n"
+        "from methods.components.compiled import compiled\n"
+        "@compiled()\ndef double(x):\n    return 2 * x\n"
     )
     (module.parent / "__pycache__").write_text("in the way, as if read-only")
     path = f"{module.parent}{os.pathsep}{SOURCE}"

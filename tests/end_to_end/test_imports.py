@@ -35,7 +35,7 @@ SHOWS = {"tables", "figures", "uncertainty", "report", "compare"}
 LONGEST = 8
 
 LAZY = "methods.lazy"
-COMPILED = "methods.compiled"
+COMPILED = "methods.components.compiled"
 SUBJECTS = {
     "metrics": {COMPILED},
     "datasets": set(),
