@@ -63,12 +63,21 @@ def on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty() and not plain
 
 
-def run_program(program: Callable[[], int]) -> int:
-    """Return a program's exit status; expected errors and interruptions become a line and one.
+CONTINUES = "interrupted: every finished cell is stored; the same command continues from here"
+"""What a command says whose work is stored as it is done."""
 
-    The program reads its command line itself, so that its help is printed with the same care.
+
+def run_program(program: Callable[[], int], interrupted: str = "interrupted") -> int:
+    """Run a command and return its exit status; what the process does on SIGTERM is restored.
+
+    Expected errors become a line and 2; interruptions, by Ctrl-C or SIGTERM, a line and 130.
+
+    Args:
+        program: the command; it reads its arguments itself, so that its help is printed with the
+            same care.
+        interrupted: what it says where it is interrupted.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     _take_any_encoding()
     provide_caches()
     try:
@@ -79,11 +88,12 @@ def run_program(program: Callable[[], int]) -> int:
     except BrokenPipeError:  # a reader of what is printed otherwise has had enough
         return 0
     except KeyboardInterrupt:
-        say("interrupted: every finished cell is stored; the same command continues from here")
+        say(interrupted)
         return 130
     finally:
         for stream in (sys.stdout, sys.stderr):
             _flush(stream)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _flush(stream: TextIO | None) -> None:

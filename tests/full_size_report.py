@@ -22,6 +22,7 @@ from benchmarks.datasets import GOOD
 from benchmarks.datasets.known import OFFICIAL_COUNTS
 from benchmarks.metrics import image_metrics
 from benchmarks.report import write_report
+from benchmarks.results import result_sets
 from benchmarks.results.previews import map_sheet, picture_sheets
 from benchmarks.synthetic import PRODUCTS, render
 from tests.helpers.browser import CHROMIUM, FLAGS
@@ -93,7 +94,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     run = write_run(folder, list(cells()))
     begun = time.perf_counter()
-    report = write_report([run], run / "report.html")
+    report = write_report([result_sets(run)], run / "report.html")
     print(f"written in {time.perf_counter() - begun:.1f} s")
     images = sum(good + defects for _, good, defects in OFFICIAL_COUNTS.values())
     print(f"{images} images × {len(METHODS)} methods: {report.stat().st_size / 1e6:.2f} MB")

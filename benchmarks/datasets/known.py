@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from benchmarks.datasets.layouts import visa as layouts_visa
@@ -115,3 +115,12 @@ KNOWN = {
 
 OFFICIAL_COUNTS = KNOWN["mvtec_ad"].counts
 """MVTec AD: training images, test images without and with a defect."""
+
+
+def is_complete(dataset: str, categories: Collection[str]) -> bool:
+    """Whether `categories` are all of a known data set; True of one that is not known.
+
+    A mean over fewer is no number of the data set's.
+    """
+    known = KNOWN.get(dataset)
+    return known is None or known.counts.keys() == {*categories}

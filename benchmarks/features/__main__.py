@@ -25,10 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="folder (default: %(default)s)",
     )
     parser.add_argument("--clear", action="store_true", help="remove all cached features")
-    return run_program(lambda: _show(parser.parse_args(arguments)))
+    return run_program(lambda: _list(parser.parse_args(arguments)))
 
 
-def _show(options: argparse.Namespace) -> int:
+def _list(options: argparse.Namespace) -> int:
     cache = FeatureCache(options.cache)
     entries = cache.entries()
     for entry in entries:

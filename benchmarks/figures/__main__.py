@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from benchmarks.console import run_program, show
 from benchmarks.figures.writing import write_figures
+from benchmarks.results import result_sets
 from benchmarks.results.folders import find_run, plots_folder
 
 
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _write(name: str) -> int:
     run = find_run(name).resolve()
-    for path in write_figures(run, plots_folder(run)):
+    for path in write_figures(result_sets(run), plots_folder(run)):
         show(str(path))
     return 0
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from benchmarks.figures.style import CHARACTER, LOOK, SINGLE, new_figure, save, style
-from benchmarks.metrics import METRICS
-from benchmarks.results.metrics_csv import read_rows
-from benchmarks.results.result_set import Comparison, comparisons, complete_values
+from benchmarks.figures.style import CHARACTER, SINGLE, new_figure, style
+from benchmarks.metrics import HEADLINE, METRICS
+from benchmarks.results import ResultSet
 from benchmarks.statistics import average_ranks, compare_categories, groups
 from benchmarks.statistics.pairs import LEVEL
 from benchmarks.statistics.ranks import fewest_categories
@@ -22,25 +20,27 @@ if TYPE_CHECKING:
     from benchmarks.array_types import Floats
 
 
-RANKED = ("image_auroc", "pixel_auroc", "aupro_30")
-"""Metrics whose average ranks are drawn."""
+def figures(results: ResultSet) -> Iterator[tuple[str, Figure]]:
+    """Yield the name and the figure, where the cells have any of the metrics."""
+    if any(map(results.has, HEADLINE)):
+        yield "critical_difference", draw_critical_difference(results)
 
 
-def draw_critical_difference(comparison: Comparison) -> Figure:
-    """Draw the average ranks, one panel a metric of `RANKED`, groups joined at the right.
+def draw_critical_difference(results: ResultSet) -> Figure:
+    """Draw the average ranks, one panel a metric of `HEADLINE`, groups joined at the right.
 
     A line joins the methods of a group, each with a dot: no two of them differ significantly.
     """
     values = {
-        METRICS[name]: complete_values(comparison.table(name))
-        for name in filter(comparison.has, RANKED)
+        METRICS[name]: results.table(name).complete_values()
+        for name in filter(results.has, HEADLINE)
     }
-    notes = [_lacking(len(own), len(comparison.categories)) for own in values.values()]
+    notes = [_lacking(len(own), len(results.categories)) for own in values.values()]
     heights = [
         0.6 if note else 0.6 + 0.17 * len(own)
         for note, own in zip(notes, values.values(), strict=True)
     ]
-    caption = comparison.caption(
+    caption = results.caption(
         "Average rank over the categories (1 is best); lines join methods that do not differ "
         f"(Wilcoxon signed-rank, Holm, {LEVEL:.0%})"
     )
@@ -53,7 +53,7 @@ def draw_critical_difference(comparison: Comparison) -> Figure:
             panel.axis("off")
             continue
         _draw_ranks(panel, own, metric.higher_is_better)
-        absent = [method for method in comparison.methods if method not in own]
+        absent = [method for method in results.methods if method not in own]
         but = f"; not in every category: {', '.join(absent)}" if absent else ""
         panel.set_xlabel(fill(f"Average rank{but}", int(SINGLE / CHARACTER)))
     return figure
@@ -86,22 +86,3 @@ def _draw_ranks(panel: Axes, values: Mapping[str, Floats], higher_is_better: boo
     panel.set(xlim=(0.7, 1.1 * len(names) + 0.3), ylim=(len(names) - 0.5, -0.5))
     panel.grid(color="0.9", linewidth=0.5)
     panel.set_axisbelow(True)
-
-
-def write_critical_difference(run: Path, out: Path) -> list[Path]:
-    """Write the figure of average ranks as PNG and SVG, one a protocol; return the paths.
-
-    Raises:
-        BenchmarkError: the run has no readable metrics.csv.
-        StorageError: the figure can't be written.
-    """
-    import matplotlib.style
-
-    found = [one for one in comparisons(read_rows(run)) if any(map(one.has, RANKED))]
-    paths: list[Path] = []
-    with matplotlib.style.context(["default", LOOK]):
-        for number, comparison in enumerate(found, start=1):
-            suffix = f"-{number}" if len(found) > 1 else ""
-            figure = draw_critical_difference(comparison)
-            paths += save(figure, out, f"critical_difference{suffix}")
-    return paths

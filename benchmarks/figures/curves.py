@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.figures.style import DOUBLE, SINGLE, add_legend, line, new_figure
-from benchmarks.results import read_scores
-from benchmarks.results.result_set import Comparison, Files, first_seed, left_out
+from benchmarks.results import ResultSet, read_scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,12 +57,18 @@ CURVES = {
 }
 
 
-def draw_curves(comparison: Comparison, files: Files, curve: Curve) -> Figure:
+def figures(results: ResultSet) -> Iterator[tuple[str, Figure]]:
+    """Yield the names and the figures, where any cell has scores."""
+    if results.scores:
+        for name, curve in CURVES.items():
+            yield name, draw_curves(results, curve)
+
+
+def draw_curves(results: ResultSet, curve: Curve) -> Figure:
     """Draw one panel a category and one line a method, labelled by its name.
 
     Args:
-        comparison: the cells.
-        files: (category, method) → scores, as `stored_files` returns.
+        results: the cells.
         curve: one of `CURVES`.
 
     Raises:
@@ -71,14 +76,14 @@ def draw_curves(comparison: Comparison, files: Files, curve: Curve) -> Figure:
     """
     from matplotlib.lines import Line2D
 
-    count = len(comparison.categories)
+    count = len(results.categories)
     rows, columns = _panels(count)
     width = SINGLE if columns < 3 else DOUBLE
-    caption = comparison.caption(curve.title, first_seed(comparison))
+    caption = results.caption(curve.title, results.first_seed)
     figure = new_figure(width, 0.25 + rows * width / columns, caption)
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for place, (panel, category) in enumerate(zip(axes, comparison.categories, strict=False)):
-        _draw_panel(panel, comparison, category, files, curve)
+    for place, (panel, category) in enumerate(zip(axes, results.categories, strict=False)):
+        _draw_panel(panel, results, category, curve)
         if place + columns >= count:
             panel.tick_params(labelbottom=True)
             panel.set_xlabel(curve.x)
@@ -86,8 +91,8 @@ def draw_curves(comparison: Comparison, files: Files, curve: Curve) -> Figure:
             panel.set_ylabel(curve.y)
     for panel in axes[count:]:
         panel.remove()
-    handles = [Line2D([], [], **line(method)) for method in comparison.methods]
-    add_legend(figure, list(comparison.methods), handles)
+    handles = [Line2D([], [], **line(method)) for method in results.methods]
+    add_legend(figure, list(results.methods), handles)
     return figure
 
 
@@ -97,23 +102,21 @@ def _panels(count: int) -> tuple[int, int]:
     return rows, math.ceil(count / rows)
 
 
-def _draw_panel(
-    panel: Axes, comparison: Comparison, category: str, files: Files, curve: Curve
-) -> None:
+def _draw_panel(panel: Axes, results: ResultSet, category: str, curve: Curve) -> None:
     drawn, notes = [], []
-    for place, method in enumerate(comparison.methods):
-        if (category, method) not in files:
+    for place, method in enumerate(results.methods):
+        if (category, method) not in results.scores:
             continue
         drawn.append(method)
-        labels, scores = read_scores(files[category, method])
+        labels, scores = read_scores(results.scores[category, method])
         if labels.min() == labels.max():
             notes.append(f"one class only: {method}")
             continue
         # Markers start at different points of the way, so that coinciding lines both show.
-        every = (0.05 + 0.2 * place / len(comparison.methods), 0.25)
+        every = (0.05 + 0.2 * place / len(results.methods), 0.25)
         x, y = curve.points(labels, scores)
         panel.plot(x, y, label=method, markevery=every, drawstyle=curve.drawstyle, **line(method))
-    notes.append(left_out(comparison, category, drawn))
+    notes.append(results.left_out(category, drawn))
     panel.text(0.5, 0.1, "\n".join(filter(None, notes)), ha="center", transform=panel.transAxes)
     panel.set(title=category, xlim=(0, 1), ylim=(0, 1))
     for axis in (panel.xaxis, panel.yaxis):

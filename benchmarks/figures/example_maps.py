@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures.style import CHARACTER, DOUBLE, new_figure, wrap_name
+from benchmarks.results import ResultSet
 from benchmarks.results.maps import StoredMaps, read_maps
-from benchmarks.results.result_set import Comparison, Files, first_seed, left_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,50 +21,55 @@ if TYPE_CHECKING:
 _MOST_EXAMPLES = 8
 
 
-def draw_examples(comparison: Comparison, files: Files, category: str) -> Figure:
+def figures(results: ResultSet) -> Iterator[tuple[str, Figure]]:
+    """Yield a name and a figure for each category of which any cell has maps."""
+    for category in sorted({category for category, _ in results.maps}):
+        yield f"examples_{category}", draw_examples(results, category)
+
+
+def draw_examples(results: ResultSet, category: str) -> Figure:
     """Draw images of one category (rows): image, ground truth, and each method's map and score.
 
     Args:
-        comparison: the cells.
-        files: (category, method) → maps, as `stored_files` returns; at least one of `category`.
-        category: the category.
+        results: the cells.
+        category: one of which there are maps.
 
     Raises:
         BenchmarkError: a file of maps is unreadable.
     """
     found = {
-        method: read_maps(files[category, method])
-        for method in comparison.methods
-        if (category, method) in files
+        method: read_maps(results.maps[category, method])
+        for method in results.methods
+        if (category, method) in results.maps
     }
     first, *others = found.values()
     # Methods that misclassify different images store different ones.
     rows = [row for row, name in enumerate(first.names) if all(name in o.names for o in others)]
     names = first.names[rows[:_MOST_EXAMPLES]].tolist()
-    figure, axes = _example_grid(comparison, category, names, len(rows))
+    figure, axes = _example_grid(results, category, names, len(rows))
     for panels, row in zip(axes, rows, strict=False):
         panels[0].imshow(first.images[row])
         panels[1].imshow(first.images[row])
         _outline(panels[1], first.masks[row])
-    for panels, method in zip(axes.T[2:], comparison.methods, strict=True):
+    for panels, method in zip(axes.T[2:], results.methods, strict=True):
         if method in found:
             _draw_maps(panels, found[method], names)
         else:
-            why = left_out(comparison, category, [*{*comparison.methods} - {method}])
+            why = results.left_out(category, [*{*results.methods} - {method}])
             panels[0].text(0.5, 0.5, why.split(":")[0], ha="center", va="center")
     return figure
 
 
 def _example_grid(
-    comparison: Comparison, category: str, names: Sequence[str], total: int
+    results: ResultSet, category: str, names: Sequence[str], total: int
 ) -> tuple[Figure, NDArray[Any]]:
     """Return a figure and its panels, one row a name and one titled column a method."""
-    columns = 2 + len(comparison.methods)
+    columns = 2 + len(results.methods)
     side = min(1.1, (DOUBLE - 0.3) / columns)
     width = int(side / CHARACTER)
-    titles = ["image", "ground truth", *(wrap_name(method, width) for method in comparison.methods)]
+    titles = ["image", "ground truth", *(wrap_name(method, width) for method in results.methods)]
     part = "" if len(names) == total else f" ({len(names)} of {total})"
-    caption = comparison.caption(f"Anomaly maps of {category}{part}", first_seed(comparison))
+    caption = results.caption(f"Anomaly maps of {category}{part}", results.first_seed)
     caption += " Colours span each method's least to greatest value over these images;"
     caption += " true defects are outlined; image scores stand below."
     header = 0.15 * max(1 + title.count("\n") for title in titles)

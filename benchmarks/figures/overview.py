@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from benchmarks.figures.style import DOUBLE, new_figure, style
-from benchmarks.results.result_set import Comparison
+from benchmarks.metrics import HEADLINE
+from benchmarks.results import ResultSet
+from benchmarks.results.captions import averaged
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-OVERVIEW = ("image_auroc", "pixel_auroc", "aupro_30")
+def figures(results: ResultSet) -> Iterator[tuple[str, Figure]]:
+    """Yield the name and the figure, where the cells have any of the metrics."""
+    if any(map(results.has, HEADLINE)):
+        yield "overview", draw_overview(results)
 
 
-def draw_overview(comparison: Comparison) -> Figure:
+def draw_overview(results: ResultSet) -> Figure:
     """Draw every method's mean, or its value in the only category, of the three areas."""
-    only = len(comparison.categories) == 1
-    what = comparison.categories[0] if only else f"mean of {len(comparison.categories)} categories"
-    caption = comparison.caption(f"Overview: {what}")
-    figure = new_figure(DOUBLE, 0.55 + 0.24 * len(comparison.methods), caption)
-    for panel, metric in zip(figure.subplots(1, 3, sharey=True), OVERVIEW, strict=True):
-        table = comparison.table(metric)
-        for place, method in enumerate(comparison.methods):
+    only = len(results.categories) == 1
+    caption = results.caption(f"Overview: {averaged(results.categories)}")
+    figure = new_figure(DOUBLE, 0.55 + 0.24 * len(results.methods), caption)
+    for panel, metric in zip(figure.subplots(1, 3, sharey=True), HEADLINE, strict=True):
+        table = results.table(metric)
+        for place, method in enumerate(results.methods):
             value = 100 * table.values[method].iloc[0 if only else -1]
             spread = 100 * table.deviations[method].iloc[0 if only else -1]
             _draw_dot(panel, place, method, value, None if math.isnan(spread) else spread)
         panel.set_xlabel(f"{table.metric.label} in %")
-        panel.set_yticks(range(len(comparison.methods)), list(comparison.methods))
-        panel.set_ylim(len(comparison.methods) - 0.4, -0.8)
+        panel.set_yticks(range(len(results.methods)), list(results.methods))
+        panel.set_ylim(len(results.methods) - 0.4, -0.8)
         panel.margins(x=0.2)
         left, right = panel.get_xlim()
         panel.set_xticks([tick for tick in panel.get_xticks() if left <= tick <= min(right, 100)])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.figures.style import DOUBLE, SINGLE, add_legend, new_figure, style
-from benchmarks.results.result_set import Comparison
+from benchmarks.results import ResultSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,19 +18,25 @@ if TYPE_CHECKING:
 WORKING_POINTS = ("error_at_full_recall", "error_at_f1_optimal")
 
 
-def draw_working_points(comparison: Comparison) -> Figure:
+def figures(results: ResultSet) -> Iterator[tuple[str, Figure]]:
+    """Yield the name and the figure, where the cells have any of the metrics."""
+    if any(map(results.has, WORKING_POINTS)):
+        yield "working_points", draw_working_points(results)
+
+
+def draw_working_points(results: ResultSet) -> Figure:
     """Draw the classification error, in per cent, of every category and method at two thresholds.
 
     The last group is the mean, where a method has a complete set; a cross stands for a value
     that is missing.
     """
-    several = len(comparison.categories) > 1
-    groups = [*comparison.categories, "mean"] if several else list(comparison.categories)
-    width = DOUBLE if len(groups) * len(comparison.methods) > 10 else SINGLE
-    caption = comparison.caption("Classification error in % (lower is better)")
+    several = len(results.categories) > 1
+    groups = [*results.categories, "mean"] if several else list(results.categories)
+    width = DOUBLE if len(groups) * len(results.methods) > 10 else SINGLE
+    caption = results.caption("Classification error in % (lower is better)")
     figure = new_figure(width, 3.2, caption)
     for panel, metric in zip(figure.subplots(2, sharex=True), WORKING_POINTS, strict=True):
-        bars = _draw_bars(panel, comparison, metric, len(groups))
+        bars = _draw_bars(panel, results, metric, len(groups))
         panel.set_ylabel("Error (%)")
         if several:
             panel.axvline(len(groups) - 1.5, color="0.7", linewidth=0.5)
@@ -40,18 +47,18 @@ def draw_working_points(comparison: Comparison) -> Figure:
         panel.set_xticks(
             range(len(groups)), groups, rotation=45, ha="right", rotation_mode="anchor"
         )
-    add_legend(figure, list(comparison.methods), bars)
+    add_legend(figure, list(results.methods), bars)
     return figure
 
 
-def _draw_bars(panel: Axes, comparison: Comparison, metric: str, groups: int) -> list[Any]:
+def _draw_bars(panel: Axes, results: ResultSet, metric: str, groups: int) -> list[Any]:
     """Draw a group of bars a category; return the legend's handles."""
-    table = comparison.table(metric)
-    thickness = 0.8 / len(comparison.methods)
+    table = results.table(metric)
+    thickness = 0.8 / len(results.methods)
     bars, lacking = [], False
-    for place, method in enumerate(comparison.methods):
+    for place, method in enumerate(results.methods):
         look = style(method)
-        at = np.arange(groups) + (place - (len(comparison.methods) - 1) / 2) * thickness
+        at = np.arange(groups) + (place - (len(results.methods) - 1) / 2) * thickness
         values = 100 * table.values[method].to_numpy()[:groups]
         spread = 100 * table.deviations[method].to_numpy()[:groups]
         there = ~np.isnan(values)

@@ -10,7 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.console import run_program, show
-from benchmarks.results.folders import find_run
+from benchmarks.report.page import write_report
+from benchmarks.results import result_sets
+from benchmarks.results.folders import find_run, report_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,12 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(options: argparse.Namespace) -> int:
-    from benchmarks.report.page import write_report
-    from benchmarks.results.folders import report_path
-
     names = [options.run, *([options.other] if options.other else [])]
     runs = [find_run(name) for name in names]
-    show(str(write_report(runs, report_path(runs))))
+    show(str(write_report([result_sets(run) for run in runs], report_path(runs))))
     return 0
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.errors import BenchmarkError
 from benchmarks.metrics import f1_optimal, full_recall
 from benchmarks.report.pictures import Sheets
+from benchmarks.results import ResultSet
 from benchmarks.results.previews import Previews, columns, read_previews
-from benchmarks.results.result_set import Stored
 from benchmarks.results.scores import read_image_scores
 
 if TYPE_CHECKING:
@@ -24,27 +24,27 @@ DIGITS = 6
 Parts = tuple[dict[str, Any] | None, list[dict[str, Any] | None]]
 
 
-def category_parts(stored: Stored, category: str, sheets: Sheets) -> Parts:
+def category_parts(results: ResultSet, category: str, sheets: Sheets) -> Parts:
     """Return a category's test images, None without scores, and the cell of every method.
 
     Args:
-        stored: the comparison.
+        results: the cells.
         category: one of its categories.
         sheets: where its pictures are added.
 
     Raises:
         BenchmarkError: a file of scores or maps is unreadable.
     """
-    paths = {method: stored.scores.get((category, method)) for method in stored.comparison.methods}
+    paths = {method: results.scores.get((category, method)) for method in results.methods}
     scores = {method: read_image_scores(path) for method, path in paths.items() if path}
-    maps = {method: stored.maps.get((category, method)) for method in scores}
+    maps = {method: results.maps.get((category, method)) for method in scores}
     found = {method: read_previews(path) for method, path in maps.items() if path}
     previews = {method: one for method, one in found.items() if one is not None}
     shown = next(iter([*previews, *scores]), None)
     images = None if shown is None else _images(scores[shown], previews.get(shown), sheets)
     cells = []
     for method, path in paths.items():
-        cell = _cell(stored.first.get((category, method)))
+        cell = _cell(results.first.get((category, method)))
         if cell and images and path:
             cell |= _judged(path, scores[method], images["names"])
             same = scores[method]["path"].tolist() == images["names"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.results import Store
-from benchmarks.results.result_set import Stored
+from benchmarks.results import ResultSet
 from benchmarks.results.scores import read_image_scores
 from benchmarks.specs import flat
 from benchmarks.statistics.delong import paired_delong
@@ -15,7 +14,7 @@ Specs = Mapping[tuple[str, str], Mapping[str, Any]]
 """(category, method) → the flattened specification of the first seed's cell."""
 
 
-def pairs(before: Sequence[Stored], after: Sequence[Stored]) -> list[dict[str, Any]]:
+def pairs(before: Sequence[ResultSet], after: Sequence[ResultSet]) -> list[dict[str, Any]]:
     """Return every comparison of one run beside the most alike of the other, on the same data set.
 
     Their numbers count the first run's comparisons, then the second's.
@@ -26,11 +25,11 @@ def pairs(before: Sequence[Stored], after: Sequence[Stored]) -> list[dict[str, A
     specs, others = [_specs(one) for one in before], [_specs(one) for one in after]
     found = []
     for number, one in enumerate(before):
-        dataset = one.comparison.dataset
+        dataset = one.dataset
         alike = {
             place: _alike(specs[number], others[place])
             for place, other in enumerate(after)
-            if other.comparison.dataset == dataset
+            if other.dataset == dataset
         }
         if alike:
             place = max(alike, key=alike.__getitem__)
@@ -45,13 +44,8 @@ def pairs(before: Sequence[Stored], after: Sequence[Stored]) -> list[dict[str, A
     return found
 
 
-def _specs(stored: Stored) -> Specs:
-    keys = {str(row["spec"]): key for key, row in stored.first.items()}
-    return {
-        keys[cell.key[:16]]: dict(flat(cell.spec.as_dict()))
-        for cell in Store(stored.run).cells()
-        if cell.key[:16] in keys
-    }
+def _specs(results: ResultSet) -> Specs:
+    return {place: dict(flat(spec.as_dict())) for place, spec in results.specs.items()}
 
 
 def _alike(before: Specs, after: Specs) -> int:
@@ -73,7 +67,7 @@ def _differences(before: Specs, after: Specs) -> list[list[Any]]:
     return [list(entry) for entry in {repr(entry): entry for entry in different}.values()]
 
 
-def _tests(before: Stored, after: Stored) -> dict[str, dict[str, float | None]]:
+def _tests(before: ResultSet, after: ResultSet) -> dict[str, dict[str, float | None]]:
     """Return category → method → p value of equal AUROCs, of the cells that both have."""
     tests: dict[str, dict[str, float | None]] = {}
     for category, method in before.scores:

@@ -5,28 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
+from benchmarks.results import ResultSet
 from benchmarks.results.journal import Call
-from benchmarks.results.result_set import Stored
 
 _DIGITS = 12  # of a sha256 that are shown
 
 
-def facts(stored: Stored, calls: Sequence[Call]) -> list[list[str]]:
+def facts(results: ResultSet, calls: Sequence[Call]) -> list[list[str]]:
     """Return pairs of a label and a text.
 
     Args:
-        stored: the cells.
+        results: the cells.
         calls: the calls that evaluated them, as far as the journal knows.
     """
-    pairs = [*_data(stored), *_protocol(stored), *_machine(stored), *_times(stored, calls)]
+    pairs = [*_data(results), *_protocol(results), *_machine(results), *_times(results, calls)]
     return [[label, text] for label, text in pairs if text]
 
 
-def _data(stored: Stored) -> Iterable[tuple[str, str]]:
-    rows = stored.rows
+def _data(results: ResultSet) -> Iterable[tuple[str, str]]:
+    rows = results.cells
     prints = rows[["category", "dataset_fingerprint"]].drop_duplicates().sort_values("category")
     seen = prints["category"].nunique()
-    yield "data set", f"{stored.comparison.dataset}, {seen} categor{'y' if seen == 1 else 'ies'}"
+    yield "data set", f"{results.dataset}, {seen} categor{'y' if seen == 1 else 'ies'}"
     yield (
         "fingerprints",
         ", ".join(f"{name} {text[:_DIGITS]}" for name, text in prints.itertuples(index=False)),
@@ -39,10 +39,10 @@ def _data(stored: Stored) -> Iterable[tuple[str, str]]:
         yield "images", "{} for training, {} normal and {} anomalous for testing".format(*counts)
 
 
-def _protocol(stored: Stored) -> Iterable[tuple[str, str]]:
-    first = stored.rows.iloc[0]
+def _protocol(results: ResultSet) -> Iterable[tuple[str, str]]:
+    first = results.cells.iloc[0]
     layers = json.loads(first["layers"] or "{}")
-    seeds = sorted({seed for seeds in stored.comparison.methods.values() for seed in seeds})
+    seeds = sorted({seed for seeds in results.methods.values() for seed in seeds})
     yield "backbone", first["backbone"]
     yield "weights", f"{first['weights'] or 'none'}, sha256 {first['weights_sha256'][:_DIGITS]}"
     yield "layers", ", ".join(f"{level}: {name}" for level, name in layers.items())
@@ -55,8 +55,8 @@ def _protocol(stored: Stored) -> Iterable[tuple[str, str]]:
     yield "seeds", ", ".join(map(str, seeds))
 
 
-def _machine(stored: Stored) -> Iterable[tuple[str, str]]:
-    rows = stored.rows
+def _machine(results: ResultSet) -> Iterable[tuple[str, str]]:
+    rows = results.cells
     begun, ended = (f"{when:%Y-%m-%d %H:%M}" for when in rows["started_utc"].agg(["min", "max"]))
     yield "evaluated", f"{begun} UTC" if begun == ended else f"{begun} to {ended} UTC"
     yield "device", _each(rows["device"])
@@ -65,10 +65,10 @@ def _machine(stored: Stored) -> Iterable[tuple[str, str]]:
     yield "packages", _each(", ".join(f"{k} {v}" for k, v in one.items()) for one in versions)
 
 
-def _times(stored: Stored, calls: Sequence[Call]) -> Iterable[tuple[str, str]]:
+def _times(results: ResultSet, calls: Sequence[Call]) -> Iterable[tuple[str, str]]:
     spent = [
         float(row["fit_seconds"]) + float(row["score_seconds"])
-        for row in stored.rows.to_dict("records")
+        for row in results.cells.to_dict("records")
         if row["fit_seconds"] and row["score_seconds"]
     ]
     if spent:

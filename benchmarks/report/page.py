@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.files import atomic_file
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
+from benchmarks.results import ResultSet
 
 FOLDER = Path(__file__).parent / "page"
 
@@ -40,17 +41,17 @@ FRAME = 100
 """More bytes than stand around a sheet in the page."""
 
 
-def write_report(runs: Sequence[Path], out: Path) -> Path:
+def write_report(runs: Sequence[Sequence[ResultSet]], out: Path) -> Path:
     """Write the report of one run, or of two and their differences, to `out`; return `out`.
 
     The same cells give the same bytes.
 
     Args:
-        runs: their folders.
+        runs: the result sets of each.
         out: the page.
 
     Raises:
-        BenchmarkError: a run's metrics.csv, or a file that it refers to, is unreadable.
+        BenchmarkError: a file that a run refers to is unreadable.
         StorageError: the page can't be written.
     """
     gathered = Sheets()

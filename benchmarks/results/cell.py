@@ -52,3 +52,8 @@ class Cell:
     def key(self) -> str:
         """The identity of what was asked, as hex."""
         return self.spec.key
+
+    @property
+    def short_key(self) -> str:
+        """The beginning of the key, as metrics.csv names a cell."""
+        return self.key[:16]

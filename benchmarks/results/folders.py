@@ -24,10 +24,15 @@ def find_run(name: str) -> Path:
 
 
 def plots_folder(run: Path) -> Path:
-    """Return where the figures of a run belong: in plots/, beside results/ where it lies in one."""
-    run = run.resolve()
-    root = run.parent.parent if run.parent.name == "results" else Path()
-    return root / "plots" / run.name
+    """Return where a run's figures belong: plots/NAME beside results/, else plots/ inside the run.
+
+    A run that lies in results/ has them in the plots/ beside it; whoever names another folder has
+    everything inside.
+    """
+    whole = run if run.parent.name else run.resolve()
+    if whole.parent.name == "results":
+        return whole.parent.parent / "plots" / whole.name
+    return run / "plots"
 
 
 def default_run(dataset: str, backbone: str, image_size: int) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.errors import BenchmarkError
 from benchmarks.metrics import METRICS
 from benchmarks.results.cell import Cell
-from benchmarks.specs import EvaluationProtocol, canonical_json
+from benchmarks.specs import EvaluationProtocol, canonical_json, resize_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,7 @@ def rows_of(run: str, cell: Cell) -> Iterator[list[Any]]:
         "weights": protocol.backbone.weights,
         "weights_sha256": protocol.backbone.weights_sha256,
         "layers": canonical_json(protocol.backbone.layers),
-        "spec": cell.key[:16],
+        "spec": cell.short_key,
     }
     for metric in METRICS.values():
         values |= {
@@ -54,18 +54,26 @@ def rows_of(run: str, cell: Cell) -> Iterator[list[Any]]:
         yield [values[column] for column in COLUMNS]
 
 
-USUAL = {
-    "dtype": EvaluationProtocol.dtype,
-    "mask_resize": EvaluationProtocol.mask_resize,
-    "smoothing_sigma": str(EvaluationProtocol.smoothing_sigma),
-}
-
-PROTOCOL_COLUMNS = ["dataset", "backbone", "weights", "weights_sha256", "layers", "image_size"]
-PROTOCOL_COLUMNS += [*USUAL, "resize", "shots"]
+PROTOCOL_COLUMNS = [
+    *("dataset", "backbone", "weights", "weights_sha256", "layers", "image_size"),
+    *("dtype", "mask_resize", "smoothing_sigma", "resize", "shots"),
+]
+"""What the cells of one table share."""
 
 CELL_COLUMNS = [*PROTOCOL_COLUMNS, "category", "method", "seed"]
 
 _NEEDED = {*CELL_COLUMNS, "dataset_fingerprint", "metric", "value", "status", "started_utc", "spec"}
+
+
+def usual_settings(image_size: int) -> dict[str, str]:
+    """Return column → its text where nobody asked for anything else."""
+    return {
+        "resize": str(resize_for(image_size)),
+        "dtype": EvaluationProtocol.dtype,
+        "mask_resize": EvaluationProtocol.mask_resize,
+        "smoothing_sigma": str(EvaluationProtocol.smoothing_sigma),
+        "shots": "",
+    }
 
 
 def read_rows(run: Path) -> pd.DataFrame:

@@ -1,19 +1,27 @@
-"""A run's stored cells as comparable sets: categories × methods of one protocol."""
+"""A run's cells of one protocol, which may stand in one table, with the files beside them."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmarks.datasets.known import KNOWN
+from benchmarks.console import say
+from benchmarks.datasets.known import is_complete
 from benchmarks.metrics import METRICS, Metric
-from benchmarks.results.metrics_csv import CELL_COLUMNS, COLUMNS, PROTOCOL_COLUMNS, USUAL
+from benchmarks.results.captions import caption, failures
+from benchmarks.results.cell import Cell
+from benchmarks.results.metrics_csv import (
+    CELL_COLUMNS,
+    COLUMNS,
+    PROTOCOL_COLUMNS,
+    read_rows,
+    usual_settings,
+)
 from benchmarks.results.store import Store
-from benchmarks.specs import resize_for
+from benchmarks.specs import CellSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,20 +53,41 @@ class Table:
     deviations: pd.DataFrame
     failed: pd.DataFrame
 
+    def complete_values(self) -> dict[str, Floats]:
+        """Return method → its value in every category, (C,), of the methods that lack none."""
+        own = self.values.iloc[:-1]
+        return {str(name): own[name].to_numpy() for name in own if own[name].notna().all()}
+
+
+class StoredCells:
+    """The cells of a run, read when they are first asked for, once for all of its result sets."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+
+    @cached_property
+    def by_short_key(self) -> Mapping[str, Cell]:
+        """Short key → cell; those that can't be read are named on stderr and left out."""
+        return {cell.short_key: cell for cell in Store(self._run).cells(say)}
+
 
 @dataclass(frozen=True)
-class Comparison:
+class ResultSet:
     """The cells of a run that share one protocol, and hence may stand in one table.
 
     Attributes:
+        run: the run's folder.
         rows: their rows of metrics.csv.
         categories: every category that the run holds of this dataset, alphabetically.
-        varying: the protocol columns in which the run's comparisons differ.
+        varying: the protocol columns in which the run's result sets differ.
+        stored: the cells themselves, of all result sets of the run.
     """
 
+    run: Path
     rows: pd.DataFrame
     categories: tuple[str, ...]
     varying: tuple[str, ...]
+    stored: StoredCells
 
     @property
     def dataset(self) -> str:
@@ -94,8 +123,7 @@ class Comparison:
         own = rows[rows["method"] == method]
         grid = own.pivot(index="category", columns="seed", values="value")
         grid = grid.reindex(index=list(self.categories), columns=list(self.methods[method]))
-        known = KNOWN.get(self.dataset)
-        whole = known is None or len(grid) == len(known.counts)
+        whole = is_complete(self.dataset, self.categories)
         # skipna=False: one missing category, or seed, leaves the mean empty, not optimistic.
         mean = grid.mean(skipna=False) if whole else grid.mean() * float("nan")
         grid = pd.concat([grid, mean.to_frame(MEAN).T])
@@ -109,14 +137,18 @@ class Comparison:
         )
 
     def caption(self, subject: str, seeds: str | None = None) -> str:
-        """Return `subject` with everything that it depends on, in one line.
+        """Return `subject` with everything that it depends on, in one line; as `describe`."""
+        return caption(self.dataset, self.describe(subject, seeds))
+
+    def describe(self, subject: str, seeds: str | None = None) -> list[str]:
+        """Return `subject`, then everything that it depends on.
 
         Args:
             subject: what is shown.
             seeds: which seeds are shown; None for the mean and deviation over all of them.
         """
         first = self.rows.iloc[0]
-        parts = [
+        return [
             f"{subject} on {first['dataset']}",
             f"{first['backbone']}, weights {first['weights'] or 'none'}, {first['image_size']} px",
             *self._unusual(),
@@ -124,18 +156,17 @@ class Comparison:
             *self._warnings(),
             f"{self.rows['started_utc'].max():%Y-%m-%d}",
         ]
-        notice = "SYNTHETIC DATA. " if self.dataset == "synthetic" else ""
-        return notice + "; ".join(parts) + "."
 
     def _unusual(self) -> list[str]:
-        """Say what of the protocol is not the default, or tells the run's comparisons apart."""
+        """Say what of the protocol is not the default, or tells the run's result sets apart."""
         first = self.rows.iloc[0]
+        usual = usual_settings(int(first["image_size"])) | {"layers": first["layers"]}
         said = [
             f"{column.replace('_', ' ')} {first[column]}"
-            for column in ("layers", *USUAL)
-            if column in self.varying or first[column] != USUAL.get(column, first[column])
+            for column in ("layers", "dtype", "mask_resize", "smoothing_sigma")
+            if column in self.varying or first[column] != usual[column]
         ]
-        if int(first["resize"]) != resize_for(int(first["image_size"])):
+        if first["resize"] != usual["resize"]:
             said.append(f"cropped from {first['resize']}")
         if "weights_sha256" in self.varying:
             said.append(f"sha256 {first['weights_sha256'][:8]}")
@@ -157,103 +188,89 @@ class Comparison:
 
     def _warnings(self) -> list[str]:
         cells = self.rows.drop_duplicates(CELL_COLUMNS)
-        warnings = []
-        if failed := int((cells["status"] == "failed").sum()):
-            warnings.append(f"{failed} cell{'s' * (failed > 1)} failed")
+        warnings = failures(int((cells["status"] == "failed").sum()))
         versions = cells.groupby("category")["dataset_fingerprint"].nunique()
         if differing := sorted(map(str, versions.index[versions > 1])):
             warnings.append(f"NOT COMPARABLE, methods saw different data: {', '.join(differing)}")
         return warnings
 
-
-def comparisons(rows: pd.DataFrame) -> list[Comparison]:
-    """Split rows by protocol, in order of appearance."""
-    varying = tuple(column for column in PROTOCOL_COLUMNS if rows[column].nunique() > 1)
-    categories = rows.groupby("dataset")["category"].unique()
-    return [
-        Comparison(group, tuple(sorted(categories[group["dataset"].iloc[0]])), varying)
-        for _, group in rows.groupby(PROTOCOL_COLUMNS, sort=False)
-    ]
-
-
-def stored_files(run: Path, comparison: Comparison, kind: Literal["scores", "maps"]) -> Files:
-    """Return (category, method) → the file of each method's first seed, where there is one.
-
-    Unreadable cells are named on stderr and left out.
-    """
-    stored = Store(run).cells(lambda line: print(line, file=sys.stderr))
-    cells = {cell.key[:16]: cell for cell in stored}
-    files = {}
-    for row in comparison.rows.drop_duplicates("spec").itertuples():
-        cell = cells.get(str(row.spec))
-        name = getattr(cell, kind, None)
-        first = row.seed == comparison.methods[str(row.method)][0]
-        if row.status == "ok" and first and name and (run / name).is_file():
-            files[str(row.category), str(row.method)] = run / name
-    return files
-
-
-def left_out(comparison: Comparison, category: str, drawn: Sequence[str]) -> str:
-    """Say which methods a panel lacks, and why, one a line."""
-    rows = comparison.rows[comparison.rows["category"] == category]
-    failed = {*rows.loc[rows["status"] == "failed", "method"]}
-    done = {*rows["method"]}
-    return "\n".join(
-        f"{'failed' if method in failed else 'no data' if method in done else 'not run'}: {method}"
-        for method in comparison.methods
-        if method not in drawn
-    )
-
-
-def first_seed(comparison: Comparison) -> str:
-    """Say which seed files and curves are of."""
-    firsts = {seeds[0] for seeds in comparison.methods.values()}
-    return f"seed {min(firsts)}" if len(firsts) == 1 else "each method's first seed"
-
-
-def complete_values(table: Table) -> dict[str, Floats]:
-    """Return method → its value in every category, (C,), of the methods that lack none."""
-    values = table.values.iloc[:-1]
-    return {str(name): values[name].to_numpy() for name in values if values[name].notna().all()}
-
-
-@dataclass(frozen=True)
-class Stored:
-    """The cells of each method's first seed in a comparison, and the files beside them.
-
-    Attributes:
-        run: the run's folder.
-        comparison: the cells.
-        scores: (category, method) → image scores.
-        maps: (category, method) → anomaly maps with their previews.
-    """
-
-    run: Path
-    comparison: Comparison
-    scores: Files
-    maps: Files
-
-    @classmethod
-    def of(cls, run: Path, comparison: Comparison) -> Stored:
-        """Return what `run` stored of a comparison."""
-        files = (stored_files(run, comparison, kind) for kind in ("scores", "maps"))
-        return cls(run, comparison, *files)
-
     @cached_property
-    def rows(self) -> pd.DataFrame:
+    def cells(self) -> pd.DataFrame:
         """One row a cell, whatever its seed: the columns of metrics.csv but for metric and value.
 
         Columns that the run's metrics.csv lacks are empty.
         """
-        cells = self.comparison.rows.drop_duplicates("spec")
+        cells = self.rows.drop_duplicates("spec")
         return cells.reindex(columns=list(COLUMNS), fill_value="")
 
     @cached_property
     def first(self) -> Mapping[tuple[str, str], Mapping[str, Any]]:
         """(category, method) → the row of the method's first seed."""
-        seeds, records = self.comparison.methods, self.rows.to_dict("records")
         return {
             (row["category"], row["method"]): {str(name): value for name, value in row.items()}
-            for row in records
-            if row["seed"] == seeds[row["method"]][0]
+            for row in self.cells.to_dict("records")
+            if row["seed"] == self.methods[row["method"]][0]
         }
+
+    @cached_property
+    def specs(self) -> Mapping[tuple[str, str], CellSpec]:
+        """(category, method) → the specification of the first seed's cell, where it is stored."""
+        stored = self.stored.by_short_key
+        found = {place: stored.get(str(row["spec"])) for place, row in self.first.items()}
+        return {place: cell.spec for place, cell in found.items() if cell is not None}
+
+    @cached_property
+    def scores(self) -> Files:
+        """(category, method) → the first seed's image scores, where there are some."""
+        return self._files("scores")
+
+    @cached_property
+    def maps(self) -> Files:
+        """(category, method) → the first seed's maps with their previews, where there are some."""
+        return self._files("maps")
+
+    def _files(self, kind: Literal["scores", "maps"]) -> Files:
+        found = {}
+        for place, row in self.first.items():
+            name = getattr(self.stored.by_short_key.get(str(row["spec"])), kind, None)
+            if row["status"] == "ok" and name and (self.run / name).is_file():
+                found[place] = self.run / name
+        return found
+
+    def left_out(self, category: str, drawn: Sequence[str]) -> str:
+        """Say which methods a panel lacks, and why, one a line."""
+        rows = self.rows[self.rows["category"] == category]
+        failed = {*rows.loc[rows["status"] == "failed", "method"]}
+        done = {*rows["method"]}
+        return "\n".join(
+            f"{'failed' if one in failed else 'no data' if one in done else 'not run'}: {one}"
+            for one in self.methods
+            if one not in drawn
+        )
+
+    @property
+    def first_seed(self) -> str:
+        """Which seed files and curves are of, in words."""
+        firsts = {seeds[0] for seeds in self.methods.values()}
+        return f"seed {min(firsts)}" if len(firsts) == 1 else "each method's first seed"
+
+    @property
+    def same_images(self) -> bool:
+        """Whether the methods of every category saw the same data, so that they can be paired."""
+        seen = self.rows.groupby("category")["dataset_fingerprint"].nunique()
+        return bool((seen == 1).all())
+
+
+def result_sets(run: Path) -> list[ResultSet]:
+    """Return the result sets of a run, one a protocol, in order of appearance.
+
+    Raises:
+        BenchmarkError: the run's metrics.csv is missing, unreadable, truncated or empty.
+    """
+    rows, stored = read_rows(run), StoredCells(run)
+    varying = tuple(column for column in PROTOCOL_COLUMNS if rows[column].nunique() > 1)
+    categories = rows.groupby("dataset")["category"].unique()
+    return [
+        ResultSet(run, group, tuple(sorted(categories[group["dataset"].iloc[0]])), varying, stored)
+        for _, group in rows.groupby(PROTOCOL_COLUMNS, sort=False)
+    ]

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import get_args
 
 import methods
-from benchmarks.console import run_program, say, show
+from benchmarks.console import CONTINUES, run_program, say, show
 from benchmarks.execution import summary
+from benchmarks.figures import writing
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
     EMBEDDED_SIZE,
@@ -30,17 +31,19 @@ from benchmarks.options import (
     positive,
 )
 from benchmarks.places import written_path
-from benchmarks.results import Store
-from benchmarks.results.folders import default_run
+from benchmarks.report import write_report
+from benchmarks.results import Store, result_sets
+from benchmarks.results.folders import default_run, plots_folder, report_path
 from benchmarks.run.request import plan_of
 from benchmarks.specs import MaskResize
+from benchmarks.tables import terminal_tables, write_tables
 
 DEFAULT_METHODS = "patchcore-25,spade,padim"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    return run_program(lambda: _main(_parser().parse_args(arguments)))
+    return run_program(lambda: _main(_parser().parse_args(arguments)), CONTINUES)
 
 
 def _main(options: argparse.Namespace) -> int:
@@ -161,19 +164,15 @@ def _run(options: argparse.Namespace) -> int:
 
 def _show(run: Path, *, anything_new: bool) -> None:
     """Print the tables, and write them, the figures and the report where anything changed."""
-    from benchmarks.figures import writing as figures
-    from benchmarks.report import write_report
-    from benchmarks.results.folders import report_path
-    from benchmarks.tables import metric_tables as tables
-
-    show(tables.terminal_tables(run))
-    plots = Path("plots") / run.name
+    sets = result_sets(run)
+    show(terminal_tables(sets))
+    plots = plots_folder(run)
     if anything_new or not plots.exists():
-        written = [*tables.write_tables(run), *figures.write_figures(run, plots)]
+        written = [*write_tables(sets), *writing.write_figures(sets, plots)]
         say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
     report = report_path([run])
     if anything_new or not report.exists():
-        say(f"everything on one page: {write_report([run], report)}")
+        say(f"everything on one page: {write_report([sets], report)}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import choose_device
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.places import written_path
+from benchmarks.results.folders import plots_folder
 from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import SCALES, Scale
 from benchmarks.speed.report import Growth, Report, markdown, write
@@ -99,17 +100,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    return run_program(lambda: _measure(_parser().parse_args(arguments)))
+    return run_program(lambda: _speed(_parser().parse_args(arguments)))
 
 
-def _measure(options: argparse.Namespace) -> int:
+def _speed(options: argparse.Namespace) -> int:
     if unknown := [step for step in options.steps if step not in STEPS]:
         raise BenchmarkError(f"unknown step {unknown[0]!r}: known are {', '.join(STEPS)}")
     steps = list(dict.fromkeys(options.steps)) or list(STEPS)
     report = measure(steps, SCALES[options.scale], choose_device(options.device))
     out = options.out.resolve()
-    root = out.parent.parent if out.parent.name == "results" else Path()
-    paths = write(report, out, root / "plots" / out.name)
+    paths = write(report, out, plots_folder(out))
     show(markdown(report))
     say("\n".join(map(str, paths)))
     for row in report.disagreements:

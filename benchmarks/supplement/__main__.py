@@ -17,7 +17,7 @@ from pathlib import Path
 import methods
 from benchmarks.backbones import choice as choices
 from benchmarks.backbones.choice import bare
-from benchmarks.console import run_program, say, show
+from benchmarks.console import CONTINUES, run_program, say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.execution import summary
@@ -35,7 +35,7 @@ from benchmarks.options import (
 )
 from benchmarks.places import written_path
 from benchmarks.results import Store
-from benchmarks.results.folders import default_run
+from benchmarks.results.folders import default_run, plots_folder
 from benchmarks.supplement.parts import PARTS, SUPPLEMENT, Material, requests
 from benchmarks.supplement.planning import Group, adopt, beside, collect, groups, merged
 from benchmarks.supplement.trials import PAPER_SIZE, Settings
@@ -64,7 +64,7 @@ EMBEDDED_SIZE = PAPER_SIZE // 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    return run_program(lambda: _supplement(_parser().parse_args(arguments)))
+    return run_program(lambda: _supplement(_parser().parse_args(arguments)), CONTINUES)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -191,7 +191,7 @@ def _write(material: Material, parts: Sequence[str]) -> Iterator[Path]:
 
     from benchmarks.figures.style import LOOK, save
 
-    plots = Path("plots") / material.run.name
+    plots = plots_folder(material.run)
     for part in parts:
         for name, text in material.tables(part):
             with atomic_file(material.run / "tables" / name) as file:

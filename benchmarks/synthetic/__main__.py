@@ -20,10 +20,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=written_path, required=True, metavar="DIR", help="a new or empty folder"
     )
-    return run_program(lambda: _main(parser.parse_args(arguments).out))
+    return run_program(lambda: _write(parser.parse_args(arguments).out))
 
 
-def _main(root: Path) -> int:
+def _write(root: Path) -> int:
     show(f"{root}: {_write_for_someone(root)} images in {len(PRODUCTS)} categories")
     return 0
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.console import run_program, say, show
+from benchmarks.results import result_sets
 from benchmarks.results.folders import find_run
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
 
@@ -23,8 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _write(name: str) -> int:
     run = find_run(name)
-    paths = write_tables(run)
-    show(terminal_tables(run).rstrip("\n"))
+    sets = result_sets(run)
+    paths = write_tables(sets)
+    show(terminal_tables(sets).rstrip("\n"))
     say(f"{len(paths)} tables written to {run / 'tables'}")
     return 0
 

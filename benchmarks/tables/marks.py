@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.results import read_scores
-from benchmarks.results.result_set import (
-    MEAN,
-    Comparison,
-    Files,
-    Table,
-    complete_values,
-    stored_files,
-)
+from benchmarks.results import ResultSet, read_scores
+from benchmarks.results.result_set import MEAN, Files, Table
 from benchmarks.statistics import Pair, compare_categories, compare_images
 from benchmarks.statistics.pairs import LEVEL
 
@@ -26,7 +18,7 @@ _SHARED = f"the best and all not significantly worse ({{}}, Holm, {LEVEL:.0%})"
 _IMAGES, _CATEGORIES = "paired DeLong over images", "Wilcoxon over categories"
 
 
-def tested_marks(run: Path, comparison: Comparison, table: Table) -> Marks:
+def tested_marks(results: ResultSet, table: Table) -> Marks:
     """Return the rows that a test can judge.
 
     Categories: the image AUROC, by paired DeLong tests of the image scores, where every method has
@@ -37,21 +29,15 @@ def tested_marks(run: Path, comparison: Comparison, table: Table) -> Marks:
         BenchmarkError: a score file is unreadable.
     """
     marks: dict[str, frozenset[str]] = {}
-    if len(comparison.methods) < 2:
+    if len(results.methods) < 2:
         return marks
-    one_seed = all(len(seeds) == 1 for seeds in comparison.methods.values())
-    if table.metric.name == "image_auroc" and one_seed and same_images(comparison):
-        marks |= _category_marks(stored_files(run, comparison, "scores"), table)
-    pairs = compare_categories(complete_values(table), table.metric.higher_is_better)
+    one_seed = all(len(seeds) == 1 for seeds in results.methods.values())
+    if table.metric.name == "image_auroc" and one_seed and results.same_images:
+        marks |= _category_marks(results.scores, table)
+    pairs = compare_categories(table.complete_values(), table.metric.higher_is_better)
     if _tested(pairs) and table.values.loc[MEAN].notna().any():
         marks[MEAN] = _sharing(_row(table, MEAN), pairs, table.metric.higher_is_better)
     return marks
-
-
-def same_images(comparison: Comparison) -> bool:
-    """Whether the methods of every category saw the same data, so that they can be paired."""
-    seen = comparison.rows.groupby("category")["dataset_fingerprint"].nunique()
-    return bool((seen == 1).all())
 
 
 def note(marks: Marks) -> str:
@@ -84,7 +70,7 @@ def category_pairs(files: Files, category: str, methods: Iterable[str]) -> tuple
     """Return the pairs of `methods` by their AUROC on one category's images, none of one class.
 
     Args:
-        files: (category, method) → scores, as `benchmarks.comparison.stored_files` returns.
+        files: (category, method) → scores, as `ResultSet.scores` has them.
         category: where they are compared.
         methods: which of those that have a file.
 

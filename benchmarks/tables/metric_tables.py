@@ -10,17 +10,17 @@ from pathlib import Path
 
 from benchmarks.files import atomic_file
 from benchmarks.metrics import MAIN, METRICS
-from benchmarks.results.metrics_csv import read_rows
-from benchmarks.results.result_set import Comparison, Table, comparisons
+from benchmarks.results import ResultSet
+from benchmarks.results.result_set import Table
 from benchmarks.tables.latex import escape
 from benchmarks.tables.marks import Marks, note, tested_marks
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """One metric of a comparison, and the rows whose marks a test decided."""
+    """One metric of a results, and the rows whose marks a test decided."""
 
-    comparison: Comparison
+    results: ResultSet
     table: Table
     marks: Marks
 
@@ -28,8 +28,8 @@ class _Shown:
         metric = self.table.metric
         unit = fraction if metric.unit == "fraction" else metric.unit
         direction = "higher" if metric.higher_is_better else "lower"
-        caption = self.comparison.caption(f"{metric.label} in {unit} ({direction} is better)")
-        several = len(self.comparison.methods) > 1
+        caption = self.results.caption(f"{metric.label} in {unit} ({direction} is better)")
+        several = len(self.results.methods) > 1
         return f"{caption} {note(self.marks)}" if marked and several else caption
 
 
@@ -64,7 +64,7 @@ def marked_methods(table: Table, marks: Marks) -> list[frozenset[str]]:
 
     Args:
         table: the values.
-        marks: what a test judged, as `benchmarks.marks.tested_marks` returns.
+        marks: what a test judged, as `tested_marks` returns.
     """
     choose = max if table.metric.higher_is_better else min
     marked = []
@@ -101,7 +101,7 @@ def _grid(
 def _tabulated(shown: _Shown, style: str, mark: str) -> str:
     from tabulate import tabulate
 
-    methods = shown.comparison.methods
+    methods = shown.results.methods
     body = tabulate(
         _grid(shown, mark.format),
         headers=["category", *methods],
@@ -129,7 +129,7 @@ def _csv(shown: _Shown) -> str:
 
 
 def _latex(shown: _Shown) -> str:
-    methods = shown.comparison.methods
+    methods = shown.results.methods
     rows = [
         [escape(text) for text in ("category", *methods)],
         *_grid(shown, r"\textbf{{{}}}".format, escape),
@@ -147,26 +147,28 @@ def _latex(shown: _Shown) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _present(run: Path, found: Sequence[Comparison], metric: str) -> list[_Shown]:
-    """Return `metric` of every comparison that has it."""
-    tables = [(one, one.table(metric)) for one in found if one.has(metric)]
-    return [_Shown(one, table, tested_marks(run, one, table)) for one, table in tables]
+def _present(sets: Sequence[ResultSet], metric: str) -> list[_Shown]:
+    """Return `metric` of every result set that has it."""
+    tables = [(one, one.table(metric)) for one in sets if one.has(metric)]
+    return [_Shown(one, table, tested_marks(one, table)) for one, table in tables]
 
 
-def write_tables(run: Path) -> list[Path]:
-    """Write `run`/tables/<metric>.md, .csv and .tex for every metric present; return their paths.
+def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
+    """Write tables/<metric>.md, .csv and .tex for every metric present; return their paths.
+
+    Args:
+        sets: a run's result sets.
 
     Raises:
-        BenchmarkError: the run has no readable metrics.csv, or a score file is unreadable.
+        BenchmarkError: a score file is unreadable.
         StorageError: the tables can't be written.
     """
-    found = comparisons(read_rows(run))
     paths = []
     for metric in METRICS:
-        present = _present(run, found, metric)
+        present = _present(sets, metric)
         for suffix, render in (("md", _markdown), ("csv", _csv), ("tex", _latex)):
             if present:
-                path = run / "tables" / f"{metric}.{suffix}"
+                path = sets[0].run / "tables" / f"{metric}.{suffix}"
                 text = "\n".join(map(render, present))
                 with atomic_file(path) as file:
                     file.write(text.encode())
@@ -174,11 +176,10 @@ def write_tables(run: Path) -> list[Path]:
     return paths
 
 
-def terminal_tables(run: Path) -> str:
-    """Return the main tables of `run` as text, the best of each row marked *.
+def terminal_tables(sets: Sequence[ResultSet]) -> str:
+    """Return a run's main tables as text, the best of each row marked *; raises as `write_tables`.
 
-    Raises:
-        BenchmarkError: the run has no readable metrics.csv, or a score file is unreadable.
+    Args:
+        sets: a run's result sets.
     """
-    found = comparisons(read_rows(run))
-    return "\n".join(_terminal(shown) for metric in MAIN for shown in _present(run, found, metric))
+    return "\n".join(_terminal(shown) for metric in MAIN for shown in _present(sets, metric))

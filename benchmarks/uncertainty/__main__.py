@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.console import run_program, say, show
-from benchmarks.figures.critical_difference import write_critical_difference
+from benchmarks.figures import critical_difference, write_figures
+from benchmarks.results import result_sets
 from benchmarks.results.folders import find_run, plots_folder
 from benchmarks.uncertainty.writing import write_uncertainty
 
@@ -24,8 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _write(name: str) -> int:
     run = find_run(name).resolve()
-    paths, text = write_uncertainty(run)
-    paths += write_critical_difference(run, plots_folder(run))
+    sets = result_sets(run)
+    paths, text = write_uncertainty(sets)
+    paths += write_figures(sets, plots_folder(run), [critical_difference.figures])
     show(text.rstrip("\n"))
     say("\n".join(map(str, paths)))
     return 0

@@ -5,13 +5,10 @@ from __future__ import annotations
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
-import numpy as np
-
-from benchmarks.errors import BenchmarkError
-from benchmarks.results import read_scores
-from benchmarks.results.result_set import Comparison, stored_files
+from benchmarks.results import ResultSet, read_scores
+from benchmarks.results.maps import open_maps
+from benchmarks.results.scores import read_image_scores
 from benchmarks.statistics import bootstrap_intervals, delong_interval
 from benchmarks.statistics.bootstrap import Interval
 
@@ -32,21 +29,21 @@ def cell_intervals(scores: Path, maps: Path | None) -> dict[str, Interval]:
     Raises:
         BenchmarkError: a file is unreadable.
     """
-    import pandas as pd
-
-    labels, values = read_scores(scores)
+    frame = read_image_scores(scores)
+    labels, values, names = (
+        frame["label"].to_numpy(),
+        frame["score"].to_numpy(),
+        frame["path"].tolist(),
+    )
     if maps is None:
         return bootstrap_intervals(labels, values)
-    try:
-        with np.load(maps, allow_pickle=False) as stored:
-            if stored["names"].tolist() != pd.read_csv(scores)["path"].tolist():
-                return bootstrap_intervals(labels, values)
-            return bootstrap_intervals(labels, values, stored["maps"], stored["masks"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise BenchmarkError(f"can't read the maps in {maps}; run its cell again") from error
+    with open_maps(maps) as stored:
+        if stored["names"].tolist() != names:
+            return bootstrap_intervals(labels, values)
+        return bootstrap_intervals(labels, values, stored["maps"], stored["masks"])
 
 
-def estimates(run: Path, comparison: Comparison) -> pd.DataFrame:
+def estimates(results: ResultSet) -> pd.DataFrame:
     """Return the cells of each method's first seed with their intervals, long.
 
     Columns: category, method, seed, metric, value, interval ("bootstrap", and "delong" for the
@@ -57,8 +54,7 @@ def estimates(run: Path, comparison: Comparison) -> pd.DataFrame:
     """
     import pandas as pd
 
-    scores = stored_files(run, comparison, "scores")
-    maps = stored_files(run, comparison, "maps")
+    scores, maps = results.scores, results.maps
     found: dict[str, dict[tuple[str, str], dict[str, Interval]]] = {
         "bootstrap": {key: cell_intervals(path, maps.get(key)) for key, path in scores.items()},
         "delong": {},
@@ -67,9 +63,9 @@ def estimates(run: Path, comparison: Comparison) -> pd.DataFrame:
         if interval := delong_interval(*read_scores(path)):
             found["delong"][key] = {"image_auroc": interval}
     records = []
-    for row in comparison.rows.itertuples():
+    for row in results.rows.itertuples():
         category, method, metric = str(row.category), str(row.method), str(row.metric)
-        if row.seed != comparison.methods[method][0]:
+        if row.seed != results.methods[method][0]:
             continue
         for kind, cells in found.items():
             interval = cells.get((category, method), {}).get(metric)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import astuple, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.metrics import METRICS
-from benchmarks.results.result_set import Comparison, complete_values, stored_files
+from benchmarks.results import ResultSet
 from benchmarks.statistics import Pair, compare_categories
-from benchmarks.tables.marks import category_pairs, same_images
+from benchmarks.tables.marks import category_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def all_pairs(run: Path, comparison: Comparison) -> pd.DataFrame:
+def all_pairs(results: ResultSet) -> pd.DataFrame:
     """Return the pairs of methods, long: every metric over categories, the AUROC within each.
 
     Columns: metric, test, category ("all" for a test over them), the fields of `Pair`, significant.
@@ -26,14 +25,13 @@ def all_pairs(run: Path, comparison: Comparison) -> pd.DataFrame:
     import pandas as pd
 
     families = []
-    for metric in filter(comparison.has, METRICS):
-        values = complete_values(comparison.table(metric))
+    for metric in filter(results.has, METRICS):
+        values = results.table(metric).complete_values()
         found = compare_categories(values, METRICS[metric].higher_is_better)
         families.append(((metric, "wilcoxon", "all"), found))
-    files = stored_files(run, comparison, "scores")
-    for category in comparison.categories if same_images(comparison) else ():
-        methods = [method for method in comparison.methods if (category, method) in files]
-        found = category_pairs(files, category, methods)
+    for category in results.categories if results.same_images else ():
+        methods = [method for method in results.methods if (category, method) in results.scores]
+        found = category_pairs(results.scores, category, methods)
         families.append((("image_auroc", "delong", category), found))
     records = [
         (*family, *astuple(pair), pair.significant) for family, found in families for pair in found
@@ -42,7 +40,7 @@ def all_pairs(run: Path, comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(records, columns=["metric", "test", "category", *names, "significant"])
 
 
-def pairs_markdown(comparison: Comparison, frame: pd.DataFrame, metric: str) -> str:
+def pairs_markdown(results: ResultSet, frame: pd.DataFrame, metric: str) -> str:
     """Return one metric's pairs of methods as Markdown, over categories and within them."""
     import pandas as pd
     from tabulate import tabulate
@@ -65,4 +63,4 @@ def pairs_markdown(comparison: Comparison, frame: pd.DataFrame, metric: str) -> 
         "the first seed. A positive effect speaks for the first."
     )
     table = tabulate(rows, headers=header, tablefmt="pipe", disable_numparse=True)
-    return f"{comparison.caption(subject)} {explanation}\n\n{table}\n"
+    return f"{results.caption(subject)} {explanation}\n\n{table}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,7 @@ import numpy as np
 
 from benchmarks.files import atomic_file
 from benchmarks.metrics import MAIN, METRICS
-from benchmarks.results.metrics_csv import read_rows
-from benchmarks.results.result_set import Comparison, comparisons, first_seed
+from benchmarks.results import ResultSet
 from benchmarks.statistics.bootstrap import COVERAGE
 from benchmarks.uncertainty.intervals import estimates
 from benchmarks.uncertainty.pairs import all_pairs, pairs_markdown
@@ -28,7 +28,7 @@ EXTREME = (
 """What the interval of a metric at full recall is worth."""
 
 
-def _estimates_table(comparison: Comparison, frame: pd.DataFrame, metric: str) -> str:
+def _estimates_table(results: ResultSet, frame: pd.DataFrame, metric: str) -> str:
     """Return one metric's categories × methods as Markdown."""
     from tabulate import tabulate
 
@@ -49,37 +49,41 @@ def _estimates_table(comparison: Comparison, frame: pd.DataFrame, metric: str) -
     )
     extreme = f" {EXTREME}" if metric.endswith("full_recall") else ""
     rows = [
-        [category, *(texts.get((category, method), "–") for method in comparison.methods)]
-        for category in comparison.categories
+        [category, *(texts.get((category, method), "–") for method in results.methods)]
+        for category in results.categories
     ]
-    header = ["category", *comparison.methods]
+    header = ["category", *results.methods]
     table = tabulate(rows, headers=header, tablefmt="pipe", disable_numparse=True)
-    return f"{comparison.caption(subject, first_seed(comparison))}{extreme}\n\n{table}\n"
+    return f"{results.caption(subject, results.first_seed)}{extreme}\n\n{table}\n"
 
 
-def write_uncertainty(run: Path) -> tuple[list[Path], str]:
-    """Write `run`/tables/uncertainty and pairs, .md and .csv; return paths and the main tables.
+def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:
+    """Write tables/uncertainty and pairs, .md and .csv; return paths and the main tables.
+
+    Args:
+        sets: a run's result sets.
 
     Raises:
-        BenchmarkError: the run has no readable metrics.csv, or a stored file is unreadable.
+        BenchmarkError: a stored file is unreadable.
         StorageError: the tables can't be written.
     """
     texts: dict[str, list[str]] = {name: [] for name in FILES}
     shown = []
-    for comparison in comparisons(read_rows(run)):
-        cells, tests = estimates(run, comparison), all_pairs(run, comparison)
-        heads = comparison.caption("Intervals", first_seed(comparison)), comparison.caption("Pairs")
+    for results in sets:
+        cells, tests = estimates(results), all_pairs(results)
+        heads = results.caption("Intervals", results.first_seed), results.caption("Pairs")
         for name, head, frame in zip(FILES[1::2], heads, (cells, tests), strict=True):
             body = frame.to_csv(index=False, lineterminator="\n")
             texts[name].append(f"# {head}\n{body}")
         over_categories = tests[tests["test"] == "wilcoxon"]
-        for metric in filter(comparison.has, METRICS):
-            texts["uncertainty.md"].append(_estimates_table(comparison, cells, metric))
-            texts["pairs.md"].append(pairs_markdown(comparison, tests, metric))
+        for metric in filter(results.has, METRICS):
+            texts["uncertainty.md"].append(_estimates_table(results, cells, metric))
+            texts["pairs.md"].append(pairs_markdown(results, tests, metric))
             if metric in MAIN:
                 shown.append(texts["uncertainty.md"][-1])
-                shown.append(pairs_markdown(comparison, over_categories, metric))
+                shown.append(pairs_markdown(results, over_categories, metric))
+    folder = sets[0].run / "tables"
     for name, parts in texts.items():
-        with atomic_file(run / "tables" / name) as file:
+        with atomic_file(folder / name) as file:
             file.write("\n".join(parts).encode())
-    return [run / "tables" / name for name in texts], "\n".join(shown)
+    return [folder / name for name in texts], "\n".join(shown)

@@ -53,8 +53,8 @@ SUBJECTS = {
     "compare": {"metrics", "results"},
     "uncertainty": {"metrics", "results", "statistics", "tables", "figures"},
     "speed": {
-        *("backbones", "datasets", "features", "evaluation", "metrics", "figures.style"),
-        "methods",
+        *("backbones", "datasets", "features", "evaluation", "metrics", "methods"),
+        *("figures.style", "results.folders"),
     },
     "report": {"metrics", "results", "statistics", "tables", "uncertainty", "figures.style"},
     "options": {"datasets", "synthetic", "features", "evaluation", "execution"},

@@ -26,8 +26,7 @@ from benchmarks.figures.example_maps import draw_examples
 from benchmarks.figures.overview import draw_overview
 from benchmarks.figures.style import style
 from benchmarks.figures.working_points import draw_working_points
-from benchmarks.results.metrics_csv import read_rows
-from benchmarks.results.result_set import Comparison, comparisons, stored_files
+from benchmarks.results import ResultSet, result_sets
 from tests.helpers.runs import Cell, some_maps, some_scores, write_run
 
 VALUES = {
@@ -48,14 +47,14 @@ def cell(category: str, method: str, **more: Any) -> Cell:
     return Cell(category, method, VALUES, **{"scores": scores} | more)
 
 
-def comparison(tmp_path: Path, cells: Sequence[Cell]) -> Comparison:
-    (only,) = comparisons(read_rows(write_run(tmp_path, cells)))
+def comparison(tmp_path: Path, cells: Sequence[Cell]) -> ResultSet:
+    (only,) = result_sets(write_run(tmp_path, cells))
     return only
 
 
 def curves(tmp_path: Path, cells: Sequence[Cell], kind: str = "roc") -> Figure:
     found = comparison(tmp_path, cells)
-    return draw_curves(found, stored_files(tmp_path, found, "scores"), CURVES[kind])
+    return draw_curves(found, CURVES[kind])
 
 
 def texts(figure: Figure) -> list[str]:
@@ -171,7 +170,7 @@ def test_examples_show_each_map_on_its_methods_scale_with_its_score(tmp_path: Pa
     cells = [cell("bolt", method, maps=arrays) for method, arrays in maps.items()]
     cells.append(cell("bolt", "c", status="failed", scores=None))
     found = comparison(tmp_path, cells)
-    figure = draw_examples(found, stored_files(tmp_path, found, "maps"), "bolt")
+    figure = draw_examples(found, "bolt")
     panels = np.reshape(figure.axes, (3, 5))  # what both methods keep
     assert [panel.get_title() for panel in panels[0]] == ["image", "ground truth", "a", "b", "c"]
     a, b = maps["a"], maps["b"]
@@ -190,15 +189,11 @@ def test_captions_name_the_data_and_say_where_they_are_synthetic(tmp_path: Path)
     found = comparison(tmp_path, [cell("bolt", "a", maps=some_maps("bolt", "a"))])
     made = replace(found, rows=found.rows.assign(dataset="synthetic"))
     for data, start in ((found, ""), (made, "SYNTHETIC DATA. ")):
-        files = {
-            kind: stored_files(tmp_path, data, kind)  # type: ignore[arg-type]
-            for kind in ("scores", "maps")
-        }
         figures = [
             draw_overview(data),
             draw_working_points(data),
-            draw_curves(data, files["scores"], CURVES["roc"]),
-            draw_examples(data, files["maps"], "bolt"),
+            draw_curves(data, CURVES["roc"]),
+            draw_examples(data, "bolt"),
         ]
         for figure in figures:
             assert caption(figure).startswith(start)
@@ -211,7 +206,7 @@ def test_figures_are_valid_files_and_the_same_bytes_again(tmp_path: Path) -> Non
     cells = [cell(c, "padim", maps=some_maps(c, "padim")) for c in ("bolt", "gear")]
     run = write_run(tmp_path / "run", cells)
     settings = dict(mpl.rcParams)
-    paths = write_figures(run, tmp_path / "one")
+    paths = write_figures(result_sets(run), tmp_path / "one")
     assert dict(mpl.rcParams) == settings
     assert {path.stem for path in paths} == {
         *("overview", "working_points", "roc", "precision_recall"),
@@ -225,7 +220,7 @@ def test_figures_are_valid_files_and_the_same_bytes_again(tmp_path: Path) -> Non
                 assert image.width <= 7.0 * 300
         else:
             assert ET.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
-    for path in write_figures(run, tmp_path / "two"):
+    for path in write_figures(result_sets(run), tmp_path / "two"):
         assert path.read_bytes() == (tmp_path / "one" / path.name).read_bytes()
 
 
@@ -245,13 +240,16 @@ def test_nothing_overlaps_in_a_figure_with_long_names(tmp_path: Path) -> None:
 def test_each_protocol_has_its_own_figures(tmp_path: Path) -> None:
     cells = [cell("bolt", "a"), cell("bolt", "a", shots=5)]
     run = write_run(tmp_path / "run", cells)
-    names = {path.name for path in write_figures(run, tmp_path)}
+    names = {path.name for path in write_figures(result_sets(run), tmp_path)}
     assert {"roc-1.png", "roc-2.png"} <= names
 
 
 def test_a_run_without_scores_or_maps_still_has_its_bars(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [cell("bolt", "a", scores=None)])
-    assert {path.stem for path in write_figures(run, tmp_path)} == {"overview", "working_points"}
+    assert {path.stem for path in write_figures(result_sets(run), tmp_path)} == {
+        "overview",
+        "working_points",
+    }
 
 
 @pytest.mark.parametrize("kind", ["scores", "maps"])
@@ -260,7 +258,7 @@ def test_a_spoilt_file_is_named_in_one_line(tmp_path: Path, kind: str) -> None:
     (path,) = (path for path in (run / kind).rglob("*") if path.is_file())
     path.write_bytes(path.read_bytes()[:20] + b"?")
     with pytest.raises(BenchmarkError) as caught:
-        write_figures(run, tmp_path)
+        write_figures(result_sets(run), tmp_path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -269,7 +267,7 @@ def test_figures_that_cannot_be_written_are_a_storage_error(tmp_path: Path) -> N
     run = write_run(tmp_path / "run", [cell("bolt", "a")])
     (tmp_path / "plots").write_text("in the way")
     with pytest.raises(StorageError, match="plots"):
-        write_figures(run, tmp_path / "plots")
+        write_figures(result_sets(run), tmp_path / "plots")
 
 
 def test_main_writes_beside_results(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.files import as_csv
 from benchmarks.results import Cell as StoredCell
 from benchmarks.results import Store
-from benchmarks.results.metrics_csv import as_csv
 from benchmarks.results.previews import map_sheet, picture_sheets
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 
@@ -74,7 +74,7 @@ class Cell:
         failed = self.status == "failed"
         values = {} if failed else self.values
         return StoredCell(
-            self.spec.as_dict(),
+            self.spec,
             self.status,
             "out of memory" if failed else "",
             {
@@ -104,7 +104,7 @@ def write_run(folder: Path, cells: Sequence[Cell]) -> Path:
     for number, cell in enumerate(cells):
         begun = datetime.fromisoformat(cell.started) + timedelta(milliseconds=number)
         stored = replace(cell.stored, started_utc=begun.isoformat(timespec="milliseconds"))
-        store.write(cell.spec, stored, cell.images, cell.maps)
+        store.write(stored, cell.images, cell.maps)
     path = store.write_metrics()
     known = {name for cell in cells for name in cell.values}
     header, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.report.page import write_report
+from benchmarks.results import result_sets
 from tests.helpers.browser import CHROMIUM, FLAGS
 from tests.helpers.runs import write_run
 from tests.report.reading import (
@@ -37,7 +38,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results") / "parts"
     cells = [cell(category, method) for category in CATEGORIES for method in METHODS]
     cells[-1] = replace(cells[-1], status="failed", scores=None, maps=None)
-    return write_report([write_run(folder, cells)], folder / "report.html")
+    return write_report([result_sets(write_run(folder, cells))], folder / "report.html")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from benchmarks.report import page as pages
 from benchmarks.report import write_report
 from benchmarks.report.__main__ import main
 from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
-from benchmarks.results import journal
+from benchmarks.results import journal, result_sets
 from benchmarks.results.folders import report_path
 from benchmarks.results.published import FILE
 from benchmarks.run import __main__ as program
@@ -61,7 +61,7 @@ def failed(category: str, method: str, **others: Any) -> Cell:
 
 def written(folder: Path, *cells: Cell) -> str:
     """Return the page of a run of these cells."""
-    return write_report([write_run(folder, cells)], folder / "report.html").read_text()
+    return write_report([result_sets(write_run(folder, cells))], folder / "report.html").read_text()
 
 
 def content(text: str) -> dict[str, Any]:
@@ -191,8 +191,8 @@ def test_marks_are_those_of_the_tables(tmp_path: Path, cells: list[Cell]) -> Non
     from benchmarks.tables import write_tables
 
     run = write_run(tmp_path / "parts", cells)
-    (one,) = content(write_report([run], tmp_path / "page.html").read_text())["sets"]
-    write_tables(run)
+    (one,) = content(write_report([result_sets(run)], tmp_path / "page.html").read_text())["sets"]
+    write_tables(result_sets(run))
     for name, table in one["tables"].items():
         text = (run / "tables" / f"{name}.md").read_text()
         lines = [line for line in text.splitlines() if line.startswith("|")][2:]
@@ -250,7 +250,7 @@ def test_scores_of_other_images_are_empty_where_an_image_is_missing(tmp_path: Pa
 def test_the_same_cells_give_the_same_bytes(tmp_path: Path, cells: list[Cell]) -> None:
     first = written(tmp_path / "one" / "parts", *cells)
     shutil.copytree(tmp_path / "one" / "parts", tmp_path / "two" / "parts")
-    again = write_report([tmp_path / "two" / "parts"], tmp_path / "two" / "page.html")
+    again = write_report([result_sets(tmp_path / "two" / "parts")], tmp_path / "two" / "page.html")
     assert again.read_bytes() == first.encode()
 
 
@@ -266,7 +266,7 @@ def test_names_cannot_break_out(tmp_path: Path) -> None:
     for column in ("bolt", "spade"):
         text = (run / "metrics.csv").read_text()
         (run / "metrics.csv").write_text(text.replace(f",{column},", f",{column}{HOSTILE},"))
-    text = write_report([run], tmp_path / "page.html").read_text()
+    text = write_report([result_sets(run)], tmp_path / "page.html").read_text()
     plain = written(tmp_path / "plain", cell("bolt", "spade"))
     assert len(re.findall("<script", text)) == len(re.findall("<script", plain))
     assert "alert(1)</script>" not in text
@@ -346,7 +346,7 @@ def test_what_the_journal_holds_of_a_set(tmp_path: Path) -> None:
     later = replace(later, extractions=(replace(extraction, passed=0, seconds=0.5),))
     for one in (call, later, replace(call, image_size=320), replace(call, dataset="others")):
         journal.write(run, one)
-    (made,) = content(write_report([run], tmp_path / "page.html").read_text())["sets"]
+    (made,) = content(write_report([result_sets(run)], tmp_path / "page.html").read_text())["sets"]
     assert made["extractions"] == [
         {"category": "bolt", "images": 200, "passed": 60, "seconds": 30.5}
     ]
@@ -374,7 +374,7 @@ def test_two_runs_and_what_differs(tmp_path: Path) -> None:
     ]
     runs = [write_run(tmp_path / "old", before), write_run(tmp_path / "new", after)]
     assert report_path(runs) == tmp_path / "old" / "report-against-new.html"
-    made = content(write_report(runs, report_path(runs)).read_text())
+    made = content(write_report([result_sets(one) for one in runs], report_path(runs)).read_text())
     assert made["title"] == "old against new"
     assert [one["run"] for one in made["sets"]] == ["old", "new", "new"]
     assert [one["short"] for one in made["sets"]] == [
@@ -388,7 +388,9 @@ def test_two_runs_and_what_differs(tmp_path: Path) -> None:
     assert pair["spec"] == [["shots", None, 5]]
 
     runs[1] = write_run(tmp_path / "newer", after[1:])
-    (pair,) = content(write_report(runs, tmp_path / "page.html").read_text())["pairs"]
+    (pair,) = content(
+        write_report([result_sets(one) for one in runs], tmp_path / "page.html").read_text()
+    )["pairs"]
     assert (pair["first"], pair["second"]) == (0, 1)
     assert pair["spec"] == [["protocol.smoothing_sigma", 4.0, 2.0]]
     assert list(pair["tests"]) == ["bolt"]
@@ -414,10 +416,16 @@ def test_a_pair_is_judged_on_common_images(tmp_path: Path) -> None:
     ]
     with path.open("w", newline="") as file:
         csv.writer(file).writerows(rows)
-    (pair,) = content(write_report(runs[:2], tmp_path / "page.html").read_text())["pairs"]
+    (pair,) = content(
+        write_report([result_sets(one) for one in runs[:2]], tmp_path / "page.html").read_text()
+    )["pairs"]
     expected = paired_delong(labels[5:], scores[5:], others)
     assert pair["tests"] == {"bolt": {"spade": pytest.approx(expected)}}
-    other = content(write_report([runs[0], runs[2]], tmp_path / "page.html").read_text())
+    other = content(
+        write_report(
+            [result_sets(one) for one in (runs[0], runs[2])], tmp_path / "page.html"
+        ).read_text()
+    )
     assert other["pairs"] == []
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.report.page import write_report
+from benchmarks.results import result_sets
 from tests.helpers.runs import Cell, write_run
 from tests.report.reading import (
     CATEGORIES,
@@ -36,7 +37,7 @@ def test_the_title_and_what_made_the_numbers(page: Any) -> None:
 
 def test_synthetic_data_cannot_be_missed(browser: Any, tmp_path: Path) -> None:
     run = write_run(tmp_path / "made", [cell("nut", m, dataset="synthetic") for m in METHODS])
-    for page in opened(browser, write_report([run], run / "report.html")):
+    for page in opened(browser, write_report([result_sets(run)], run / "report.html")):
         assert page.locator("#synthetic").is_visible()
         assert "Synthetic data" in page.locator("#table caption").inner_text()
 
@@ -45,7 +46,7 @@ def test_a_run_in_which_everything_failed_opens(browser: Any, tmp_path: Path) ->
     values = {"image_auroc": None}
     cells = [Cell(c, m, values, status="failed") for c in CATEGORIES for m in METHODS]
     run = write_run(tmp_path / "failed", cells)
-    for page in opened(browser, write_report([run], run / "report.html")):
+    for page in opened(browser, write_report([result_sets(run)], run / "report.html")):
         assert column(page, 1) == ["failed"] * 3
         assert "failed (out of memory)" in page.locator("#charts").inner_text()
         assert "No image is left" in page.locator("#cards").inner_text()
@@ -54,7 +55,7 @@ def test_a_run_in_which_everything_failed_opens(browser: Any, tmp_path: Path) ->
 def test_names_are_text_and_nothing_else(browser: Any, tmp_path: Path) -> None:
     named = replace(cell("nut", "padim"), dataset=HOSTILE, weights=HOSTILE)
     run = write_run(tmp_path / "hostile", [named])
-    for page in opened(browser, write_report([run], run / "report.html")):
+    for page in opened(browser, write_report([result_sets(run)], run / "report.html")):
         assert HOSTILE in page.locator("#facts").text_content()
         assert page.locator("img").count() == 0
 

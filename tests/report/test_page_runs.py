@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.metrics.image import f1_optimal, image_metrics
 from benchmarks.report.page import write_report
-from benchmarks.results import journal
+from benchmarks.results import journal, result_sets
 from benchmarks.results.journal import Call, Extraction
 from tests.helpers.runs import Cell, write_run
 from tests.report.reading import (
@@ -58,7 +58,7 @@ def test_speed_of_every_method_and_what_came_from_the_cache(browser: Any, tmp_pa
         extractions,
     )
     journal.write(run, call)
-    for page in opened(browser, write_report([run], run / "report.html")):
+    for page in opened(browser, write_report([result_sets(run)], run / "report.html")):
         table = page.locator("table:has(#speed-by-method)")
         rows = [row.split("\t") for row in table.locator("tbody").inner_text().strip().split("\n")]
         assert [[part.strip() for part in row] for row in rows] == [
@@ -82,7 +82,10 @@ def test_differences_of_two_runs(browser: Any, tmp_path: Path) -> None:
     other = write_run(
         tmp_path / "after", [cell(c, m, 0.8) for c in CATEGORIES[:2] for m in METHODS]
     )
-    for page in opened(browser, write_report([one, other], one / "report-against-after.html")):
+    for page in opened(
+        browser,
+        write_report([result_sets(one), result_sets(other)], one / "report-against-after.html"),
+    ):
         assert page.locator("#set option").count() == 2
         for place, method in enumerate(METHODS, start=1):
             shown = column(page, place, DIFFERENCES)
@@ -128,7 +131,7 @@ def test_one_run_has_no_differences(page: Any) -> None:
 def test_several_protocols_are_chosen_between(browser: Any, tmp_path: Path) -> None:
     cells = [cell("nut", "padim"), cell("nut", "padim", 0.8, image_size=320)]
     run = write_run(tmp_path / "sizes", cells)
-    for page in opened(browser, write_report([run], run / "report.html")):
+    for page in opened(browser, write_report([result_sets(run)], run / "report.html")):
         assert page.locator("#set-label").is_visible()
         for number, shift in enumerate((0, 0.8)):
             page.locator("#set").select_option(str(number))

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.metrics.image import full_recall, image_metrics
 from benchmarks.report.page import write_report
+from benchmarks.results import result_sets
 from benchmarks.statistics.bootstrap import bootstrap_intervals
 from tests.helpers.runs import write_run
 from tests.report.reading import (
@@ -123,7 +124,7 @@ def test_the_best_is_marked(page: Any) -> None:
 
 def test_published_values_on_demand(browser: Any, tmp_path: Path) -> None:
     run = write_run(tmp_path / "screw", [cell("screw", "patchcore-25", dataset="mvtec_ad")])
-    for page in opened(browser, write_report([run], run / "report.html")):
+    for page in opened(browser, write_report([result_sets(run)], run / "report.html")):
         entry = page.locator("#table tbody tr[data-row=screw] td")
         assert "paper" not in entry.inner_text()
         page.locator("#published").check()

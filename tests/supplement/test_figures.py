@@ -56,8 +56,7 @@ def write_cell(run: Path, stem: str, images: Images, *, maps: bool = True) -> Ce
     spec, store = Stored(stem, ERRORS_METHOD).spec, Store(run)
     scores = [(name, label(name), score) for name, score in images.items()]
     store.write(
-        spec,
-        Cell(spec.as_dict(), "ok", metrics=values),
+        Cell(spec, "ok", metrics=values),
         scores,
         arrays(stem, images) if maps else None,
     )

@@ -13,6 +13,7 @@ import pytest
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.metrics import METRICS
 from benchmarks.metrics import auroc as image_auroc
+from benchmarks.results import result_sets
 from benchmarks.tables import terminal_tables, write_tables
 from benchmarks.tables.__main__ import main
 from tests.helpers.runs import MVTEC_AD, Cell, generator, write_run
@@ -24,7 +25,7 @@ COUNT = "false_positives_at_full_recall"
 def tables(tmp_path: Path, cells: Sequence[Cell]) -> Path:
     """Write a run of `cells` and its tables; return the tables' folder."""
     run = write_run(tmp_path / "run", cells)
-    write_tables(run)
+    write_tables(result_sets(run))
     return run / "tables"
 
 
@@ -289,11 +290,11 @@ def test_methods_that_saw_different_data_are_pointed_out(tmp_path: Path) -> None
 
 def test_synthetic_data_are_announced_first_in_every_form(tmp_path: Path) -> None:
     run = write_run(tmp_path, [auroc("bolt", "a", 0.5, dataset="synthetic")])
-    texts = {path.suffix: path.read_text() for path in write_tables(run)}
+    texts = {path.suffix: path.read_text() for path in write_tables(result_sets(run))}
     assert texts[".md"].startswith("SYNTHETIC DATA. ")
     assert texts[".csv"].startswith("# SYNTHETIC DATA. ")
     assert r"\caption{SYNTHETIC DATA. " in texts[".tex"]
-    assert terminal_tables(run).startswith("SYNTHETIC DATA. ")
+    assert terminal_tables(result_sets(run)).startswith("SYNTHETIC DATA. ")
 
 
 def test_csv_holds_the_values_in_full_precision(tmp_path: Path) -> None:
@@ -351,7 +352,7 @@ def test_latex_is_balanced_and_escaped_with_one_column_a_method(tmp_path: Path) 
 
 def test_every_metric_present_is_written_and_no_other(tmp_path: Path) -> None:
     run = write_run(tmp_path, [Cell("bolt", "a", {AUROC: 0.5, COUNT: 2})])
-    paths = write_tables(run)
+    paths = write_tables(result_sets(run))
     assert {path.name for path in paths} == {
         f"{metric}.{suffix}" for metric in (AUROC, COUNT) for suffix in ("md", "csv", "tex")
     }
@@ -404,7 +405,7 @@ def test_a_spoilt_metrics_file_is_named_in_one_line(
     path = run / "metrics.csv"
     path.write_text(spoil(path.read_text()))  # type: ignore[operator]
     with pytest.raises(BenchmarkError, match=re.escape(reason)) as caught:
-        write_tables(run)
+        write_tables(result_sets(run))
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -413,4 +414,4 @@ def test_tables_that_cannot_be_written_are_a_storage_error(tmp_path: Path) -> No
     run = write_run(tmp_path, [auroc("bolt", "a", 0.5)])
     (run / "tables").write_text("in the way")
     with pytest.raises(StorageError, match="tables"):
-        write_tables(run)
+        write_tables(result_sets(run))

@@ -18,8 +18,7 @@ from benchmarks.figures.critical_difference import draw_critical_difference
 from benchmarks.metrics import METRICS, auroc, image_metrics, pixel_metrics
 from benchmarks.metrics import resampled as uncertainty
 from benchmarks.metrics.resampled import resampled_image_metrics, resampled_pixel_bounds
-from benchmarks.results.metrics_csv import read_rows
-from benchmarks.results.result_set import comparisons
+from benchmarks.results import result_sets
 from benchmarks.statistics import (
     Pair,
     average_ranks,
@@ -358,7 +357,7 @@ def test_every_value_has_its_interval_where_a_run_stored_what_it_needs(tmp_path:
     assert gear.maps is not None
     some = replace(gear, maps={key: array[:2] for key, array in gear.maps.items()})
     run = write_run(tmp_path / "run", [bolt, some, Cell("rod", "padim", status="failed")])
-    write_uncertainty(run)
+    write_uncertainty(result_sets(run))
     table = read_csv(run, "uncertainty.csv").set_index(["category", "metric", "interval"])
     for metric in METRICS:
         value, low, high = table.loc[("bolt", metric, "bootstrap"), ["value", "low", "high"]]
@@ -378,7 +377,7 @@ def test_every_value_has_its_interval_where_a_run_stored_what_it_needs(tmp_path:
 def test_pairs_are_judged_over_categories_and_within_them(tmp_path: Path) -> None:
     categories = [f"part{number}" for number in range(8)]
     run = write_run(tmp_path / "run", cells(categories))
-    _, shown = write_uncertainty(run)
+    _, shown = write_uncertainty(result_sets(run))
     table = read_csv(run, "pairs.csv")
     own = table[(table["metric"] == "image_auroc") & (table["test"] == "delong")]
     assert own["category"].tolist() == categories
@@ -396,7 +395,7 @@ def test_pairs_are_judged_over_categories_and_within_them(tmp_path: Path) -> Non
 def test_images_of_one_class_are_left_out(tmp_path: Path) -> None:
     one = [replace(cell, scores=([1, 1], [0.1, 0.2]), values={}) for cell in cells(["bolt"])]
     run = write_run(tmp_path / "run", [*one, *cells(["gear"])])
-    write_uncertainty(run)
+    write_uncertainty(result_sets(run))
     table = read_csv(run, "pairs.csv")
     assert table[table["test"] == "delong"]["category"].tolist() == ["gear"]
     assert "nan" not in (run / "tables" / "pairs.md").read_text()
@@ -406,7 +405,7 @@ def test_images_of_one_class_are_left_out(tmp_path: Path) -> None:
 def test_methods_that_saw_different_data_are_not_paired(tmp_path: Path) -> None:
     spade, padim = cells(["bolt"])
     run = write_run(tmp_path / "run", [spade, replace(padim, fingerprint="f1")])
-    write_uncertainty(run)
+    write_uncertainty(result_sets(run))
     assert {*read_csv(run, "pairs.csv")["test"]} == {"wilcoxon"}
 
 
@@ -418,7 +417,7 @@ def test_the_figure_joins_what_does_not_differ(tmp_path: Path) -> None:
         for category in MVTEC_AD
         for method, value in values.items()
     ]
-    (comparison,) = comparisons(read_rows(write_run(tmp_path, found)))
+    (comparison,) = result_sets(write_run(tmp_path, found))
     (panel,) = draw_critical_difference(comparison).axes
     assert [text.get_text() for text in panel.get_yticklabels()][2] == "spade"
     *marks, joined = panel.lines
@@ -429,13 +428,13 @@ def test_the_figure_joins_what_does_not_differ(tmp_path: Path) -> None:
 
 def test_a_run_with_one_category_says_that_ranks_need_more(tmp_path: Path) -> None:
     run = write_run(tmp_path, cells(["bolt"]))
-    (comparison,) = comparisons(read_rows(run))
+    (comparison,) = result_sets(run)
     for panel in draw_critical_difference(comparison).axes:
         assert [text.get_text() for text in panel.texts] == [
             "Ranks of 2 methods need 6 categories."
         ]
-    assert "can't tell |" in write_uncertainty(run)[1]
-    (lone,) = comparisons(read_rows(write_run(tmp_path, cells(["bolt"], ["padim"]))))
+    assert "can't tell |" in write_uncertainty(result_sets(run))[1]
+    (lone,) = result_sets(write_run(tmp_path, cells(["bolt"], ["padim"])))
     (text, *_) = draw_critical_difference(lone).axes[0].texts
     assert "need two methods" in text.get_text()
 
@@ -470,4 +469,4 @@ def test_expected_errors_are_one_line_and_exit_status_2(
     (scores,) = run.glob("scores/*/*")
     scores.write_text("path\n")
     with pytest.raises(BenchmarkError, match="can't read the scores"):
-        write_uncertainty(run)
+        write_uncertainty(result_sets(run))

@@ -1,0 +1,26 @@
+"""The one line above whatever is shown: what it is, and everything that it depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def caption(dataset: str, parts: Sequence[str]) -> str:
+    """Return the parts in one line, behind a notice where the data are the embedded set's.
+
+    Args:
+        dataset: name of the data set, "synthetic" for the embedded one.
+        parts: what is shown, then what it depends on.
+    """
+    notice = "SYNTHETIC DATA. " if dataset == "synthetic" else ""
+    return f"{notice}{'; '.join(parts)}."
+
+
+def failures(count: int) -> list[str]:
+    """Say how many cells failed, nothing where none did."""
+    return [f"{count} cell{'s' * (count > 1)} failed"] if count else []
+
+
+def averaged(categories: Sequence[str]) -> str:
+    """Say what a value is of: the only category, or the mean over several."""
+    return categories[0] if len(categories) == 1 else f"mean of {len(categories)} categories"
