@@ -1,8 +1,9 @@
 """The registry: public names of methods, and methods made from names.
 
-A module in this folder registers the variants in its `VARIANTS` table. Another package registers
-each of its variants through an entry point in the group `total_recall.methods`, whose name is the
-public name and whose value is the table that holds it: `my-method = "my_package.module:VARIANTS"`.
+A module in this folder registers the variants in its `VARIANTS` table; one that has none isn't
+imported. Another package registers each of its variants through an entry point in the group
+`total_recall.methods`, whose name is the public name and whose value is the table that holds it:
+`my-method = "my_package.module:VARIANTS"`.
 
 What can't be imported, or takes a name that is taken, is left out and named by `problems`.
 """
@@ -12,7 +13,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import math
-import pkgutil
 import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -116,16 +116,19 @@ def _survey() -> tuple[dict[str, Loader], tuple[str, ...]]:
 
 def _own(wrong: list[str]) -> Iterator[_Entry]:
     """Yield what the modules in this folder register; name those that can't be used in `wrong`."""
-    for module_info in pkgutil.iter_modules([str(Path(__file__).parent)], "methods."):
-        try:
-            module = importlib.import_module(module_info.name)
-            variants: Mapping[str, Parameters] = getattr(module, "VARIANTS", {})
-            entries = [(name, partial(_checked, one, name)) for name, one in variants.items()]
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody's half-written file
-            wrong.append(f"{module_info.name} can't be imported ({_reason(error)}); left out")
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        name = f"methods.{path.stem}"
+        if name == __name__ or b"VARIANTS" not in path.read_bytes():
             continue
-        for name, loader in entries:
-            yield name, loader, module_info.name
+        try:
+            module = importlib.import_module(name)
+            variants: Mapping[str, Parameters] = getattr(module, "VARIANTS", {})
+            entries = [(key, partial(_checked, one, key)) for key, one in variants.items()]
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody's half-written file
+            wrong.append(f"{name} can't be imported ({_reason(error)}); left out")
+            continue
+        for key, loader in entries:
+            yield key, loader, name
 
 
 def _others(wrong: list[str]) -> Iterator[_Entry]:

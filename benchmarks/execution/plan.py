@@ -71,9 +71,9 @@ class Plan:
 
 
 def is_done(store: Store, job: Job) -> bool:
-    """Whether `store` holds this cell, it did not fail, and has the maps it needs."""
+    """Whether `store` holds this cell whole, it did not fail, and has the maps it needs."""
     cell = store.find(job.spec)
-    if cell is None or cell.status != "ok":
+    if cell is None or cell.status != "ok" or not store.is_whole(cell):
         return False
     if job.needed_maps == "none":
         return True

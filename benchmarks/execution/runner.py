@@ -40,7 +40,8 @@ def run_plan(
     extractors = plan.extractors(cache, machine.device)
     images = _to_pass(extractors, missing)
     earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
-    outlet = Recorder(store, Progress(plan, missing, images, Forecast(earlier, machine.workers)))
+    progress = Progress(plan, missing, images, Forecast(earlier, machine.workers))
+    outlet = Recorder(store, progress, plan.dataset.place)
     try:
         if machine.pool is None:
             run_locally(missing, plan.protocol, extractors, outlet, machine)

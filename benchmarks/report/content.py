@@ -19,9 +19,8 @@ from benchmarks.report.pictures import Sheets
 from benchmarks.results import Published, ResultSet, journal
 from benchmarks.results.captions import caption
 from benchmarks.results.journal import Call
-from benchmarks.results.metrics_csv import usual_settings
+from benchmarks.results.metrics_csv import MEAN, usual_settings
 from benchmarks.results.published import TABLES
-from benchmarks.results.result_set import MEAN
 from benchmarks.statistics.bootstrap import Interval
 from benchmarks.tables import tested_marks
 from benchmarks.tables.marks import note

@@ -32,7 +32,7 @@ from benchmarks.options import (
 )
 from benchmarks.places import written_path
 from benchmarks.report import write_report
-from benchmarks.results import Store, result_sets
+from benchmarks.results import Store, derived, result_sets
 from benchmarks.results.folders import default_run, plots_folder, report_path
 from benchmarks.run.request import plan_of
 from benchmarks.specs import MaskResize
@@ -156,23 +156,23 @@ def _run(options: argparse.Namespace) -> int:
         say(f"{passes} images passed the backbone; every cell is in {run}")
     else:
         say(f"nothing left to do: all cells are stored in {run} (--force evaluates again)")
-    _show(run, anything_new=bool(missing))
+    _show(run, run / "plots" if options.out else plots_folder(run))
     if plan.dataset.synthetic:
         say(NOTICE)
     return 1 if plan.missing(store) else 0
 
 
-def _show(run: Path, *, anything_new: bool) -> None:
-    """Print the tables, and write them, the figures and the report where anything changed."""
+def _show(run: Path, plots: Path) -> None:
+    """Print the tables, and write them, the figures and the report unless they match the cells."""
     sets = result_sets(run)
     show(terminal_tables(sets))
-    plots = plots_folder(run)
-    if anything_new or not plots.exists():
-        written = [*write_tables(sets), *writing.write_figures(sets, plots)]
-        say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
-    report = report_path([run])
-    if anything_new or not report.exists():
-        say(f"everything on one page: {write_report([sets], report)}")
+    if derived.is_current(run):
+        return
+    written = [*write_tables(sets), *writing.write_figures(sets, plots)]
+    say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
+    report = write_report([sets], report_path([run]))
+    say(f"everything on one page: {report}")
+    derived.note(run, [*written, report])
 
 
 if __name__ == "__main__":

@@ -138,7 +138,8 @@ def _supplement(options: argparse.Namespace) -> int:
     known = KNOWN.get(dataset.name)
     whole = set(names) == set(known.counts) if known else not options.categories
     material = Material(settings, collect(found, store), names, dataset.name, whole, run)
-    for path in _write(material, parts):
+    plots = run / "plots" if options.out else plots_folder(run)
+    for path in _write(material, parts, plots):
         show(str(path))
     if dataset.synthetic:
         say(NOTICE)
@@ -185,13 +186,12 @@ def _evaluate(found: Sequence[Group], store: Store, options: argparse.Namespace)
     return any(group.plan.missing(store) for group in found)
 
 
-def _write(material: Material, parts: Sequence[str]) -> Iterator[Path]:
-    """Write the tables and figures of some parts; yield the paths."""
+def _write(material: Material, parts: Sequence[str], plots: Path) -> Iterator[Path]:
+    """Write the tables of some parts into the run, the figures into `plots`; yield the paths."""
     import matplotlib.style
 
     from benchmarks.figures.style import LOOK, save
 
-    plots = plots_folder(material.run)
     for part in parts:
         for name, text in material.tables(part):
             with atomic_file(material.run / "tables" / name) as file:

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.metrics import METRICS, PRO_LIMIT
 from benchmarks.results.maps import read_maps
-from benchmarks.results.result_set import MEAN
+from benchmarks.results.metrics_csv import MEAN
 from benchmarks.supplement.captions import caption
 from benchmarks.supplement.trials import BASE_METHOD, Cells, Settings, difference_trials
 from benchmarks.tables import Sheet

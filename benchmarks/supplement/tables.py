@@ -9,8 +9,8 @@ from statistics import fmean, stdev
 from benchmarks.backbones.choice import bare
 from benchmarks.metrics import METRICS
 from benchmarks.results import Cell, Published
+from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.published import OTHERS
-from benchmarks.results.result_set import MEAN
 from benchmarks.supplement.captions import labels
 from benchmarks.supplement.trials import (
     METHODS,

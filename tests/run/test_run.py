@@ -179,7 +179,7 @@ def test_tables_and_figures_are_written() -> None:
     assert run.main(command("--methods", METHODS)) == 0
     for suffix in ("md", "csv", "tex"):
         assert (Path("out/tables") / f"image_auroc.{suffix}").stat().st_size > 0
-    names = {path.name for path in Path("plots/out").iterdir()}
+    names = {path.name for path in Path("out/plots").iterdir()}
     assert {"roc.png", "roc.svg", "precision_recall.png", "working_points.png"} <= names
     assert {"examples_cup.png", "examples_plate.svg"} <= names
 
@@ -212,7 +212,9 @@ def test_mistakes_exit_with_2_and_one_line(
     assert not Path("out/cells").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--image-size", "0"], ["--nonsense"], ["--device", "tpu"]])
+@pytest.mark.parametrize(
+    "arguments", [["--image-size", "0"], ["--nonsense"], ["--executor", "tpu"]]
+)
 def test_argparse_mistakes_exit_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run.main(command(*arguments))

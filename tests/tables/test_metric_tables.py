@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -403,6 +404,11 @@ def test_a_spoilt_metrics_file_is_named_in_one_line(
 ) -> None:
     run = write_run(tmp_path, [auroc("bolt", "a", 0.5), auroc("gear", "a", 0.5)])
     path = run / "metrics.csv"
+    whole = path.read_bytes()
+    path.write_text(spoil(path.read_text()))  # type: ignore[operator]
+    write_tables(result_sets(run))
+    assert path.read_bytes() == whole  # made again from the cells
+    shutil.rmtree(run / "cells")
     path.write_text(spoil(path.read_text()))  # type: ignore[operator]
     with pytest.raises(BenchmarkError, match=re.escape(reason)) as caught:
         write_tables(result_sets(run))
