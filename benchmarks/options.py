@@ -6,21 +6,25 @@ import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from benchmarks.console import say
 from benchmarks.datasets import Dataset
 from benchmarks.datasets import indexing as datasets
 from benchmarks.errors import BenchmarkError
+from benchmarks.evaluation import choose_device
+from benchmarks.evaluation.device import free_memory
+from benchmarks.execution import Machine
+from benchmarks.execution.workers import EXECUTORS, WantedPool
 from benchmarks.features import FeatureCache
 from benchmarks.features.cache import DEFAULT_LIMIT_GB, default_folder
 from benchmarks.places import written_path
 from benchmarks.specs import DType
 from benchmarks.synthetic import writing as synthetic
 
-if TYPE_CHECKING:
-    from benchmarks.execution import Machine
-
+REAL_BACKBONE, REAL_SIZE = "wide_resnet50_2", 224
+EMBEDDED_BACKBONE, EMBEDDED_SIZE = "filterbank", 128
+"""What is taken where nothing is named, on real data and on the embedded set."""
 
 NOTICE = """\
 ###############################################################################
@@ -49,9 +53,14 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     add("--cache", type=written_path, default=default_folder(), help="(default: %(default)s)")
     add(
         "--cache-gb",
-        type=amount,
+        type=size,
         default=DEFAULT_LIMIT_GB,
         help="size beyond which the least recently used features go (default: %(default)s)",
+    )
+    add(
+        "--no-disk-cache",
+        action="store_true",
+        help="leave the disk out: features stay in memory until their category is done",
     )
     add("--force", action="store_true", help="evaluate stored cells again (default: never)")
     add("--dry-run", action="store_true", help="say what would run, and run nothing")
@@ -73,7 +82,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--executor",
-        choices=("local", "ray"),
+        choices=tuple(EXECUTORS),
         default="local",
         help="where cells run; ray: a cluster, one of this machine unless --ray-address names "
         "another (default: %(default)s)",
@@ -99,6 +108,11 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
+
+
+def size(text: str) -> float:
+    """Return a positive number, or 0."""
+    return 0.0 if text.strip() in ("0", "0.0") else amount(text)
 
 
 def amount(text: str) -> float:
@@ -142,8 +156,15 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
 
 
 def chosen_cache(options: argparse.Namespace) -> FeatureCache:
-    """Return the cache of --cache and --cache-gb."""
-    return FeatureCache(options.cache, options.cache_gb, warn=lambda line: say(f"warning: {line}"))
+    """Return the cache of --cache, --cache-gb and --no-disk-cache.
+
+    Raises:
+        BenchmarkError: workers, which share features through the disk, are to do without it.
+    """
+    limit = 0.0 if options.no_disk_cache else options.cache_gb
+    if limit == 0 and (options.jobs > 1 or options.executor != "local"):
+        raise BenchmarkError("--no-disk-cache is for one process: workers share features on disk")
+    return FeatureCache(options.cache, limit, warn=lambda line: say(f"warning: {line}"))
 
 
 @contextmanager
@@ -153,30 +174,12 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     Raises:
         BenchmarkError: a GPU was named that there is not; or Ray can't be had.
     """
-    from benchmarks.evaluation import choose_device
-    from benchmarks.evaluation.device import free_memory, visible_gpus
-    from benchmarks.execution import Machine
-    from benchmarks.execution.workers.processes import Processes
-    from benchmarks.execution.workers.ray_cluster import RayCluster
-    from benchmarks.execution.workers.tasks import Pool
-
     device = choose_device(options.device)
     memory = options.memory_gb * 1e9 if options.memory_gb else free_memory(device) / 2
-    patience = 60 * options.patience_minutes
-    pool: Pool | None = None
-    if options.executor == "ray":
-        if ":" in device:
-            raise BenchmarkError(f"--device {device}: Ray hands out the GPUs; take --device cuda")
-        pool = RayCluster(options.ray_address, options.jobs, int(device == "cuda"), patience)
-    elif options.jobs > 1:
-        pool = Processes(options.jobs, patience, visible_gpus() if device == "cuda" else ())
+    wanted = WantedPool(options.jobs, device, 60 * options.patience_minutes, options.ray_address)
+    pool = EXECUTORS[options.executor](wanted)
     try:
         yield Machine(device, int(memory), pool)
     finally:
         if pool is not None:
             pool.close()
-
-
-REAL_BACKBONE, REAL_SIZE = "wide_resnet50_2", 224
-
-EMBEDDED_BACKBONE, EMBEDDED_SIZE = "filterbank", 128

@@ -11,6 +11,9 @@ from typing import Any, Literal
 EXTRACTOR_VERSION = 2
 """Raised whenever the same image and weights give other features."""
 
+DECODER_VERSION = 1
+"""Raised whenever the same image file gives other pixels."""
+
 METRICS_VERSION = 1
 """Raised whenever the same scores give other metric values."""
 
@@ -74,6 +77,28 @@ class FeatureSpec:
     def key(self) -> str:
         """The array's identity, as hex."""
         return digest(asdict(self))
+
+
+@dataclass(frozen=True)
+class CropSpec:
+    """Everything that a split's cached crops depend on."""
+
+    dataset: str
+    dataset_fingerprint: str
+    category: str
+    split: Literal["train", "test"]
+    image_size: int
+    resize: int
+    dtype: Literal["uint8"] = "uint8"
+    decoder_version: int = DECODER_VERSION
+
+    @property
+    def key(self) -> str:
+        """The array's identity, as hex."""
+        return digest(asdict(self))
+
+
+ArraySpec = FeatureSpec | CropSpec
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -106,6 +106,9 @@ class OnDevice(torch.Tensor):
         """Return the values as (nested) lists, for which the host waits."""
         _counting().note("wait: tolist")
         return self.held.tolist()
+
+    def record_stream(self, stream: Any) -> None:
+        """Nothing is given away early: its memory is the CPU's."""
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]
@@ -268,6 +271,23 @@ _SPECIAL: dict[str, Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]] = {
 }
 
 
+class _Stream:
+    """A stream, and an event, of a device whose work is always done."""
+
+    def __init__(self, device: Any = None) -> None:
+        self.device = _whole(device or "cuda")
+
+    def wait_stream(self, other: _Stream) -> None:
+        """Go on: there is nothing to wait for."""
+
+    def record_event(self) -> _Stream:
+        """Return what has happened already."""
+        return self
+
+    def synchronize(self) -> None:
+        """Go on."""
+
+
 @contextmanager
 def pretended_cuda(devices: int = 1, free: int = 70 << 30) -> Iterator[Counts]:
     """Pretend that this process, all its threads included, has CUDA devices.
@@ -316,6 +336,9 @@ def _replacements(devices: int, free: int, counts: Counts) -> Iterator[tuple[Any
     yield cuda, "synchronize", lambda device=None: counts.note("wait: synchronize")
     yield cuda, "empty_cache", lambda: None
     yield cuda, "get_device_name", lambda device=None: "pretended"
+    yield cuda, "Stream", _Stream
+    yield cuda, "current_stream", _Stream
+    yield cuda, "stream", lambda stream: nullcontext()
     yield faiss_gpu, "usable", lambda device: False
     yield torch, "inference_mode", torch.no_grad  # wrapped tensors can't be inference tensors
 

@@ -25,13 +25,6 @@ MARGIN = 2
 ROUNDING = 1e-9
 """A difference of whole images, divided by their number and multiplied again, is off by less."""
 
-_COUNTED_IMAGES = {
-    "error_at_full_recall": ("n_test_good", "n_test_defect"),
-    "false_positive_rate_at_full_recall": ("n_test_good",),
-    "error_at_f1_optimal": ("n_test_good", "n_test_defect"),
-}
-"""Fractions that count images, and the images that they are fractions of."""
-
 _REMEDY = "restore it, or delete it and write it anew with --update --measure RERUN …"
 
 
@@ -58,7 +51,7 @@ class Baseline:
     tolerances: Mapping[str, Tolerance]
 
     def limit(self, metric: str, cell: Cell) -> float:
-        """Return the largest difference in a cell's value that is none, in the value's own unit."""
+        """Return the largest change that still counts as none, in the metric's unit."""
         images = _images(metric, cell)
         return (self.tolerances[metric].amount + ROUNDING) / images if images else 0.0
 
@@ -79,13 +72,13 @@ def value(cell: Cell, metric: str) -> float | None:
 
 def unit(metric: str) -> str:
     """Return what a metric's tolerance is given in: images where it counts any, else fraction."""
-    return "images" if metric in _COUNTED_IMAGES else METRICS[metric].unit
+    return "images" if METRICS[metric].counted_images else METRICS[metric].unit
 
 
 def _images(metric: str, cell: Cell) -> int:
-    """Return of how many images a metric is a fraction where it counts images, else 1."""
-    counts = _COUNTED_IMAGES.get(metric)
-    return 1 if counts is None else sum(getattr(cell, count) or 0 for count in counts)
+    """Return the denominator of a metric that counts images; 1 for any other."""
+    counts = METRICS[metric].counted_images
+    return sum(getattr(cell, count) or 0 for count in counts) if counts else 1
 
 
 def spread(cells: Iterable[Cell], identity: Callable[[Cell], str]) -> dict[str, tuple[float, int]]:

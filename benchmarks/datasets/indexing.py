@@ -11,10 +11,9 @@ from pathlib import Path
 
 from benchmarks.datasets.images import ImageFile, inspect
 from benchmarks.datasets.known import KNOWN, ImageCounts, Known
-from benchmarks.datasets.layouts import base
-from benchmarks.datasets.layouts import folders as layouts
-from benchmarks.datasets.layouts import visa as layouts_visa
-from benchmarks.datasets.layouts.base import Candidates, Sample, Source
+from benchmarks.datasets.layouts import LAYOUTS
+from benchmarks.datasets.layouts.base import Candidates, Sample, Source, subfolders
+from benchmarks.datasets.layouts.visa import TABLE
 from benchmarks.errors import DataError
 from benchmarks.specs import digest
 
@@ -139,13 +138,12 @@ def _sources(root: Path, categories: Sequence[str] | None) -> list[Source]:
         raise DataError(f"{root}: no such folder; pass the folder that holds the category folders")
     if not os.path.isdir(root):
         raise DataError(f"{root}: not a folder; pass the folder that holds the category folders")
-    if {"train", "test"} <= {folder.name for folder in base.subfolders(root)}:
+    if {"train", "test"} <= {folder.name for folder in subfolders(root)}:
         raise DataError(
             f"{root}: is itself a category folder; pass its parent and choose {root.resolve().name}"
         )
-    if layouts_visa.recognises(root):
-        return _chosen(root, layouts_visa.candidates(root), categories)
-    return _chosen(root, layouts.candidates(root), categories)
+    layout = next(layout for layout in LAYOUTS if layout.recognises(root))
+    return _chosen(root, layout.candidates(root), categories)
 
 
 def _chosen(root: Path, there: Candidates, categories: Sequence[str] | None) -> list[Source]:
@@ -154,7 +152,7 @@ def _chosen(root: Path, there: Candidates, categories: Sequence[str] | None) -> 
         if not found:
             raise DataError(
                 f"{root}: holds no category folder (one with train/good and test inside) and no "
-                f"image that {layouts_visa.TABLE} names; pass the folder that holds them"
+                f"image that {TABLE} names; pass the folder that holds them"
             )
         return found
     chosen = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from benchmarks.datasets.layouts import visa as layouts_visa
+from benchmarks.datasets.layouts import visa
 from benchmarks.datasets.layouts.folders import BTAD, LOCO, MVTEC
 
 ImageCounts = tuple[int, int, int]
@@ -72,7 +72,7 @@ KNOWN = {
     ),
     "visa": Known(
         "VisA",
-        layouts_visa.LAYOUT,
+        visa.LAYOUT,
         "https://github.com/amazon-science/spot-diff",
         "CC BY 4.0",
         {

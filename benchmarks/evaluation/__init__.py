@@ -1,9 +1,17 @@
 """One cell: a method fitted and scored on a category, and measured."""
 
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
-from benchmarks.evaluation.category import CategoryData
+from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import choose_device
 from benchmarks.evaluation.evaluating import evaluate
 from benchmarks.evaluation.job import Evaluated, Job
 
-__all__ = ["CategoryData", "Evaluated", "Job", "choose_device", "evaluate", "upsample_and_smooth"]
+__all__ = [
+    "CategoryData",
+    "Evaluated",
+    "GroundTruth",
+    "Job",
+    "choose_device",
+    "evaluate",
+    "upsample_and_smooth",
+]

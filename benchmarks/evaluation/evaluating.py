@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
-from benchmarks.evaluation.category import CategoryData
+from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import PeakMemory
 from benchmarks.evaluation.job import Evaluated, Job, Prediction, Stage
 from benchmarks.evaluation.kept_maps import maps_to_keep
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.features import Split
-from benchmarks.metrics import image_metrics, pixel_metrics
+from benchmarks.metrics import image_metrics
+from benchmarks.metrics.pixel import measure_pixels
 from benchmarks.results import Cell
-from benchmarks.specs import CellSpec
-from methods import create
 from methods.base import Features
 from methods.components.precision import full_precision
 from methods.lazy import torch
 
 BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
 """Shares of its memory that a method gets, one after the other, where the device has none left."""
+
+Measuring = Callable[[Callable[[Stage], None]], Evaluated]
 
 
 def evaluate(
@@ -39,13 +42,43 @@ def evaluate(
         data: brings the category's data; its failure is the cell's.
         at: called at the start of each stage; an ensemble fits and scores once a member.
     """
-    started = _now()
-    made_by: dict[str, Any] = {"git_sha": git_sha(), "versions": versions()}
+    return predict(job, data, at)(at)
+
+
+def predict(job: Job, data: Callable[[], CategoryData], at: Callable[[Stage], None]) -> Measuring:
+    """Fit and score; return what measures the prediction, which needs the device no more.
+
+    Args:
+        job: as for `evaluate`.
+        data: as for `evaluate`.
+        at: as for `evaluate`.
+
+    Returns:
+        A function of `at` that returns the cell; failures before it and in it become failed cells.
+    """
+    made = _Origin(_now(), git_sha(), versions())
     try:
         at("features")
-        return _measure(job, data(), started, made_by, at)
+        category = data()
+        memory = PeakMemory(category.device)
+        members = [_score_within(job, one, memory, at) for one in category.members]
+        prediction = average_members(members)
+        made = replace(made, device=category.device, peak_memory_mb=memory.megabytes())
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
-        return failed(job, _one_line(error), started)
+        outcome = failed(job, _one_line(error), made.started_utc)
+        return lambda at: outcome
+    return partial(_measure, job, category.truth, prediction, made)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """When, by what and where a cell was made."""
+
+    started_utc: str
+    git_sha: str
+    versions: Mapping[str, str]
+    device: str = ""
+    peak_memory_mb: float | None = None
 
 
 def failed(job: Job, why: str, started: str = "") -> Evaluated:
@@ -73,39 +106,45 @@ def _now() -> str:
 
 def _measure(
     job: Job,
-    data: CategoryData,
-    started: str,
-    made_by: Mapping[str, Any],
+    truth: GroundTruth,
+    prediction: Prediction,
+    made: _Origin,
     at: Callable[[Stage], None],
 ) -> Evaluated:
-    memory = PeakMemory(data.device)
-    prediction = average_members([_score_within(job.spec, one, memory, at) for one in data.members])
-    at("measure")
-    metrics = {
-        **image_metrics(data.labels, prediction.images),
-        **pixel_metrics(prediction.maps, data.masks),
-    }
-    cell = Cell(
+    try:
+        at("measure")
+        of_pixels, pro = measure_pixels(prediction.maps, truth.masks)
+        metrics = {**image_metrics(truth.labels, prediction.images), **of_pixels}
+        cell = _cell(job, truth, prediction, metrics, made)
+        names = zip(truth.category.test, prediction.images, strict=True)
+        rows = [(sample.name, sample.label, float(score)) for sample, score in names]
+        return Evaluated(cell, rows, maps_to_keep(truth, prediction, job.kept_maps, pro))
+    except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
+        return failed(job, _one_line(error), made.started_utc)
+
+
+def _cell(
+    job: Job,
+    truth: GroundTruth,
+    prediction: Prediction,
+    metrics: Mapping[str, float],
+    made: _Origin,
+) -> Cell:
+    return Cell(
         job.spec,
         "ok",
         metrics={name: None if np.isnan(value) else value for name, value in metrics.items()},
-        n_train=len(data.category.train) if job.spec.shots is None else job.spec.shots,
-        n_test_good=int((data.labels == 0).sum()),
-        n_test_defect=int((data.labels == 1).sum()),
+        n_train=len(truth.category.train) if job.spec.shots is None else job.spec.shots,
+        n_test_good=int((truth.labels == 0).sum()),
+        n_test_defect=int((truth.labels == 1).sum()),
         fit_seconds=prediction.fit_seconds,
         score_seconds=prediction.score_seconds,
-        peak_memory_mb=memory.megabytes(),
-        device=data.device,
-        started_utc=started,
-        **made_by,
+        **vars(made),
     )
-    test = data.category.test
-    rows = [(s.name, s.label, float(v)) for s, v in zip(test, prediction.images, strict=True)]
-    return Evaluated(cell, rows, maps_to_keep(data, prediction, job.kept_maps))
 
 
 def _score_within(
-    spec: CellSpec,
+    job: Job,
     features: Mapping[Split, Features],
     memory: PeakMemory,
     at: Callable[[Stage], None],
@@ -120,28 +159,29 @@ def _score_within(
         spare = int(share * features["train"].memory)
         try:
             within = {split: f.within(spare) for split, f in features.items()}
-            return _score(spec, within, memory, at)
+            return _score(job, within, memory, at)
         except torch.OutOfMemoryError:
             if device.type == "cuda":
                 torch.cuda.empty_cache()
     raise BenchmarkError(
-        f"{spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, too: "
-        "pass --device cpu or a smaller --image-size"
+        f"{job.spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, "
+        "too: pass --device cpu or a smaller --image-size"
     )
 
 
 def _score(
-    spec: CellSpec,
+    job: Job,
     features: Mapping[Split, Features],
     memory: PeakMemory,
     at: Callable[[Stage], None],
 ) -> Prediction:
     """Fit the method to one member's training features, and score the test images."""
+    spec = job.spec
     training = draw_shots(features["train"], spec.shots, spec.seed)
     at("fit")
     begun = time.perf_counter()
     with full_precision():
-        method = create(spec.method).fit(training, torch.Generator().manual_seed(spec.seed))
+        method = job.parameters.create().fit(training, torch.Generator().manual_seed(spec.seed))
         memory.synchronise()
         at("score")
         fitted = time.perf_counter()

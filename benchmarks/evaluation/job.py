@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.results import Cell
 from benchmarks.specs import CellSpec
+from methods.base import Parameters
 
 Stage = Literal["features", "fit", "score", "measure"]
 
@@ -20,9 +21,17 @@ one image of every kind."""
 
 @dataclass(frozen=True)
 class Job:
-    """A cell to evaluate, the maps to store beside it, and those that it is useless without."""
+    """A cell to evaluate.
+
+    Attributes:
+        spec: what makes its numbers.
+        parameters: the method's, from which it is made.
+        kept_maps: which maps are stored beside it.
+        needed_maps: those that it is useless without.
+    """
 
     spec: CellSpec
+    parameters: Parameters
     kept_maps: KeptMaps = "errors"
     needed_maps: KeptMaps = "none"
 

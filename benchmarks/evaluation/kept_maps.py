@@ -6,39 +6,46 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.evaluation.category import CategoryData
+from benchmarks.array_types import Curve
+from benchmarks.evaluation.category import GroundTruth
 from benchmarks.evaluation.job import KeptMaps, Prediction
 from benchmarks.metrics import f1_optimal
+from benchmarks.metrics.pixel import thinned
+from benchmarks.results import StoredMaps
 from benchmarks.results.previews import map_sheet
 
 
 def maps_to_keep(
-    data: CategoryData, prediction: Prediction, kept_maps: KeptMaps
+    truth: GroundTruth, prediction: Prediction, kept_maps: KeptMaps, pro: Curve
 ) -> dict[str, np.ndarray[Any, Any]] | None:
-    """Return the maps to store, with what shows them, and small previews of all of them."""
+    """Return the arrays of the maps file: kept maps with images and masks, previews of all.
+
+    Args:
+        truth: the category's test images.
+        prediction: what the method says of its test images.
+        kept_maps: which maps are kept; None is returned for "none".
+        pro: the PRO curve of all maps.
+    """
     if kept_maps == "none":
         return None
-    samples = data.category.test
+    samples = truth.category.test
     rows = list(range(len(samples)))
     if kept_maps == "errors":
         kinds = [sample.defect for sample in samples]
         examples = [kinds.index(kind) for kind in sorted(set(kinds))]
-        wrong = _misclassified(data.labels, prediction.images)
+        wrong = _misclassified(truth.labels, prediction.images)
         rows = [*examples, *(row for row in wrong if row not in examples)]
-    return {
-        "names": np.array([samples[i].name for i in rows]),
-        "images": np.stack([data.image(samples[i]) for i in rows]),
-        "masks": data.masks[rows],
-        "maps": prediction.maps[rows],
-        "scores": prediction.images[rows],
-        **data.pictures,
-        **map_sheet(prediction.maps, data.masks),
-    }
+    kept = StoredMaps(
+        names=np.array([samples[i].name for i in rows]),
+        images=np.ascontiguousarray(truth.images[rows]),
+        masks=truth.masks[rows],
+        maps=prediction.maps[rows],
+        scores=prediction.images[rows],
+    )
+    return {**kept._asdict(), **truth.pictures, **map_sheet(prediction.maps, thinned(*pro))}
 
 
 def _misclassified(labels: np.ndarray[Any, Any], scores: np.ndarray[Any, Any]) -> list[int]:
     """Return which images the F1-optimal threshold gets wrong; none where one class is missing."""
     point = f1_optimal(labels, scores)
-    if point is None:
-        return []
-    return np.flatnonzero((scores >= point.threshold) != (labels == 1)).tolist()
+    return [] if point is None else np.flatnonzero(point.misclassified(labels, scores)).tolist()

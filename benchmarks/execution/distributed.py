@@ -9,8 +9,9 @@ from benchmarks.console import say
 from benchmarks.evaluation import Job
 from benchmarks.evaluation.evaluating import failed
 from benchmarks.execution.plan import JobsByCategory, Plan
+from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.recorder import Machine, Recorder
-from benchmarks.execution.workers.tasks import Done, Pool, Task
+from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Pool, Setting, Task
 from benchmarks.features import FeatureCache
 from methods.lazy import torch
 
@@ -25,17 +26,15 @@ def hand_out(
     plan: Plan,
     missing: JobsByCategory,
     cache: FeatureCache,
-    outlet: Recorder,
+    recorder: Recorder,
     machine: Machine,
 ) -> None:
     """Have workers extract as many categories as there are workers, then evaluate their cells."""
     pool = machine.pool
     assert pool is not None
-    common = Task(
-        plan=plan,
-        category=next(iter(missing)),
-        jobs=(),
-        cache=(cache.folder.parent, cache.limit / 1e9),
+    setting = Setting(
+        plan=replace(plan, dataset=replace(plan.dataset, categories=()), work={}),
+        cache=cache.settings,
         device=machine.device,
         memory=machine.memory // pool.sharers,
         threads=torch.get_num_threads(),
@@ -43,27 +42,38 @@ def hand_out(
     categories = list(missing)
     for start in range(0, len(categories), pool.workers):
         part = categories[start : start + pool.workers]
-        extractions = [replace(common, category=category) for category in part]
+        _perform(pool, [Extract(setting, category) for category in part], recorder)
         chunks = [
-            replace(common, category=category, jobs=jobs)
+            Evaluate(setting, category, jobs)
             for category in part
             for jobs in _chunks(missing[category], pool.workers)
         ]
-        for tasks in (extractions, chunks):
-            waiting: Sequence[Task] = tasks
-            outlet.progress.at_work(waiting[: pool.workers])
-            for task, done in _persistently(pool, tasks):
-                for extraction in done.extractions:
-                    outlet.progress.advance(
-                        task.category.name, extraction.backbone, extraction.passed
-                    )
-                    outlet.note(extraction)
-                for line in done.warnings:
-                    say(f"warning: {line}")
-                for job, evaluated in zip(task.jobs, done.evaluated, strict=True):
-                    outlet.take(job, evaluated)
-                waiting = [one for one in waiting if one is not task]
-                outlet.progress.at_work(waiting[: pool.workers])
+        _perform(pool, chunks, recorder)
+
+
+def _perform(pool: Pool, tasks: Sequence[Task], recorder: Recorder) -> None:
+    """Have tasks done, record what they bring, and show what workers are at meanwhile."""
+    waiting, progress = list(tasks), recorder.progress
+    _show(waiting[: pool.workers], progress)
+    for task, done in _persistently(pool, tasks):
+        for extraction in done.extractions:
+            progress.advance(task.category.name, extraction.backbone, extraction.passed)
+            recorder.note(extraction)
+        for line in done.warnings:
+            say(f"warning: {line}")
+        for job, evaluated in zip(_jobs(task), done.evaluated, strict=True):
+            recorder.take(job, evaluated)
+        waiting = [one for one in waiting if one is not task]
+        _show(waiting[: pool.workers], progress)
+
+
+def _show(tasks: Sequence[Task], progress: Progress) -> None:
+    extracting = [task.category.name for task in tasks if isinstance(task, Extract)]
+    progress.at_work([job for task in tasks for job in _jobs(task)], extracting)
+
+
+def _jobs(task: Task) -> tuple[Job, ...]:
+    return task.jobs if isinstance(task, Evaluate) else ()
 
 
 def _chunks(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, ...]]:
@@ -87,4 +97,4 @@ def _persistently(pool: Pool, tasks: Sequence[Task]) -> Iterator[tuple[Task, Don
         left = lost
     why = f"its worker was lost {ATTEMPTS} times, as where memory runs out: try fewer --jobs"
     for task in left:
-        yield task, Done(tuple(failed(job, why) for job in task.jobs), (), ())
+        yield task, Done(tuple(failed(job, why) for job in _jobs(task)), (), ())

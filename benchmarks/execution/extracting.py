@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from benchmarks.results.journal import Extraction
 
@@ -13,6 +14,27 @@ if TYPE_CHECKING:
     from benchmarks.datasets import Category
     from benchmarks.features import Extractor, Split
     from benchmarks.features.extraction import Arrays
+
+
+T = TypeVar("T")
+
+
+class Lazy(Generic[T]):
+    """Makes a value when it is first asked for; a failure is kept as well, for all who ask."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: Future[T] | None = None
+
+    def __call__(self) -> T:
+        """Return the value, or raise what making it raised."""
+        if self._made is None:
+            self._made = Future()
+            try:
+                self._made.set_result(self._make())
+            except Exception as error:  # noqa: BLE001 raised again by `result`
+                self._made.set_exception(error)
+        return self._made.result()
 
 
 def extract_category(

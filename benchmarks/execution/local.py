@@ -2,55 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 
-from benchmarks.datasets import Category
-from benchmarks.evaluation import CategoryData, evaluate
-from benchmarks.execution.extracting import extract_category
+from benchmarks.console import say
+from benchmarks.errors import StorageError
+from benchmarks.evaluation import CategoryData, Evaluated, GroundTruth, Job
+from benchmarks.evaluation.evaluating import Measuring, predict
+from benchmarks.execution.extracting import Lazy, extract_category
 from benchmarks.execution.plan import JobsByCategory
 from benchmarks.execution.recorder import Machine, Recorder
 from benchmarks.features import Extractor, Split
 from benchmarks.features.extraction import Arrays
 from benchmarks.specs import EvaluationProtocol
 
+MEASURED_TOGETHER = 4
+"""Predictions that are measured beside the device's work at most; each holds a cell's maps."""
+
 
 def run_locally(
     work: JobsByCategory,
     protocol: EvaluationProtocol,
     extractors: Sequence[Extractor],
-    outlet: Recorder,
+    recorder: Recorder,
     machine: Machine,
 ) -> None:
     """Evaluate and store every cell, one after the other.
 
-    On a GPU the next category's images are decoded and extracted while this one's methods run; on
-    a CPU there is nothing to overlap with.
+    On a GPU the next category's images are decoded and extracted while this one's methods run, and
+    predictions are measured and stored meanwhile, in their order; on a CPU there is nothing to
+    overlap with.
     """
-    progress, categories = outlet.progress, list(work)
-    with _background(extractors) as pool:
-        pending: list[Future[list[dict[Split, Arrays]]]] = []
+    beside = machine.device != "cpu"
+    with _background(extractors) as pool, _measuring(recorder, beside) as measure:
+        categories, pending = list(work), deque[Future[list[dict[Split, Arrays]]]]()
         for number, category in enumerate(categories):
-            wanted = number + (1 if machine.device == "cpu" else 2)
-            for later in categories[len(pending) : wanted]:
-                advance = partial(progress.advance, later.name)
+            started = number + len(pending)
+            for later in categories[started : number + (2 if beside else 1)]:
+                advance = partial(recorder.progress.advance, later.name)
                 pending.append(
-                    pool.submit(extract_category, extractors, later, advance, outlet.note)
+                    pool.submit(extract_category, extractors, later, advance, recorder.note)
                 )
-            data = cache(partial(_data, category, pending[number], protocol, machine))
+            truth = partial(GroundTruth, category, protocol, extractors[0].crops)
+            data = Lazy(partial(_data, truth, pending.popleft(), machine))
             for job in work[category]:
-                outlet.take(job, evaluate(job, data, partial(progress.stage, job)))
+                measure(job, predict(job, data, partial(recorder.progress.stage, job)))
+            del data  # the category's features make room for those of the one after the next
 
 
 def _data(
-    category: Category,
-    arrays: Future[list[dict[Split, Arrays]]],
-    protocol: EvaluationProtocol,
-    machine: Machine,
+    truth: Callable[[], GroundTruth], arrays: Future[list[dict[Split, Arrays]]], machine: Machine
 ) -> CategoryData:
-    return CategoryData(category, arrays.result(), protocol, machine.device, machine.memory)
+    return CategoryData(truth(), arrays.result(), machine.device, machine.memory)
+
+
+@contextmanager
+def _measuring(recorder: Recorder, beside: bool) -> Iterator[Callable[[Job, Measuring], None]]:
+    """Yield what measures and stores a prediction: at once, or `beside` the device's work."""
+    waiting: deque[tuple[Job, Future[Evaluated]]] = deque()
+
+    def take_first() -> None:
+        job, evaluated = waiting.popleft()
+        recorder.take(job, evaluated.result())
+
+    def at_once(job: Job, measuring: Measuring) -> None:
+        recorder.take(job, measuring(partial(recorder.progress.stage, job)))
+
+    def in_turn(job: Job, measuring: Measuring) -> None:
+        waiting.append((job, pool.submit(measuring, lambda stage: None)))
+        while len(waiting) > MEASURED_TOGETHER or (waiting and waiting[0][1].done()):
+            take_first()
+
+    with ThreadPoolExecutor(MEASURED_TOGETHER) as pool:
+        try:
+            yield in_turn if beside else at_once
+        finally:  # also where the run is interrupted: what was predicted isn't lost
+            while waiting:
+                take_first()
 
 
 @contextmanager
@@ -63,3 +94,13 @@ def _background(extractors: Sequence[Extractor]) -> Iterator[ThreadPoolExecutor]
             for extractor in extractors:
                 extractor.stopped.set()
             pool.shutdown(cancel_futures=True)
+            for extractor in extractors:
+                _finish(extractor)
+
+
+def _finish(extractor: Extractor) -> None:
+    """Wait for the disk; what it could not take is extracted again next time."""
+    try:
+        extractor.finish()
+    except StorageError as error:
+        say(f"warning: {error}")

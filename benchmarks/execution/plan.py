@@ -10,8 +10,9 @@ from benchmarks.backbones import Choice
 from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import Job
+from benchmarks.evaluation.category import resident_bytes
 from benchmarks.evaluation.job import KeptMaps
-from benchmarks.features import Extractor, FeatureCache
+from benchmarks.features import Crops, Extractor, FeatureCache
 from benchmarks.results import Store
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 from methods.base import Variant
@@ -56,8 +57,19 @@ class Plan:
         }
         return {category: jobs for category, jobs in left.items() if jobs}
 
-    def extractors(self, cache: FeatureCache, device: str = "cpu") -> list[Extractor]:
-        """Return what brings each member's features."""
+    def extractors(
+        self, cache: FeatureCache, device: str = "cpu", memory: int = 0
+    ) -> list[Extractor]:
+        """Return what brings each member's features.
+
+        Args:
+            cache: where they are kept.
+            device: where images pass the backbone.
+            memory: bytes on it that features and methods may fill with what they could do without.
+        """
+        crops = Crops(cache, self.dataset.name, self.protocol)
+        stays = device != "cpu" or not cache.on_disk
+        resident = resident_bytes(memory, len(self.members)) if stays else 0
         return [
             Extractor(
                 cache,
@@ -65,6 +77,8 @@ class Plan:
                 replace(self.protocol, backbone=spec),
                 self.levels,
                 partial(choice.load, device),
+                crops=crops,
+                resident=resident,
             )
             for choice, spec in self.members
         ]
@@ -118,7 +132,12 @@ def make_plan(
         )
     work = {
         category: [
-            Job(_spec(dataset, category, protocol, one), one.kept_maps, one.needed_maps)
+            Job(
+                _spec(dataset, category, protocol, one),
+                one.variant.parameters,
+                one.kept_maps,
+                one.needed_maps,
+            )
             for one in requests
         ]
         for category in dataset.categories

@@ -37,26 +37,26 @@ def run_plan(
     """
     started, begun = datetime.now(UTC), time.perf_counter()
     cache.sweep()
-    extractors = plan.extractors(cache, machine.device)
+    extractors = plan.extractors(cache, machine.device, machine.memory)
     images = _to_pass(extractors, missing)
     earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
     progress = Progress(plan, missing, images, Forecast(earlier, machine.workers))
-    outlet = Recorder(store, progress, plan.dataset.place)
+    recorder = Recorder(store, progress, plan.dataset.place)
     try:
         if machine.pool is None:
-            run_locally(missing, plan.protocol, extractors, outlet, machine)
+            run_locally(missing, plan.protocol, extractors, recorder, machine)
         else:
-            hand_out(plan, missing, cache, outlet, machine)
-        return sum(extraction.passed for extraction in outlet.extractions)
+            hand_out(plan, missing, cache, recorder, machine)
+        return sum(extraction.passed for extraction in recorder.extractions)
     finally:
-        outlet.progress.close()
+        recorder.progress.close()
         seconds = time.perf_counter() - begun
         store.write_metrics(lambda line: say(f"warning: {line}"))
-        journal.write(store.run, _call(plan, machine, outlet, started, seconds))
+        journal.write(store.run, _call(plan, machine, recorder, started, seconds))
 
 
 def _call(
-    plan: Plan, machine: Machine, outlet: Recorder, started: datetime, seconds: float
+    plan: Plan, machine: Machine, recorder: Recorder, started: datetime, seconds: float
 ) -> journal.Call:
     return journal.Call(
         started_utc=started.isoformat(timespec="milliseconds"),
@@ -66,9 +66,9 @@ def _call(
         image_size=plan.protocol.image_size,
         device=machine.device,
         workers=machine.workers,
-        cells=len(outlet.statuses),
-        failed=outlet.statuses.count("failed"),
-        extractions=tuple(outlet.extractions),
+        cells=len(recorder.statuses),
+        failed=recorder.statuses.count("failed"),
+        extractions=tuple(recorder.extractions),
     )
 
 

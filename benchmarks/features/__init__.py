@@ -1,6 +1,7 @@
 """Features: every image passes a backbone once, and what it gave is kept."""
 
-from benchmarks.features.cache import FeatureCache
-from benchmarks.features.extraction import Extractor, Split
+from benchmarks.features.cache import CacheSettings, FeatureCache
+from benchmarks.features.crops import Crops, Split
+from benchmarks.features.extraction import Extractor
 
-__all__ = ["Extractor", "FeatureCache", "Split"]
+__all__ = ["CacheSettings", "Crops", "Extractor", "FeatureCache", "Split"]

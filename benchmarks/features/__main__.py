@@ -33,9 +33,10 @@ def _list(options: argparse.Namespace) -> int:
     entries = cache.entries()
     for entry in entries:
         spec, used = entry.spec, time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+        what = f"level {spec['level']}" if "level" in spec else "crops"
         show(
-            f"{spec['dataset']:12} {spec['category']:14} {spec['split']:5} {spec['backbone']:20} "
-            f"{spec['image_size']:4} level {spec['level']} {spec['dtype']} "
+            f"{spec['dataset']:12} {spec['category']:14} {spec['split']:5} "
+            f"{spec.get('backbone', ''):20} {spec['image_size']:4} {what} {spec['dtype']} "
             f"{entry.bytes / 1e6:9.1f} MB  used {used}"
         )
     size = f"{len(entries)} arrays, {sum(e.bytes for e in entries) / 1e9:.2f} GB in {cache.folder}"

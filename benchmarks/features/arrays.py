@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from benchmarks.errors import StorageError
-from benchmarks.specs import FeatureSpec, canonical_json
+from benchmarks.specs import ArraySpec, canonical_json
 
 CHECKED_BYTES = 1 << 24
 
@@ -22,7 +22,7 @@ class DamagedArrayError(Exception):
     """An array that is truncated, changed, or of something else than its name says."""
 
 
-def read_array(path: Path, spec: FeatureSpec, images: int, *, check: bool) -> np.ndarray[Any, Any]:
+def read_array(path: Path, spec: ArraySpec, images: int, *, check: bool) -> np.ndarray[Any, Any]:
     """Return the array (images, C, H, W) at `path` as a read-only memory map.
 
     Args:
@@ -61,7 +61,7 @@ class ArrayWriter:
     memory map would kill the process.
     """
 
-    def __init__(self, path: Path, spec: FeatureSpec, images: int) -> None:
+    def __init__(self, path: Path, spec: ArraySpec, images: int) -> None:
         self._path, self._spec, self._images = path, spec, images
         self._description = path.with_suffix(".json")
         self._temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")

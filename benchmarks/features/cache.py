@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.features.arrays import ArrayWriter, DamagedArrayError, read_array
 from benchmarks.places import user_cache, written_path
-from benchmarks.specs import FeatureSpec
+from benchmarks.specs import ArraySpec
 
 DEFAULT_LIMIT_GB = 50.0
 
@@ -35,12 +35,25 @@ class Entry:
     used: float
 
 
+@dataclass(frozen=True)
+class CacheSettings:
+    """Which cache: what a worker needs to open it, too."""
+
+    folder: Path
+    limit_gb: float = DEFAULT_LIMIT_GB
+
+    def open(self, warn: Callable[[str], None]) -> FeatureCache:
+        """Return the cache; `warn` is called with a line for each array that was found broken."""
+        return FeatureCache(self.folder, self.limit_gb, warn)
+
+
 class FeatureCache:
     """Memory-mapped arrays on disk, one a (category, split, level), beside their specifications.
 
     Args:
         folder: where the arrays lie; made when first written to.
-        limit_gb: least recently used arrays are removed beyond this size.
+        limit_gb: least recently used arrays are removed beyond this size; with 0 nothing is read
+            from disk, nor written.
         warn: called with a line for each array that was found broken.
     """
 
@@ -50,13 +63,15 @@ class FeatureCache:
         limit_gb: float = DEFAULT_LIMIT_GB,
         warn: Callable[[str], None] = lambda line: None,
     ) -> None:
+        self.settings = CacheSettings(folder, limit_gb)
         self.folder = folder / "features"
         self.limit = int(limit_gb * 1e9)
+        self.on_disk = self.limit > 0
         self._warn = warn
         self._checked: set[Path] = set()
 
     def load(
-        self, spec: FeatureSpec, images: int, *, check: bool = False
+        self, spec: ArraySpec, images: int, *, check: bool = False
     ) -> np.ndarray[Any, Any] | None:
         """Return the array (images, C, H, W) as a read-only memory map, None where there is none.
 
@@ -64,7 +79,7 @@ class FeatureCache:
         is warned of; so does one of which a byte has changed, where `check` says to read it.
         """
         path = self._array(spec)
-        if not path.with_suffix(".json").exists():
+        if not self.on_disk or not path.with_suffix(".json").exists():
             return None
         unchecked = check and path not in self._checked
         try:
@@ -78,12 +93,12 @@ class FeatureCache:
             os.utime(path.with_suffix(".json"))
         return array
 
-    def writer(self, spec: FeatureSpec, images: int) -> ArrayWriter:
+    def writer(self, spec: ArraySpec, images: int) -> ArrayWriter:
         """Return a writer for the array; nothing is visible before it is closed complete."""
         self._checked.discard(self._array(spec))
         return ArrayWriter(self._array(spec), spec, images)
 
-    def make_room(self, needed: int, keep: Sequence[FeatureSpec] = ()) -> None:
+    def make_room(self, needed: int, keep: Sequence[ArraySpec] = ()) -> None:
         """Remove least recently used arrays until `needed` bytes more stay within the limit."""
         kept = {self._array(spec) for spec in keep}
         entries = sorted(self.entries(), key=lambda entry: entry.used)
@@ -119,5 +134,5 @@ class FeatureCache:
             if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
                 temporary.unlink(missing_ok=True)
 
-    def _array(self, spec: FeatureSpec) -> Path:
+    def _array(self, spec: ArraySpec) -> Path:
         return self.folder / f"{spec.key}.npy"

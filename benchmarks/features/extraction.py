@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Literal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.datasets import Category, Sample, load_image
+from benchmarks.datasets import Category, Sample
 from benchmarks.errors import BenchmarkError, StorageError
-from benchmarks.features.arrays import ArrayWriter
 from benchmarks.features.cache import FeatureCache
+from benchmarks.features.crops import Crops, Split
+from benchmarks.features.writing import WriteBehind
 from benchmarks.specs import EvaluationProtocol, FeatureSpec
 
 if TYPE_CHECKING:
@@ -22,13 +23,8 @@ if TYPE_CHECKING:
     from benchmarks.backbones import Backbone
 
 
-BATCH_IMAGES = 16
-
-DECODERS = 4
-
-Split = Literal["train", "test"]
-
-Arrays = dict[int, np.ndarray[Any, Any]]
+Arrays = dict[int, "np.ndarray[Any, Any] | Tensor"]
+"""Level → (N, C, H, W): a memory map, or a tensor that lies where the methods work."""
 
 
 class InterruptedExtractionError(Exception):
@@ -66,12 +62,17 @@ def feature_specs(
 class Extractor:
     """Brings the features of categories, from the cache or through one pass of the backbone.
 
+    Features are born where the backbone is. As many as `resident` allows stay there, and go to
+    disk behind the methods' back; beyond it they are read from disk.
+
     Args:
         cache: where arrays are kept.
         dataset: the data set's name.
         protocol: image size, backbone, weights.
         levels: the union of the levels that the chosen methods read.
         backbone: makes the backbone; called only where something is missing.
+        crops: brings the decoded images; shared by the members of an ensemble.
+        resident: bytes of one category's features that may stay on the device.
     """
 
     def __init__(
@@ -81,10 +82,16 @@ class Extractor:
         protocol: EvaluationProtocol,
         levels: Sequence[int],
         backbone: Callable[[], Backbone],
+        *,
+        crops: Crops | None = None,
+        resident: int = 0,
     ) -> None:
         self._cache, self._dataset, self._protocol = cache, dataset, protocol
         self._levels, self._make_backbone = tuple(levels), backbone
+        self.crops = crops or Crops(cache, dataset, protocol)
+        self._resident = resident
         self._backbone: Backbone | None = None
+        self._behind: list[WriteBehind] = []
         self.stopped = threading.Event()
         self.passes = 0
         """Images that went through the backbone."""
@@ -134,18 +141,30 @@ class Extractor:
         """
         found: dict[Split, Arrays] = {}
         for split, samples in _splits(category):
-            if absent := self._absent(category, split, samples, check=True):
-                self._extract(category, split, samples, absent, advance)
-            found[split] = {}
+            absent = self._absent(category, split, samples, check=True)
+            found[split] = self._extract(category, split, absent, advance) if absent else {}
             for level, spec in self._specs(category, split).items():
-                array = self._cache.load(spec, len(samples))
-                if array is None:
-                    raise StorageError(
-                        f"{self._cache.folder}: {category.name} was removed while in use, by "
-                        "another process or because the limit is too small (--cache-gb)"
-                    )
-                found[split][level] = array
+                if level not in found[split]:
+                    found[split][level] = self._stored(category, spec, len(samples))
         return found
+
+    def finish(self) -> None:
+        """Wait until all that was extracted lies on disk.
+
+        Raises:
+            StorageError: some of it could not be written.
+        """
+        while self._behind:
+            self._behind.pop(0).wait()
+
+    def _stored(self, category: Category, spec: FeatureSpec, images: int) -> np.ndarray[Any, Any]:
+        array = self._cache.load(spec, images)
+        if array is None:
+            raise StorageError(
+                f"{self._cache.folder}: {category.name} was removed while in use, by "
+                "another process or because the limit is too small (--cache-gb)"
+            )
+        return array
 
     def _specs(self, category: Category, split: Split) -> dict[int, FeatureSpec]:
         return feature_specs(self._dataset, category, split, self._protocol, self._levels)
@@ -153,42 +172,90 @@ class Extractor:
     def _absent(
         self, category: Category, split: Split, samples: Sequence[Sample], *, check: bool = False
     ) -> list[int]:
+        """Return the levels that the cache lacks; checksums are summed in threads, one a level."""
         specs, count = self._specs(category, split), len(samples)
-        return [i for i, s in specs.items() if self._cache.load(s, count, check=check) is None]
+        with ThreadPoolExecutor(len(specs)) as pool:
+            loads = {
+                level: pool.submit(self._cache.load, spec, count, check=check)
+                for level, spec in specs.items()
+            }
+        return [level for level, load in loads.items() if load.result() is None]
 
     def _extract(
         self,
         category: Category,
         split: Split,
-        samples: Sequence[Sample],
         levels: Sequence[int],
         advance: Callable[[int], Any],
-    ) -> None:
-        """Pass one split's images through the backbone and write the levels asked for."""
-
-        backbone = self.prepare()
-        specs = self._specs(category, split)
-        in_use = [s for part, _ in _splits(category) for s in self._specs(category, part).values()]
-        with ExitStack() as stack:
-            writers = {
-                i: stack.enter_context(self._cache.writer(specs[i], len(samples))) for i in levels
-            }
-            writing = stack.enter_context(ThreadPoolExecutor(1))
-            written: Future[None] = writing.submit(lambda: None)
-            for number, images in enumerate(self._decoded(samples)):
+    ) -> Arrays:
+        """Pass one split's images through the backbone; return the levels that stay there."""
+        backbone, stays, first = self.prepare(), dict[int, "Tensor"](), 0
+        with self._behind_back(category, split, levels, backbone) as behind:
+            for images in self.crops.batches(category, split):
                 if self.stopped.is_set():
                     raise InterruptedExtractionError
                 outputs = self._forward(backbone, images, levels)
-                if number == 0:
-                    image_bytes = sum(o[0].numel() for o in outputs.values())
-                    itemsize = np.dtype(self._protocol.dtype).itemsize
-                    self._cache.make_room(image_bytes * itemsize * len(samples), in_use)
-                batch = {level: output.cpu().numpy() for level, output in outputs.items()}
-                written.result()
-                written = writing.submit(_write, writers, batch)
+                if first == 0:
+                    stays = self._room(category, split, outputs)
+                for level, array in stays.items():
+                    array[first : first + len(images)] = outputs[level]
+                if behind is not None:
+                    behind.put(outputs)
+                    if not stays:  # what stays here needs no disk
+                        behind.check()
+                first += len(images)
                 self.passes += len(images)
                 advance(len(images))
-            written.result()
+        if behind is not None:
+            self._behind.append(behind)
+            if not stays:
+                self.finish()
+        return dict(stays)
+
+    @contextmanager
+    def _behind_back(
+        self, category: Category, split: Split, levels: Sequence[int], backbone: Backbone
+    ) -> Iterator[WriteBehind | None]:
+        """Yield what writes the levels to disk, None where there is none to write to."""
+        if not self._cache.on_disk:
+            yield None
+            return
+        specs, count = self._specs(category, split), len(_samples(category, split))
+        writers = {level: self._cache.writer(specs[level], count) for level in levels}
+        behind = WriteBehind(writers, backbone.device)
+        try:
+            yield behind
+            behind.close()
+        except BaseException:
+            behind.abandon()
+            raise
+
+    def _room(
+        self, category: Category, split: Split, outputs: Mapping[int, Tensor]
+    ) -> dict[int, Tensor]:
+        """Make room on disk, and return room on the device where a whole category fits there.
+
+        Raises:
+            BenchmarkError: it doesn't fit, and there is no disk either.
+        """
+        from methods.lazy import torch
+
+        image = sum(one[0].nbytes for one in outputs.values())
+        count = len(_samples(category, split))
+        if self._cache.on_disk:
+            parts = [self._specs(category, part) for part, _ in _splits(category)]
+            in_use = [spec for specs in parts for spec in specs.values()]
+            self._cache.make_room(image * count, in_use)
+        needed = image * (len(category.train) + len(category.test))
+        with suppress(torch.OutOfMemoryError):
+            if needed <= self._resident:
+                return {i: one.new_empty(count, *one.shape[1:]) for i, one in outputs.items()}
+        if self._cache.on_disk:
+            return {}
+        raise BenchmarkError(
+            f"{category.name}'s features take {needed / 1e9:.1f} GB, more than may stay in memory "
+            f"({self._resident / 1e9:.1f} GB): leave out --no-disk-cache, or give more --memory-gb"
+        )
 
     def _forward(
         self, backbone: Backbone, images: np.ndarray[Any, Any], levels: Sequence[int]
@@ -196,39 +263,19 @@ class Extractor:
         """Pass a batch; a smaller one, for want of memory, would change the sixth digit."""
         from methods.lazy import torch
 
+        dtype = getattr(torch, self._protocol.dtype)
         try:
-            return backbone.forward(torch.from_numpy(images), levels)
+            outputs = backbone.forward(torch.from_numpy(images), levels)
+            return {level: one.to(dtype) for level, one in outputs.items()}
         except torch.OutOfMemoryError as error:
             raise BenchmarkError(
                 f"{self._protocol.backbone.name} ran out of memory with {len(images)} images of "
                 f"{self._protocol.image_size} pixels: pass --device cpu or a smaller --image-size"
             ) from error
 
-    def _decoded(self, samples: Sequence[Sample]) -> Iterator[np.ndarray[Any, Any]]:
-        """Yield batches (n, 3, S, S) uint8, decoded ahead by a few threads."""
-        size, resize = self._protocol.image_size, self._protocol.resize
-        ahead: list[Future[np.ndarray[Any, Any]]] = []
-        with ThreadPoolExecutor(DECODERS) as pool:
-            try:
-                for sample in samples:
-                    ahead.append(pool.submit(load_image, sample.path, resize, size))
-                    if len(ahead) == 2 * BATCH_IMAGES:
-                        yield _stack(ahead[:BATCH_IMAGES])
-                        del ahead[:BATCH_IMAGES]
-                for start in range(0, len(ahead), BATCH_IMAGES):
-                    yield _stack(ahead[start : start + BATCH_IMAGES])
-            finally:
-                pool.shutdown(cancel_futures=True)
 
-
-def _write(writers: Mapping[int, ArrayWriter], batch: Arrays) -> None:
-    for level, features in batch.items():
-        writers[level].write(features)
-
-
-def _stack(images: Sequence[Future[np.ndarray[Any, Any]]]) -> np.ndarray[Any, Any]:
-    stacked = np.stack([image.result() for image in images])  # (n, S, S, 3)
-    return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
+def _samples(category: Category, split: Split) -> Sequence[Sample]:
+    return category.train if split == "train" else category.test
 
 
 def _splits(category: Category) -> tuple[tuple[Split, Sequence[Sample]], ...]:

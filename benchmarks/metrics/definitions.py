@@ -22,6 +22,9 @@ class Metric:
         unit: "fraction" lies in [0, 1] and is shown in per cent; "images" is a count.
         higher_is_better: the direction of improvement.
         description: one sentence that defines it.
+        counted_images: of a fraction of test images, which cells count as such: "n_test_good",
+            "n_test_defect", or both; a baseline then tolerates whole images.
+        extreme: whether it hangs on the lowest anomalous score, which resamples can only raise.
     """
 
     name: str
@@ -30,6 +33,8 @@ class Metric:
     unit: Literal["fraction", "images"]
     higher_is_better: bool
     description: str
+    counted_images: tuple[str, ...] = ()
+    extreme: bool = False
 
 
 # fmt: off
@@ -51,16 +56,19 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in (
            "Mean share of a defect region that is found, averaged over pixel FPRs from 0 to 0.3."),
     Metric("error_at_full_recall", "Error at 100% recall",
            "image", "fraction", False,
-           "Share of test images misclassified when every anomalous image is found."),
+           "Share of test images misclassified when every anomalous image is found.",
+           counted_images=("n_test_good", "n_test_defect"), extreme=True),
     Metric("false_positives_at_full_recall", "False positives at 100% recall",
            "image", "images", False,
-           "Normal images called anomalous when every anomalous image is found."),
+           "Normal images called anomalous when every anomalous image is found.", extreme=True),
     Metric("false_positive_rate_at_full_recall", "False-positive rate at 100% recall",
            "image", "fraction", False,
-           "Share of normal images called anomalous when every anomalous image is found."),
+           "Share of normal images called anomalous when every anomalous image is found.",
+           counted_images=("n_test_good",), extreme=True),
     Metric("error_at_f1_optimal", "Error at optimal F1",
            "image", "fraction", False,
-           "Share of test images misclassified at the threshold that maximises F1."),
+           "Share of test images misclassified at the threshold that maximises F1.",
+           counted_images=("n_test_good", "n_test_defect")),
     Metric("false_positives_at_f1_optimal", "False positives at optimal F1",
            "image", "images", False,
            "Normal images called anomalous at the threshold that maximises F1."),

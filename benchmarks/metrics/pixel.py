@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 
 def pixel_metrics(maps: ArrayLike, masks: ArrayLike) -> dict[str, float]:
-    """Return every pixel-level metric of METRICS, nan without both defect and defect-free pixels.
+    """Return every pixel-level metric of METRICS; arguments and errors as `measure_pixels`."""
+    return measure_pixels(maps, masks)[0]
+
+
+def measure_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[dict[str, float], Curve]:
+    """Return every pixel-level metric of METRICS, and the PRO curve up to `PRO_LIMIT`.
+
+    Without both defect and defect-free pixels metrics are nan, and the curve is empty.
 
     Args:
         maps: anomaly maps of all test images, (N, H, W), higher is more anomalous, on any scale.
@@ -29,13 +36,15 @@ def pixel_metrics(maps: ArrayLike, masks: ArrayLike) -> dict[str, float]:
     maps, masks = _check_pixels(maps, masks)
     tally = make_tally(maps.ravel(), masks.ravel())
     if tally is None:
-        return {name: nan for name, metric in METRICS.items() if metric.level == "pixel"}
+        undefined = {name: nan for name, metric in METRICS.items() if metric.level == "pixel"}
+        return undefined, (np.empty(0), np.empty(0))
     fpr, pro = _pro_curve(tally, masks, PRO_LIMIT)
-    return {
+    metrics = {
         "pixel_auroc": tally.auroc(),
         "pixel_ap": tally.average_precision(),
         "aupro_30": float(np.trapezoid(pro, fpr)) / PRO_LIMIT,
     }
+    return metrics, (fpr, pro)
 
 
 def pro_curve(maps: ArrayLike, masks: ArrayLike, limit: float = PRO_LIMIT) -> Curve:
@@ -47,15 +56,15 @@ def pro_curve(maps: ArrayLike, masks: ArrayLike, limit: float = PRO_LIMIT) -> Cu
     (Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 2021.)
 
     Args:
-        maps: (N, H, W), as `pixel_metrics`.
-        masks: (N, H, W), as `pixel_metrics`.
+        maps: (N, H, W), as `measure_pixels`.
+        masks: (N, H, W), as `measure_pixels`.
         limit: the last false-positive rate, in (0, 1].
 
     Returns:
         Two equally long ascending arrays; both empty without both defect and defect-free pixels.
 
     Raises:
-        ValueError: as `pixel_metrics`, and where `limit` lies outside (0, 1].
+        ValueError: as `measure_pixels`, and where `limit` lies outside (0, 1].
     """
     if not 0 < limit <= 1:
         raise ValueError(f"limit is a false-positive rate in (0, 1], not {limit}")

@@ -27,6 +27,15 @@ class WorkingPoint:
     false_negatives: int
     true_negatives: int
 
+    def misclassified(self, labels: Counts, scores: Floats) -> Masks:
+        """Return which samples, (N,), the threshold gets wrong.
+
+        Args:
+            labels: (N,), 0 normal, 1 anomalous.
+            scores: (N,).
+        """
+        return (scores >= self.threshold) != (labels == 1)
+
     @property
     def errors(self) -> int:
         """Misclassified samples."""

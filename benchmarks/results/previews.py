@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from benchmarks.metrics import pro_curve
-from benchmarks.metrics.pixel import thinned
 from benchmarks.results.maps import open_maps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmarks.array_types import Masks
+    from benchmarks.array_types import Curve, Masks
 
     Arrays = dict[str, NDArray[Any]]
 
@@ -61,12 +59,12 @@ def picture_sheets(images: Iterable[NDArray[np.uint8]], masks: Masks) -> Arrays:
     }
 
 
-def map_sheet(maps: NDArray[np.float32], masks: Masks) -> Arrays:
+def map_sheet(maps: NDArray[np.float32], pro: Curve) -> Arrays:
     """Return the arrays to store of a cell: its anomaly maps, their range, and the PRO curve.
 
     Args:
         maps: anomaly maps of all test images, (N, S, S).
-        masks: defect pixels, (N, S, S).
+        pro: the curve's points, as `metrics.pixel.thinned` returns them.
     """
     low, high = float(maps.min()), float(maps.max())
     side, extent = _side(maps, MAP_SIDE), (high - low) or 1.0
@@ -75,7 +73,7 @@ def map_sheet(maps: NDArray[np.float32], masks: Masks) -> Arrays:
     return {
         "preview_maps": _stored(_encoded(tiles)),
         "preview_range": np.array([low, high]),
-        "pro_curve": np.stack(thinned(*pro_curve(maps, masks))),
+        "pro_curve": np.stack(pro),
     }
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.console import run_program, say, show
@@ -24,29 +24,11 @@ from benchmarks.places import written_path
 from benchmarks.results.folders import plots_folder
 from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import SCALES, Scale
-from benchmarks.speed.report import Growth, Report, markdown, write
-from benchmarks.speed.steps.aupro import aupro
-from benchmarks.speed.steps.category import category
-from benchmarks.speed.steps.coreset import coreset, coreset_growth
-from benchmarks.speed.steps.embedding import embedding
-from benchmarks.speed.steps.extraction import extraction, extraction_growth
-from benchmarks.speed.steps.padim import padim
-from benchmarks.speed.steps.search import search, search_growth
-from benchmarks.speed.steps.spade import spade
-from benchmarks.speed.timing import Bench, Step, describe_machine
+from benchmarks.speed.report import Report, markdown, write
+from benchmarks.speed.steps import STEPS
+from benchmarks.speed.timing import Bench, describe_machine
 
 PEERS = ("anomalib", "adeval")
-
-STEPS: dict[str, Step] = {
-    step.__name__: step
-    for step in (coreset, search, embedding, extraction, spade, padim, aupro, category)
-}
-
-GROWTH: dict[str, Callable[[Bench], list[Growth]]] = {
-    "coreset": coreset_growth,
-    "search": search_growth,
-    "extraction": extraction_growth,
-}
 
 
 def measure(steps: Sequence[str], scale: Scale, device: str) -> Report:
@@ -54,9 +36,10 @@ def measure(steps: Sequence[str], scale: Scale, device: str) -> Report:
     machine = describe_machine(device)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(scale, device, Path(folder))
-        rows = [row for step in steps for row in bench.rows(STEPS[step])]
-        growth = [curve for step in steps if step in GROWTH for curve in GROWTH[step](bench)]
-        return Report(rows, growth, _caption(bench, machine))
+        rows = [row for step in steps for row in bench.rows(STEPS[step].rows)]
+        grown = [growth for step in steps if (growth := STEPS[step].growth)]
+        curves = [curve for growth in grown for curve in growth(bench)]
+        return Report(rows, curves, _caption(bench, machine))
 
 
 def _caption(bench: Bench, machine: str) -> str:

@@ -48,6 +48,19 @@ class Agreement:
 NOT_COMPARED = Agreement()
 
 
+@dataclass(frozen=True)
+class TimedStep:
+    """What is timed of a step.
+
+    Attributes:
+        rows: ours and the references at one size.
+        growth: the same at several sizes, where the step has that.
+    """
+
+    rows: Step
+    growth: Callable[[Bench], list[Growth]] | None = None
+
+
 class Bench:
     """One run: its inputs and the rows of the steps so far."""
 

@@ -29,6 +29,7 @@ class JudgedImage:
         label: 0 normal, 1 anomalous.
         score: its image score.
         threshold: what the score is held against.
+        misclassified: whether it is called what it is not.
     """
 
     category: str
@@ -36,6 +37,7 @@ class JudgedImage:
     label: int
     score: float
     threshold: float
+    misclassified: bool
 
     @property
     def defect(self) -> str:
@@ -45,12 +47,12 @@ class JudgedImage:
     @property
     def false_positive(self) -> bool:
         """Whether it is normal but called anomalous."""
-        return self.label == 0 and self.score >= self.threshold
+        return self.label == 0 and self.misclassified
 
     @property
     def false_negative(self) -> bool:
         """Whether it is anomalous but called normal."""
-        return self.label == 1 and self.score < self.threshold
+        return self.label == 1 and self.misclassified
 
 
 class Count(NamedTuple):
@@ -76,9 +78,12 @@ def judge(run: Path, category: str, cell: Cell | None) -> list[JudgedImage]:
     point = f1_optimal(images["label"], images["score"])
     if point is None:
         return []
+    wrong = point.misclassified(images["label"].to_numpy(), images["score"].to_numpy())
     return [
-        JudgedImage(category, name, int(label), float(score), point.threshold)
-        for name, label, score in images[["path", "label", "score"]].itertuples(index=False)
+        JudgedImage(category, name, int(label), float(score), point.threshold, bool(missed))
+        for name, label, score, missed in zip(
+            images["path"], images["label"], images["score"], wrong, strict=True
+        )
     ]
 
 

@@ -84,7 +84,7 @@ def draw_misclassified(
 
 def _tiles(run: Path, cell: Cell | None, images: Sequence[JudgedImage]) -> list[_Tile]:
     """Return the misclassified among a cell's images, each with what its maps hold of it."""
-    wrong = [image for image in images if image.false_positive or image.false_negative]
+    wrong = [image for image in images if image.misclassified]
     name = cell.maps if cell else None
     if not wrong or name is None or not (run / name).is_file():
         return [_Tile(image) for image in wrong]

@@ -25,7 +25,7 @@ EXTREME = (
     "It hangs on the lowest anomalous score, which resamples can only raise: its upper end is "
     "likely too low."
 )
-"""What the interval of a metric at full recall is worth."""
+"""Warning printed under intervals of metrics that hang on one score."""
 
 
 def _estimates_table(results: ResultSet, frame: pd.DataFrame, metric: str) -> str:
@@ -47,7 +47,7 @@ def _estimates_table(results: ResultSet, frame: pd.DataFrame, metric: str) -> st
     subject = (
         f"{METRICS[metric].label} in {unit} [{COVERAGE:.0%} bootstrap interval over test images]"
     )
-    extreme = f" {EXTREME}" if metric.endswith("full_recall") else ""
+    extreme = f" {EXTREME}" if METRICS[metric].extreme else ""
     rows = [
         [category, *(texts.get((category, method), "–") for method in results.methods)]
         for category in results.categories

@@ -560,7 +560,7 @@ def test_the_command_shows_problems_and_refuses_what_is_no_folder(
 ) -> None:
     write_btad(tmp_path)
     (tmp_path / "01" / "test" / "ok" / "0000.bmp").write_bytes(b"")
-    assert datasets_command.main([str(tmp_path)]) == 1
+    assert datasets_command.main([str(tmp_path)]) == 2
     assert capsys.readouterr().err.endswith("0000.bmp: empty file; copy it again\n")
     with pytest.raises(SystemExit) as stopped:
         datasets_command.main([str(tmp_path / "nowhere")])

@@ -39,7 +39,7 @@ COMPILED = "methods.components.compiled"
 SUBJECTS = {
     "metrics": {COMPILED},
     "datasets": set(),
-    "backbones": {LAZY},
+    "backbones": {LAZY, "methods.components.precision"},
     "statistics": {"metrics"},
     "synthetic": {"datasets"},
     "features": {"datasets", "backbones", LAZY},

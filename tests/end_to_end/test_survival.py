@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import methods
 from benchmarks.datasets import index
 from benchmarks.evaluation import CategoryData, Job, evaluate
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
@@ -48,7 +49,10 @@ def category_data(tmp_path: Path) -> CategoryData:
 
 
 PROTOCOL = EvaluationProtocol(BackboneSpec("filterbank", "none", "x", {1: "a", 2: "b", 3: "c"}), 32)
-JOB = Job(CellSpec("parts", "f", "cup", "padim", {}, PROTOCOL, seed=0))
+JOB = Job(
+    CellSpec("parts", "f", "cup", "padim", {}, PROTOCOL, seed=0),
+    methods.resolve("padim").parameters,
+)
 
 
 def test_a_method_that_runs_out_of_memory_gets_less_and_gives_the_same_numbers(

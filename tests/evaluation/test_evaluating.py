@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
+import methods
 from benchmarks.errors import BenchmarkError, DataError
 from benchmarks.evaluation import CategoryData, Job, evaluate, upsample_and_smooth
 from benchmarks.evaluation.evaluating import average_members, draw_shots
@@ -87,10 +88,10 @@ def test_whatever_goes_wrong_becomes_a_failed_cell_of_one_line() -> None:
     def surprising() -> CategoryData:
         raise RuntimeError("first line\nsecond line")
 
-    cell = evaluate(Job(cell_spec("padim")), broken).cell
+    cell = evaluate(Job(cell_spec("padim"), methods.resolve("padim").parameters), broken).cell
     assert (cell.status, cell.error) == ("failed", "cup/train/good/000.png: can't be decoded")
     assert cell.metrics == {}
-    cell = evaluate(Job(cell_spec("padim")), surprising).cell
+    cell = evaluate(Job(cell_spec("padim"), methods.resolve("padim").parameters), surprising).cell
     assert cell.error == "RuntimeError: first line second line"
 
 
@@ -99,7 +100,7 @@ def test_an_interruption_is_not_a_failure() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(Job(cell_spec("padim")), interrupted)
+        evaluate(Job(cell_spec("padim"), methods.resolve("padim").parameters), interrupted)
 
 
 def test_an_ensemble_averages_scores_that_are_normalised_over_the_test_set() -> None:

@@ -29,7 +29,6 @@ from benchmarks.execution.progress.forecast import (
 )
 from benchmarks.execution.progress.terminal import Screen
 from benchmarks.execution.progress.tracking import Progress, about
-from benchmarks.execution.workers.tasks import Task
 from benchmarks.results import Cell, Store, journal
 from benchmarks.results.journal import Call, Extraction
 from benchmarks.run import __main__ as run
@@ -280,14 +279,13 @@ def test_workers_are_at_their_tasks_and_at_nothing_else() -> None:
     plan = plan_of("--methods", "padim,spade")
     progress, _ = progress_of(plan, plan.work)
     cup, plate = plan.work
-    extraction = Task(plan, cup, (), (Path("cache"), 1.0), "cpu", 1, 1)
-    progress.at_work([extraction, replace(extraction, category=plate)])
+    progress.at_work([], [cup.name, plate.name])
     assert progress.board().running == "cup features, plate features"
-    progress.at_work([replace(extraction, jobs=tuple(plan.work[plate]))])
+    progress.at_work(plan.work[plate], [])
     lines = seen(progress.board())
     assert lines[-2].split() == ["cup", "·", "·"]
     assert lines[-1].split() == ["plate", "running", "running"]
-    progress.at_work([])
+    progress.at_work([], [])
     assert seen(progress.board())[-1].split() == ["plate", "·", "·"]
 
 

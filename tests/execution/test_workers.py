@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.execution import Machine, run_plan
 from benchmarks.execution.distributed import ATTEMPTS
-from benchmarks.execution.workers.tasks import Done, Task, perform
+from benchmarks.execution.workers.tasks import Done, Extract, Task, perform
 from benchmarks.features import FeatureCache
 from benchmarks.results import Store
 from benchmarks.run import __main__ as run
@@ -84,19 +84,19 @@ def test_a_worker_that_hangs_is_killed_and_its_work_handed_out_again(
 class Losing:
     """Performs tasks here, but loses some workers first."""
 
-    workers = 2
+    workers, sharers = 2, 2
 
     def __init__(self, losses: int) -> None:
         self.losses, self.extractions = losses, 0
 
     def run(self, tasks: list[Task]) -> Iterator[tuple[Task, Done | None]]:
         for task in tasks:
-            self.extractions += not task.jobs
-            if task.jobs and task.category.name == "jug" and self.losses > 0:
+            self.extractions += isinstance(task, Extract)
+            if not isinstance(task, Extract) and task.category.name == "jug" and self.losses > 0:
                 self.losses -= 1
                 yield task, None
             else:
-                yield task, perform(task.without_others())
+                yield task, perform(task)
 
     def close(self) -> None: ...
 

@@ -15,7 +15,7 @@ from benchmarks.backbones import loading as backbones
 from benchmarks.datasets import Category, index
 from benchmarks.datasets import images as images_module
 from benchmarks.errors import BenchmarkError, DataError, StorageError
-from benchmarks.features import Extractor, FeatureCache, extraction
+from benchmarks.features import Extractor, FeatureCache, crops
 from benchmarks.features import __main__ as features
 from benchmarks.features.extraction import feature_specs
 from benchmarks.specs import BackboneSpec, EvaluationProtocol, FeatureSpec
@@ -30,6 +30,7 @@ class Counting:
 
     def __init__(self) -> None:
         self.backbone = backbones.load("filterbank")
+        self.device = self.backbone.device
         self.images: list[bytes] = []
 
     def forward(self, images: torch.Tensor, levels: Collection[int]) -> dict[int, torch.Tensor]:
@@ -66,7 +67,7 @@ def test_every_image_passes_once_and_never_again(tmp_path: Path, category: Categ
 def test_arrays_hold_the_backbones_outputs_in_order(
     tmp_path: Path, category: Category, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction, "BATCH_IMAGES", 4)
+    monkeypatch.setattr(crops, "BATCH_IMAGES", 4)
     arrays = extractor(tmp_path, Counting()).arrays(category, ignore)
     backbone = backbones.load("filterbank")
     for number, sample in enumerate(category.test):

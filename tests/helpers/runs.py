@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.metrics import pro_curve
+from benchmarks.metrics.pixel import thinned
 from benchmarks.results import Cell as StoredCell
 from benchmarks.results import Store
 from benchmarks.results.previews import map_sheet, picture_sheets
@@ -110,7 +112,7 @@ def _number(value: float | None) -> float | None:
 
 def previews_of(images: Any, masks: Any, maps: Any) -> dict[str, Any]:
     """Return the previews that a cell stores of its test images and maps."""
-    return picture_sheets(images, masks) | map_sheet(maps, masks)
+    return picture_sheets(images, masks) | map_sheet(maps, thinned(*pro_curve(maps, masks)))
 
 
 def generator(*names: object) -> np.random.Generator:

@@ -106,3 +106,19 @@ def test_everything_is_reached_with_the_keyboard(page: Any) -> None:
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id"))
     assert {"metric", "filter", "intervals", "overview-by-method-0", "gallery-category"} <= reached
+
+
+def test_a_section_that_adds_itself_is_laid_out(browser: Any, tmp_path: Path) -> None:
+    """What a further script does, run here from within the one before the last."""
+    run = write_run(tmp_path / "parts", [cell("nut", "padim")])
+    file = write_report([result_sets(run)], run / "report.html")
+    added = (
+        'sections.push({ id: "own", title: "My own", start: () => '
+        '{ byId("own-content").textContent = `${content.sets.length} results`; } });'
+    )
+    text = file.read_text("utf-8")
+    assert text.count("startPage();\n") == 1
+    file.write_text(text.replace("startPage();\n", f"startPage();\n{added}\n"), "utf-8")
+    for page in opened(browser, file):
+        assert page.locator("nav a").last.inner_text() == "My own"
+        assert page.locator("#own").inner_text().split() == ["My", "own", "1", "results"]

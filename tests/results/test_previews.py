@@ -19,6 +19,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import category as evaluate
 from benchmarks.figures import writing as figures
 from benchmarks.metrics import PRO_LIMIT, pixel, pixel_metrics, pro_curve
+from benchmarks.metrics.pixel import thinned
 from benchmarks.results import Store, previews
 from benchmarks.run import __main__ as run
 from tests.helpers.data_sets import write_dataset
@@ -26,6 +27,8 @@ from tests.helpers.runs import previews_of
 
 LOSS = 6
 """Levels of 255 by which WebP moves a plain tile at most."""
+
+NO_CURVE = (np.empty(0), np.empty(0))
 
 
 def tiles(sheet: bytes, count: int) -> np.ndarray:
@@ -80,7 +83,7 @@ def test_a_mask_is_set_where_any_defect_pixel_falls(count: int, size: int, seed:
 def test_maps_run_from_the_least_to_the_greatest_value_of_all() -> None:
     values = np.array([-3.0, 0.0, 1.0, 5.0], np.float32)
     maps = np.broadcast_to(values[:, None, None], (4, 112, 112))
-    stored = previews.map_sheet(maps, np.zeros(maps.shape, bool))
+    stored = previews.map_sheet(maps, NO_CURVE)
     shown = tiles(stored["preview_maps"].tobytes(), 4)
     assert shown.shape[:3] == (4, 56, 56)
     expected = 255 * (values + 3) / 8
@@ -90,7 +93,7 @@ def test_maps_run_from_the_least_to_the_greatest_value_of_all() -> None:
 
 
 def test_maps_without_any_range_are_black() -> None:
-    stored = previews.map_sheet(np.full((2, 8, 8), 0.5, np.float32), np.zeros((2, 8, 8), bool))
+    stored = previews.map_sheet(np.full((2, 8, 8), 0.5, np.float32), NO_CURVE)
     assert tiles(stored["preview_maps"].tobytes(), 2).max() <= LOSS
 
 
@@ -155,7 +158,7 @@ def test_the_stored_curve_has_the_area_of_the_metric() -> None:
     masks = np.zeros((4, 60, 60), bool)
     masks[1, 5:20, 8:30] = masks[2, 40:43, 40:44] = masks[2, 5:9, 5:9] = True
     maps = (random.normal(size=masks.shape) + 1.5 * masks).astype(np.float32)
-    fpr, pro = previews.map_sheet(maps, masks)["pro_curve"]
+    fpr, pro = previews.map_sheet(maps, thinned(*pro_curve(maps, masks)))["pro_curve"]
     assert fpr.size < pro_curve(maps, masks)[0].size
     assert np.trapezoid(pro, fpr) / PRO_LIMIT == pytest.approx(
         pixel_metrics(maps, masks)["aupro_30"], abs=1e-9
@@ -163,7 +166,10 @@ def test_the_stored_curve_has_the_area_of_the_metric() -> None:
 
 
 def test_without_defects_there_is_no_curve() -> None:
-    stored = previews.map_sheet(np.zeros((2, 8, 8), np.float32), np.zeros((2, 8, 8), bool))
+    stored = previews.map_sheet(
+        np.zeros((2, 8, 8), np.float32),
+        thinned(*pro_curve(np.zeros((2, 8, 8)), np.zeros((2, 8, 8), bool))),
+    )
     assert stored["pro_curve"].shape == (2, 0)
 
 

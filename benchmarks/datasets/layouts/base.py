@@ -65,6 +65,19 @@ Candidates = Mapping[str, Callable[[], Source | None]]
 """Name → the category of that name, None where that turns out to be something else."""
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How the categories of a data set lie below one folder.
+
+    Attributes:
+        recognises: whether a folder is laid out so.
+        candidates: the categories that such a folder may hold.
+    """
+
+    recognises: Callable[[Path], bool]
+    candidates: Callable[[Path], Candidates]
+
+
 def _listing(folder: Path) -> list[Path]:
     """Return what lies in `folder`, hidden files left out, in code-point order of the names."""
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.datasets.layouts.base import (
     GOOD,
     Candidates,
+    Layout,
     Listing,
     Sample,
     Source,
@@ -139,3 +140,5 @@ MVTEC = FolderLayout(
 
 FOLDER_LAYOUTS = (LOCO, BTAD, MVTEC)
 """The first that recognises a category folder reads it."""
+
+FOLDERS = Layout(lambda root: True, candidates)

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from benchmarks.datasets.layouts.base import GOOD, Candidates, Listing, Sample, Source, subfolders
+from benchmarks.datasets.layouts.base import (
+    GOOD,
+    Candidates,
+    Layout,
+    Listing,
+    Sample,
+    Source,
+    subfolders,
+)
 from benchmarks.errors import DataError
 
 LAYOUT = "VisA"
@@ -171,3 +179,6 @@ def _plain(path: str) -> str:
 
 def _wrong(table: Path, line: int, what: str) -> DataError:
     return DataError(f"{table}: line {line}: {what}; correct it or copy the file from VisA again")
+
+
+VISA = Layout(recognises, candidates)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from benchmarks.console import on_terminal, say
 from benchmarks.evaluation import Job
@@ -18,10 +17,6 @@ from benchmarks.metrics import HEADLINE, METRICS
 from benchmarks.results import Cell
 from benchmarks.results.journal import Extraction
 from benchmarks.specs import CellSpec
-
-if TYPE_CHECKING:
-    from benchmarks.execution.workers.tasks import Task
-
 
 Key = tuple[str, str, int | None, int]
 
@@ -90,15 +85,15 @@ class Progress:
             self._fitting = self._clock()
         self._states[key] = State("running", stage)
 
-    def at_work(self, tasks: Sequence[Task]) -> None:
-        """Note what workers are at."""
-        running = {_key(job.spec) for task in tasks for job in task.jobs}
+    def at_work(self, jobs: Iterable[Job], extracting: Iterable[str]) -> None:
+        """Note what workers are at: jobs, and categories whose features they bring."""
+        running = {_key(job.spec) for job in jobs}
         for key, state in self._states.items():
             if key in running:
                 self._states[key] = State("running")
             elif state.kind == "running":
                 self._states[key] = State("waiting")
-        self._extracting = tuple(task.category.name for task in tasks if not task.jobs)
+        self._extracting = tuple(extracting)
 
     def cell(self, cell: Cell) -> None:
         """Note a finished cell; print its line, where there is no grid or it failed."""

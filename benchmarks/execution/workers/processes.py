@@ -10,10 +10,20 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
-from benchmarks.execution.workers.tasks import Done, Task, perform
+from benchmarks.evaluation.device import visible_gpus
+from benchmarks.execution.workers.tasks import Done, Task, WantedPool, perform
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
+
+
+def start(wanted: WantedPool) -> Processes | None:
+    """Return the processes, None where this one is to do all."""
+    if wanted.jobs == 1:
+        return None
+    return Processes(
+        wanted.jobs, wanted.patience, visible_gpus() if wanted.device == "cuda" else ()
+    )
 
 
 class Processes:
@@ -40,7 +50,7 @@ class Processes:
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:
         """Yield each task as it is done, with None where its worker, or another's, was lost."""
-        futures = {self._pool.submit(perform, task.without_others()): task for task in tasks}
+        futures = {self._pool.submit(perform, task): task for task in tasks}
         waiting, broken = set(futures), False
         while waiting:
             done, waiting = wait(waiting, self._patience, FIRST_COMPLETED)

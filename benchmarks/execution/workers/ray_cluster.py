@@ -6,7 +6,20 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.execution.workers.tasks import Done, Task, perform
+from benchmarks.execution.workers.tasks import Done, Task, WantedPool, perform
+
+
+def start(wanted: WantedPool) -> RayCluster:
+    """Return the cluster.
+
+    Raises:
+        BenchmarkError: Ray can't be had, or a single GPU was named, which Ray hands out itself.
+    """
+    if ":" in wanted.device:
+        raise BenchmarkError(
+            f"--device {wanted.device}: Ray hands out the GPUs; take --device cuda"
+        )
+    return RayCluster(wanted.address, wanted.jobs, int(wanted.device == "cuda"), wanted.patience)
 
 
 class RayCluster:
@@ -44,7 +57,7 @@ class RayCluster:
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:
         """Yield each task as it is done, with None where its worker was lost."""
         ray = self._ray
-        waiting = {self._perform.remote(task.without_others()): task for task in tasks}
+        waiting = {self._perform.remote(task): task for task in tasks}
         while waiting:
             done, _ = ray.wait(list(waiting), timeout=self._patience)
             if not done:

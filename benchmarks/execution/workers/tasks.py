@@ -2,49 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from benchmarks.datasets import Category
-from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation import CategoryData, Evaluated, Job, evaluate
-from benchmarks.execution.extracting import extract_category
+from benchmarks.errors import BenchmarkError, StorageError
+from benchmarks.evaluation import CategoryData, Evaluated, GroundTruth, Job, evaluate
+from benchmarks.execution.extracting import Lazy, extract_category
 from benchmarks.execution.plan import Plan
-from benchmarks.features import FeatureCache, Split
+from benchmarks.features import CacheSettings, Crops, Extractor, Split
 from benchmarks.features.extraction import Arrays
 from benchmarks.results.journal import Extraction
 from methods.lazy import torch
 
 
 @dataclass(frozen=True)
-class Task:
-    """Some jobs of one category; without any, its features are extracted into the cache.
+class Setting:
+    """What a worker needs whatever it does.
 
     Attributes:
-        plan: the jobs' plan, of this category alone.
-        category: the category.
-        jobs: what to evaluate.
-        cache: the cache's folder, and its limit in GB.
+        plan: protocol, backbones and levels; its categories and cells are nothing to the worker.
+        cache: where features are kept.
         device: "cpu", "cuda" or "cuda:N".
         memory: bytes on it that a method may fill with what it could do without.
         threads: of a worker's processor; the same for all executors, so that sums are the same.
     """
 
     plan: Plan
-    category: Category
-    jobs: tuple[Job, ...]
-    cache: tuple[Path, float]
+    cache: CacheSettings
     device: str
     memory: int
     threads: int
 
-    def without_others(self) -> Task:
-        """Return the task without the plan's other work, which is nothing to this worker."""
-        dataset = replace(self.plan.dataset, categories=())
-        return replace(self, plan=replace(self.plan, dataset=dataset, work={}))
+
+@dataclass(frozen=True)
+class Extract:
+    """A category's features are to be brought into the cache."""
+
+    setting: Setting
+    category: Category
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Some jobs of one category are to be evaluated."""
+
+    setting: Setting
+    category: Category
+    jobs: tuple[Job, ...]
+
+
+Task = Extract | Evaluate
 
 
 @dataclass(frozen=True)
@@ -70,30 +80,62 @@ class Pool(Protocol):
         """Let the workers go, whatever they do."""
 
 
+@dataclass(frozen=True)
+class WantedPool:
+    """What the command line says of workers.
+
+    Attributes:
+        jobs: processes side by side.
+        device: "cpu", "cuda" or "cuda:N".
+        patience: seconds without any task done after which workers are taken for hanging.
+        address: of a running cluster, None for none.
+    """
+
+    jobs: int
+    device: str
+    patience: float
+    address: str | None = None
+
+
 def perform(task: Task) -> Done:
     """Do a task; a category that can't be extracted fails its jobs, not the task."""
-    torch.set_num_threads(task.threads)
+    setting = task.setting
+    torch.set_num_threads(setting.threads)
     warnings: list[str] = []
-    folder, limit = task.cache
-    extractors = task.plan.extractors(FeatureCache(folder, limit, warnings.append), task.device)
+    cache = setting.cache.open(warnings.append)
+    extractors = setting.plan.extractors(cache, setting.device, setting.memory)
     extractions: list[Extraction] = []
+    bring = partial(extract_category, extractors, task.category, _ignore, extractions.append)
+    evaluated: tuple[Evaluated, ...] = ()
+    try:
+        if isinstance(task, Evaluate):
+            data = Lazy(partial(_data, task, extractors[0].crops, bring))
+            evaluated = tuple(evaluate(job, data) for job in task.jobs)
+            # What a task before this one put into the cache was needed once, and is noted there.
+            extractions = [one for one in extractions if one.passed]
+        else:
+            bring()
+    except BenchmarkError as error:
+        warnings.append(str(error))
+    warnings += _finish(extractors)
+    return Done(evaluated, tuple(extractions), tuple(warnings))
 
-    def arrays() -> list[dict[Split, Arrays]]:
-        return extract_category(extractors, task.category, _ignore, extractions.append)
 
-    @cache
-    def data() -> CategoryData:
-        return CategoryData(task.category, arrays(), task.plan.protocol, task.device, task.memory)
+def _data(
+    task: Evaluate, crops: Crops, bring: Callable[[], list[dict[Split, Arrays]]]
+) -> CategoryData:
+    setting = task.setting
+    truth = GroundTruth(task.category, setting.plan.protocol, crops)
+    return CategoryData(truth, bring(), setting.device, setting.memory)
 
-    if not task.jobs:
+
+def _finish(extractors: Sequence[Extractor]) -> Iterator[str]:
+    """Wait for the disk; yield what it could not take."""
+    for extractor in extractors:
         try:
-            arrays()
-        except BenchmarkError as error:
-            warnings.append(str(error))
-    evaluated = tuple(evaluate(job, data) for job in task.jobs)
-    # What a task before this one put into the cache was needed once, and is noted there.
-    noted = tuple(one for one in extractions if one.passed or not task.jobs)
-    return Done(evaluated, noted, tuple(warnings))
+            extractor.finish()
+        except StorageError as error:
+            yield str(error)
 
 
 def _ignore(backbone: str, images: int) -> None:

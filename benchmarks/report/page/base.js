@@ -6,6 +6,14 @@ const metrics = Object.fromEntries(content.metrics.map((metric) => [metric.name,
 const state = { set: 0, hidden: new Set(), metric: content.metrics[0].name };
 const watchers = [];
 
+/**
+ * What starts each section of the page: `sections.push({ id, title, start })`.
+ *
+ * A section that page.html does not lay out is appended to the page, with its title and an empty
+ * element `ID-content` to fill.
+ */
+const sections = [];
+
 /** Call `render` now, and again whenever one of `keys` of the state changes. */
 function watch(keys, render) {
   watchers.push({ keys, render });

@@ -176,3 +176,5 @@ function startCurves() {
   });
   watch(["set", "hidden", "curveCategory"], renderCurves);
 }
+
+sections.push({ id: "curves", title: "Curves", start: startCurves });

@@ -197,3 +197,5 @@ function startDifferences() {
   );
   watch(["hidden", "from", "to", "differenceMetric", "differenceSorting"], renderDifferences);
 }
+
+sections.push({ id: "differences", title: "Differences", start: startDifferences });

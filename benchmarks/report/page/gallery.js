@@ -80,3 +80,5 @@ function startGallery() {
     renderGallery,
   );
 }
+
+sections.push({ id: "gallery", title: "Gallery", start: startGallery });

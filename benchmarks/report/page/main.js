@@ -35,9 +35,17 @@ function startPage() {
   watch(["set"], renderMethods);
 }
 
+/** Append a section that page.html does not lay out, and the way to it. */
+function layOut({ id, title }) {
+  const heading = element("h2", { id: `${id}-title` }, title);
+  const attributes = { id, "aria-labelledby": `${id}-title` };
+  const body = element("div", { id: `${id}-content` });
+  document.querySelector("main").append(element("section", attributes, heading, body));
+  document.querySelector("nav").append(element("a", { href: `#${id}` }, title));
+}
+
 startPage();
-startOverview();
-startCurves();
-startGallery();
-startSpeed();
-startDifferences();
+for (const section of sections) {
+  if (!byId(section.id)) layOut(section);
+  section.start();
+}

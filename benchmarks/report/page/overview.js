@@ -112,3 +112,5 @@ function startOverview() {
   watch(["set"], renderFacts);
   watch(["set", "hidden", "metric", "sorting", "filter", "intervals", "published"], renderTable);
 }
+
+sections.push({ id: "overview", title: "Overview", start: startOverview });

@@ -176,3 +176,5 @@ function startSpeed() {
     );
   });
 }
+
+sections.push({ id: "speed", title: "Speed and memory", start: startSpeed });

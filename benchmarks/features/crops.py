@@ -1,0 +1,130 @@
+"""Decoded crops: a category's images as backbones see them, decoded once by all cores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from benchmarks.datasets import Category, load_image
+from benchmarks.specs import CropSpec, EvaluationProtocol
+
+if TYPE_CHECKING:
+    from benchmarks.features.cache import FeatureCache
+
+Split = Literal["train", "test"]
+
+BATCH_IMAGES = 16
+
+AHEAD = 4
+"""Batches that are decoded before they are asked for."""
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Crops:
+    """Brings images as (N, 3, S, S) uint8: from the cache, or decoded, which fills it.
+
+    Without a cache on disk the crops of the category in work stay in memory.
+
+    Args:
+        cache: where they are kept.
+        dataset: the data set's name.
+        protocol: how images are resized and cropped.
+    """
+
+    def __init__(self, cache: FeatureCache, dataset: str, protocol: EvaluationProtocol) -> None:
+        self._cache, self._dataset, self._protocol = cache, dataset, protocol
+        self._recent: dict[CropSpec, Pixels] = {}
+
+    def batches(self, category: Category, split: Split) -> Iterator[Pixels]:
+        """Yield a split's images in batches (n, 3, S, S) of `BATCH_IMAGES`.
+
+        Raises:
+            DataError: an image can't be decoded.
+            StorageError: the cache can't be written.
+        """
+        count = len(_samples(category, split))
+        stored = self._stored(category, split)
+        if stored is None:
+            yield from self._decode(category, split)
+        else:
+            for start in range(0, count, BATCH_IMAGES):
+                yield np.array(stored[start : start + BATCH_IMAGES])
+
+    def images(self, category: Category, split: Split) -> Pixels:
+        """Return a split's images, (N, 3, S, S), as a memory map where they are on disk."""
+        stored = self._stored(category, split)
+        if stored is not None:
+            return stored
+        return np.concatenate(list(self._decode(category, split)))
+
+    def _spec(self, category: Category, split: Split) -> CropSpec:
+        p = self._protocol
+        return CropSpec(
+            self._dataset, category.fingerprint, category.name, split, p.image_size, p.resize
+        )
+
+    def _stored(self, category: Category, split: Split) -> Pixels | None:
+        spec = self._spec(category, split)
+        if spec in self._recent:
+            return self._recent[spec]
+        return self._cache.load(spec, len(_samples(category, split)), check=True)
+
+    def _decode(self, category: Category, split: Split) -> Iterator[Pixels]:
+        """Decode images ahead of those who take them, and keep them."""
+        spec, samples = self._spec(category, split), _samples(category, split)
+        size, resize = self._protocol.image_size, self._protocol.resize
+        on_disk = self._cache.on_disk
+        if on_disk:
+            self._cache.make_room(len(samples) * 3 * size * size)
+        kept: list[Pixels] = []
+        with (
+            self._cache.writer(spec, len(samples)) if on_disk else nullcontext() as writer,
+            ThreadPoolExecutor(cores()) as pool,
+        ):
+            try:
+                for batch in _ahead(pool, [sample.path for sample in samples], resize, size):
+                    if writer is None:
+                        kept.append(batch)
+                    else:
+                        writer.write(batch)
+                    yield batch
+            finally:
+                pool.shutdown(cancel_futures=True)
+        if kept:
+            same = [one for one in self._recent if one.category == category.name]
+            self._recent = {one: self._recent[one] for one in same}
+            self._recent[spec] = np.concatenate(kept)
+
+
+def _samples(category: Category, split: Split) -> Sequence[Any]:
+    return category.train if split == "train" else category.test
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, paths: Sequence[Any], resize: int, size: int
+) -> Iterator[Pixels]:
+    """Yield batches in order, a few of them decoded ahead."""
+    waiting: list[Future[Any]] = []
+    for path in paths:
+        waiting.append(pool.submit(load_image, path, resize, size))
+        if len(waiting) == (AHEAD + 1) * BATCH_IMAGES:
+            yield _stack(waiting[:BATCH_IMAGES])
+            del waiting[:BATCH_IMAGES]
+    for start in range(0, len(waiting), BATCH_IMAGES):
+        yield _stack(waiting[start : start + BATCH_IMAGES])
+
+
+def _stack(images: Sequence[Future[Any]]) -> Pixels:
+    stacked = np.stack([image.result() for image in images])  # (n, S, S, 3)
+    return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
