@@ -3,6 +3,8 @@
     python -m benchmarks.compare RUN --baseline results/baselines/embedded.json
     python -m benchmarks.compare RUN --baseline FILE --update [--measure RERUN RERUN ...]
 
+A first baseline, FILE that isn't there yet, tolerates rounding alone where nothing is measured.
+
 Exit status: 0 nothing is worse, 2 usage or files, 3 a row is worse, newly failed, missing, or not
 comparable: a check that compares nothing would pass everything.
 """
@@ -14,7 +16,14 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from benchmarks.compare.baseline import Baseline, read, tolerances_from_reruns, write
+from benchmarks.compare.baseline import (
+    FLOOR,
+    Baseline,
+    read,
+    rounding_tolerances,
+    tolerances_from_reruns,
+    write,
+)
 from benchmarks.compare.check import REGRESSIONS, compare, summary
 from benchmarks.console import run_program, say, show
 from benchmarks.errors import BenchmarkError
@@ -55,7 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="RERUN",
         help="with --update: set tolerances from the differences between RUN and these re-runs of "
-        "the same code, on other machines, thread counts, … (default: keep the baseline's)",
+        "the same code, on other machines, thread counts, … (default: keep the baseline's; of a "
+        "new one, of rounding alone)",
     )
     add("--summary", type=written_path, metavar="FILE.md", help="write what is printed there too")
     return parser
@@ -76,12 +86,19 @@ def _update(options: argparse.Namespace) -> int:
         before = read(path) if path.exists() else Baseline((), {})
         runs = {name: _cells(name) for name in (options.run, *options.measure)}
         after = Baseline(tuple(cells), tolerances_from_reruns(cells, runs))
-    else:
+    elif path.exists():
         before = read(path)
         after = Baseline(tuple(cells), before.tolerances)
+    else:
+        before, after = Baseline((), {}), Baseline(tuple(cells), rounding_tolerances())
     write(path, after)
     _tell(summary(compare(before, cells), before), options.summary)
     say(f"{path}: {len(cells)} cells written")
+    if not before.cells and not options.measure:
+        say(
+            f"{path} is new: it tolerates rounding alone, {FLOOR:g} of a fraction and no image; "
+            "--update --measure RERUN … measures what re-runs differ by"
+        )
     return 0
 
 

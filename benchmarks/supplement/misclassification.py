@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from benchmarks import markdown
 from benchmarks.metrics import f1_optimal
 from benchmarks.results import Cell
 from benchmarks.results.scores import read_image_scores
@@ -116,8 +117,6 @@ def counts_csv(counts: Sequence[Count]) -> str:
 
 def counts_markdown(counts: Sequence[Count], settings: Settings, dataset: str) -> str:
     """Return counts as a captioned Markdown table: a row a kind of defect, a column a method."""
-    from tabulate import tabulate
-
     methods = list(dict.fromkeys(count.method for count in counts))
     errors = {count[:3]: count.false_positives + count.false_negatives for count in counts}
     rows = [
@@ -131,5 +130,4 @@ def counts_markdown(counts: Sequence[Count], settings: Settings, dataset: str) -
     text += " Errors on good images are false positives, all others false negatives."
     headers = ["category", "defect", "images", *methods]
     align = ["left", "left", *["right"] * (len(headers) - 2)]
-    table = tabulate(rows, headers, "pipe", colalign=align, disable_numparse=True)
-    return f"{text}\n\n{table}\n"
+    return f"{text}\n\n{markdown.table(rows, headers, align)}\n"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+from benchmarks import markdown
 from benchmarks.files import atomic_file
 from benchmarks.metrics import MAIN, METRICS
 from benchmarks.results import ResultSet
@@ -98,23 +98,25 @@ def _grid(
     ]
 
 
-def _tabulated(shown: _Shown, style: str, mark: str) -> str:
+def _markdown(shown: _Shown) -> str:
+    headers = ["category", *shown.results.methods]
+    align = ["left", *["right"] * (len(headers) - 1)]
+    body = markdown.table(_grid(shown, "**{}**".format), headers, align)
+    return f"{shown.caption()}\n\n{body}\n"
+
+
+def _terminal(shown: _Shown) -> str:
     from tabulate import tabulate
 
     methods = shown.results.methods
     body = tabulate(
-        _grid(shown, mark.format),
+        _grid(shown, "*{}".format),
         headers=["category", *methods],
-        tablefmt=style,
+        tablefmt="simple",
         colalign=["left", *["right"] * len(methods)],
         disable_numparse=True,
     )
     return f"{shown.caption()}\n\n{body}\n"
-
-
-_markdown = partial(_tabulated, style="pipe", mark="**{}**")
-
-_terminal = partial(_tabulated, style="simple", mark="*{}")
 
 
 def _csv(shown: _Shown) -> str:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.markdown import table
 from benchmarks.tables.latex import escape
 
 
@@ -173,15 +174,11 @@ def _best(sheet: Sheet, columns: Sequence[_Column], texts: Sequence[str]) -> set
 
 def markdown(sheet: Sheet) -> str:
     """Return the caption and a pipe table, our best values in bold."""
-    from tabulate import tabulate
-
     columns = _columns(sheet)
-    body = tabulate(
+    body = table(
         [row for group in _grid(sheet, "**{}**".format) for row in group],
-        headers=[*sheet.index, *(column.heading for column in columns)],
-        tablefmt="pipe",
-        colalign=["left"] * len(sheet.index) + ["right"] * len(columns),
-        disable_numparse=True,
+        [*sheet.index, *(column.heading for column in columns)],
+        ["left"] * len(sheet.index) + ["right"] * len(columns),
     )
     return f"{sheet.caption}\n\n{body}\n"
 

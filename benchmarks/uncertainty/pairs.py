@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, fields
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.markdown import table
 from benchmarks.metrics import METRICS
 from benchmarks.results import ResultSet
 from benchmarks.statistics import Pair, compare_categories
@@ -43,7 +44,6 @@ def all_pairs(results: ResultSet) -> pd.DataFrame:
 def pairs_markdown(results: ResultSet, frame: pd.DataFrame, metric: str) -> str:
     """Return one metric's pairs of methods as Markdown, over categories and within them."""
     import pandas as pd
-    from tabulate import tabulate
 
     scale = 100 if METRICS[metric].unit == "fraction" else 1
     rows = []
@@ -62,5 +62,5 @@ def pairs_markdown(results: ResultSet, frame: pd.DataFrame, metric: str) -> str:
         "tell: too few categories for so many methods); within a category: paired DeLong test of "
         "the first seed. A positive effect speaks for the first."
     )
-    table = tabulate(rows, headers=header, tablefmt="pipe", disable_numparse=True)
-    return f"{results.caption(subject)} {explanation}\n\n{table}\n"
+    body = table(rows, header)
+    return f"{results.caption(subject)} {explanation}\n\n{body}\n"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.files import atomic_file
+from benchmarks.markdown import table
 from benchmarks.metrics import MAIN, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.statistics.bootstrap import COVERAGE
@@ -30,8 +31,6 @@ EXTREME = (
 
 def _estimates_table(results: ResultSet, frame: pd.DataFrame, metric: str) -> str:
     """Return one metric's categories × methods as Markdown."""
-    from tabulate import tabulate
-
     own = frame[(frame["metric"] == metric) & (frame["interval"] == "bootstrap")]
     fraction = METRICS[metric].unit == "fraction"
     texts = {}
@@ -53,8 +52,8 @@ def _estimates_table(results: ResultSet, frame: pd.DataFrame, metric: str) -> st
         for category in results.categories
     ]
     header = ["category", *results.methods]
-    table = tabulate(rows, headers=header, tablefmt="pipe", disable_numparse=True)
-    return f"{results.caption(subject, results.first_seed)}{extreme}\n\n{table}\n"
+    body = table(rows, header)
+    return f"{results.caption(subject, results.first_seed)}{extreme}\n\n{body}\n"
 
 
 def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:

@@ -29,7 +29,7 @@ COMMANDS = (
     "datasets",
     "synthetic",
 )
-GROUND = {"errors", "specs", "array_types", "files", "console", "places"}
+GROUND = {"errors", "specs", "array_types", "files", "console", "places", "markdown"}
 COMPUTES = {"features", "evaluation", "execution"}
 SHOWS = {"tables", "figures", "uncertainty", "report", "compare"}
 LONGEST = 8
@@ -71,6 +71,7 @@ ALLOWED = {
     "array_types": set(),
     "files": {"errors"},
     "places": set(),
+    "markdown": set(),
     "console": {"errors", "methods", "places"},
     **{package: GROUND | others for package, others in SUBJECTS.items()},
     **{
