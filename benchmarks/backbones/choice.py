@@ -34,9 +34,15 @@ class Choice:
         """Return what identifies its features; see `backbones.describe`."""
         return backbones.describe(self.name, self.weights, self.layers, download=download)
 
-    def load(self, device: str) -> Backbone:
+    def load(self, device: str, image_size: int | None = None) -> Backbone:
         """Return the backbone itself; see `backbones.load`."""
-        return backbones.load(self.name, weights=self.weights, layers=self.layers, device=device)
+        return backbones.load(
+            self.name,
+            weights=self.weights,
+            layers=self.layers,
+            device=device,
+            image_size=image_size,
+        )
 
     def shapes(self, image_size: int) -> dict[int, tuple[int, int, int]]:
         """Return level → (C, h, w) of an image's features; see `backbones.shapes`."""

@@ -76,7 +76,7 @@ class Plan:
                 self.dataset.name,
                 replace(self.protocol, backbone=spec),
                 self.levels,
-                partial(choice.load, device),
+                partial(choice.load, device, self.protocol.image_size),
                 crops=crops,
                 resident=resident,
             )
