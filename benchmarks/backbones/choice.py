@@ -6,16 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from benchmarks.backbones import loading as backbones
 from benchmarks.errors import BenchmarkError
 from benchmarks.places import written_path
 from benchmarks.specs import BackboneSpec
-
-if TYPE_CHECKING:
-    from benchmarks.backbones.backbone import Backbone
-
 
 _OUTSIDE_BRACKETS = r"(?![^\[]*\])"
 
@@ -29,24 +23,6 @@ class Choice:
     name: str
     weights: Path | None = None
     layers: tuple[str, ...] | None = None
-
-    def describe(self, *, download: bool) -> BackboneSpec:
-        """Return what identifies its features; see `backbones.describe`."""
-        return backbones.describe(self.name, self.weights, self.layers, download=download)
-
-    def load(self, device: str, image_size: int | None = None) -> Backbone:
-        """Return the backbone itself; see `backbones.load`."""
-        return backbones.load(
-            self.name,
-            weights=self.weights,
-            layers=self.layers,
-            device=device,
-            image_size=image_size,
-        )
-
-    def shapes(self, image_size: int) -> dict[int, tuple[int, int, int]]:
-        """Return level → (C, h, w) of an image's features; see `backbones.shapes`."""
-        return backbones.shapes(self.name, self.layers, image_size)
 
 
 def split(text: str) -> list[str]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.backbones import filterbank, sources
-from benchmarks.backbones import levels as networks
 from benchmarks.backbones import weights as checkpoints
 from benchmarks.backbones.backbone import Backbone
+from benchmarks.backbones.choice import Choice
+from benchmarks.backbones.levels import STRIDES, Source, suggest
 from benchmarks.backbones.pyramid import Cut
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
@@ -25,46 +26,38 @@ if TYPE_CHECKING:
     from benchmarks.backbones.backbone import Extract
 
 
-def describe(
-    name: str,
-    weights: Path | None = None,
-    layers: Sequence[str] | None = None,
-    *,
-    download: bool = False,
-) -> BackboneSpec:
-    """Return the specification that `load` with the same arguments gives.
+def describe(choice: Choice, *, download: bool = False) -> BackboneSpec:
+    """Return the specification of what `load` gives.
 
     For the filter bank, the ResNets, the DenseNets, timm's usual architectures and wherever
-    `layers` are named this doesn't import torch, unless there is something to download.
+    layers are named this doesn't import torch, unless there is something to download.
 
     Args:
-        name: as for `load`.
-        weights: as for `load`.
-        layers: as for `load`.
+        choice: the backbone.
         download: fetch weights that aren't here yet; without it their sha256 is left empty.
 
     Raises:
         BenchmarkError: the name or the layers can't be right, as far as names tell.
         WeightsError: the weights can't be had.
     """
-    return _resolve(name, weights, layers, download)[0]
+    return _resolve(choice, download)[0]
 
 
 def load(
-    name: str,
+    choice: Choice | str,
     *,
     weights: Path | None = None,
     layers: Sequence[str] | None = None,
     device: torch.device | str = "cpu",
     image_size: int | None = None,
 ) -> Backbone:
-    """Return the backbone `name` with its weights, on `device`.
+    """Return a backbone with its weights, on `device`.
 
     Args:
-        name: `wide_resnet50_2` and all other torchvision classifiers, `timm/<name.tag>`, or
-            `filterbank`.
-        weights: a checkpoint to read instead of the published ImageNet weights.
-        layers: 1 to 4 module names, for levels 1, 2, …; None for the network's own pyramid.
+        choice: the backbone, or its name: `wide_resnet50_2` and all other torchvision classifiers,
+            `timm/<name.tag>`, or `filterbank`.
+        weights: of a name: a checkpoint to read instead of the published ImageNet weights.
+        layers: of a name: 1 to 4 modules for levels 1, 2, …; None for the network's own pyramid.
         device: where it runs.
         image_size: side of the images to come, in pixels, for networks that take one size only.
 
@@ -72,22 +65,24 @@ def load(
         BenchmarkError: no such network, no such layer, or layers without (B, C, h, w) maps.
         WeightsError: weights that can't be had, read, or don't fit; random ones are never used.
     """
-    spec, file = _resolve(name, weights, layers, download=True)
+    if isinstance(choice, str):
+        choice = Choice(choice, weights, None if layers is None else tuple(layers))
+    spec, file = _resolve(choice, download=True)
     if file is None:
         return Backbone(spec, filterbank.FilterBank(device), device, side=64)
-    source = sources.source(name)
+    source = sources.source(choice.name)
     source.check()
     network, normalisation = source.build()
     _require_modules(network, spec.layers.values())
     cut = Cut(spec, network, normalisation, device)
-    _choose_side(cut, name, image_size)
+    _choose_side(cut, choice.name, image_size)
     found = checkpoints.readings(file)
     checkpoints.install(network, found, file, spec.layers.values(), cut.is_finite)
     cut.fold()
     backbone = Backbone(spec, cut, device, cut.side)
     flat = len(set(backbone.strides.values())) == 1
-    if layers is None and not flat and backbone.strides != networks.STRIDES:
-        raise BenchmarkError(f"{name} has strides {backbone.strides}: choose its --layers")
+    if choice.layers is None and not flat and backbone.strides != STRIDES:
+        raise BenchmarkError(f"{choice.name} has strides {backbone.strides}: choose its --layers")
     return backbone
 
 
@@ -111,31 +106,28 @@ def _choose_side(cut: Cut, name: str, image_size: int | None) -> None:
     raise refused
 
 
-def shapes(
-    name: str, layers: Sequence[str] | None, image_size: int
-) -> dict[int, tuple[int, int, int]]:
+def shapes(choice: Choice, image_size: int) -> dict[int, tuple[int, int, int]]:
     """Return level → (C, h, w) of the features of one image; needs no weights and computes nothing.
 
     Args:
-        name: as for `load`.
-        layers: as for `load`.
+        choice: the backbone.
         image_size: side of the crop, in pixels.
 
     Raises:
         BenchmarkError: as `load` does.
     """
-    if name == filterbank.NAME:
+    if choice.name == filterbank.NAME:
         extract: Extract = filterbank.FilterBank("cpu")
         blank = torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8)
         levels = tuple(filterbank.spec().layers)
     else:
-        source = sources.source(name)
+        source = sources.source(choice.name)
         source.check()
         with torch.device("meta"):
             network, normalisation = source.build()
-        chosen = source.pyramid() if layers is None else dict(enumerate(layers, start=1))
+        chosen = _layers(choice, source)
         _require_modules(network, chosen.values())
-        extract = Cut(BackboneSpec(name, "", "", chosen), network, normalisation, "meta")
+        extract = Cut(BackboneSpec(choice.name, "", "", chosen), network, normalisation, "meta")
         blank = torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device="meta")
         levels = tuple(chosen)
     with torch.no_grad():
@@ -143,29 +135,35 @@ def shapes(
     return {level: tuple(one.shape[1:]) for level, one in maps.items()}  # type: ignore[misc]
 
 
-def _resolve(
-    name: str, weights: Path | None, layers: Sequence[str] | None, download: bool
-) -> tuple[BackboneSpec, Path | None]:
+def _resolve(choice: Choice, download: bool) -> tuple[BackboneSpec, Path | None]:
     """Return the specification and the weights file, None where there is none (yet)."""
-    if name == filterbank.NAME:
-        if weights is not None or layers is not None:
+    if choice.name == filterbank.NAME:
+        if choice.weights is not None or choice.layers is not None:
             raise BenchmarkError("filterbank takes no --weights and no --layers: it has its own")
         return filterbank.spec(), None
-    source = sources.source(name)
-    if layers is not None and not 1 <= len(layers) <= len(networks.STRIDES):
-        raise BenchmarkError(f"--layers takes 1 to 4 names, for levels 1, 2, …, not {len(layers)}")
-    levels = source.pyramid() if layers is None else dict(enumerate(layers, start=1))
-    tag = source.tag() if weights is None else f"file:{weights.name}"
-    file = source.cached() if weights is None else weights
+    source = sources.source(choice.name)
+    layers = _layers(choice, source)
+    tag = source.tag() if choice.weights is None else f"file:{choice.weights.name}"
+    file = source.cached() if choice.weights is None else choice.weights
     if file is None and download:
         source.check()
         file = source.fetch()
     sha256 = checkpoints.checksum(file) if file else ""
-    return BackboneSpec(name, tag, sha256, levels), file
+    return BackboneSpec(choice.name, tag, sha256, layers), file
+
+
+def _layers(choice: Choice, source: Source) -> dict[int, str]:
+    """Return level → layer, the network's own where none are chosen."""
+    if choice.layers is None:
+        return source.pyramid()
+    if not 1 <= len(choice.layers) <= len(STRIDES):
+        count = len(choice.layers)
+        raise BenchmarkError(f"--layers takes 1 to 4 names, for levels 1, 2, …, not {count}")
+    return dict(enumerate(choice.layers, start=1))
 
 
 def _require_modules(network: nn.Module, layers: Iterable[str]) -> None:
     known = dict(network.named_modules())
     for layer in layers:
         if not layer or layer not in known:
-            raise BenchmarkError(f"there is no layer {layer!r}{networks.suggest(layer, known)}")
+            raise BenchmarkError(f"there is no layer {layer!r}{suggest(layer, known)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.backbones import Choice
+from benchmarks.backbones import Choice, shapes
 from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.progress.forecast import MINUTE, pixels, rate_of, rates
 from benchmarks.features import FeatureCache
@@ -50,8 +50,8 @@ def _passes(
 
 
 def _gigabytes(choice: Choice, plan: Plan, images: int) -> str:
-    shapes = choice.shapes(plan.protocol.image_size)
-    numbers = sum(prod(shapes[level]) for level in plan.levels)
+    of_image = shapes(choice, plan.protocol.image_size)
+    numbers = sum(prod(of_image[level]) for level in plan.levels)
     return f"{images * numbers * np.dtype(plan.protocol.dtype).itemsize / 1e9:.2f} GB of features"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from benchmarks.backbones import Choice
+from benchmarks.backbones import Choice, describe, load
 from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import Job
@@ -76,7 +76,7 @@ class Plan:
                 self.dataset.name,
                 replace(self.protocol, backbone=spec),
                 self.levels,
-                partial(choice.load, device, self.protocol.image_size),
+                partial(load, choice, device=device, image_size=self.protocol.image_size),
                 crops=crops,
                 resident=resident,
             )
@@ -103,7 +103,7 @@ def backbone_specs(
     Raises:
         BenchmarkError: there is no such backbone, or its weights can't be had.
     """
-    return tuple((choice, choice.describe(download=download)) for choice in members)
+    return tuple((choice, describe(choice, download=download)) for choice in members)
 
 
 def make_plan(

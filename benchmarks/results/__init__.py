@@ -1,6 +1,6 @@
 """What a run's folder holds: the writer and the reader of each file."""
 
-from benchmarks.results import folders, journal
+from benchmarks.results import captions, folders, journal
 from benchmarks.results.cell import Cell
 from benchmarks.results.maps import StoredMaps, read_maps
 from benchmarks.results.previews import read_previews
@@ -15,6 +15,7 @@ __all__ = [
     "ResultSet",
     "Store",
     "StoredMaps",
+    "captions",
     "folders",
     "journal",
     "read_image_scores",

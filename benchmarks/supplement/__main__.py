@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import methods
-from benchmarks.backbones import choice as choices
+from benchmarks.backbones import parse, split
 from benchmarks.backbones.choice import bare
 from benchmarks.console import CONTINUES, run_program, say, show
 from benchmarks.datasets import KNOWN, Dataset
+from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
 from benchmarks.execution import summary
 from benchmarks.files import atomic_file
@@ -36,7 +37,8 @@ from benchmarks.options import (
 from benchmarks.places import written_path
 from benchmarks.results import Store
 from benchmarks.results.folders import default_run, plots_folder
-from benchmarks.supplement.parts import PARTS, SUPPLEMENT, Material, requests
+from benchmarks.supplement.material import Material
+from benchmarks.supplement.parts import PARTS, SUPPLEMENT, figures, requests, tables
 from benchmarks.supplement.planning import Group, adopt, beside, collect, groups, merged
 from benchmarks.supplement.trials import PAPER_SIZE, Settings
 
@@ -135,8 +137,7 @@ def _supplement(options: argparse.Namespace) -> int:
         return 0
     left = _evaluate(found, store, options)
     names = tuple(category.name for category in dataset.categories)
-    known = KNOWN.get(dataset.name)
-    whole = set(names) == set(known.counts) if known else not options.categories
+    whole = is_complete(dataset.name, names) if dataset.name in KNOWN else not options.categories
     material = Material(settings, collect(found, store), names, dataset.name, whole, run)
     plots = run / "plots" if options.out else plots_folder(run)
     for path in _write(material, parts, plots):
@@ -152,15 +153,15 @@ def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
 
     def chosen(name: str) -> str:
         text: str = getattr(options, name) or default[name]
-        for backbone in choices.split(text):
-            choices.parse(backbone)  # a misspelt one stops everything, not only its rows
+        for backbone in split(text):
+            parse(backbone)  # a misspelt one stops everything, not only its rows
         return text
 
     return Settings(
         backbone=chosen("backbone"),
         large=chosen("large"),
         ensemble=chosen("ensemble"),
-        backbones=tuple(dict.fromkeys(choices.split(chosen("backbones")))),
+        backbones=tuple(dict.fromkeys(split(chosen("backbones")))),
         image_size=options.image_size or size,
         seeds=tuple(integers(options.seeds, "--seeds", 0)),
     )
@@ -193,12 +194,12 @@ def _write(material: Material, parts: Sequence[str], plots: Path) -> Iterator[Pa
     from benchmarks.figures.style import LOOK, save
 
     for part in parts:
-        for name, text in material.tables(part):
+        for name, text in tables(part, material):
             with atomic_file(material.run / "tables" / name) as file:
                 file.write(text.encode())
             yield material.run / "tables" / name
         with matplotlib.style.context(["default", LOOK]):
-            for name, figure in material.figures(part):
+            for name, figure in figures(part, material):
                 yield from save(figure, plots, name)
 
 

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.metrics import METRICS, PRO_LIMIT
+from benchmarks.metrics import MAIN, METRICS, PRO_LIMIT
 from benchmarks.results.maps import read_maps
 from benchmarks.results.metrics_csv import MEAN
-from benchmarks.supplement.captions import caption
-from benchmarks.supplement.trials import BASE_METHOD, Cells, Settings, difference_trials
+from benchmarks.supplement.material import Material
+from benchmarks.supplement.trials import BASE_METHOD, difference_trials
 from benchmarks.tables import Sheet
 from benchmarks.tables.sheet import Row, Value
 
 if TYPE_CHECKING:
     from benchmarks.array_types import Floats, Masks
 
-
-SHOWN = ("image_auroc", "pixel_auroc", "aupro_30", "error_at_full_recall")
 
 CONVENTIONS = {
     "AUPRO from 100 thresholds": (100, True),
@@ -34,44 +31,30 @@ Values = Mapping[str, Mapping[str, float | None]]
 """Choice → metric → value of one category."""
 
 
-def differences(
-    settings: Settings,
-    cells: Cells,
-    categories: Sequence[str],
-    dataset: str,
-    *,
-    complete: bool,
-    run: Path,
-) -> list[Sheet]:
+def differences(material: Material) -> list[Sheet]:
     """Return one sheet: choices × metrics, each value and how far it is from the base's.
 
-    Args:
-        settings: what the supplement is made with.
-        cells: what was evaluated.
-        categories: what is shown.
-        dataset: its name.
-        complete: whether `categories` are the whole data set; without it there is no mean.
-        run: the folder of the base's maps, from which AUPRO is taken in other ways, too.
+    AUPRO is also taken in other ways, from the base's maps.
 
     Raises:
         BenchmarkError: the maps can't be read.
     """
-    found = {category: _values(settings, cells, category, run) for category in categories}
-    if complete:
+    found = {category: _values(material, category) for category in material.categories}
+    if material.complete:
         found = {MEAN: _mean(list(found.values())), **found}
     title = f"What each choice changes, in percentage points, against {BASE_METHOD}"
-    columns = tuple(text for metric in SHOWN for text in (METRICS[metric].label, "change"))
+    columns = tuple(text for metric in MAIN for text in (METRICS[metric].label, "change"))
     groups = tuple(
         tuple(_row(category, choice, values) for choice in values)
         for category, values in found.items()
     )
-    line = caption(title, settings, dataset)
+    line = material.caption(title)
     return [Sheet("differences", line, ("category", "choice"), columns, groups)]
 
 
-def _values(settings: Settings, cells: Cells, category: str, run: Path) -> Values:
-    trials = difference_trials(settings)
-    found = {name: cells.get(trial, {}).get(category) for name, trial in trials.items()}
+def _values(material: Material, category: str) -> Values:
+    trials = difference_trials(material.settings)
+    found = {name: material.stored(trial).get(category) for name, trial in trials.items()}
     values: dict[str, Mapping[str, float | None]] = {
         name: cell.metrics if cell else {} for name, cell in found.items()
     }
@@ -80,7 +63,7 @@ def _values(settings: Settings, cells: Cells, category: str, run: Path) -> Value
     for name, (thresholds, interpolated) in CONVENTIONS.items():
         values[name] = {}
         if maps is not None:
-            stored = read_maps(run / maps)
+            stored = read_maps(material.run / maps)
             area = approximate_aupro(
                 stored.maps, stored.masks, thresholds, interpolated=interpolated
             )
@@ -96,13 +79,13 @@ def _mean(categories: Sequence[Values]) -> Values:
         known = [value for value in values if value is not None]
         return fmean(known) if len(known) == len(values) else None
 
-    return {choice: {metric: mean(choice, metric) for metric in SHOWN} for choice in categories[0]}
+    return {choice: {metric: mean(choice, metric) for metric in MAIN} for choice in categories[0]}
 
 
 def _row(category: str, choice: str, values: Values) -> Row:
     base = next(iter(values.values()))
     shown = []
-    for metric in SHOWN:
+    for metric in MAIN:
         ours, reference = values[choice].get(metric), base.get(metric)
         shown.append(Value(None if ours is None else 100 * ours))
         changes = values[choice] is not base and ours is not None and reference is not None

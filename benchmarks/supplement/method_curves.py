@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +13,10 @@ from benchmarks.figures.style import DOUBLE, new_figure, style
 from benchmarks.figures.working_points import WORKING_POINTS
 from benchmarks.metrics import METRICS
 from benchmarks.results import Cell
-from benchmarks.supplement.captions import averaged, caption
+from benchmarks.results.captions import averaged
+from benchmarks.supplement.material import Material
 from benchmarks.supplement.misclassification import JudgedImage, judge
-from benchmarks.supplement.trials import Cells, Settings, main_trials
+from benchmarks.supplement.trials import main_trials
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,36 +31,28 @@ GRID = np.linspace(0, 1, 1001)[1:]
 """False-positive rates, or recalls, where curves are averaged; at 0 they have no single height."""
 
 
-def draw_method_curves(
-    settings: Settings, cells: Cells, categories: Sequence[str], dataset: str, run: Path
-) -> Figure:
+def draw_method_curves(material: Material) -> Figure:
     """Draw ROC (first row) and precision-recall curves, a column a method, above their errors.
 
     A grey line or a dot is a category; the method's own line or bar is the mean, drawn only where
-    every one of `categories` is there.
-
-    Args:
-        settings: of the supplement.
-        cells: what is stored.
-        categories: what the means are over.
-        dataset: name of the data set.
-        run: the run's folder.
+    every category is there.
 
     Raises:
         BenchmarkError: a file of scores is unreadable.
     """
+    categories = material.categories
     subject = "Image-level ROC and precision-recall curves, and classification errors"
-    text = caption(f"{subject}, {averaged(categories)}", settings, dataset)
+    text = material.caption(f"{subject}, {averaged(categories)}")
     if len(categories) > 1:
         text += " Grey lines and dots: categories; coloured lines and bars: their mean."
     figure = new_figure(DOUBLE, 4.9, text)
     parts = figure.subfigures(2, 1, height_ratios=(3.1, 1.8), squeeze=False)
     above, below = parts[:, 0]
-    trials = main_trials(settings)
-    stored = {method: cells.get(trial, {}) for method, trial in trials.items()}
+    trials = main_trials(material.settings)
+    stored = {method: material.stored(trial) for method, trial in trials.items()}
     axes = above.subplots(len(CURVES), len(stored), sharex="row", sharey=True)
     for column, (method, of_method) in zip(axes.T, stored.items(), strict=True):
-        judged = [judge(run, category, of_method.get(category)) for category in categories]
+        judged = [judge(material.run, category, of_method.get(category)) for category in categories]
         there = [images for images in judged if images]
         column[0].set_title(_heading(method, len(there), len(categories)))
         for panel, name in zip(column, CURVES, strict=True):

@@ -5,19 +5,18 @@ The threshold is each category's own; score ≥ threshold is called anomalous.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from benchmarks import markdown
+from benchmarks.files import as_csv
 from benchmarks.metrics import f1_optimal
 from benchmarks.results import Cell
 from benchmarks.results.scores import read_image_scores
-from benchmarks.supplement.captions import caption
-from benchmarks.supplement.trials import Cells, Settings, main_trials
+from benchmarks.supplement.material import Material
+from benchmarks.supplement.trials import main_trials
+from benchmarks.tables.rendering import captioned_table
 
 
 @dataclass(frozen=True)
@@ -88,18 +87,16 @@ def judge(run: Path, category: str, cell: Cell | None) -> list[JudgedImage]:
     ]
 
 
-def count_errors(
-    settings: Settings, cells: Cells, categories: Sequence[str], run: Path
-) -> list[Count]:
+def count_errors(material: Material) -> list[Count]:
     """Count the errors of every main method that has scores, by category and kind of defect.
 
     Raises:
         BenchmarkError: a file of scores is unreadable.
     """
     counts = []
-    for method, trial in main_trials(settings).items():
-        for category in categories:
-            images = judge(run, category, cells.get(trial, {}).get(category))
+    for method, trial in main_trials(material.settings).items():
+        for category in material.categories:
+            images = judge(material.run, category, material.stored(trial).get(category))
             for defect in dict.fromkeys(image.defect for image in images):
                 kind = [image for image in images if image.defect == defect]
                 positives = sum(image.false_positive for image in kind)
@@ -110,12 +107,10 @@ def count_errors(
 
 def counts_csv(counts: Sequence[Count]) -> str:
     """Return counts as CSV, a row a method, category and kind of defect."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([Count._fields, *counts])
-    return text.getvalue()
+    return as_csv([Count._fields, *counts]).decode()
 
 
-def counts_markdown(counts: Sequence[Count], settings: Settings, dataset: str) -> str:
+def counts_markdown(counts: Sequence[Count], material: Material) -> str:
     """Return counts as a captioned Markdown table: a row a kind of defect, a column a method."""
     methods = list(dict.fromkeys(count.method for count in counts))
     errors = {count[:3]: count.false_positives + count.false_negatives for count in counts}
@@ -126,8 +121,7 @@ def counts_markdown(counts: Sequence[Count], settings: Settings, dataset: str) -
         )
     ]
     subject = "Images misclassified at each category's F1-optimal threshold"
-    text = caption(subject, settings, dataset)
+    text = material.caption(subject)
     text += " Errors on good images are false positives, all others false negatives."
     headers = ["category", "defect", "images", *methods]
-    align = ["left", "left", *["right"] * (len(headers) - 2)]
-    return f"{text}\n\n{markdown.table(rows, headers, align)}\n"
+    return captioned_table(text, headers, rows, labels=2)

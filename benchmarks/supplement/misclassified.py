@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.figures.style import CHARACTER, DOUBLE, new_figure, wrap_name
 from benchmarks.results import Cell
 from benchmarks.results.maps import StoredMaps, read_maps
-from benchmarks.supplement.captions import caption
+from benchmarks.supplement.material import Material
 from benchmarks.supplement.misclassification import JudgedImage, judge
-from benchmarks.supplement.trials import Cells, Settings, error_trials
+from benchmarks.supplement.trials import error_trials
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,26 +42,20 @@ class _Tile(NamedTuple):
     map: NDArray[np.float32] | None = None  # (H, W), 1 at the threshold
 
 
-def draw_misclassified(
-    settings: Settings, cells: Cells, categories: Sequence[str], dataset: str, run: Path
-) -> Iterator[tuple[str, Figure]]:
+def draw_misclassified(material: Material) -> Iterator[tuple[str, Figure]]:
     """Yield names and pages of figures S1 (false positives) and S2 (false negatives).
 
     Pages of `COLUMNS` × `ROWS` images are numbered in their names where there are several.
 
-    Args:
-        settings: of the supplement.
-        cells: what is stored.
-        categories: whose errors are shown.
-        dataset: name of the data set.
-        run: the run's folder.
-
     Raises:
         BenchmarkError: a file of scores or maps is unreadable.
     """
-    ((method, trial),) = error_trials(settings).items()
-    stored = cells.get(trial, {})
-    judged = {category: judge(run, category, stored.get(category)) for category in categories}
+    run = material.run
+    ((method, trial),) = error_trials(material.settings).items()
+    stored = material.stored(trial)
+    judged = {
+        category: judge(run, category, stored.get(category)) for category in material.categories
+    }
     without = [category for category, images in judged.items() if not images]
     notice = f" Without scores of both classes: {', '.join(without)}." if without else ""
     tiles = [tile for c, images in judged.items() for tile in _tiles(run, stored.get(c), images)]
@@ -73,12 +67,12 @@ def draw_misclassified(
         subject = f"{kind} of {method} at each category's F1-optimal threshold (n = {len(chosen)}"
         pages = [chosen[at : at + COLUMNS * ROWS] for at in range(0, len(chosen), COLUMNS * ROWS)]
         if not pages:
-            text = caption(f"{subject})", settings, dataset) + notice
+            text = material.caption(f"{subject})") + notice
             yield name, _draw_none(text, "none" if any(judged.values()) else "nothing evaluated")
         for number, page in enumerate(pages, start=1):
             several = len(pages) > 1
             part = f", page {number} of {len(pages)}" if several else ""
-            text = caption(f"{subject}{part})", settings, dataset) + notice
+            text = material.caption(f"{subject}{part})") + notice
             yield f"{name}-{number}" if several else name, _draw_page(page, text, scale)
 
 

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures.style import DOUBLE, add_legend, new_figure
-from benchmarks.metrics import METRICS
+from benchmarks.metrics import HEADLINE, METRICS
 from benchmarks.results import Cell
-from benchmarks.supplement.captions import averaged, caption
+from benchmarks.results.captions import averaged
+from benchmarks.supplement.material import Material
 from benchmarks.supplement.trials import (
     PATCH_SIZES,
     SIZES,
     SWEPT_METHOD,
-    Cells,
-    Settings,
     sweep_trials,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
-AREAS = ("image_auroc", "pixel_auroc", "aupro_30")
 
 # Lighter with P; line style and marker tell them apart in grey-scale.
 _LOOKS: tuple[dict[str, Any], ...] = (
@@ -35,29 +31,21 @@ _LOOKS: tuple[dict[str, Any], ...] = (
 )
 
 
-def draw_size_sweep(
-    settings: Settings, cells: Cells, categories: Sequence[str], dataset: str, run: Path
-) -> Figure:
-    """Draw image AUROC, pixel AUROC and AUPRO in per cent, each the mean over `categories`.
+def draw_size_sweep(material: Material) -> Figure:
+    """Draw image AUROC, pixel AUROC and AUPRO in per cent, each the mean over the categories.
 
     A point is left out, and the caption says so, where a category lacks any of the three.
-
-    Args:
-        settings: of the supplement.
-        cells: what is stored.
-        categories: what the means are over.
-        dataset: name of the data set.
-        run: the run's folder; nothing is read from it.
     """
     from matplotlib.lines import Line2D
 
+    settings, categories = material.settings, material.categories
     whole = {
-        point: _whole(cells.get(trial, {}), categories)
+        point: _whole(material.stored(trial), categories)
         for point, trial in sweep_trials(settings).items()
     }
     there = [point for point, metrics in whole.items() if len(metrics) == len(categories)]
-    figure = new_figure(DOUBLE, 2, _caption(settings, whole, categories, dataset))
-    for panel, area in zip(figure.subplots(1, len(AREAS)), AREAS, strict=True):
+    figure = new_figure(DOUBLE, 2, _caption(material, whole))
+    for panel, area in zip(figure.subplots(1, len(HEADLINE)), HEADLINE, strict=True):
         for patch, look in zip(PATCH_SIZES, _LOOKS, strict=True):
             sizes = [size for size in SIZES if (size, patch) in there]
             means = [100 * fmean(metrics[area] for metrics in whole[s, patch]) for s in sizes]
@@ -73,7 +61,7 @@ def draw_size_sweep(
 def _whole(stored: Mapping[str, Cell], categories: Sequence[str]) -> list[dict[str, float]]:
     """Return the areas of each category that has them all."""
     found = (
-        {area: stored[c].metrics.get(area) for area in AREAS} for c in categories if c in stored
+        {area: stored[c].metrics.get(area) for area in HEADLINE} for c in categories if c in stored
     )
     return [
         {area: value for area, value in areas.items() if value is not None}
@@ -83,11 +71,9 @@ def _whole(stored: Mapping[str, Cell], categories: Sequence[str]) -> list[dict[s
 
 
 def _caption(
-    settings: Settings,
-    whole: Mapping[tuple[int, int], Sequence[Mapping[str, float]]],
-    categories: Sequence[str],
-    dataset: str,
+    material: Material, whole: Mapping[tuple[int, int], Sequence[Mapping[str, float]]]
 ) -> str:
+    settings, categories = material.settings, material.categories
     sizes = [settings.scaled(size) for size in SIZES]
     subject = f"{SWEPT_METHOD} by image size and patch size P, {averaged(categories)}"
     left_out = [
@@ -96,4 +82,4 @@ def _caption(
         if len(metrics) < len(categories)
     ]
     notice = f" Left out, for lack of categories: {', '.join(left_out)}." if left_out else ""
-    return caption(subject, settings, dataset, sizes) + notice
+    return material.caption(subject, sizes) + notice

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from benchmarks.backbones.choice import bare
-from benchmarks.metrics import METRICS
+from benchmarks.metrics import HEADLINE, METRICS
 from benchmarks.results import Cell, Published
+from benchmarks.results.captions import caption, failures
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.published import OTHERS
-from benchmarks.supplement.captions import labels
+from benchmarks.supplement.material import Material
 from benchmarks.supplement.trials import (
     METHODS,
     S6_METHODS,
     SHOT_METHODS,
     SHOTS,
-    Cells,
     Settings,
     Trial,
     backbone_trials,
@@ -29,10 +30,7 @@ from benchmarks.tables import Sheet
 from benchmarks.tables.sheet import Row, Value
 from methods import resolve
 
-SHOWN = ("image_auroc", "pixel_auroc", "aupro_30")
-"""The metrics of all tables."""
-
-_LABELS = tuple(METRICS[metric].label for metric in SHOWN)
+_LABELS = tuple(METRICS[metric].label for metric in HEADLINE)
 
 _S1_PAPERS = (
     "published values of the same methods are WideResNet50's at 224 px, from SPADE's and PaDiM's "
@@ -49,26 +47,16 @@ _S5_PAPER = "published values are the PatchCore paper's, WideResNet50's at 224 p
 _S6_PAPER = "published values are the PatchCore paper's, at 224 px"
 
 
-def s1_s2_s3(
-    settings: Settings,
-    cells: Cells,
-    categories: Sequence[str],
-    dataset: str,
-    *,
-    complete: bool,
-    published: Published,
-) -> list[Sheet]:
+def s1_s2_s3(material: Material, published: Published) -> list[Sheet]:
     """Return one sheet a metric: categories × methods, the mean last.
 
     Args:
-        settings: what the supplement is made with.
-        cells: what was evaluated.
-        categories: what is shown, in this order.
-        dataset: its name; published values stand beside mvtec_ad only.
-        complete: whether `categories` are the whole data set; without it there is no mean.
+        material: what was evaluated; published values stand beside mvtec_ad only, and there is no
+            mean of a part of the data set.
         published: what the papers report.
     """
-    results = _Results(cells, categories, dataset, complete, published)
+    settings, categories = material.settings, material.categories
+    results = _Results(material, published)
     trials = main_trials(settings)
 
     def row(label: str, metric: str) -> Row:
@@ -80,7 +68,7 @@ def s1_s2_s3(
         return Row((label,), (*ours, *others))
 
     sheets = []
-    for name, metric in zip(("S1", "S2", "S3"), SHOWN, strict=True):
+    for name, metric in zip(("S1", "S2", "S3"), HEADLINE, strict=True):
         parts = (categories, results.mean)
         groups = tuple(tuple(row(label, metric) for label in part) for part in parts if part)
         details = [_main_setting(settings), f"seed {settings.seeds[0]}"]
@@ -89,20 +77,13 @@ def s1_s2_s3(
     return sheets
 
 
-def s4(
-    settings: Settings,
-    cells: Cells,
-    categories: Sequence[str],
-    dataset: str,
-    *,
-    complete: bool,
-    published: Published,
-) -> list[Sheet]:
+def s4(material: Material, published: Published) -> list[Sheet]:
     """Return one sheet: a group of categories, the mean last, for each large backbone.
 
     Arguments as `s1_s2_s3`.
     """
-    results = _Results(cells, categories, dataset, complete, published)
+    settings, categories = material.settings, material.categories
+    results = _Results(material, published)
     trials = large_trials(settings)
 
     def row(trial: Trial, label: str) -> Row:
@@ -115,7 +96,7 @@ def s4(
                 metric,
                 results.papers.large(levels, metric, label, ensemble=ensemble),
             )
-            for metric in SHOWN
+            for metric in HEADLINE
         )
         setting = f"{bare(trial.backbone)}, levels {levels}, {trial.image_size} px"
         return Row((setting, label), tuple(values))
@@ -124,24 +105,17 @@ def s4(
     groups = tuple(tuple(row(trial, label) for label in labels) for trial in trials.values())
     named = "patchcore-1; backbones, pyramid levels and image sizes as named"
     details = [named, f"seed {settings.seeds[0]}"]
-    caption = results.caption(SHOWN, details, trials.values(), groups, _S4_PAPER)
+    caption = results.caption(HEADLINE, details, trials.values(), groups, _S4_PAPER)
     return [Sheet("S4", caption, ("setting", "category"), _LABELS, groups)]
 
 
-def s5(
-    settings: Settings,
-    cells: Cells,
-    categories: Sequence[str],
-    dataset: str,
-    *,
-    complete: bool,
-    published: Published,
-) -> list[Sheet]:
+def s5(material: Material, published: Published) -> list[Sheet]:
     """Return one sheet a metric: shots × methods, the mean's group before each category's.
 
     Arguments as `s1_s2_s3`.
     """
-    results = _Results(cells, categories, dataset, complete, published)
+    settings, categories = material.settings, material.categories
+    results = _Results(material, published)
     trials = shot_trials(settings)
 
     def row(label: str, shots: int, metric: str) -> Row:
@@ -157,7 +131,7 @@ def s5(
         return Row((label, str(shots)), tuple(values))
 
     sheets = []
-    for name, metric in zip(("S5-image", "S5-pixel", "S5-pro"), SHOWN, strict=True):
+    for name, metric in zip(("S5-image", "S5-pixel", "S5-pro"), HEADLINE, strict=True):
         groups = tuple(
             tuple(row(label, shots, metric) for shots in SHOTS)
             for label in (*results.mean, *categories)
@@ -169,22 +143,15 @@ def s5(
     return sheets
 
 
-def s6(
-    settings: Settings,
-    cells: Cells,
-    categories: Sequence[str],
-    dataset: str,
-    *,
-    complete: bool,
-    published: Published,
-) -> list[Sheet]:
+def s6(material: Material, published: Published) -> list[Sheet]:
     """Return one sheet: backbones × metrics and coresets, the mean's group before each category's.
 
     Arguments as `s1_s2_s3`.
     """
-    results = _Results(cells, categories, dataset, complete, published)
+    settings, categories = material.settings, material.categories
+    results = _Results(material, published)
     trials = backbone_trials(settings)
-    shown = labels(settings.backbones)
+    shown = _labels(settings.backbones)
 
     def row(label: str, backbone: str) -> Row:
         name = bare(backbone)
@@ -195,7 +162,7 @@ def s6(
                 metric,
                 results.papers.by_backbone(name, method, metric, label),
             )
-            for metric in SHOWN
+            for metric in HEADLINE
             for method in S6_METHODS
         )
         return Row((label, shown[backbone]), tuple(values))
@@ -214,7 +181,7 @@ def s6(
         f"{settings.image_size} px",
         f"seed {settings.seeds[0]}",
     ]
-    caption = results.caption(SHOWN, details, trials.values(), groups, _S6_PAPER)
+    caption = results.caption(HEADLINE, details, trials.values(), groups, _S6_PAPER)
     return [Sheet("S6", caption, ("category", "backbone"), columns, groups)]
 
 
@@ -222,21 +189,18 @@ def s6(
 class _Results:
     """What was evaluated, and what may stand beside it; fields as the arguments of `s1_s2_s3`."""
 
-    cells: Cells
-    categories: Sequence[str]
-    dataset: str
-    complete: bool
+    material: Material
     published: Published
 
     @property
     def mean(self) -> list[str]:
         """The label of the mean, where there is one."""
-        return [MEAN] if self.complete else []
+        return [MEAN] if self.material.complete else []
 
     @property
     def papers(self) -> Published:
         """What was published on this data set."""
-        return self.published if self.dataset == "mvtec_ad" else Published()
+        return self.published if self.material.dataset == "mvtec_ad" else Published()
 
     def value(
         self,
@@ -250,7 +214,7 @@ class _Results:
 
         One missing, failed or undefined value leaves it absent.
         """
-        categories = self.categories if label == MEAN else [label]
+        categories = self.material.categories if label == MEAN else [label]
         found = [[self._cell(trial, category) for category in categories] for trial in trials]
         seeds = [mean for cells in found if (mean := _mean(cells, metric)) is not None]
         whole = len(seeds) == len(trials)
@@ -272,19 +236,28 @@ class _Results:
         papers: str,
     ) -> str:
         """Return one line: the metrics, all they depend on, what is published, what failed."""
-        notice = "SYNTHETIC DATA. " if self.dataset == "synthetic" else ""
         labels = ", ".join(METRICS[metric].label for metric in metrics)
-        parts = [f"{labels} in % (higher is better) on {self.dataset}", *details]
+        parts = [f"{labels} in % (higher is better) on {self.material.dataset}", *details]
         values = (value for group in groups for row in group for value in row.values)
         if any(value.published is not None for value in values):
             parts += [papers, "difference = ours − published"]
-        cells = [self._cell(trial, category) for trial in trials for category in self.categories]
-        if failed := sum(cell is not None and cell.status == "failed" for cell in cells):
-            parts.append(f"{failed} cell{'s' * (failed > 1)} failed")
-        return f"{notice}{'; '.join(parts)}."
+        cells = [
+            self._cell(trial, category) for trial in trials for category in self.material.categories
+        ]
+        failed = sum(cell is not None and cell.status == "failed" for cell in cells)
+        return caption(self.material.dataset, [*parts, *failures(failed)])
 
     def _cell(self, trial: Trial, category: str) -> Cell | None:
-        return self.cells.get(trial, {}).get(category)
+        return self.material.stored(trial).get(category)
+
+
+def _labels(backbones: Sequence[str]) -> dict[str, str]:
+    """Return backbone → its name; where two have the same, with what is said in brackets."""
+    names = [bare(backbone) for backbone in backbones]
+    return {
+        backbone: name if names.count(name) == 1 else re.sub(r"=[^\],]*/", "=", backbone)
+        for backbone, name in zip(backbones, names, strict=True)
+    }
 
 
 def _mean(cells: Sequence[Cell | None], metric: str) -> float | None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.datasets import GOOD
-from benchmarks.synthetic import specimens as products
+from benchmarks.synthetic import specimens
 from benchmarks.synthetic.drawing import (
     SIZE,
     Defect,
@@ -67,85 +67,85 @@ _RUST, _BURN = (0.3, 0.8, 1.0), (1.0, 0.9, 0.7)
 
 # fmt: off
 PRODUCTS = {  # the amplitudes that decide how hard each category is
-    "blister_pack": Product(products.blister_pack, 0.05, 3, {
+    "blister_pack": Product(specimens.blister_pack, 0.05, 3, {
         "empty": Defect(missing),
         "faded": Defect(recoloured, 0, 34, (0.2, 0.6, 1.0)),
         "shifted": Defect(displaced, 6),
         "torn_foil": Defect(crack, 24, -30),
     }),
-    "brushed_steel": Product(products.brushed_steel, 0.08, 3, {
+    "brushed_steel": Product(specimens.brushed_steel, 0.08, 3, {
         "dent": Defect(stain, 7, -8),
         "scratch": Defect(scratch, 22, 18),
         "wrong_grain": Defect(turned, 7, 0.6),
     }, grey=True),
-    "button": Product(products.button, 0.10, 3, {
+    "button": Product(specimens.button, 0.10, 3, {
         "chipped": Defect(chip, 7),
         "closed_hole": Defect(missing),
         "crack": Defect(crack, 26, -34),
         "stain": Defect(stain, 7, 20),
     }),
-    "circuit_board": Product(products.circuit_board, 0.04, 3, {
+    "circuit_board": Product(specimens.circuit_board, 0.04, 3, {
         "component_lost": Defect(missing),
         "component_shifted": Defect(displaced, 4),
         "scratch": Defect(scratch, 26, 36),
         "solder_splash": Defect(speck, 6, 0.9, (196, 198, 194)),
     }),
-    "connector": Product(products.connector, 0.04, 3, {
+    "connector": Product(specimens.connector, 0.04, 3, {
         "bent_pin": Defect(bent, 5),
         "lost_pin": Defect(missing),
         "scratch": Defect(scratch, 20, 26),
         "tarnished_pin": Defect(recoloured, 0, -20, (0.6, 0.8, 1.0)),
     }),
-    "cork": Product(products.cork, 0.04, 3, {
+    "cork": Product(specimens.cork, 0.04, 3, {
         "crack": Defect(crack, 44, -62),
         "foreign_body": Defect(speck, 12, 0.6, (112, 112, 116)),
         "oil": Defect(stain, 12, -42, (0.8, 0.9, 1.0)),
     }),
-    "fuse": Product(products.fuse, 0.10, 3, {
+    "fuse": Product(specimens.fuse, 0.10, 3, {
         "burnt": Defect(stain, 7, -26, _BURN),
         "loose_part": Defect(displaced, 6),
         "lost_part": Defect(missing),
         "scratch": Defect(scratch, 24, 24),
     }),
-    "gear": Product(products.gear, 0.08, 3, {
+    "gear": Product(specimens.gear, 0.08, 3, {
         "crack": Defect(crack, 24, -48),
         "loose_tooth": Defect(displaced, 5),
         "lost_tooth": Defect(missing),
         "rust": Defect(stain, 5, -40, _RUST),
     }),
-    "key": Product(products.key, 0.08, 4, {
+    "key": Product(specimens.key, 0.08, 4, {
         "bent_tooth": Defect(bent, 5),
         "lost_tooth": Defect(missing),
         "scratch": Defect(scratch, 22, -36),
     }, grey=True),
-    "linen": Product(products.linen, 0.08, 4, {
+    "linen": Product(specimens.linen, 0.08, 4, {
         "loose_thread": Defect(scratch, 26, 20),
         "stain": Defect(stain, 8, -10, _BURN),
         "wrong_weave": Defect(turned, 8, 0.6),
         "worn": Defect(worn, 9, 0.5),
     }),
-    "mesh": Product(products.mesh, 0.10, 3, {
+    "mesh": Product(specimens.mesh, 0.10, 3, {
         "blocked_hole": Defect(missing, 0, 0.8),
         "displaced_hole": Defect(displaced, 3),
         "scratch": Defect(scratch, 24, -28),
     }, grey=True),
-    "parcel_label": Product(products.parcel_label, 0.05, 3, {
+    "parcel_label": Product(specimens.parcel_label, 0.05, 3, {
         "faded_line": Defect(missing, 0, 0.6),
         "smear": Defect(worn, 10, 0.9),
         "stain": Defect(stain, 9, -44, _RUST),
     }),
-    "tablet": Product(products.tablet, 0.05, 3, {
+    "tablet": Product(specimens.tablet, 0.05, 3, {
         "broken_edge": Defect(chip, 6),
         "crack": Defect(crack, 30, -60),
         "discoloured": Defect(stain, 9, -34, _RUST),
         "no_imprint": Defect(missing),
     }),
-    "terrazzo": Product(products.terrazzo, 0.04, 3, {
+    "terrazzo": Product(specimens.terrazzo, 0.04, 3, {
         "crack": Defect(crack, 50, -100),
         "foreign_chip": Defect(speck, 16, 0.9, (84, 130, 92)),
         "stain": Defect(stain, 14, -64, _RUST),
     }),
-    "washer": Product(products.washer, 0.08, 3, {
+    "washer": Product(specimens.washer, 0.08, 3, {
         "burr": Defect(speck, 7, 0.8, (226, 226, 226)),
         "nick": Defect(chip, 5),
         "scratch": Defect(scratch, 24, -32),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _LATEX = str.maketrans(
     {
         **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -21,3 +23,8 @@ _LATEX = str.maketrans(
 def escape(text: str) -> str:
     """Return `text` as LaTeX shows it."""
     return text.translate(_LATEX)
+
+
+def latex_row(texts: Sequence[str]) -> str:
+    """Return a row of a table, of texts as LaTeX takes them."""
+    return " & ".join(texts) + r" \\"

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from benchmarks import markdown
 from benchmarks.files import atomic_file
 from benchmarks.metrics import MAIN, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.results.result_set import Table
-from benchmarks.tables.latex import escape
+from benchmarks.tables.latex import escape, latex_row
 from benchmarks.tables.marks import Marks, note, tested_marks
+from benchmarks.tables.rendering import best_places, captioned_table
 
 
 @dataclass(frozen=True)
@@ -33,26 +34,35 @@ class _Shown:
         return f"{caption} {note(self.marks)}" if marked and several else caption
 
 
-def _text(value: float, deviation: float, failed: bool, unit: str, decimals: int) -> str:
+@dataclass(frozen=True)
+class _Entry:
+    """A value as it is shown, and as a number, None where there is none."""
+
+    text: str
+    number: float | None = None
+
+
+def _entry(value: float, deviation: float, failed: bool, unit: str, decimals: int) -> _Entry:
     if failed or math.isnan(value):
-        return "failed" if failed else "–"
+        return _Entry("failed" if failed else "–")
     scale = 100 if unit == "fraction" else 1
-    spread = "" if math.isnan(deviation) else f" ± {scale * deviation:.1f}"
-    return f"{scale * value:.{1 if spread else decimals}f}{spread}"
+    if math.isnan(deviation):
+        return _Entry(f"{scale * value:.{decimals}f}", round(scale * value, decimals))
+    return _Entry(f"{scale * value:.1f} ± {scale * deviation:.1f}", round(scale * value, 1))
 
 
-def _texts(table: Table) -> list[dict[str, str]]:
+def _entries(table: Table) -> list[dict[str, _Entry]]:
     """Return each row, method → value as shown: per cent with one decimal, counts as integers."""
     unit = table.metric.unit
     parts = (part.to_numpy().tolist() for part in (table.values, table.deviations, table.failed))
     rows = []
-    for row, entries in enumerate(zip(*parts, strict=True), start=1):
+    for row, of_row in enumerate(zip(*parts, strict=True), start=1):
         decimals = 0 if unit == "images" and row < len(table.values) else 1
-        texts = [
-            _text(value, deviation, failed, unit, decimals)
-            for value, deviation, failed in zip(*entries, strict=True)
+        entries = [
+            _entry(value, deviation, failed, unit, decimals)
+            for value, deviation, failed in zip(*of_row, strict=True)
         ]
-        rows.append(dict(zip(map(str, table.values), texts, strict=True)))
+        rows.append(dict(zip(map(str, table.values), entries, strict=True)))
     return rows
 
 
@@ -68,14 +78,9 @@ def marked_methods(table: Table, marks: Marks) -> list[frozenset[str]]:
     """
     choose = max if table.metric.higher_is_better else min
     marked = []
-    for name, texts in zip(table.values.index, _texts(table), strict=True):
-        numbers = {
-            method: float(text.split()[0])
-            for method, text in texts.items()
-            if text not in {"failed", "–"}
-        }
-        best = choose(numbers.values()) if numbers and len(texts) > 1 else None
-        by_value = frozenset(method for method, number in numbers.items() if number == best)
+    for name, entries in zip(table.values.index, _entries(table), strict=True):
+        numbers = {m: entry.number for m, entry in entries.items() if entry.number is not None}
+        by_value = best_places(numbers if len(entries) > 1 else {}, choose)
         marked.append(marks.get(str(name), by_value))
     return marked
 
@@ -90,33 +95,23 @@ def _grid(
         [
             escape(str(name)),
             *(
-                mark(escape(text)) if method in best else escape(text)
-                for method, text in texts.items()
+                mark(escape(entry.text)) if method in best else escape(entry.text)
+                for method, entry in entries.items()
             ),
         ]
-        for name, texts, best in zip(table.values.index, _texts(table), marked, strict=True)
+        for name, entries, best in zip(table.values.index, _entries(table), marked, strict=True)
     ]
 
 
-def _markdown(shown: _Shown) -> str:
+def _tabulated(shown: _Shown, style: str, mark: str) -> str:
     headers = ["category", *shown.results.methods]
-    align = ["left", *["right"] * (len(headers) - 1)]
-    body = markdown.table(_grid(shown, "**{}**".format), headers, align)
-    return f"{shown.caption()}\n\n{body}\n"
+    rows = _grid(shown, mark.format)
+    return captioned_table(shown.caption(), headers, rows, labels=1, style=style)
 
 
-def _terminal(shown: _Shown) -> str:
-    from tabulate import tabulate
+_markdown = partial(_tabulated, style="pipe", mark="**{}**")
 
-    methods = shown.results.methods
-    body = tabulate(
-        _grid(shown, "*{}".format),
-        headers=["category", *methods],
-        tablefmt="simple",
-        colalign=["left", *["right"] * len(methods)],
-        disable_numparse=True,
-    )
-    return f"{shown.caption()}\n\n{body}\n"
+_terminal = partial(_tabulated, style="simple", mark="*{}")
 
 
 def _csv(shown: _Shown) -> str:
@@ -136,7 +131,7 @@ def _latex(shown: _Shown) -> str:
         [escape(text) for text in ("category", *methods)],
         *_grid(shown, r"\textbf{{{}}}".format, escape),
     ]
-    header, *categories, mean = (" & ".join(row) + r" \\" for row in rows)
+    header, *categories, mean = map(latex_row, rows)
     lines = [
         r"\begin{table}",
         r"\centering",

@@ -7,8 +7,8 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.markdown import table
-from benchmarks.tables.latex import escape
+from benchmarks.tables.latex import escape, latex_row
+from benchmarks.tables.rendering import best_places, captioned_table
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _grid(
             *outer, inner = row.labels
             labels = [*([""] * len(outer) if lines else outer), inner]
             texts = [column.text(row) for column in columns]
-            best = _best(sheet, columns, texts)
+            best = _best(sheet, columns, row)
             shown = (
                 mark(encode(text)) if place in best else encode(text)
                 for place, text in enumerate(texts)
@@ -159,28 +159,24 @@ def _grid(
     return groups
 
 
-def _best(sheet: Sheet, columns: Sequence[_Column], texts: Sequence[str]) -> set[int]:
+def _best(sheet: Sheet, columns: Sequence[_Column], row: Row) -> frozenset[int]:
     """Return where a row's best of ours stands, judged on what is shown; ties share it."""
     if not sheet.marks_best:
-        return set()
+        return frozenset()
+    entries = {place: column.read(row)[0] for place, column in enumerate(columns)}
     numbers = {
-        place: float(text.split()[0])
-        for place, (column, text) in enumerate(zip(columns, texts, strict=True))
-        if column.part == "ours" and text not in {"failed", "–"}
+        place: round(number, 1)
+        for place, number in entries.items()
+        if columns[place].part == "ours" and isinstance(number, float)
     }
-    best = max(numbers.values()) if len(numbers) > 1 else None
-    return {place for place, number in numbers.items() if number == best}
+    return best_places(numbers if len(numbers) > 1 else {}, max)
 
 
 def markdown(sheet: Sheet) -> str:
     """Return the caption and a pipe table, our best values in bold."""
-    columns = _columns(sheet)
-    body = table(
-        [row for group in _grid(sheet, "**{}**".format) for row in group],
-        [*sheet.index, *(column.heading for column in columns)],
-        ["left"] * len(sheet.index) + ["right"] * len(columns),
-    )
-    return f"{sheet.caption}\n\n{body}\n"
+    headers = [*sheet.index, *(column.heading for column in _columns(sheet))]
+    rows = [row for group in _grid(sheet, "**{}**".format) for row in group]
+    return captioned_table(sheet.caption, headers, rows, labels=len(sheet.index))
 
 
 def comma_separated(sheet: Sheet) -> str:
@@ -206,7 +202,8 @@ def latex(sheet: Sheet) -> str:
     columns = _columns(sheet)
     header = _latex_header(sheet, columns)
     groups = [
-        [_line(row) for row in group] for group in _grid(sheet, r"\textbf{{{}}}".format, _escape)
+        [latex_row(row) for row in group]
+        for group in _grid(sheet, r"\textbf{{{}}}".format, _escape)
     ]
     lines = [
         r"% \usepackage{booktabs, longtable}",
@@ -229,7 +226,7 @@ def _latex_header(sheet: Sheet, columns: Sequence[_Column]) -> list[str]:
     index = [_escape(title) for title in sheet.index]
     if all(column.part == "ours" for column in columns):
         titles = [_escape(column.title) for column in columns]
-        return [r"\toprule", _line([*index, *titles]), r"\midrule"]
+        return [r"\toprule", latex_row([*index, *titles]), r"\midrule"]
     above, rules, first = [""] * len(index), "", len(index) + 1
     for place in dict.fromkeys(column.place for column in columns):
         parts = [column for column in columns if column.place == place]
@@ -238,11 +235,13 @@ def _latex_header(sheet: Sheet, columns: Sequence[_Column]) -> list[str]:
         rules += rf"\cmidrule(lr){{{first}-{first + width - 1}}}" * (width > 1)
         first += width
     below = [*index, *(_SHORT[column.part] for column in columns)]
-    return [r"\toprule", _line(above), *([rules] if rules else []), _line(below), r"\midrule"]
-
-
-def _line(texts: Sequence[str]) -> str:
-    return " & ".join(texts) + r" \\"
+    return [
+        r"\toprule",
+        latex_row(above),
+        *([rules] if rules else []),
+        latex_row(below),
+        r"\midrule",
+    ]
 
 
 def _escape(text: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import astuple, fields
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.markdown import table
 from benchmarks.metrics import METRICS
 from benchmarks.results import ResultSet
 from benchmarks.statistics import Pair, compare_categories
 from benchmarks.tables.marks import category_pairs
+from benchmarks.tables.rendering import captioned_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,5 +62,4 @@ def pairs_markdown(results: ResultSet, frame: pd.DataFrame, metric: str) -> str:
         "tell: too few categories for so many methods); within a category: paired DeLong test of "
         "the first seed. A positive effect speaks for the first."
     )
-    body = table(rows, header)
-    return f"{results.caption(subject)} {explanation}\n\n{body}\n"
+    return captioned_table(f"{results.caption(subject)} {explanation}", header, rows)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.files import atomic_file
-from benchmarks.markdown import table
 from benchmarks.metrics import MAIN, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.statistics.bootstrap import COVERAGE
+from benchmarks.tables.rendering import captioned_table
 from benchmarks.uncertainty.intervals import estimates
 from benchmarks.uncertainty.pairs import all_pairs, pairs_markdown
 
@@ -52,8 +52,8 @@ def _estimates_table(results: ResultSet, frame: pd.DataFrame, metric: str) -> st
         for category in results.categories
     ]
     header = ["category", *results.methods]
-    body = table(rows, header)
-    return f"{results.caption(subject, results.first_seed)}{extreme}\n\n{body}\n"
+    caption = f"{results.caption(subject, results.first_seed)}{extreme}"
+    return captioned_table(caption, header, rows)
 
 
 def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:

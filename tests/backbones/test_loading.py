@@ -17,7 +17,7 @@ import torchvision
 from safetensors.torch import save_file
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from benchmarks.backbones import filterbank, sources
+from benchmarks.backbones import Choice, filterbank, sources
 from benchmarks.backbones import levels as levels_module
 from benchmarks.backbones import loading as backbones
 from benchmarks.backbones import torchvision_networks as networks
@@ -228,7 +228,7 @@ def test_global_precision_settings_are_left_alone(resnet: Path) -> None:
 def test_filterbank_is_a_backbone_like_any_other() -> None:
     backbone = backbones.load("filterbank")
     images = noise(2, 3, 40, 40)
-    assert backbone.spec == filterbank.spec() == backbones.describe("filterbank")
+    assert backbone.spec == filterbank.spec() == backbones.describe(Choice("filterbank"))
     assert backbone.strides == {1: 4, 2: 8, 3: 16, 4: 32}
     expected = filterbank.FilterBank()(images, [2, 3])
     maps = backbone.forward(images, [3, 2])
@@ -262,7 +262,7 @@ def test_wrong_names_are_answered_with_the_remedy(
     name: str, layers: list[str] | None, says: str, no_downloads: Path
 ) -> None:
     with pytest.raises(BenchmarkError, match=re.escape(says)) as error:
-        backbones.describe(name, layers=layers)
+        backbones.describe(Choice(name, layers=layers))
     assert "\n" not in str(error.value)
 
 
@@ -297,7 +297,7 @@ def test_a_level_without_a_layer_is_refused(resnet: Path) -> None:
 
 
 def test_a_file_is_known_by_name_and_checksum(resnet: Path) -> None:
-    spec = backbones.describe("resnet18", weights=resnet)
+    spec = backbones.describe(Choice("resnet18", resnet))
     assert spec.weights == "file:resnet18.pth"
     assert spec.weights_sha256 == hashlib.sha256(resnet.read_bytes()).hexdigest()
     assert spec.layers == {1: "layer1", 2: "layer2", 3: "layer3", 4: "layer4"}
@@ -306,22 +306,22 @@ def test_a_file_is_known_by_name_and_checksum(resnet: Path) -> None:
 
 def test_specifications_need_no_torch(resnet: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from benchmarks.backbones.loading import describe;"
-        f"describe('filterbank'); describe('resnet18', Path({str(resnet)!r}));"
-        "describe('wide_resnet50_2'); describe('timm/wide_resnet50_2.tv_in1k');"
-        "describe('mobilenet_v2', layers=['features.3']);"
+        "import sys; from pathlib import Path; from benchmarks.backbones import Choice, describe;"
+        f"describe(Choice('filterbank')); describe(Choice('resnet18', Path({str(resnet)!r})));"
+        "describe(Choice('wide_resnet50_2')); describe(Choice('timm/wide_resnet50_2.tv_in1k'));"
+        "describe(Choice('mobilenet_v2', layers=('features.3',)));"
         "sys.exit('torch._C' in sys.modules or 'timm' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_download_is_known_only_if_it_is_what_its_tag_names(no_downloads: Path) -> None:
-    spec = backbones.describe("resnet50")
+    spec = backbones.describe(Choice("resnet50"))
     assert (spec.weights, spec.weights_sha256) == ("IMAGENET1K_V1", "")
     no_downloads.mkdir(parents=True)
     (no_downloads / "resnet50-11ad3fa6.pth").write_bytes(b"another tag's weights")
     (no_downloads / "resnet50-0676ba61.pth").write_bytes(b"half a download")
-    assert backbones.describe("resnet50").weights_sha256 == ""
+    assert backbones.describe(Choice("resnet50")).weights_sha256 == ""
     with pytest.raises(WeightsError, match=r"resnet50-0676ba61\.pth isn't what was published"):
         backbones.load("resnet50")
 
@@ -343,7 +343,7 @@ def test_no_network_names_the_two_ways_out(no_downloads: Path) -> None:
         match=r"^ImageNet weights for resnet18 \(IMAGENET1K_V1\) can't be downloaded \(.+\): "
         r"pass --weights FILE, or --backbone filterbank, which needs none$",
     ):
-        backbones.describe("resnet18", download=True)
+        backbones.describe(Choice("resnet18"), download=True)
 
 
 def test_no_network_for_timm_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -430,4 +430,4 @@ def test_shapes_are_those_of_the_features_though_nothing_is_computed(
     backbone = backbones.load(name, weights=file, layers=layers)
     maps = backbone.forward(noise(1, 3, size, size), backbone.levels)
     expected = {level: tuple(one.shape[1:]) for level, one in maps.items()}
-    assert backbones.shapes(name, layers, size) == expected
+    assert backbones.shapes(Choice(name, layers=layers), size) == expected

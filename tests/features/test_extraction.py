@@ -22,7 +22,7 @@ from benchmarks.specs import BackboneSpec, EvaluationProtocol, FeatureSpec
 from tests.helpers.data_sets import write_dataset
 
 LEVELS = (1, 2, 3)
-PROTOCOL = EvaluationProtocol(backbones.describe("filterbank"), image_size=32)
+PROTOCOL = EvaluationProtocol(backbones.describe(backbones.Choice("filterbank")), image_size=32)
 
 
 class Counting:

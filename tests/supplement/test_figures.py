@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from benchmarks.backbones.choice import bare
 from benchmarks.figures import CURVES
 from benchmarks.figures.style import LOOK
-from benchmarks.metrics import image_metrics
+from benchmarks.metrics import HEADLINE, image_metrics
 from benchmarks.results import Cell, Store
-from benchmarks.supplement.captions import caption
+from benchmarks.supplement.material import Material
 from benchmarks.supplement.method_curves import GRID, draw_method_curves, mean_curve
 from benchmarks.supplement.misclassification import count_errors, counts_csv, counts_markdown
 from benchmarks.supplement.misclassified import draw_misclassified
-from benchmarks.supplement.size_sweep import AREAS, draw_size_sweep
+from benchmarks.supplement.size_sweep import draw_size_sweep
 from benchmarks.supplement.trials import (
     ERRORS_METHOD,
     METHODS,
@@ -52,7 +52,7 @@ def label(name: str) -> int:
 def write_cell(run: Path, stem: str, images: Images, *, maps: bool = True) -> Cell:
     """Store what `images` are scored, and a map of each; areas are 0.9."""
     labels = [label(name) for name in images]
-    values = image_metrics(labels, list(images.values())) | dict.fromkeys(AREAS, 0.9)
+    values = image_metrics(labels, list(images.values())) | dict.fromkeys(HEADLINE, 0.9)
     spec, store = Stored(stem, ERRORS_METHOD).spec, Store(run)
     scores = [(name, label(name), score) for name, score in images.items()]
     store.write(
@@ -104,10 +104,16 @@ def naive_errors(images: Images) -> tuple[float, set[str], set[str]]:
     )
 
 
+def material(
+    run: Path, cells: Cells, categories: Sequence[str], dataset: str = "parts"
+) -> Material:
+    return Material(SETTINGS, cells, tuple(categories), dataset, True, run)
+
+
 def pages(
     run: Path, cells: Cells, categories: Sequence[str], dataset: str = "parts"
 ) -> dict[str, Figure]:
-    return dict(draw_misclassified(SETTINGS, cells, categories, dataset, run))
+    return dict(draw_misclassified(material(run, cells, categories, dataset)))
 
 
 def shown(figures: Mapping[str, Figure], name: str) -> list[tuple[str, str]]:
@@ -227,7 +233,8 @@ def test_counts_are_by_category_and_kind(tmp_path: Path) -> None:
         trials["spade"]: {"bolt": write_cell(tmp_path, "a", images)},
         trials["padim"]: {"bolt": Cell({}, "failed"), "gear": write_cell(tmp_path, "b", images)},
     }
-    counts = count_errors(SETTINGS, cells, ["bolt", "gear"], tmp_path)
+    made_of = material(tmp_path, cells, ["bolt", "gear"])
+    counts = count_errors(made_of)
     assert counts == [
         ("spade", "bolt", "cut", 0, 0, 2),
         ("spade", "bolt", "bent", 0, 1, 2),
@@ -239,7 +246,7 @@ def test_counts_are_by_category_and_kind(tmp_path: Path) -> None:
     lines = counts_csv(counts).splitlines()
     assert lines[0] == "method,category,defect,false_positives,false_negatives,images"
     assert lines[3] == "spade,bolt,good,1,0,3"
-    table = counts_markdown(counts, SETTINGS, "parts").splitlines()
+    table = counts_markdown(counts, made_of).splitlines()
     cells_of = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
     assert cells_of[0] == ["category", "defect", "images", "spade", "padim"]
     assert cells_of[4] == ["bolt", "good", "3", "1", "–"]
@@ -268,7 +275,7 @@ def main_cells(run: Path, categories: Sequence[str]) -> dict[Trial, dict[str, Ce
 def test_a_method_that_lacks_a_category_has_no_mean(tmp_path: Path) -> None:
     cells = main_cells(tmp_path, ["bolt", "gear"])
     cells[SETTINGS.trial("padim")]["gear"] = Cell({}, "failed")
-    figure = draw_method_curves(SETTINGS, cells, ["bolt", "gear"], "parts", tmp_path)
+    figure = draw_method_curves(material(tmp_path, cells, ["bolt", "gear"]))
     curves, errors = figure.axes[:10], figure.axes[10:]
     assert [panel.get_title() for panel in curves[:3]] == [
         *("spade", "padim\nno mean: 1 of 2", "patchcore-25")
@@ -287,7 +294,7 @@ def test_a_method_that_lacks_a_category_has_no_mean(tmp_path: Path) -> None:
 
 def test_a_single_category_is_one_line_a_method(tmp_path: Path) -> None:
     cells = main_cells(tmp_path, ["bolt"])
-    figure = draw_method_curves(SETTINGS, cells, ["bolt"], "parts", tmp_path)
+    figure = draw_method_curves(material(tmp_path, cells, ["bolt"]))
     assert [[line.get_label() for line in p.lines] for p in figure.axes[:5]] == [
         [method] for method in METHODS
     ]
@@ -297,7 +304,7 @@ def test_a_single_category_is_one_line_a_method(tmp_path: Path) -> None:
 def sweep_cells(categories: Sequence[str]) -> dict[Trial, dict[str, Cell]]:
     return {
         trial: {
-            category: Cell({}, "ok", metrics=dict.fromkeys(AREAS, size / 1000 + place / 10))
+            category: Cell({}, "ok", metrics=dict.fromkeys(HEADLINE, size / 1000 + place / 10))
             for place, category in enumerate(categories)
         }
         for (size, _), trial in sweep_trials(SETTINGS).items()
@@ -308,8 +315,8 @@ def test_a_point_that_lacks_a_category_is_left_out(tmp_path: Path) -> None:
     cells = sweep_cells(["bolt", "gear"])
     trials = sweep_trials(SETTINGS)
     del cells[trials[288, 3]]["gear"]
-    cells[trials[448, 9]]["bolt"] = Cell({}, "ok", metrics=dict.fromkeys(AREAS))
-    figure = draw_size_sweep(SETTINGS, cells, ["bolt", "gear"], "parts", tmp_path)
+    cells[trials[448, 9]]["bolt"] = Cell({}, "ok", metrics=dict.fromkeys(HEADLINE))
+    figure = draw_size_sweep(material(tmp_path, cells, ["bolt", "gear"]))
     for panel in figure.axes:
         three, five, _, nine = panel.lines
         np.testing.assert_array_equal(five.get_xdata(), [112, 144, 180, 224])
@@ -322,7 +329,7 @@ def test_a_point_that_lacks_a_category_is_left_out(tmp_path: Path) -> None:
 
 
 def test_patch_sizes_differ_without_colour(tmp_path: Path) -> None:
-    figure = draw_size_sweep(SETTINGS, sweep_cells(["bolt"]), ["bolt"], "parts", tmp_path)
+    figure = draw_size_sweep(material(tmp_path, sweep_cells(["bolt"]), ["bolt"]))
     lines = figure.axes[0].lines
     assert (
         len({line.get_marker() for line in lines})
@@ -331,10 +338,11 @@ def test_patch_sizes_differ_without_colour(tmp_path: Path) -> None:
     )
 
 
-def test_captions_name_the_data_and_say_where_they_are_synthetic() -> None:
+def test_captions_name_the_data_and_say_where_they_are_synthetic(tmp_path: Path) -> None:
     assert bare("a[layers=x+y]+b[weights=/w]") == "a+b"
-    assert caption("Maps", SETTINGS, "parts") == "Maps on parts; wide_resnet50_2, 112 px; seed 3."
-    assert caption("Maps", SETTINGS, "synthetic").startswith("SYNTHETIC DATA. Maps on synthetic;")
+    real, made = (material(tmp_path, {}, [], dataset) for dataset in ("parts", "synthetic"))
+    assert real.caption("Maps") == "Maps on parts; wide_resnet50_2, 112 px; seed 3."
+    assert made.caption("Maps").startswith("SYNTHETIC DATA. Maps on synthetic;")
 
 
 @pytest.mark.filterwarnings("error::UserWarning")  # matplotlib's, where a layout fails
@@ -349,8 +357,8 @@ def test_nothing_is_clipped_or_overlaps(tmp_path: Path, categories: list[str], w
         cells[SETTINGS.trial("spade")] = {}
     figures = [
         *pages(tmp_path, cells, categories, "synthetic").values(),
-        draw_method_curves(SETTINGS, cells, categories, "synthetic", tmp_path),
-        draw_size_sweep(SETTINGS, cells, categories, "synthetic", tmp_path),
+        draw_method_curves(material(tmp_path, cells, categories, "synthetic")),
+        draw_size_sweep(material(tmp_path, cells, categories, "synthetic")),
     ]
     for figure in figures:
         assert figure.get_figwidth() == 7

@@ -189,7 +189,7 @@ def test_a_dry_run_counts_cells_passes_and_bytes(capsys: pytest.CaptureFixture[s
     assert supplement.main(command("S4", "--categories", "jug", "--dry-run")) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "3 of 3 cells to evaluate, 0 stored in results/out"
-    shapes = backbones.shapes("filterbank", None, 40)
+    shapes = backbones.shapes(backbones.Choice("filterbank"), 40)
     size = 16 * 4 * sum(int(np.prod(shapes[level])) for level in (1, 2, 3)) / 1e9
     passes = f"16 images to pass filterbank at 40 px, levels 1, 2, 3: {size:.2f} GB of features"
     assert passes in lines

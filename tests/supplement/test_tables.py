@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.metrics import HEADLINE
 from benchmarks.results import Cell, Published
 from benchmarks.supplement import tables as sheets
+from benchmarks.supplement.material import Material
 from benchmarks.supplement.trials import (
     Cells,
     Settings,
@@ -42,7 +44,7 @@ FAILED = Cell(spec={}, status="failed", error="out of memory")
 
 def ok(value: float | None) -> Cell:
     """Return a cell whose every metric is `value`."""
-    return Cell(spec={}, status="ok", metrics=dict.fromkeys(sheets.SHOWN, value))
+    return Cell(spec={}, status="ok", metrics=dict.fromkeys(HEADLINE, value))
 
 
 def results(
@@ -50,6 +52,17 @@ def results(
 ) -> Cells:
     """Return trial → category → cell for the keys of `values`."""
     return {trials[key]: dict(zip(names, cells, strict=True)) for key, cells in values.items()}
+
+
+def material(
+    settings: Settings,
+    cells: Cells,
+    categories: Sequence[str],
+    dataset: str,
+    *,
+    complete: bool = True,
+) -> Material:
+    return Material(settings, cells, tuple(categories), dataset, complete, Path("run"))
 
 
 def table(sheet: Sheet) -> list[list[str]]:
@@ -203,9 +216,7 @@ def test_s1_sets_categories_and_mean_beside_the_papers() -> None:
         "spade": [ok(0.5)] * 14 + [ok(None)],
     }
     cells = results(main_trials(SETTINGS), values, MVTEC_AD)
-    s1, s2, s3 = sheets.s1_s2_s3(
-        SETTINGS, cells, MVTEC_AD, "mvtec_ad", complete=True, published=PUBLISHED
-    )
+    s1, s2, s3 = sheets.s1_s2_s3(material(SETTINGS, cells, MVTEC_AD, "mvtec_ad"), PUBLISHED)
     assert [sheet.name for sheet in (s1, s2, s3)] == ["S1", "S2", "S3"]
     assert [len(group) for group in s1.groups] == [15, 1]
     cable, zipper, mean = (
@@ -233,11 +244,11 @@ def test_s1_sets_categories_and_mean_beside_the_papers() -> None:
 @pytest.mark.parametrize(("dataset", "notice"), [("synthetic", "SYNTHETIC DATA. "), ("parts", "")])
 def test_nothing_published_stands_beside_other_data(dataset: str, notice: str) -> None:
     cells = results(main_trials(SETTINGS), {"spade": [ok(0.5), ok(0.75)]}, ["cable", "tile"])
-    arguments = (SETTINGS, cells, ["cable", "tile"], dataset)
+    made_of = material(SETTINGS, cells, ["cable", "tile"], dataset)
     made = [
         sheet
         for make in (sheets.s1_s2_s3, sheets.s4, sheets.s5, sheets.s6)
-        for sheet in make(*arguments, complete=True, published=PUBLISHED)
+        for sheet in make(made_of, PUBLISHED)
     ]
     assert len(made) == 8
     for sheet in made:
@@ -251,11 +262,11 @@ def test_nothing_published_stands_beside_other_data(dataset: str, notice: str) -
 
 
 def test_a_partial_data_set_has_no_mean_anywhere() -> None:
-    arguments: tuple[Any, ...] = (SETTINGS, {}, ["cable", "tile"], "mvtec_ad")
+    part = material(SETTINGS, {}, ["cable", "tile"], "mvtec_ad", complete=False)
     for make in (sheets.s1_s2_s3, sheets.s4, sheets.s5, sheets.s6):
-        for sheet in make(*arguments, complete=False, published=PUBLISHED):
+        for sheet in make(part, PUBLISHED):
             assert not any("mean" in row.labels for row in sheet.rows)
-    s1, *_ = sheets.s1_s2_s3(*arguments, complete=False, published=PUBLISHED)
+    s1, *_ = sheets.s1_s2_s3(part, PUBLISHED)
     assert columns(s1, "category", "patchcore-25", "patchcore-25 published") == [
         ["cable", "–", "99.5"],
         ["tile", "–", "98.7"],
@@ -266,9 +277,7 @@ def test_s4_groups_large_backbones_with_their_means_last() -> None:
     single, pyramid, ensemble = large_trials(SETTINGS)
     values = {single: [ok(0.99), ok(0.97)], ensemble: [ok(1.0), FAILED]}
     cells = results(large_trials(SETTINGS), values, ["cable", "tile"])
-    (s4,) = sheets.s4(
-        *(SETTINGS, cells, ["cable", "tile"], "mvtec_ad"), complete=True, published=PUBLISHED
-    )
+    (s4,) = sheets.s4(material(SETTINGS, cells, ["cable", "tile"], "mvtec_ad"), PUBLISHED)
     assert [group[0].labels[0] for group in s4.groups] == [
         "wide_resnet101_2, levels 2+3, 280 px",
         "wide_resnet101_2, levels 1+2+3, 280 px",
@@ -301,7 +310,7 @@ def test_s5_gives_mean_and_deviation_over_seeds_the_mean_first() -> None:
     }
     cells = results(shot_trials(SETTINGS), values, ["cable", "tile"])
     image, pixel, pro = sheets.s5(
-        *(SETTINGS, cells, ["cable", "tile"], "mvtec_ad"), complete=True, published=PUBLISHED
+        material(SETTINGS, cells, ["cable", "tile"], "mvtec_ad"), PUBLISHED
     )
     assert [sheet.name for sheet in (image, pixel, pro)] == ["S5-image", "S5-pixel", "S5-pro"]
     assert [group[0].labels for group in image.groups] == [
@@ -323,9 +332,7 @@ def test_s5_gives_mean_and_deviation_over_seeds_the_mean_first() -> None:
 def test_s5_of_one_seed_has_no_deviation() -> None:
     settings = replace(SETTINGS, seeds=(3,))
     cells = results(shot_trials(settings), {("padim", 5, 3): [ok(0.6)]}, ["cable"])
-    image, *_ = sheets.s5(
-        *(settings, cells, ["cable"], "parts"), complete=False, published=PUBLISHED
-    )
+    image, *_ = sheets.s5(material(settings, cells, ["cable"], "parts", complete=False), PUBLISHED)
     assert columns(image, "shots", "padim")[2] == ["5", "60.0"]
     assert "; seed 3." in image.caption
 
@@ -334,9 +341,10 @@ def test_s6_sets_backbones_beside_the_papers_by_their_bare_names() -> None:
     trials = backbone_trials(SETTINGS)
     values = {key: [ok(0.5), ok(0.75)] for key in trials}
     (s6,) = sheets.s6(
-        *(SETTINGS, results(trials, values, ["cable", "tile"]), ["cable", "tile"], "mvtec_ad"),
-        complete=True,
-        published=PUBLISHED,
+        material(
+            SETTINGS, results(trials, values, ["cable", "tile"]), ["cable", "tile"], "mvtec_ad"
+        ),
+        PUBLISHED,
     )
     heading = "AUPRO (FPR ≤ 0.3), 1 %"
     assert [row[:2] for row in table(s6)[1:]] == [

@@ -1,0 +1,53 @@
+"""What the supplement's tables and figures are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.backbones.choice import bare
+from benchmarks.results import Cell, captions
+from benchmarks.supplement.trials import Cells, Settings, Trial
+
+
+@dataclass(frozen=True)
+class Material:
+    """What parts are made of.
+
+    Attributes:
+        settings: what the supplement is made with.
+        cells: what was evaluated.
+        categories: what is shown, in this order.
+        dataset: its name, "synthetic" for the embedded one.
+        complete: whether `categories` are the whole data set; without it there are no means.
+        run: the folder of the cells' scores and maps.
+    """
+
+    settings: Settings
+    cells: Cells
+    categories: tuple[str, ...]
+    dataset: str
+    complete: bool
+    run: Path
+
+    def stored(self, trial: Trial) -> Mapping[str, Cell]:
+        """Return category → its stored cell of a trial; what was never run is absent."""
+        return self.cells.get(trial, {})
+
+    def caption(self, subject: str, sizes: Sequence[int] = ()) -> str:
+        """Return `subject` with its data set, backbone, image size and seed, in one line.
+
+        Args:
+            subject: what is shown, of which method.
+            sizes: sides of the images in pixels, ascending, where they aren't all the settings'.
+        """
+        size = f"{sizes[0]}–{sizes[-1]}" if sizes else self.settings.image_size
+        return captions.caption(
+            self.dataset,
+            [
+                f"{subject} on {self.dataset}",
+                f"{bare(self.settings.backbone)}, {size} px",
+                f"seed {self.settings.seeds[0]}",
+            ],
+        )
