@@ -6,7 +6,6 @@ import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import get_args
 
 from benchmarks.console import say
@@ -19,6 +18,7 @@ from benchmarks.execution import Machine
 from benchmarks.execution.workers import EXECUTORS, WantedPool
 from benchmarks.features import FeatureCache
 from benchmarks.features.cache import DEFAULT_LIMIT_GB, default_folder
+from benchmarks.places import written_path
 from benchmarks.specs import DType
 from benchmarks.synthetic import writing as synthetic
 
@@ -38,7 +38,7 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--data",
-        type=Path,
+        type=written_path,
         help="folder of a data set, as python -m benchmarks.datasets lists them, or of category "
         "folders in MVTec AD's layout (default: $MVTEC_AD_ROOT, "
         "else the embedded synthetic set)",
@@ -50,7 +50,7 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="type of cached features (default: %(default)s)",
     )
-    add("--cache", type=Path, default=default_folder(), help="(default: %(default)s)")
+    add("--cache", type=written_path, default=default_folder(), help="(default: %(default)s)")
     add(
         "--cache-gb",
         type=size,
@@ -147,7 +147,7 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
     named = options.data or os.environ.get("MVTEC_AD_ROOT")
     if named is None:
         say(NOTICE)
-    root = Path(named) if named else synthetic.ensure(options.cache)
+    root = written_path(str(named)) if named else synthetic.ensure(options.cache)
     names = [name.strip() for name in options.categories.split(",")] if options.categories else None
     dataset = datasets.index(root, names)
     for warning in dataset.warnings:

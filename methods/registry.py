@@ -1,8 +1,11 @@
 """The registry: public names of methods, and methods made from names.
 
-A module in this folder registers the variants in its `VARIANTS` table. Another package registers
-each of its variants through an entry point in the group `total_recall.methods`, whose name is the
-public name and whose value is the table that holds it: `my-method = "my_package.module:VARIANTS"`.
+A module in this folder registers the variants in its `VARIANTS` table; one that has none isn't
+imported. Another package registers each of its variants through an entry point in the group
+`total_recall.methods`, whose name is the public name and whose value is the table that holds it:
+`my-method = "my_package.module:VARIANTS"`.
+
+What can't be imported, or takes a name that is taken, is left out and named by `problems`.
 """
 
 from __future__ import annotations
@@ -10,11 +13,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import math
-import pkgutil
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -33,6 +35,11 @@ class MethodNameError(ValueError):
 def names() -> tuple[str, ...]:
     """Return the public names of all variants, the project's own first."""
     return tuple(_registry())
+
+
+def problems() -> tuple[str, ...]:
+    """Return what was left out, and why, a line each."""
+    return _survey()[1]
 
 
 def resolve(specification: str) -> Variant:
@@ -73,38 +80,97 @@ def split(specifications: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
+Loader = Callable[[], Parameters]
+
+_Entry = tuple[str, Loader, str]
+"""A public name, what loads its parameters, and where that is from."""
+
+
+def _registry() -> dict[str, Loader]:
+    return _survey()[0]
+
+
 @cache
-def _registry() -> dict[str, Callable[[], Parameters]]:
-    """Return name → loader of its parameters; other packages are not imported before use."""
-    loaders: dict[str, Callable[[], Parameters]] = {}
+def _survey() -> tuple[dict[str, Loader], tuple[str, ...]]:
+    """Return name → loader of its parameters, and what was left out.
+
+    Other packages are not imported before use. A name of the project's own is nobody else's; one
+    that several others take is an error where it is asked for, since it could mean either.
+    """
+    wrong: list[str] = []
+    loaders: dict[str, Loader] = {}
     origins: dict[str, str] = {}
-
-    def register(name: str, loader: Callable[[], Parameters], origin: str) -> None:
-        if name in loaders:
-            raise MethodNameError(f"{name!r} is registered by both {origins[name]} and {origin}")
-        loaders[name], origins[name] = loader, origin
-
-    for module_info in pkgutil.iter_modules([str(Path(__file__).parent)], "methods."):
-        module = importlib.import_module(module_info.name)
-        variants: Mapping[str, Parameters] = getattr(module, "VARIANTS", {})
-        for name, parameters in variants.items():
-            register(name, partial(_same, parameters), module.__name__)
-    for point in entry_points(group=ENTRY_POINTS):
-        register(point.name, partial(_load, point), point.value)
-    return loaders
+    own = list(_own(wrong))
+    for name, loader, origin in (*own, *_others(wrong)):
+        if origin == origins.setdefault(name, origin):
+            loaders[name] = loader
+            continue
+        both = f"{name!r} is registered by both {origins[name]} and {origin}"
+        if any(name == taken for taken, *_ in own):
+            wrong.append(f"{both}, which is left out")
+        else:
+            wrong.append(f"{both}: uninstall one of them")
+            loaders[name] = partial(_refuse, wrong[-1])
+    return loaders, tuple(wrong)
 
 
-def _same(parameters: Parameters) -> Parameters:
-    return parameters
+def _own(wrong: list[str]) -> Iterator[_Entry]:
+    """Yield what the modules in this folder register; name those that can't be used in `wrong`."""
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        name = f"methods.{path.stem}"
+        if name == __name__ or b"VARIANTS" not in path.read_bytes():
+            continue
+        try:
+            module = importlib.import_module(name)
+            variants: Mapping[str, Parameters] = getattr(module, "VARIANTS", {})
+            entries = [(key, partial(_checked, one, key)) for key, one in variants.items()]
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody's half-written file
+            wrong.append(f"{name} can't be imported ({_reason(error)}); left out")
+            continue
+        for key, loader in entries:
+            yield key, loader, name
+
+
+def _others(wrong: list[str]) -> Iterator[_Entry]:
+    """Yield what other packages register; where their metadata is broken, say so in `wrong`."""
+    try:
+        points = list(entry_points(group=ENTRY_POINTS))
+    except Exception as error:  # noqa: BLE001 - any installed package may have broken metadata
+        wrong.append(
+            f"other packages' methods are left out: unreadable metadata ({_reason(error)})"
+        )
+        return
+    for point in sorted(points, key=lambda point: (point.name, point.value)):
+        yield point.name, partial(_load, point), point.value
 
 
 def _load(point: EntryPoint) -> Parameters:
     """Import another package's table and return what it says of the entry point's name."""
     try:
-        parameters: Parameters = point.load()[point.name]
-    except (ImportError, AttributeError, KeyError, TypeError) as error:
-        raise MethodNameError(f"{point.name}: {point.value} can't be loaded ({error})") from None
+        table = point.load()
+        parameters = table[point.name]
+    except (Exception, SystemExit) as error:
+        raise MethodNameError(
+            f"{point.name}: {point.value} can't be loaded ({_reason(error)})"
+        ) from error
+    return _checked(parameters, point.name)
+
+
+def _checked(parameters: Parameters, name: str) -> Parameters:
+    if not is_dataclass(parameters) or not hasattr(parameters, "create"):
+        kind = type(parameters).__name__
+        raise MethodNameError(f"{name}: registered with a {kind}, not with a method's parameters")
     return parameters
+
+
+def _refuse(why: str) -> Parameters:
+    raise MethodNameError(why)
+
+
+def _reason(error: BaseException) -> str:
+    """Return an error in one line."""
+    first = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def _overrides(name: str, base: Parameters, text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.places import written_path
 from benchmarks.specs import BackboneSpec
 
 _OUTSIDE_BRACKETS = r"(?![^\[]*\])"
@@ -50,7 +51,7 @@ def _parse(text: str) -> Choice:
     weights, layers = given.get("weights"), given.get("layers")
     return Choice(
         match["name"].strip(),
-        Path(weights) if weights else None,
+        written_path(weights) if weights else None,
         tuple(layers.split("+")) if layers else None,
     )
 

@@ -49,6 +49,7 @@ def load(
     weights: Path | None = None,
     layers: Sequence[str] | None = None,
     device: torch.device | str = "cpu",
+    image_size: int | None = None,
 ) -> Backbone:
     """Return a backbone with its weights, on `device`.
 
@@ -58,6 +59,7 @@ def load(
         weights: of a name: a checkpoint to read instead of the published ImageNet weights.
         layers: of a name: 1 to 4 modules for levels 1, 2, …; None for the network's own pyramid.
         device: where it runs.
+        image_size: side of the images to come, in pixels, for networks that take one size only.
 
     Raises:
         BenchmarkError: no such network, no such layer, or layers without (B, C, h, w) maps.
@@ -72,20 +74,36 @@ def load(
     source.check()
     network, normalisation = source.build()
     _require_modules(network, spec.layers.values())
-    checkpoints.install(network, checkpoints.read(file), file, spec.layers.values())
     cut = Cut(spec, network, normalisation, device)
-    try:
-        cut.fold()
-        backbone = Backbone(spec, cut, device, cut.side)
-    except torch.OutOfMemoryError:
-        raise
-    except (AssertionError, RuntimeError) as error:  # how networks refuse an image's size
-        reason = str(error).partition("\n")[0]
-        raise BenchmarkError(f"{choice.name} doesn't run at {cut.side} pixels: {reason}") from error
+    _choose_side(cut, choice.name, image_size)
+    found = checkpoints.readings(file)
+    checkpoints.install(network, found, file, spec.layers.values(), cut.is_finite)
+    cut.fold()
+    backbone = Backbone(spec, cut, device, cut.side)
     flat = len(set(backbone.strides.values())) == 1
     if choice.layers is None and not flat and backbone.strides != STRIDES:
         raise BenchmarkError(f"{choice.name} has strides {backbone.strides}: choose its --layers")
     return backbone
+
+
+def _choose_side(cut: Cut, name: str, image_size: int | None) -> None:
+    """Let a network be probed at the usual size, or at the one asked for if it takes only that.
+
+    Raises:
+        BenchmarkError: it runs at neither.
+    """
+    for side in dict.fromkeys((cut.side, image_size or cut.side)):
+        cut.side = side
+        try:
+            cut.is_finite()
+            return
+        except torch.OutOfMemoryError:
+            raise
+        except (AssertionError, RuntimeError) as error:  # how networks refuse an image's size
+            reason = str(error).partition("\n")[0]
+            refused = BenchmarkError(f"{name} doesn't run at {side} pixels: {reason}")
+            refused.__cause__ = error
+    raise refused
 
 
 def shapes(choice: Choice, image_size: int) -> dict[int, tuple[int, int, int]]:

@@ -47,11 +47,21 @@ class Cut:
 
     def fold(self) -> None:
         """Fold the network's batch norms, checked on an image of noise."""
-        draw, levels = torch.Generator().manual_seed(0), tuple(self._spec.layers)
-        noise = torch.randint(0, 256, (1, 3, self.side, self.side), generator=draw)
-        batch = self._normalised(noise.to(self._mean.device))
+        batch, levels = self._noise(), tuple(self._spec.layers)
         with torch.no_grad(), full_precision():
             self._network = folded(self._network, lambda net: self._pass(net, batch, levels))
+
+    def is_finite(self) -> bool:
+        """Whether all levels of an image of noise are free of NaN and infinity."""
+        with torch.no_grad(), full_precision():
+            maps = self._pass(self._network, self._noise(), tuple(self._spec.layers))
+        return all(bool(torch.isfinite(one).all()) for one in maps.values())
+
+    def _noise(self) -> Tensor:
+        """Return an image of noise at the side that is probed, normalised."""
+        draw = torch.Generator().manual_seed(0)
+        noise = torch.randint(0, 256, (1, 3, self.side, self.side), generator=draw)
+        return self._normalised(noise.to(self._mean.device))
 
     def __call__(self, images: Tensor, levels: Sequence[int]) -> dict[int, Tensor]:
         """Return the features of `levels`, of uint8 images (B, 3, H, W)."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.backbones.levels import DENSENET, RESNET, suggest, unavailable, without_pyramid
 from benchmarks.backbones.weights import checksum
 from benchmarks.errors import BenchmarkError, WeightsError
+from benchmarks.places import user_cache, written_path
 from methods.lazy import torch
 
 if TYPE_CHECKING:
@@ -113,9 +114,9 @@ class Torchvision:
 
 def _hub_folder() -> Path:
     """Return where torch keeps downloads, by torch's rule but without importing it."""
-    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = os.environ.get("TORCH_HOME") or os.path.join(caches, "torch")
-    return Path(home).expanduser() / "hub" / "checkpoints"
+    named = os.environ.get("TORCH_HOME")
+    home = written_path(named) if named else user_cache("torch")
+    return home / "hub" / "checkpoints"
 
 
 def _promised(file: Path) -> str:

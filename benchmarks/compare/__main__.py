@@ -3,6 +3,8 @@
     python -m benchmarks.compare RUN --baseline results/baselines/embedded.json
     python -m benchmarks.compare RUN --baseline FILE --update [--measure RERUN RERUN ...]
 
+A first baseline, FILE that isn't there yet, tolerates rounding alone where nothing is measured.
+
 Exit status: 0 nothing is worse, 2 usage or files, 3 a row is worse, newly failed, missing, or not
 comparable: a check that compares nothing would pass everything.
 """
@@ -14,19 +16,30 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from benchmarks.compare.baseline import Baseline, read, tolerances_from_reruns, write
+from benchmarks.compare.baseline import (
+    FLOOR,
+    Baseline,
+    read,
+    rounding_tolerances,
+    tolerances_from_reruns,
+    write,
+)
 from benchmarks.compare.check import REGRESSIONS, compare, summary
-from benchmarks.console import run_program, say
+from benchmarks.console import run_program, say, show
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
+from benchmarks.places import written_path
 from benchmarks.results import Cell, Store
 from benchmarks.results.folders import find_run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    options = _parser().parse_args(arguments)
-    return run_program(lambda: _update(options) if options.update else _check(options))
+    return run_program(lambda: _main(_parser().parse_args(arguments)))
+
+
+def _main(options: argparse.Namespace) -> int:
+    return _update(options) if options.update else _check(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,7 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("run", metavar="RUN", help="a run's folder, or its name under results/")
-    add("--baseline", type=Path, required=True, metavar="FILE", help="what RUN is compared with")
+    add(
+        "--baseline",
+        type=written_path,
+        required=True,
+        metavar="FILE",
+        help="what RUN is compared with",
+    )
     add("--update", action="store_true", help="write RUN as the new baseline; say what changed")
     add(
         "--measure",
@@ -45,9 +64,10 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="RERUN",
         help="with --update: set tolerances from the differences between RUN and these re-runs of "
-        "the same code, on other machines, thread counts, … (default: keep the baseline's)",
+        "the same code, on other machines, thread counts, … (default: keep the baseline's; of a "
+        "new one, of rounding alone)",
     )
-    add("--summary", type=Path, metavar="FILE.md", help="write what is printed there too")
+    add("--summary", type=written_path, metavar="FILE.md", help="write what is printed there too")
     return parser
 
 
@@ -66,12 +86,19 @@ def _update(options: argparse.Namespace) -> int:
         before = read(path) if path.exists() else Baseline((), {})
         runs = {name: _cells(name) for name in (options.run, *options.measure)}
         after = Baseline(tuple(cells), tolerances_from_reruns(cells, runs))
-    else:
+    elif path.exists():
         before = read(path)
         after = Baseline(tuple(cells), before.tolerances)
+    else:
+        before, after = Baseline((), {}), Baseline(tuple(cells), rounding_tolerances())
     write(path, after)
     _tell(summary(compare(before, cells), before), options.summary)
     say(f"{path}: {len(cells)} cells written")
+    if not before.cells and not options.measure:
+        say(
+            f"{path} is new: it tolerates rounding alone, {FLOOR:g} of a fraction and no image; "
+            "--update --measure RERUN … measures what re-runs differ by"
+        )
     return 0
 
 
@@ -84,7 +111,7 @@ def _cells(name: str) -> Collection[Cell]:
 
 
 def _tell(text: str, path: Path | None) -> None:
-    print(text, end="")
+    show(text.rstrip("\n"))
     if path is not None:
         with atomic_file(path) as file:
             file.write(text.encode())

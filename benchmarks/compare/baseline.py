@@ -25,7 +25,7 @@ MARGIN = 2
 ROUNDING = 1e-9
 """A difference of whole images, divided by their number and multiplied again, is off by less."""
 
-_REMEDY = "restore it, or delete it and write it anew with --update --measure RERUN …"
+_REMEDY = "restore it, or delete it and write it anew with --update"
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,16 @@ def tolerances_from_reruns(
         )
         for metric, (difference, groups) in again.items()
     }
+
+
+def rounding_tolerances() -> dict[str, Tolerance]:
+    """Return the tolerances of a baseline that nothing was measured for: those of rounding.
+
+    No image where a metric counts images, FLOOR in every other.
+    """
+    origin = "rounding alone, not measured: --update --measure RERUN … measures it"
+    amounts = {metric: 0 if unit(metric) == "images" else FLOOR for metric in METRICS}
+    return {metric: Tolerance(amount, unit(metric), origin) for metric, amount in amounts.items()}
 
 
 def _tolerance(metric: str, difference: float, origin: str) -> Tolerance:

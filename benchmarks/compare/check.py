@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from benchmarks import markdown
 from benchmarks.compare.baseline import Baseline, label, unit, value
 from benchmarks.metrics import METRICS
 from benchmarks.results import Cell
@@ -145,9 +146,8 @@ def _line(group: Sequence[Row], baseline: Baseline) -> str:
         parts[4] = f"{tolerance.amount:g} {unit(row.metric)}"
     elif len(group) > 1:
         parts[:3] = [f"{len(group)} metrics", "", ""]
-    note = row.note.replace("|", "\\|")
-    mark = f"{row.mark}: {note}" if note else row.mark
-    return "| " + " | ".join([mark, row.cell, *parts]) + " |"
+    mark = f"{row.mark}: {row.note}" if row.note else row.mark
+    return "| " + " | ".join(map(markdown.cell, [mark, row.cell, *parts])) + " |"
 
 
 def _number(number: float | None) -> str:

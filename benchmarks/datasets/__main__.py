@@ -13,24 +13,30 @@ from tabulate import tabulate
 from benchmarks.console import run_program
 from benchmarks.datasets.indexing import Dataset, index
 from benchmarks.datasets.known import KNOWN
+from benchmarks.places import written_path
 
 
 def main(arguments: list[str] | None = None) -> int:
     """List the data sets that are known, or check a copy; return the exit status."""
+    return run_program(lambda: _main(arguments))
+
+
+def _main(arguments: list[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.datasets",
         description="List the data sets that are known, or check a copy of one. Exit status: 0 "
         "fine, 1 other counts than the official ones, 2 problems or usage.",
     )
-    parser.add_argument("root", nargs="?", type=Path, metavar="DIR", help="the copy to check")
+    parser.add_argument(
+        "root", nargs="?", type=written_path, metavar="DIR", help="the copy to check"
+    )
     root: Path | None = parser.parse_args(arguments).root
     if root is None:
         print(_list())
         return 0
     if not os.path.isdir(root):
         parser.error(f"{root}: no such folder")
-    folder = root
-    return run_program(lambda: _report(index(folder)))
+    return _report(index(root))
 
 
 def _list() -> str:

@@ -56,6 +56,11 @@ class Dataset:
     warnings: tuple[str, ...]
     synthetic: bool
 
+    @property
+    def place(self) -> str:
+        """Where it lies, as a hash that tells two data sets of one name apart."""
+        return digest(os.fsencode(self.root.resolve()).hex())
+
 
 def index(root: Path, categories: Sequence[str] | None = None) -> Dataset:
     """Read and check every image and mask of `categories` (default: all, by name) under `root`.
@@ -72,7 +77,7 @@ def index(root: Path, categories: Sequence[str] | None = None) -> Dataset:
     if problems:
         raise DataError(_summary(root, problems))
     synthetic = (root / SYNTHETIC_MARKER).is_file()
-    known = None if synthetic else _known(sources)
+    known = None if synthetic else _known(sources, found)
     return Dataset(
         name="synthetic" if synthetic else known or root.resolve().name,
         root=root,
@@ -95,9 +100,18 @@ def _summary(root: Path, problems: list[str]) -> str:
     return "\n".join([f"{root}: {len(problems)} problems in this data set:", *shown, *tail])
 
 
-def _known(sources: Sequence[Source]) -> str | None:
-    """Return the name of the data set whose categories these are."""
-    return next((name for name, one in KNOWN.items() if all(_is_of(one, s) for s in sources)), None)
+def _known(sources: Sequence[Source], found: Sequence[Category]) -> str | None:
+    """Return the name of the data set whose categories these are.
+
+    Names tell it only in a layout of its own: in MVTec AD's, which everybody uses, one category at
+    least must have as many images as the known one.
+    """
+    for name, one in KNOWN.items():
+        own = all(_is_of(one, source) for source in sources)
+        shared = one.layout == KNOWN["mvtec_ad"].layout
+        if own and (not shared or any(one.counts[c.name] == c.counts for c in found)):
+            return name
+    return None
 
 
 def _is_of(known: Known, source: Source) -> bool:

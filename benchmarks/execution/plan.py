@@ -76,7 +76,7 @@ class Plan:
                 self.dataset.name,
                 replace(self.protocol, backbone=spec),
                 self.levels,
-                partial(load, choice, device=device),
+                partial(load, choice, device=device, image_size=self.protocol.image_size),
                 crops=crops,
                 resident=resident,
             )
@@ -85,9 +85,9 @@ class Plan:
 
 
 def is_done(store: Store, job: Job) -> bool:
-    """Whether `store` holds this cell, it did not fail, and has the maps it needs."""
+    """Whether `store` holds this cell whole, it did not fail, and has the maps it needs."""
     cell = store.find(job.spec)
-    if cell is None or cell.status != "ok":
+    if cell is None or cell.status != "ok" or not store.is_whole(cell):
         return False
     if job.needed_maps == "none":
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from benchmarks.evaluation import Evaluated, Job
 from benchmarks.execution.progress.tracking import Progress
@@ -33,16 +33,21 @@ class Machine:
 
 @dataclass(frozen=True)
 class Recorder:
-    """Where each cell goes the moment it is known, and what is known of the extractions."""
+    """Where each cell goes the moment it is known, and what is known of the extractions.
+
+    `place` says where the data set lies, as a hash.
+    """
 
     store: Store
     progress: Progress
+    place: str = ""
     statuses: list[str] = field(default_factory=list)
     extractions: list[Extraction] = field(default_factory=list)
 
     def take(self, job: Job, evaluated: Evaluated) -> None:
         """Store a cell, and show it."""
-        self.store.write(evaluated.cell, evaluated.scores, evaluated.maps)
+        cell = replace(evaluated.cell, place=self.place)
+        self.store.write(cell, evaluated.scores, evaluated.maps)
         self.statuses.append(evaluated.cell.status)
         self.progress.cell(evaluated.cell)
 

@@ -40,7 +40,8 @@ def run_plan(
     extractors = plan.extractors(cache, machine.device, machine.memory)
     images = _to_pass(extractors, missing)
     earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
-    recorder = Recorder(store, Progress(plan, missing, images, Forecast(earlier, machine.workers)))
+    progress = Progress(plan, missing, images, Forecast(earlier, machine.workers))
+    recorder = Recorder(store, progress, plan.dataset.place)
     try:
         if machine.pool is None:
             run_locally(missing, plan.protocol, extractors, recorder, machine)

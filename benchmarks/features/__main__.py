@@ -9,38 +9,41 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from benchmarks.console import run_program
+from benchmarks.console import run_program, show
 from benchmarks.features.cache import FeatureCache, default_folder
+from benchmarks.places import written_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """List or clear the cache; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.features", description=__doc__)
     parser.add_argument(
-        "--cache", type=Path, default=default_folder(), help="folder (default: %(default)s)"
+        "--cache",
+        type=written_path,
+        default=default_folder(),
+        help="folder (default: %(default)s)",
     )
     parser.add_argument("--clear", action="store_true", help="remove all cached features")
-    options = parser.parse_args(arguments)
-    return run_program(lambda: _list(FeatureCache(options.cache), clear=options.clear))
+    return run_program(lambda: _list(parser.parse_args(arguments)))
 
 
-def _list(cache: FeatureCache, *, clear: bool) -> int:
+def _list(options: argparse.Namespace) -> int:
+    cache = FeatureCache(options.cache)
     entries = cache.entries()
     for entry in entries:
         spec, used = entry.spec, time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
         what = f"level {spec['level']}" if "level" in spec else "crops"
-        print(
+        show(
             f"{spec['dataset']:12} {spec['category']:14} {spec['split']:5} "
             f"{spec.get('backbone', ''):20} {spec['image_size']:4} {what} {spec['dtype']} "
             f"{entry.bytes / 1e6:9.1f} MB  used {used}"
         )
     size = f"{len(entries)} arrays, {sum(e.bytes for e in entries) / 1e9:.2f} GB in {cache.folder}"
-    if clear:
+    if options.clear:
         for entry in entries:
             cache.remove(entry)
-    print(f"removed {size}" if clear else size)
+    show(f"removed {size}" if options.clear else size)
     return 0
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.features.arrays import ArrayWriter, DamagedArrayError, read_array
+from benchmarks.places import user_cache, written_path
 from benchmarks.specs import ArraySpec
 
 DEFAULT_LIMIT_GB = 50.0
@@ -20,10 +21,8 @@ DEFAULT_LIMIT_GB = 50.0
 
 def default_folder() -> Path:
     """Return the cache's folder: $TOTAL_RECALL_CACHE, else one in the user's cache folder."""
-    if named := os.environ.get("TOTAL_RECALL_CACHE"):
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "total-recall-bench"
+    named = os.environ.get("TOTAL_RECALL_CACHE")
+    return written_path(named) if named else user_cache("total-recall-bench")
 
 
 @dataclass(frozen=True)

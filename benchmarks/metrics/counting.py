@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from methods.components.compiled import compiled
 
 INTERVALS = 1 << 16
 """Equal intervals between the outermost thresholds, each of which knows its first threshold."""
@@ -13,14 +14,14 @@ INTERVALS = 1 << 16
 Array = np.ndarray[Any, Any]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _interval(score: Any, lowest: Any, scale: float) -> Any:
     """Return a score's interval; rounding is the same for thresholds and scores, so order stays."""
     place = (np.float64(score) - np.float64(lowest)) * scale
     return np.int64(place) if place < INTERVALS else INTERVALS - 1
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def first_thresholds(thresholds: Array, scale: float) -> Array:
     """Return the number of the first threshold in or beyond each interval, (INTERVALS + 1,).
 
@@ -36,7 +37,7 @@ def first_thresholds(thresholds: Array, scale: float) -> Array:
     return first
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def count(
     scores: Array, left_out: Array, thresholds: Array, first: Array, scale: float
 ) -> tuple[Array, Array]:

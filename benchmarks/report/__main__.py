@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.console import run_program
+from benchmarks.console import run_program, show
 from benchmarks.report.page import write_report
 from benchmarks.results import result_sets
 from benchmarks.results.folders import find_run, report_path
@@ -24,14 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
     parser.add_argument("other", metavar="RUN_B", nargs="?", help="another, to compare it with")
-    options = parser.parse_args(arguments)
+    return run_program(lambda: _write(parser.parse_args(arguments)))
+
+
+def _write(options: argparse.Namespace) -> int:
     names = [options.run, *([options.other] if options.other else [])]
-    return run_program(lambda: _write(names))
-
-
-def _write(names: Sequence[str]) -> int:
     runs = [find_run(name) for name in names]
-    print(write_report([result_sets(run) for run in runs], report_path(runs)))
+    show(str(write_report([result_sets(run) for run in runs], report_path(runs))))
     return 0
 
 

@@ -11,6 +11,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.metrics import f1_optimal, full_recall
 from benchmarks.report.pictures import Sheets
 from benchmarks.results import ResultSet
+from benchmarks.results.cell import AGAIN
 from benchmarks.results.previews import Previews, columns, read_previews
 from benchmarks.results.scores import read_image_scores
 
@@ -97,7 +98,7 @@ def _judged(path: Path, frame: pd.DataFrame, names: list[str]) -> dict[str, Any]
             "f1_optimal": f1_optimal(labels, scores),
         }
     except ValueError as error:
-        raise BenchmarkError(f"{path}: {error}; run its cell again") from error
+        raise BenchmarkError(f"{path}: {error}; {AGAIN}") from error
     known = dict(zip(frame["path"], scores.tolist(), strict=True))
     return {
         "scores": [known.get(name) for name in names],

@@ -19,9 +19,8 @@ from benchmarks.report.pictures import Sheets
 from benchmarks.results import Published, ResultSet, journal
 from benchmarks.results.captions import caption
 from benchmarks.results.journal import Call
-from benchmarks.results.metrics_csv import usual_settings
-from benchmarks.results.published import FILE, TABLES
-from benchmarks.results.result_set import MEAN
+from benchmarks.results.metrics_csv import MEAN, usual_settings
+from benchmarks.results.published import TABLES
 from benchmarks.statistics.bootstrap import Interval
 from benchmarks.tables import tested_marks
 from benchmarks.tables.marks import note
@@ -163,7 +162,7 @@ def _tables(results: ResultSet) -> dict[str, dict[str, Any]]:
         if len(results.methods[method]) == 1
     }
     full = results.dataset == "mvtec_ad" and not results.cells["shots"].any()
-    published = Published.load() if full and FILE.is_file() else Published()
+    published = Published.load() if full else Published()
     return {
         metric: _table(results, metric, intervals, published)
         for metric in filter(results.has, METRICS)

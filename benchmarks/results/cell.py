@@ -8,6 +8,9 @@ from typing import Any
 
 from benchmarks.specs import CellSpec
 
+AGAIN = "run its command again, with --force where it finds nothing left to do"
+"""What helps against a file of a cell that is damaged."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -20,6 +23,7 @@ class Cell:
         metrics: metric → value, None where undefined; empty where the cell failed.
         scores: path of the image scores relative to the run's folder, None where it failed.
         maps: path of the example maps, likewise.
+        place: which folder the data set lay in, as a hash; empty where that is not known.
     """
 
     spec: CellSpec
@@ -38,6 +42,7 @@ class Cell:
     started_utc: str = ""
     scores: str | None = None
     maps: str | None = None
+    place: str = ""
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Cell:

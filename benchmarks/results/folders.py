@@ -6,30 +6,31 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.places import written_path
 
 
 def find_run(name: str) -> Path:
     """Return the folder of run `name`: a folder itself, or a name under results/.
 
     Raises:
-        BenchmarkError: neither holds a metrics.csv.
+        BenchmarkError: neither holds cells or a metrics.csv.
     """
-    for folder in (Path(name), Path("results") / name):
-        if (folder / "metrics.csv").is_file():
+    for folder in (written_path(name), Path("results") / name):
+        if (folder / "metrics.csv").is_file() or any((folder / "cells").glob("*/*.json")):
             return folder
     raise BenchmarkError(
-        f"no metrics.csv in {name} or results/{name}; python -m benchmarks.run writes one"
+        f"no cells and no metrics.csv in {name} or results/{name}; python -m benchmarks.run writes "
+        "some"
     )
 
 
 def plots_folder(run: Path) -> Path:
-    """Return where a run's figures belong: plots/NAME beside results/, else plots/ inside the run.
+    """Return where a run's figures belong: inside the run, or plots/NAME beside results/.
 
-    A run that lies in results/ has them in the plots/ beside it; whoever names another folder has
-    everything inside.
+    A run whose folder nobody named lies in results/ and has them in the plots/ beside it.
     """
     whole = run if run.parent.name else run.resolve()
-    if whole.parent.name == "results":
+    if whole.parent.name == "results" and not (run / "plots").is_dir():
         return whole.parent.parent / "plots" / whole.name
     return run / "plots"
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
+from benchmarks.results.cell import AGAIN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,13 +51,22 @@ def open_maps(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
         with np.load(path, allow_pickle=False) as stored:
             yield stored
     except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
-        raise BenchmarkError(f"can't read the maps in {path}; run its cell again") from error
+        raise BenchmarkError(f"can't read the maps in {path}; {AGAIN}") from error
 
 
 def read_maps(path: Path) -> StoredMaps:
     """Return what a file of maps holds; raises as `open_maps`."""
     with open_maps(path) as stored:
         return StoredMaps(*(stored[name] for name in StoredMaps._fields))
+
+
+def can_be_read(path: Path) -> bool:
+    """Whether a file of maps is whole, as far as its directory tells."""
+    try:
+        with open_maps(path) as stored:
+            return len(stored["names"]) >= 0
+    except BenchmarkError:
+        return False
 
 
 def count_maps(path: Path) -> int:

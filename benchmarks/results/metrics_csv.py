@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics import METRICS
+from benchmarks.metrics import METRICS, Metric
 from benchmarks.results.cell import Cell
 from benchmarks.specs import EvaluationProtocol, canonical_json, resize_for
 
@@ -28,7 +28,13 @@ COLUMNS = (
 # fmt: on
 
 
-def rows_of(run: str, cell: Cell) -> Iterator[list[Any]]:
+def named_metrics(cells: Iterable[Cell]) -> list[Metric]:
+    """Return the metrics that any cell names, all of them where none does."""
+    named = {name for cell in cells for name in cell.metrics}
+    return [one for one in METRICS.values() if one.name in named] or list(METRICS.values())
+
+
+def rows_of(run: str, cell: Cell, metrics: Iterable[Metric]) -> Iterator[list[Any]]:
     """Yield a cell's rows, one a metric, their values in the order of `COLUMNS`."""
     spec, protocol = cell.spec, cell.spec.protocol
     values = {
@@ -44,7 +50,7 @@ def rows_of(run: str, cell: Cell) -> Iterator[list[Any]]:
         "layers": canonical_json(protocol.backbone.layers),
         "spec": cell.short_key,
     }
-    for metric in METRICS.values():
+    for metric in metrics:
         values |= {
             "metric": metric.name,
             "value": cell.metrics.get(metric.name),
@@ -76,20 +82,27 @@ def usual_settings(image_size: int) -> dict[str, str]:
     }
 
 
-def read_rows(run: Path) -> pd.DataFrame:
-    """Return the rows of `run`'s metrics.csv; of two cells with the same identity only the newest.
+MEAN = "mean"
+"""Label of a table's last row; a category of that name gets another label."""
+
+
+def read_rows(content: bytes, path: Path) -> pd.DataFrame:
+    """Return the rows of a metrics.csv.
 
     Columns are text, but for `value` (float, NaN where failed or undefined), `seed` (int) and
     `started_utc` (timestamp).
 
+    Args:
+        content: of the file.
+        path: where it lies, for messages.
+
     Raises:
-        BenchmarkError: the file is missing, unreadable, truncated or empty.
+        BenchmarkError: it is truncated, empty or none.
     """
     import pandas as pd
 
-    path = run / "metrics.csv"
     try:
-        text = path.read_bytes().decode()
+        text = content.decode()
         header, *records = csv.reader(io.StringIO(text, newline=""), strict=True)
         if not text.endswith("\n") or any(len(record) != len(header) for record in records):
             raise ValueError("truncated")
@@ -101,13 +114,24 @@ def read_rows(run: Path) -> pd.DataFrame:
         rows["value"] = [float(value) if value else float("nan") for value in rows["value"]]
         rows["seed"] = rows["seed"].astype(int)
         rows["started_utc"] = pd.to_datetime(rows["started_utc"], utc=True, format="ISO8601")
-    except (OSError, ValueError, csv.Error) as error:
-        detail = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise BenchmarkError(
-            f"can't read {path} ({detail}); python -m benchmarks.run writes it anew"
-        ) from error
+    except (ValueError, csv.Error) as error:
+        raise unreadable(path, str(error).splitlines()[0]) from error
     if rows.empty:
         raise BenchmarkError(f"{path} holds no cells yet; python -m benchmarks.run adds some")
+    rows["category"] = rows["category"].replace(MEAN, f"{MEAN} (category)")
+    return rows
+
+
+def unreadable(path: Path, why: str) -> BenchmarkError:
+    """Return the error of a file that can't be read, in a run without cells to make it from."""
+    return BenchmarkError(
+        f"can't read {path} ({why}), and there are no cells to make it from; python -m "
+        "benchmarks.run evaluates them"
+    )
+
+
+def newest_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return of cells with the same identity the newest alone."""
     newest = rows.groupby(CELL_COLUMNS)["started_utc"].transform("max")
     rows = rows[rows["started_utc"] == newest]
     return rows.drop_duplicates([*CELL_COLUMNS, "metric"], keep="last")

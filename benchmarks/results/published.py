@@ -12,7 +12,7 @@ from benchmarks.errors import BenchmarkError
 OTHERS = ("PatchSVDD", "DifferNet", "MahalanobisAD", "PaDiM*")
 """Methods that are not reproduced here, as the PatchCore paper's Tables 1–3 name them."""
 
-FILE = Path(__file__).parents[2] / "results" / "published" / "published_numbers.csv"
+FILE = Path(__file__).parents[1] / "published" / "published_numbers.csv"
 
 _PAPER = "PatchCore paper Table "
 
@@ -60,15 +60,15 @@ class Published:
         """Read the numbers.
 
         Raises:
-            BenchmarkError: the file, which only a checkout has, is missing or unreadable.
+            BenchmarkError: the file, which lies in the package, is missing or unreadable.
         """
         try:
             with path.open(encoding="utf-8", newline="") as file:
                 return cls(dict(map(_entry, csv.DictReader(file))))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BenchmarkError(
-                f"can't read the published numbers, {path} ({type(error).__name__}): run from a "
-                "checkout of the repository, which holds them"
+                f"can't read the published numbers, {path} ({type(error).__name__}): install the "
+                "package again, which holds them"
             ) from error
 
     def main(self, method: str, metric: str, category: str) -> float | None:

@@ -13,10 +13,13 @@ from benchmarks.datasets.known import is_complete
 from benchmarks.metrics import METRICS, Metric
 from benchmarks.results.captions import caption, failures
 from benchmarks.results.cell import Cell
+from benchmarks.results.identity import told_apart
 from benchmarks.results.metrics_csv import (
     CELL_COLUMNS,
     COLUMNS,
+    MEAN,
     PROTOCOL_COLUMNS,
+    newest_rows,
     read_rows,
     usual_settings,
 )
@@ -31,9 +34,6 @@ if TYPE_CHECKING:
 
 Files = Mapping[tuple[str, str], Path]
 """(category, method) → a file that one of its cells stored."""
-
-MEAN = "mean"
-"""Label of a table's last row."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,6 @@ class Table:
         return {str(name): own[name].to_numpy() for name in own if own[name].notna().all()}
 
 
-class StoredCells:
-    """The cells of a run, read when they are first asked for, once for all of its result sets."""
-
-    def __init__(self, run: Path) -> None:
-        self._run = run
-
-    @cached_property
-    def by_short_key(self) -> Mapping[str, Cell]:
-        """Short key → cell; those that can't be read are named on stderr and left out."""
-        return {cell.short_key: cell for cell in Store(self._run).cells(say)}
-
-
 @dataclass(frozen=True)
 class ResultSet:
     """The cells of a run that share one protocol, and hence may stand in one table.
@@ -80,14 +68,14 @@ class ResultSet:
         rows: their rows of metrics.csv.
         categories: every category that the run holds of this dataset, alphabetically.
         varying: the protocol columns in which the run's result sets differ.
-        stored: the cells themselves, of all result sets of the run.
+        stored: short key → cell, of all result sets of the run.
     """
 
     run: Path
     rows: pd.DataFrame
     categories: tuple[str, ...]
     varying: tuple[str, ...]
-    stored: StoredCells
+    stored: Mapping[str, Cell]
 
     @property
     def dataset(self) -> str:
@@ -123,7 +111,7 @@ class ResultSet:
         own = rows[rows["method"] == method]
         grid = own.pivot(index="category", columns="seed", values="value")
         grid = grid.reindex(index=list(self.categories), columns=list(self.methods[method]))
-        whole = is_complete(self.dataset, self.categories)
+        whole = is_complete(self.dataset, self.categories) and self.same_images
         # skipna=False: one missing category, or seed, leaves the mean empty, not optimistic.
         mean = grid.mean(skipna=False) if whole else grid.mean() * float("nan")
         grid = pd.concat([grid, mean.to_frame(MEAN).T])
@@ -192,6 +180,8 @@ class ResultSet:
         versions = cells.groupby("category")["dataset_fingerprint"].nunique()
         if differing := sorted(map(str, versions.index[versions > 1])):
             warnings.append(f"NOT COMPARABLE, methods saw different data: {', '.join(differing)}")
+        if any(spec.dataset != self.dataset for spec in self.specs.values()):
+            warnings.append("other data sets of that name are shown apart")
         return warnings
 
     @cached_property
@@ -215,8 +205,7 @@ class ResultSet:
     @cached_property
     def specs(self) -> Mapping[tuple[str, str], CellSpec]:
         """(category, method) → the specification of the first seed's cell, where it is stored."""
-        stored = self.stored.by_short_key
-        found = {place: stored.get(str(row["spec"])) for place, row in self.first.items()}
+        found = {place: self.stored.get(str(row["spec"])) for place, row in self.first.items()}
         return {place: cell.spec for place, cell in found.items() if cell is not None}
 
     @cached_property
@@ -232,7 +221,7 @@ class ResultSet:
     def _files(self, kind: Literal["scores", "maps"]) -> Files:
         found = {}
         for place, row in self.first.items():
-            name = getattr(self.stored.by_short_key.get(str(row["spec"])), kind, None)
+            name = getattr(self.stored.get(str(row["spec"])), kind, None)
             if row["status"] == "ok" and name and (self.run / name).is_file():
                 found[place] = self.run / name
         return found
@@ -262,12 +251,23 @@ class ResultSet:
 
 
 def result_sets(run: Path) -> list[ResultSet]:
-    """Return the result sets of a run, one a protocol, in order of appearance.
+    """Return the result sets of a run, one a data set and protocol, in order of appearance.
+
+    Its cells are what counts: a metrics.csv that doesn't match them is written anew. Cells that
+    can't be read are named on stderr and left out.
 
     Raises:
-        BenchmarkError: the run's metrics.csv is missing, unreadable, truncated or empty.
+        BenchmarkError: there are no cells, and the run's metrics.csv is missing, unreadable,
+            truncated or empty.
     """
-    rows, stored = read_rows(run), StoredCells(run)
+    store = Store(run)
+    cells = store.cells(say)
+    rows = read_rows(store.metrics(cells, say), run / "metrics.csv")
+    stored = {cell.short_key: cell for cell in cells}
+    names = told_apart(cells)
+    pairs = zip(rows["spec"], rows["dataset"], strict=True)
+    rows["dataset"] = [names.get(spec, dataset) for spec, dataset in pairs]
+    rows = newest_rows(rows)
     varying = tuple(column for column in PROTOCOL_COLUMNS if rows[column].nunique() > 1)
     categories = rows.groupby("dataset")["category"].unique()
     return [

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.errors import StorageError
 from benchmarks.files import as_csv, atomic_file
 from benchmarks.results.cell import Cell
-from benchmarks.results.maps import count_maps, write_maps
-from benchmarks.results.metrics_csv import COLUMNS, rows_of
-from benchmarks.results.scores import write_scores
+from benchmarks.results.maps import can_be_read, count_maps, write_maps
+from benchmarks.results.metrics_csv import COLUMNS, named_metrics, rows_of, unreadable
+from benchmarks.results.scores import count_scores, write_scores
 from benchmarks.specs import CellSpec, canonical_json
 
 if TYPE_CHECKING:
@@ -74,6 +75,14 @@ class Store:
             text = json.dumps({**asdict(cell), **names}, indent=1, sort_keys=True, allow_nan=False)
             file.write(text.encode())
 
+    def is_whole(self, cell: Cell) -> bool:
+        """Whether what is stored beside a cell can be read; maps may be gone, but not damaged."""
+        images = (cell.n_test_good or 0) + (cell.n_test_defect or 0)
+        if cell.scores and count_scores(self.run / cell.scores) != images:
+            return False
+        gone = not cell.maps or not (self.run / cell.maps).exists()
+        return gone or can_be_read(self.run / str(cell.maps))
+
     def count_maps(self, cell: Cell) -> int:
         """Return how many anomaly maps are stored beside a cell, 0 if they can't be read."""
         return count_maps(self.run / (cell.maps or ""))
@@ -96,11 +105,43 @@ class Store:
 
     def write_metrics(self, warn: Callable[[str], None] = lambda line: None) -> Path:
         """Write `metrics.csv`, one row a cell and metric, from the cells; return its path."""
-        rows = [row for cell in self.cells(warn) for row in rows_of(self.run.name, cell)]
         path = self.run / "metrics.csv"
         with atomic_file(path) as file:
-            file.write(as_csv([COLUMNS, *rows]))
+            file.write(self._metrics(self.cells(warn)))
         return path
+
+    def metrics(self, cells: Sequence[Cell], warn: Callable[[str], None]) -> bytes:
+        """Return `metrics.csv` as the cells make it; where the file is another, write it anew.
+
+        A run that holds no cell any more is what its file says.
+
+        Args:
+            cells: the run's, from `cells`.
+            warn: called with a line where the file can't be written.
+
+        Raises:
+            BenchmarkError: there are no cells and no file.
+        """
+        path = self.run / "metrics.csv"
+        try:
+            found = path.read_bytes()
+        except OSError as error:
+            found = b""
+            if not cells:
+                raise unreadable(path, str(error.strerror)) from error
+        if not cells or found == (made := self._metrics(cells)):
+            return found
+        try:
+            with atomic_file(path) as file:
+                file.write(made)
+        except StorageError:
+            warn(f"{path} doesn't match the run's cells and can't be written: they are shown")
+        return made
+
+    def _metrics(self, cells: Sequence[Cell]) -> bytes:
+        run, named = self.run.resolve().name, named_metrics(cells)
+        rows = [row for cell in cells for row in rows_of(run, cell, named)]
+        return as_csv([COLUMNS, *rows])
 
     def _path(self, folder: str, spec: CellSpec, suffix: str) -> Path:
         """Return where a cell's file lies; the name is for people and is never parsed."""

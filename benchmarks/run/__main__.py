@@ -30,8 +30,9 @@ from benchmarks.options import (
     chosen_machine,
     positive,
 )
+from benchmarks.places import written_path
 from benchmarks.report import write_report
-from benchmarks.results import Store, result_sets
+from benchmarks.results import Store, derived, result_sets
 from benchmarks.results.folders import default_run, plots_folder, report_path
 from benchmarks.run.request import plan_of
 from benchmarks.specs import MaskResize
@@ -42,8 +43,13 @@ DEFAULT_METHODS = "patchcore-25,spade,padim"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    options = _parser().parse_args(arguments)
-    return run_program(lambda: _list() if options.list else _run(options), CONTINUES)
+    return run_program(lambda: _main(_parser().parse_args(arguments)), CONTINUES)
+
+
+def _main(options: argparse.Namespace) -> int:
+    for problem in methods.problems():
+        say(f"warning: {problem}")
+    return _list() if options.list else _run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--out",
-        type=Path,
+        type=written_path,
         help="the run's folder (default: results/<data set>-<backbone>-<image size>)",
     )
     add(
@@ -97,7 +103,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--weights",
-        type=Path,
+        type=written_path,
         help=".pth or .safetensors file (default: the pinned ImageNet weights, downloaded once); "
         "in an ensemble: NAME[weights=FILE,layers=a+b+c+d]+NAME…",
     )
@@ -121,8 +127,13 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
 
 def _list() -> int:
     for name in methods.names():
-        parameters = asdict(methods.resolve(name).parameters)
-        print(f"{name:15}", ", ".join(f"{key}={value}" for key, value in parameters.items()))
+        try:
+            parameters = asdict(methods.resolve(name).parameters)
+        except methods.MethodNameError as error:
+            say(f"warning: {error}")
+            continue
+        values = ", ".join(f"{key}={value}" for key, value in parameters.items())
+        show(f"{name:15} {values}")
     return 0
 
 
@@ -134,8 +145,8 @@ def _run(options: argparse.Namespace) -> int:
     missing = plan.missing(store, force=options.force)
     if options.dry_run:
         for job in itertools.chain.from_iterable(missing.values()):
-            print(job.spec.label)
-        print(summary([(plan, missing)], run, cache))
+            show(job.spec.label)
+        show(summary([(plan, missing)], run, cache))
         return 0
     if missing:
         from benchmarks.execution import run_plan
@@ -145,23 +156,23 @@ def _run(options: argparse.Namespace) -> int:
         say(f"{passes} images passed the backbone; every cell is in {run}")
     else:
         say(f"nothing left to do: all cells are stored in {run} (--force evaluates again)")
-    _show(run, anything_new=bool(missing))
+    _show(run, run / "plots" if options.out else plots_folder(run))
     if plan.dataset.synthetic:
         say(NOTICE)
     return 1 if plan.missing(store) else 0
 
 
-def _show(run: Path, *, anything_new: bool) -> None:
-    """Print the tables, and write them, the figures and the report where anything changed."""
+def _show(run: Path, plots: Path) -> None:
+    """Print the tables, and write them, the figures and the report unless they match the cells."""
     sets = result_sets(run)
     show(terminal_tables(sets))
-    plots = plots_folder(run)
-    if anything_new or not plots.exists():
-        written = [*write_tables(sets), *writing.write_figures(sets, plots)]
-        say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
-    report = report_path([run])
-    if anything_new or not report.exists():
-        say(f"everything on one page: {write_report([sets], report)}")
+    if derived.is_current(run):
+        return
+    written = [*write_tables(sets), *writing.write_figures(sets, plots)]
+    say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
+    report = write_report([sets], report_path([run]))
+    say(f"everything on one page: {report}")
+    derived.note(run, [*written, report])
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.console import run_program, say
+from benchmarks.console import run_program, say, show
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import choose_device
 from benchmarks.evaluation.provenance import git_sha, versions
+from benchmarks.places import written_path
 from benchmarks.results.folders import plots_folder
 from benchmarks.speed import references as plain
 from benchmarks.speed.counting import tables
@@ -79,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--scale", choices=SCALES, default="full", help="(default: %(default)s)")
     add(
         "--out",
-        type=Path,
+        type=written_path,
         default=Path("results/speed"),
         help="folder of the tables (default: %(default)s); figures go to plots/ beside results/",
     )
@@ -92,8 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    options = _parser().parse_args(arguments)
-    return run_program(lambda: _speed(options))
+    return run_program(lambda: _speed(_parser().parse_args(arguments)))
 
 
 def _count(options: argparse.Namespace) -> int:
@@ -128,7 +128,7 @@ def _speed(options: argparse.Namespace) -> int:
         report = measure(steps, SCALES[options.scale], choose_device(options.device))
     out = options.out.resolve()
     paths = write(report, out, plots_folder(out))
-    print(markdown(report))
+    show(markdown(report))
     say("\n".join(map(str, paths)))
     for row in report.disagreements:
         say(f"error: {row.step} differs from its definition: {row.agreement}")

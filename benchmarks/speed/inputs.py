@@ -24,6 +24,7 @@ from benchmarks.datasets.layouts import base
 from benchmarks.evaluation import upsample_and_smooth
 from benchmarks.features import Extractor, FeatureCache
 from benchmarks.features.cache import default_folder
+from benchmarks.places import written_path
 from benchmarks.specs import EvaluationProtocol
 from methods.base import Features, Scores
 from methods.components.coreset import farthest_first, projection, starting_distances
@@ -186,7 +187,7 @@ class Inputs:
     @cached_property
     def real_files(self) -> tuple[Path, Path] | None:
         """Data and weights for real patch features, at full scale where $MVTEC_AD_ROOT has both."""
-        root = Path(os.environ.get("MVTEC_AD_ROOT", ""))
+        root = written_path(os.environ.get("MVTEC_AD_ROOT", ""))
         files = root / REAL_CATEGORY, root.parent / REAL_WEIGHTS
         there = self.scale.name == "full" and all(file.exists() for file in files)
         return (root, files[1]) if there else None

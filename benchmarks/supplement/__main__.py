@@ -14,9 +14,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import methods
 from benchmarks.backbones import parse, split
 from benchmarks.backbones.choice import bare
-from benchmarks.console import CONTINUES, run_program, say
+from benchmarks.console import CONTINUES, run_program, say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
@@ -33,6 +34,7 @@ from benchmarks.options import (
     integers,
     positive,
 )
+from benchmarks.places import written_path
 from benchmarks.results import Store
 from benchmarks.results.folders import default_run, plots_folder
 from benchmarks.supplement.material import Material
@@ -64,8 +66,7 @@ EMBEDDED_SIZE = PAPER_SIZE // 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    options = _parser().parse_args(arguments)
-    return run_program(lambda: _supplement(options), CONTINUES)
+    return run_program(lambda: _supplement(_parser().parse_args(arguments)), CONTINUES)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -100,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--out",
-        type=Path,
+        type=written_path,
         help="folder of cells and tables (default: results/<data set>-<backbone>-<image size>-"
         "supplement); what runs beside it have stored is taken over",
     )
@@ -115,6 +116,8 @@ def _default(whose: str, name: str) -> str:
 
 
 def _supplement(options: argparse.Namespace) -> int:
+    for problem in methods.problems():
+        say(f"warning: {problem}")
     parts = list(dict.fromkeys(options.parts)) or list(SUPPLEMENT)
     if unknown := [part for part in parts if part not in PARTS]:
         raise BenchmarkError(f"unknown part {unknown[0]!r}: known are {', '.join(PARTS)}")
@@ -130,14 +133,15 @@ def _supplement(options: argparse.Namespace) -> int:
     if options.dry_run:
         stores = (store, *beside(store))
         work = [(group.plan, group.plan.missing(*stores, force=options.force)) for group in found]
-        print(summary(work, run, chosen_cache(options)))
+        show(summary(work, run, chosen_cache(options)))
         return 0
     left = _evaluate(found, store, options)
     names = tuple(category.name for category in dataset.categories)
     whole = is_complete(dataset.name, names) if dataset.name in KNOWN else not options.categories
     material = Material(settings, collect(found, store), names, dataset.name, whole, run)
-    for path in _write(material, parts):
-        print(path)
+    plots = run / "plots" if options.out else plots_folder(run)
+    for path in _write(material, parts, plots):
+        show(str(path))
     if dataset.synthetic:
         say(NOTICE)
     return 1 if left or unavailable else 0
@@ -183,13 +187,12 @@ def _evaluate(found: Sequence[Group], store: Store, options: argparse.Namespace)
     return any(group.plan.missing(store) for group in found)
 
 
-def _write(material: Material, parts: Sequence[str]) -> Iterator[Path]:
-    """Write the tables and figures of some parts; yield the paths."""
+def _write(material: Material, parts: Sequence[str], plots: Path) -> Iterator[Path]:
+    """Write the tables of some parts into the run, the figures into `plots`; yield the paths."""
     import matplotlib.style
 
     from benchmarks.figures.style import LOOK, save
 
-    plots = plots_folder(material.run)
     for part in parts:
         for name, text in tables(part, material):
             with atomic_file(material.run / "tables" / name) as file:

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.metrics import MAIN, METRICS, PRO_LIMIT
 from benchmarks.results.maps import read_maps
-from benchmarks.results.result_set import MEAN
+from benchmarks.results.metrics_csv import MEAN
 from benchmarks.supplement.material import Material
 from benchmarks.supplement.trials import BASE_METHOD, difference_trials
 from benchmarks.tables import Sheet

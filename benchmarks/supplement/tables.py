@@ -11,8 +11,8 @@ from benchmarks.backbones.choice import bare
 from benchmarks.metrics import HEADLINE, METRICS
 from benchmarks.results import Cell, Published
 from benchmarks.results.captions import caption, failures
+from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.published import OTHERS
-from benchmarks.results.result_set import MEAN
 from benchmarks.supplement.material import Material
 from benchmarks.supplement.trials import (
     METHODS,

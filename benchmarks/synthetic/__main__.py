@@ -7,8 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.console import run_program
+from benchmarks.console import run_program, show
 from benchmarks.errors import StorageError
+from benchmarks.places import written_path
 from benchmarks.synthetic.products import PRODUCTS
 from benchmarks.synthetic.writing import write_at_once
 
@@ -17,14 +18,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Write the data set where the command line says; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.synthetic", description=__doc__)
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="a new or empty folder"
+        "--out", type=written_path, required=True, metavar="DIR", help="a new or empty folder"
     )
-    root: Path = parser.parse_args(arguments).out
-    return run_program(lambda: _write(root))
+    return run_program(lambda: _write(parser.parse_args(arguments).out))
 
 
 def _write(root: Path) -> int:
-    print(f"{root}: {_write_for_someone(root)} images in {len(PRODUCTS)} categories")
+    show(f"{root}: {_write_for_someone(root)} images in {len(PRODUCTS)} categories")
     return 0
 
 

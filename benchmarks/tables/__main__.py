@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.console import run_program, say
+from benchmarks.console import run_program, say, show
 from benchmarks.results import result_sets
 from benchmarks.results.folders import find_run
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
@@ -19,15 +19,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write and print a run's tables; return 0, or 2 where there is nothing to make them from."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
-    name = parser.parse_args(argv).run
-    return run_program(lambda: _write(name))
+    return run_program(lambda: _write(parser.parse_args(argv).run))
 
 
 def _write(name: str) -> int:
     run = find_run(name)
     sets = result_sets(run)
     paths = write_tables(sets)
-    print(terminal_tables(sets), end="")
+    show(terminal_tables(sets).rstrip("\n"))
     say(f"{len(paths)} tables written to {run / 'tables'}")
     return 0
 

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.results import ResultSet, read_scores
-from benchmarks.results.result_set import MEAN, Files, Table
+from benchmarks.results.cell import AGAIN
+from benchmarks.results.metrics_csv import MEAN
+from benchmarks.results.result_set import Files, Table
 from benchmarks.statistics import Pair, compare_categories, compare_images
 from benchmarks.statistics.pairs import LEVEL
 
@@ -81,8 +83,7 @@ def category_pairs(files: Files, category: str, methods: Iterable[str]) -> tuple
     every = [labels for labels, _ in stored.values()]
     if any(labels.tolist() != every[0].tolist() for labels in every):
         raise BenchmarkError(
-            f"the scores of {category} are of different images ({', '.join(stored)}); run these "
-            "cells again on the same data"
+            f"the scores of {category} are of different images ({', '.join(stored)}); {AGAIN}"
         )
     if len(stored) < 2 or len({*every[0].tolist()}) < 2:
         return ()

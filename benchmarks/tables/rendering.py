@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from benchmarks.markdown import cell
+
 Place = TypeVar("Place", bound=Hashable)
 
 
@@ -28,6 +30,8 @@ def captioned_table(
     from tabulate import tabulate
 
     sides = None if labels is None else ["left"] * labels + ["right"] * (len(headers) - labels)
+    if style == "pipe":
+        headers, rows = list(map(cell, headers)), [list(map(cell, row)) for row in rows]
     body = tabulate(rows, headers, style, colalign=sides, disable_numparse=True)
     return f"{caption}\n\n{body}\n"
 

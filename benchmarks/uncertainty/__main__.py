@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.console import run_program, say
+from benchmarks.console import run_program, say, show
 from benchmarks.figures import critical_difference, write_figures
 from benchmarks.results import result_sets
 from benchmarks.results.folders import find_run, plots_folder
@@ -20,8 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write and print a run's uncertainty; return 0, or 2 where there is nothing to judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.uncertainty", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
-    name = parser.parse_args(argv).run
-    return run_program(lambda: _write(name))
+    return run_program(lambda: _write(parser.parse_args(argv).run))
 
 
 def _write(name: str) -> int:
@@ -29,7 +28,7 @@ def _write(name: str) -> int:
     sets = result_sets(run)
     paths, text = write_uncertainty(sets)
     paths += write_figures(sets, plots_folder(run), [critical_difference.figures])
-    print(text, end="")
+    show(text.rstrip("\n"))
     say("\n".join(map(str, paths)))
     return 0
 

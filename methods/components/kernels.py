@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from methods.components.compiled import compiled
 
 BLOCK = 64
 """Bounds that are looked at together before one by one."""
@@ -36,7 +37,7 @@ class Rounding(NamedTuple):
     eps: float
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@compiled(fastmath={"reassoc", "contract"})
 def squared_distance(one: Array, other: Array) -> Any:
     """Return the squared distance of two vectors (d,), from their differences."""
     total = np.float32(0)
@@ -46,7 +47,7 @@ def squared_distance(one: Array, other: Array) -> Any:
     return total
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _limit(squared: Array, rounding: Rounding, query: int) -> Any:
     """Return the bits of what a query's bounds must stay below to be worth comparing."""
     number = np.empty(1, np.float32)
@@ -56,7 +57,7 @@ def _limit(squared: Array, rounding: Rounding, query: int) -> Any:
     return (bits + 0xFFFF) >> 16 if rounding.eps > 2.0**-16 else bits + 1
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _lowest(values: Array) -> Any:
     lowest = values[0]
     for i in range(len(values)):
@@ -64,7 +65,7 @@ def _lowest(values: Array) -> Any:
     return lowest
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _position(values: Array, wanted: int) -> int:
     position = 0
     while values[position] != wanted:
@@ -72,7 +73,7 @@ def _position(values: Array, wanted: int) -> int:
     return position
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _any_below(values: Array, limits: Array) -> Any:
     found = False
     for i in range(len(values)):
@@ -80,7 +81,7 @@ def _any_below(values: Array, limits: Array) -> Any:
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def nearest_below(
     bounds: Array,
     rounding: Rounding,
@@ -140,7 +141,7 @@ def nearest_below(
     return given_up
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def farthest_first(
     bounds: Array,
     rounding: Rounding,
@@ -188,7 +189,7 @@ def farthest_first(
     return chosen
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def lower(points: Array, squared: Array, members: Array, centres: Array, near: Array) -> None:
     """Lower some points' squared distances, in place, to those from the nearest of some centres.
 

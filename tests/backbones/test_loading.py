@@ -160,6 +160,20 @@ def test_a_network_that_refuses_the_trial_image_is_reported_in_one_line(tmp_path
     layers = ["encoder.layers.encoder_layer_0"]
     with pytest.raises(BenchmarkError, match=r"vit_b_16 doesn't run at 64 pixels: Wrong image"):
         backbones.load("vit_b_16", weights=tmp_path / "vit.pth", layers=layers)
+    with pytest.raises(BenchmarkError, match=r"vit_b_16 doesn't run at 96 pixels: Wrong image"):
+        backbones.load("vit_b_16", weights=tmp_path / "vit.pth", layers=layers, image_size=96)
+
+
+def test_a_network_is_probed_at_the_size_asked_for_where_it_takes_no_other(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    made = torchvision.models.inception_v3(init_weights=False)
+    torch.save(made.state_dict(), tmp_path / "net.pth")
+    layers, file = ["Conv2d_2b_3x3", "Mixed_7c"], tmp_path / "net.pth"
+    with pytest.raises(BenchmarkError, match=r"inception_v3 doesn't run at 64 pixels"):
+        backbones.load("inception_v3", weights=file, layers=layers)
+    backbone = backbones.load("inception_v3", weights=file, layers=layers, image_size=96)
+    maps = backbone.forward(noise(1, 3, 96, 96), [1, 2])
+    assert {level: tuple(one.shape[2:]) for level, one in maps.items()} == {1: (45, 45), 2: (1, 1)}
 
 
 def test_the_pass_stops_after_the_last_level_asked_for(

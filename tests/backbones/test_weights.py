@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torchvision
 from safetensors.torch import save_file
 
+from benchmarks.backbones import loading as backbones
 from benchmarks.backbones import weights
 from benchmarks.errors import WeightsError
 
@@ -22,30 +25,69 @@ class Net(torch.nn.Module):
 
 
 STATE = Net().state_dict()
-FILE = Path("net.pth")
 
 
+def named(prefix: str, state: dict[str, torch.Tensor] = STATE) -> dict[str, torch.Tensor]:
+    return {f"{prefix}{name}": value for name, value in state.items()}
+
+
+def never() -> bool:
+    raise AssertionError("nothing is lacking")
+
+
+def put(
+    content: Any, folder: Path, layers: Sequence[str] = ("conv",), runs: Callable[[], bool] = never
+) -> Net:
+    """Return a network that took a checkpoint."""
+    torch.save(content, folder / "net.pth")
+    network = Net()
+    found = weights.readings(folder / "net.pth")
+    weights.install(network, found, folder / "net.pth", layers, runs)
+    return network
+
+
+@pytest.mark.parametrize("prefix", ["", *weights.WRAPPERS, "module._orig_mod.", "model.backbone."])
 @pytest.mark.parametrize(
-    "content",
-    [
-        STATE,
-        {"state_dict": STATE, "epoch": 3},
-        {"model": STATE},
-        {f"module.{name}": value for name, value in STATE.items()},
-        {"state_dict": {f"module.{name}": value for name, value in STATE.items()}},
-    ],
+    "wrapper",
+    ["", "state_dict", "model", "net", "model_state_dict", "state_dict_ema", "model.state_dict"],
 )
-def test_the_usual_wrappings_are_taken_off(content: Any, tmp_path: Path) -> None:
-    torch.save(content, tmp_path / "net.pth")
-    state = weights.read(tmp_path / "net.pth")
-    assert list(state) == list(STATE)
+def test_the_usual_wrappings_are_taken_off(wrapper: str, prefix: str, tmp_path: Path) -> None:
+    content: Any = named(prefix)
+    for name in reversed(wrapper.split(".") if wrapper else []):
+        content = {name: content, "epoch": 3, "optimizer": {"lr": torch.ones(1)}}
+    state = put(content, tmp_path).state_dict()
     assert all(torch.equal(state[name], STATE[name]) for name in STATE)
+
+
+def test_what_else_a_training_holds_is_left_alone(tmp_path: Path) -> None:
+    content = {"state_dict": {**named("model."), "loss.weight": torch.ones(2)}}
+    state = put(content, tmp_path).state_dict()
+    assert all(torch.equal(state[name], STATE[name]) for name in STATE)
+
+
+def test_two_that_fit_are_refused_unless_they_are_alike(tmp_path: Path) -> None:
+    other = Net().state_dict()
+    both = r"differ: state_dict and state_dict_ema; save the one that is meant alone"
+    with pytest.raises(WeightsError, match=both):
+        put({"state_dict": STATE, "state_dict_ema": other}, tmp_path)
+    state = put({"state_dict": STATE, "state_dict_ema": dict(STATE)}, tmp_path).state_dict()
+    assert all(torch.equal(state[name], STATE[name]) for name in STATE)
+
+
+def test_names_of_something_else_are_shown_beside_those_wanted(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as error:
+        put({"state_dict": named("encoder.")}, tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path / 'net.pth'} (state_dict) doesn't fit Net: missing conv.weight, conv.bias, "
+        "norm.weight, norm.bias and 4 more; unexpected encoder.conv.weight, encoder.conv.bias, "
+        "encoder.norm.weight, encoder.norm.bias and 4 more"
+    )
 
 
 def test_safetensors_hold_the_same(tmp_path: Path) -> None:
     save_file(STATE, tmp_path / "net.safetensors")
-    state = weights.read(tmp_path / "net.safetensors")
-    assert all(torch.equal(state[name], STATE[name]) for name in STATE)
+    (reading,) = weights.readings(tmp_path / "net.safetensors")
+    assert all(torch.equal(reading.state[name], STATE[name]) for name in STATE)
 
 
 def test_old_densenet_names_are_understood(tmp_path: Path) -> None:
@@ -54,16 +96,18 @@ def test_old_densenet_names_are_understood(tmp_path: Path) -> None:
         "features.norm0.weight": torch.ones(1),
     }
     torch.save(old, tmp_path / "net.pth")
-    names = list(weights.read(tmp_path / "net.pth"))
-    assert names == ["features.denseblock1.denselayer2.norm1.weight", "features.norm0.weight"]
+    (reading,) = weights.readings(tmp_path / "net.pth")
+    assert list(reading.state) == [
+        "features.denseblock1.denselayer2.norm1.weight",
+        "features.norm0.weight",
+    ]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_values_that_are_not_finite_are_refused_by_name(value: float, tmp_path: Path) -> None:
     broken = {**STATE, "conv.bias": torch.tensor([0.0, value, 0.0, 0.0])}
-    torch.save(broken, tmp_path / "net.pth")
     with pytest.raises(WeightsError, match=r"net\.pth holds NaN or infinity in conv\.bias"):
-        weights.read(tmp_path / "net.pth")
+        put(broken, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["net.pth", "net.bin", "net.safetensors"])
@@ -73,14 +117,14 @@ def test_files_that_are_no_checkpoints_are_refused(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=name) as error:
-        weights.read(tmp_path / name)
+        weights.readings(tmp_path / name)
     assert "\n" not in str(error.value)
 
 
 def test_pickled_code_is_not_run(tmp_path: Path) -> None:
     torch.save(Net(), tmp_path / "net.pth")
     with pytest.raises(WeightsError, match="pickled code, which is not run") as error:
-        weights.read(tmp_path / "net.pth")
+        weights.readings(tmp_path / "net.pth")
     assert "\n" not in str(error.value)
 
 
@@ -88,7 +132,7 @@ def test_pickled_code_is_not_run(tmp_path: Path) -> None:
 def test_checkpoints_without_a_state_dict_are_refused(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "net.pth")
     with pytest.raises(WeightsError, match="holds no state dict"):
-        weights.read(tmp_path / "net.pth")
+        weights.readings(tmp_path / "net.pth")
 
 
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
@@ -98,40 +142,63 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
         weights.checksum(tmp_path)
 
 
-def test_everything_is_set_but_a_classifier_of_another_size() -> None:
-    network, other = Net(classes=3), Net(classes=7)
-    weights.install(network, other.state_dict(), FILE, ["conv"])
+def test_everything_is_set_but_a_classifier_of_another_size(tmp_path: Path) -> None:
+    other = Net(classes=7)
+    network = put(other.state_dict(), tmp_path, runs=lambda: True)
     assert torch.equal(network.conv.weight, other.conv.weight)
+    assert bool(torch.isnan(network.fc.weight).all())
     state = {name: value for name, value in other.state_dict().items() if "fc" not in name}
-    weights.install(network, state, FILE, ["conv"])
+    assert torch.equal(put(state, tmp_path, runs=lambda: True).conv.weight, other.conv.weight)
+    renamed = {name.replace("fc", "head"): value for name, value in other.state_dict().items()}
+    assert torch.equal(put(renamed, tmp_path, runs=lambda: True).conv.bias, other.conv.bias)
 
 
-def test_the_classifier_is_not_spared_where_it_is_a_level() -> None:
+def test_the_classifier_is_not_spared_where_it_is_a_level(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"fc\.weight is \(7, 4\), not \(3, 4\)"):
-        weights.install(Net(3), Net(7).state_dict(), FILE, ["conv", "fc"])
+        put(Net(7).state_dict(), tmp_path, ["conv", "fc"], lambda: False)
 
 
-def test_counters_of_batches_may_be_missing() -> None:
+def test_counters_of_batches_may_be_missing(tmp_path: Path) -> None:
     state = {name: value for name, value in STATE.items() if "num_batches" not in name}
-    network = Net()
-    weights.install(network, state, FILE, ["conv"])
-    assert torch.equal(network.conv.weight, STATE["conv.weight"])
+    assert torch.equal(put(state, tmp_path).conv.weight, STATE["conv.weight"])
 
 
-def test_a_misfit_names_what_is_missing_left_over_and_of_another_shape() -> None:
+def test_a_misfit_names_what_is_missing_left_over_and_of_another_shape(tmp_path: Path) -> None:
     state = {**STATE, "extra": torch.ones(1), "conv.weight": torch.ones(4, 1, 1, 1)}
     del state["norm.bias"]
-    network = Net()
-    before = network.conv.bias
     with pytest.raises(WeightsError) as error:
-        weights.install(network, state, FILE, ["conv"])
+        put(state, tmp_path)
     assert str(error.value) == (
-        "net.pth doesn't fit Net: missing norm.bias, unexpected extra, "
+        f"{tmp_path / 'net.pth'} doesn't fit Net: missing norm.bias; unexpected extra; "
         "conv.weight is (4, 1, 1, 1), not (4, 3, 1, 1)"
     )
-    assert before is network.conv.bias
 
 
-def test_a_long_list_of_misfits_is_cut() -> None:
-    with pytest.raises(WeightsError, match=r"missing norm\.running_mean and 1 more$"):
-        weights.install(Net(), {}, FILE, ["conv"])
+def test_what_is_lacking_and_needed_is_a_misfit(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"doesn't fit Net: missing conv\.weight$"):
+        put({n: v for n, v in STATE.items() if n != "conv.weight"}, tmp_path, runs=lambda: False)
+
+
+def test_a_checkpoint_may_end_with_the_last_level(tmp_path: Path) -> None:
+    """Nothing behind that level runs, so nothing behind it is needed."""
+    torch.manual_seed(0)
+    whole = torchvision.models.resnet18(num_classes=5)
+    begun = {n: v for n, v in whole.state_dict().items() if not n.startswith(("layer3", "layer4"))}
+    torch.save({"state_dict": named("backbone.", begun)}, tmp_path / "net.pth")
+    file, layers = tmp_path / "net.pth", ["layer1", "layer2"]
+    backbone = backbones.load("resnet18", weights=file, layers=layers)
+    torch.save(whole.state_dict(), tmp_path / "whole.pth")
+    other = backbones.load("resnet18", weights=tmp_path / "whole.pth", layers=layers)
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    maps, expected = (one.forward(images, [1, 2]) for one in (backbone, other))
+    assert all(torch.equal(maps[level], expected[level]) for level in (1, 2))
+    with pytest.raises(WeightsError, match=r"missing layer3\.0\.conv1\.weight.* and \d+ more"):
+        backbones.load("resnet18", weights=file, layers=["layer1", "layer2", "layer3"])
+
+
+def test_a_stage_in_the_middle_is_needed(tmp_path: Path) -> None:
+    state = torchvision.models.resnet18().state_dict()
+    gone = {name: value for name, value in state.items() if not name.startswith("layer2.1.bn2")}
+    torch.save(gone, tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match=r"missing layer2\.1\.bn2\.weight"):
+        backbones.load("resnet18", weights=tmp_path / "net.pth", layers=["layer1", "layer2"])

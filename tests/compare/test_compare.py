@@ -317,8 +317,42 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_a_baseline_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     write("run", CUP)
     assert "base.json: No such file or directory; restore it" in refused(capsys, "run")
-    assert "--update --measure" in refused(capsys, "run", "--update")
     assert not Path("base.json").exists()
+
+
+def test_a_first_baseline_takes_one_step_and_tolerates_rounding_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write("run", CUP, PLATE)
+    assert check("run", "--update") == 0
+    shown = capsys.readouterr()
+    assert shown.err.splitlines() == [
+        "base.json: 2 cells written",
+        "base.json is new: it tolerates rounding alone, 1e-05 of a fraction and no image; "
+        "--update --measure RERUN … measures what re-runs differ by",
+    ]
+    tolerances = baseline.read(Path("base.json")).tolerances
+    assert tolerances.keys() == METRICS.keys()
+    assert {(one.amount, one.unit) for one in tolerances.values()} == {
+        (0, "images"),
+        (baseline.FLOOR, "fraction"),
+    }
+    assert check("run") == 0
+    write("run", CUP, PLATE, pixel_auroc=VALUES["pixel_auroc"] - 0.9e-5)
+    assert check("run") == 0
+    write("run", CUP, PLATE, pixel_auroc=VALUES["pixel_auroc"] - 1.1e-5)
+    assert check("run") == 3
+    write("run", CUP, PLATE, error_at_full_recall=VALUES["error_at_full_recall"] + 1 / 30)
+    assert check("run") == 3
+
+
+def test_what_is_said_of_a_damaged_baseline_helps(capsys: pytest.CaptureFixture[str]) -> None:
+    write("run", CUP)
+    Path("base.json").write_text("{")
+    assert "delete it and write it anew with --update" in refused(capsys, "run", "--update")
+    Path("base.json").unlink()
+    assert check("run", "--update") == 0
+    assert check("run") == 0
 
 
 def damaged(text: str) -> dict[str, str]:

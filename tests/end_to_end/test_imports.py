@@ -29,15 +29,16 @@ COMMANDS = (
     "datasets",
     "synthetic",
 )
-GROUND = {"errors", "specs", "array_types", "files", "console"}
+GROUND = {"errors", "specs", "array_types", "files", "console", "places", "markdown"}
 COMPUTES = {"features", "evaluation", "execution"}
 SHOWS = {"tables", "figures", "uncertainty", "report", "compare"}
 LONGEST = 8
 
 LAZY = "methods.lazy"
 PRECISION = "methods.components.precision"
+COMPILED = "methods.components.compiled"
 SUBJECTS = {
-    "metrics": set(),
+    "metrics": {COMPILED},
     "datasets": set(),
     "backbones": {LAZY, PRECISION},
     "statistics": {"metrics"},
@@ -70,7 +71,9 @@ ALLOWED = {
     "specs": set(),
     "array_types": set(),
     "files": {"errors"},
-    "console": {"errors", "methods"},
+    "places": set(),
+    "markdown": set(),
+    "console": {"errors", "methods", "places"},
     **{package: GROUND | others for package, others in SUBJECTS.items()},
     **{
         package: {*GROUND, *SUBJECTS, "methods", *LEFT_OUT} - {package} - absent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.files import as_csv
 from benchmarks.metrics import pro_curve
 from benchmarks.metrics.pixel import thinned
 from benchmarks.results import Cell as StoredCell
@@ -94,21 +92,14 @@ class Cell:
 
 
 def write_run(folder: Path, cells: Sequence[Cell]) -> Path:
-    """Store the cells, each begun a millisecond after the one before; return `folder`.
-
-    metrics.csv has no row of a metric that no cell has, as in a run from before there was that one.
-    """
+    """Store the cells, each begun a millisecond after the one before; return `folder`."""
     store = Store(folder)
     shutil.rmtree(folder / "cells", ignore_errors=True)
     for number, cell in enumerate(cells):
         begun = datetime.fromisoformat(cell.started) + timedelta(milliseconds=number)
         stored = replace(cell.stored, started_utc=begun.isoformat(timespec="milliseconds"))
         store.write(stored, cell.images, cell.maps)
-    path = store.write_metrics()
-    known = {name for cell in cells for name in cell.values}
-    header, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
-    rows = [row for row in rows if row[header.index("metric")] in known]
-    path.write_bytes(as_csv([header, *rows]))
+    store.write_metrics()
     return folder
 
 

@@ -118,10 +118,10 @@ def _other_packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     points = [EntryPoint("mean-distance", "tests.helpers.third_party:VARIANTS", group)]
     points += [EntryPoint(name, f"{__name__}:BROKEN", group) for name in BROKEN]
     monkeypatch.setattr(registry, "entry_points", lambda group: points)
-    registry._registry.cache_clear()
+    registry._survey.cache_clear()
     yield
     monkeypatch.undo()
-    registry._registry.cache_clear()
+    registry._survey.cache_clear()
 
 
 BROKEN = {f"broken-{number}": Broken(habit=habit) for number, habit in enumerate(HABITS)}

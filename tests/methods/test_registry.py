@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from hashlib import sha256
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
-from methods import MethodNameError, names, registry, resolve, split
+from benchmarks.run import __main__ as run
+from methods import MethodNameError, names, problems, registry, resolve, split
 
 THIRD_PARTY = "tests.helpers.third_party:VARIANTS"
 
@@ -64,10 +69,10 @@ def entry_point(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     name, value = request.param
     point = EntryPoint(name, value, registry.ENTRY_POINTS)
     monkeypatch.setattr(registry, "entry_points", lambda group: [point])
-    registry._registry.cache_clear()
+    registry._survey.cache_clear()
     yield
     monkeypatch.undo()
-    registry._registry.cache_clear()
+    registry._survey.cache_clear()
 
 
 @pytest.mark.parametrize("entry_point", [("mean-distance", THIRD_PARTY)], indirect=True)
@@ -79,9 +84,107 @@ def test_another_packages_method_is_found_and_imported_only_when_used(entry_poin
 
 
 @pytest.mark.parametrize("entry_point", [("spade", THIRD_PARTY)], indirect=True)
-def test_a_name_registered_twice_is_refused(entry_point: None) -> None:
-    with pytest.raises(MethodNameError, match=r"registered by both methods\.spade and tests"):
-        names()
+def test_a_name_of_the_projects_own_is_nobody_elses(entry_point: None) -> None:
+    before = resolve("spade").parameters
+    assert type(before).__module__ == "methods.spade"
+    (problem,) = problems()
+    assert problem == (
+        f"'spade' is registered by both methods.spade and {THIRD_PARTY}, which is left out"
+    )
+
+
+def install(site: Path, package: str, points: str, source: str) -> None:
+    """Write a package as an installer leaves it."""
+    info = site / f"{package}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[total_recall.methods]\n{points}\n")
+    (site / f"{package}.py").write_text(source)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of installed packages that may hold anything."""
+    monkeypatch.syspath_prepend(tmp_path)
+    registry._survey.cache_clear()
+    yield tmp_path
+    monkeypatch.undo()
+    registry._survey.cache_clear()
+
+
+GOOD = "from methods.padim import VARIANTS as OTHERS\nVARIANTS = {'mine': OTHERS['padim']}"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("def f(:", "SyntaxError: invalid syntax"),
+        ("import no_such_module_at_all", "ModuleNotFoundError: No module named"),
+        ("VARIANTS = {}", "KeyError: 'broken'"),
+        ("TABLE = {}", "AttributeError"),
+        ("VARIANTS = {'broken': 7}", "broken: registered with a int, not with"),
+        ("VARIANTS = 7", "TypeError"),
+    ],
+)
+def test_a_package_that_breaks_is_named_where_it_is_asked_for_and_the_rest_works(
+    site: Path, source: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = f"broken_{sha256(source.encode()).hexdigest()[:8]}"
+    install(site, package, f"broken = {package}:VARIANTS", source)
+    assert {"spade", "padim", "broken"} <= set(names())
+    assert problems() == ()
+    with pytest.raises(MethodNameError, match=reason) as caught:
+        resolve("broken")
+    assert "\n" not in str(caught.value)
+    assert run.main(["--list"]) == 0
+    shown = capsys.readouterr()
+    assert {"padim", "spade"} <= {line.split()[0] for line in shown.out.splitlines()}
+    assert [line.partition(":")[0] for line in shown.err.splitlines()] == ["warning"]
+    assert reason in shown.err
+
+
+def test_a_name_of_two_other_packages_means_neither(site: Path) -> None:
+    install(site, "one_package", "mine = one_package:VARIANTS", GOOD)
+    install(site, "other_package", "mine = other_package:VARIANTS", GOOD)
+    (problem,) = problems()
+    assert problem.startswith("'mine' is registered by both one_package:VARIANTS and other_package")
+    with pytest.raises(MethodNameError, match="uninstall one of them"):
+        resolve("mine")
+    assert resolve("padim").name == "padim"
+
+
+def test_one_package_found_twice_is_one(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(site, "one_package", "mine = one_package:VARIANTS", GOOD)
+    install(site / "again", "one_package", "mine = one_package:VARIANTS", GOOD)
+    monkeypatch.syspath_prepend(site / "again")
+    assert problems() == ()
+    assert resolve("mine").parameters == resolve("padim").parameters
+
+
+def test_metadata_that_cannot_be_read_costs_other_packages_only(site: Path) -> None:
+    install(site, "vague", "no value at all", "")
+    assert {"spade", "padim"} <= set(names())
+    assert len(problems()) <= 1  # newer Pythons read even this
+
+
+def test_a_half_written_file_costs_itself_only(site: Path) -> None:
+    shutil.copytree(Path(registry.__file__).parent, site / "methods")
+    (site / "methods" / "half.py").write_text("VARIANTS = {'half': Half(")
+    (site / "methods" / "odd.py").write_text("VARIANTS = 7")
+    code = "import methods; print(*methods.names()); print(*methods.problems(), sep='\\n')"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=site, capture_output=True, text=True, check=True)
+    listed, *wrong = done.stdout.splitlines()
+    assert {"padim", "spade", "patchcore-25"} <= set(listed.split())
+    assert "half" not in listed
+    assert wrong == [
+        "methods.half can't be imported (SyntaxError: '(' was never closed (half.py, line 1)); "
+        "left out",
+        "methods.odd can't be imported (AttributeError: 'int' object has no attribute 'items'); "
+        "left out",
+    ]
 
 
 @pytest.mark.parametrize("entry_point", [("gone", "no_such_package:VARIANTS")], indirect=True)

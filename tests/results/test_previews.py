@@ -204,7 +204,7 @@ def test_files_without_previews_have_none_and_damaged_ones_are_named(tmp_path: P
     np.savez(path, names=np.array(["a"]))
     assert previews.read_previews(path) is None
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(BenchmarkError, match=r"can't read the maps in .*maps\.npz; run its cell"):
+    with pytest.raises(BenchmarkError, match=r"can't read the maps in .*maps\.npz; run its"):
         previews.read_previews(path)
 
 

@@ -14,7 +14,6 @@ import pytest
 from benchmarks import files as store_module
 from benchmarks.errors import StorageError
 from benchmarks.files import atomic_file
-from benchmarks.metrics import METRICS
 from benchmarks.results import Cell, Store
 from benchmarks.results.metrics_csv import COLUMNS
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
@@ -68,7 +67,7 @@ def test_the_long_table_has_the_promised_columns_and_full_precision(tmp_path: Pa
     store.write(ok(image_auroc=0.1 + 0.2, pixel_auroc=None))
     table = rows(store)
     assert list(table[0]) == list(COLUMNS)
-    assert [row["metric"] for row in table] == list(METRICS)
+    assert {row["metric"] for row in table} == {"image_auroc", "pixel_auroc"}
     values = {row["metric"]: row["value"] for row in table}
     assert float(values["image_auroc"]) == 0.1 + 0.2
     assert values["pixel_auroc"] == ""

@@ -212,7 +212,9 @@ def test_mistakes_exit_with_2_and_one_line(
     assert not Path("out/cells").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--image-size", "0"], ["--nonsense"]])
+@pytest.mark.parametrize(
+    "arguments", [["--image-size", "0"], ["--nonsense"], ["--executor", "tpu"]]
+)
 def test_argparse_mistakes_exit_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run.main(command(*arguments))

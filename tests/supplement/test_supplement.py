@@ -65,7 +65,7 @@ def test_one_command_makes_everything_and_a_second_runs_nothing(
     sheets = ("S1", "S2", "S3", "S4", "S5-image", "S5-pixel", "S5-pro", "S6")
     expected = {OUT / "tables" / f"{s}.{kind}" for s in sheets for kind in ("md", "csv", "tex")}
     expected |= {OUT / "tables" / f"errors.{kind}" for kind in ("md", "csv")}
-    expected |= {Path(f"plots/out/figS{i}.{kind}") for i in (1, 3, 4) for kind in ("png", "svg")}
+    expected |= {Path(f"out/plots/figS{i}.{kind}") for i in (1, 3, 4) for kind in ("png", "svg")}
     assert expected <= written
     sizes = {32, 40, 46, 41, 51, 64}  # 224, 280, 320, 288, 360 and 448, in proportion
     assert {size for *_, size in cells()} == sizes

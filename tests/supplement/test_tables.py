@@ -128,7 +128,7 @@ def test_published_values_that_cannot_be_read_are_one_line(
     path = tmp_path / "published_numbers.csv"
     if text is not None:
         path.write_text(text, encoding="latin-1")
-    with pytest.raises(BenchmarkError, match="checkout") as caught:
+    with pytest.raises(BenchmarkError, match="install the package again") as caught:
         Published.load(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -405,11 +406,42 @@ def test_a_spoilt_metrics_file_is_named_in_one_line(
 ) -> None:
     run = write_run(tmp_path, [auroc("bolt", "a", 0.5), auroc("gear", "a", 0.5)])
     path = run / "metrics.csv"
+    whole = path.read_bytes()
+    path.write_text(spoil(path.read_text()))  # type: ignore[operator]
+    write_tables(result_sets(run))
+    assert path.read_bytes() == whole  # made again from the cells
+    shutil.rmtree(run / "cells")
     path.write_text(spoil(path.read_text()))  # type: ignore[operator]
     with pytest.raises(BenchmarkError, match=re.escape(reason)) as caught:
         write_tables(result_sets(run))
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a|b", "a\nb", "a\\|b"])
+def test_no_name_breaks_a_markdown_table(tmp_path: Path, name: str) -> None:
+    run = write_run(tmp_path, [auroc(name, "a", 0.5), auroc(name, "b|c", 0.5)])
+    write_tables(result_sets(run))
+    text = (run / "tables" / "image_auroc.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 4
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {4}
+
+
+def test_a_category_may_be_called_mean(tmp_path: Path) -> None:
+    cells = [auroc(name, "a", value) for name, value in (("bolt", 0.5), ("mean", 1.0))]
+    (results,) = result_sets(write_run(tmp_path, cells))
+    values = results.table("image_auroc").values["a"]
+    assert values.to_dict() == {"bolt": 0.5, "mean (category)": 1.0, "mean": 0.75}
+    assert write_tables([results])
+
+
+def test_a_mean_over_different_data_is_withheld(tmp_path: Path) -> None:
+    cells = [auroc(name, method, 0.5) for name in ("bolt", "gear") for method in ("a", "b")]
+    cells[3] = replace(cells[3], fingerprint="f1")
+    (results,) = result_sets(write_run(tmp_path, cells))
+    assert results.table("image_auroc").values.loc["mean"].isna().all()
+    assert "NOT COMPARABLE" in results.caption("Results")
 
 
 def test_tables_that_cannot_be_written_are_a_storage_error(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_expected_errors_are_one_line_and_exit_status_2(
     assert main([str(run)]) == 2
     nowhere, spoilt = capsys.readouterr().err.splitlines()
     assert "nowhere" in nowhere
-    assert f"{maps}; run its cell again" in spoilt
+    assert f"{maps}; run its command again" in spoilt
     (scores,) = run.glob("scores/*/*")
     scores.write_text("path\n")
     with pytest.raises(BenchmarkError, match="can't read the scores"):

@@ -1,0 +1,58 @@
+"""Where things of this machine's user lie: `~` in what people write, and folders of caches."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+LIBRARIES = {
+    "MPLCONFIGDIR": "matplotlib",
+    "NUMBA_CACHE_DIR": "numba",
+    "TORCH_HOME": "torch",
+    "HF_HOME": "huggingface",
+}
+"""Variables that say where libraries keep things, and their folders in the user's cache."""
+
+
+def written_path(text: str) -> Path:
+    """Return the path that someone wrote, `~` where the shell left it included."""
+    return Path(os.path.expanduser(text))
+
+
+def user_cache(name: str) -> Path:
+    """Return the folder `name` in $XDG_CACHE_HOME, else in ~/.cache.
+
+    Where there is no home folder, or nothing can be made there, as in a container under another
+    user's name: in a folder for temporary files that is this user's alone.
+    """
+    named = os.environ.get("XDG_CACHE_HOME")
+    folder = written_path(named or "~/.cache") / name
+    homeless = not named and not folder.is_absolute()
+    return folder if not homeless and _is_there_or_can_be(folder) else _temporary() / name
+
+
+def provide_caches() -> None:
+    """Name folders to the libraries that would look for them where nothing can be written."""
+    for variable, name in LIBRARIES.items():
+        folder = user_cache(name)
+        if _temporary_name() in folder.parts and variable not in os.environ:
+            os.environ[variable] = str(folder)
+
+
+def _is_there_or_can_be(folder: Path) -> bool:
+    there = next(one for one in (folder, *folder.parents) if os.path.exists(one))
+    return os.path.isdir(there) and (there == folder or os.access(there, os.W_OK | os.X_OK))
+
+
+def _temporary_name() -> str:
+    return f"total-recall-bench-{os.getuid()}"
+
+
+def _temporary() -> Path:
+    """Return the user's folder for temporary files, which nobody else can write."""
+    folder = Path(tempfile.gettempdir()) / _temporary_name()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.lstat().st_uid != os.getuid():
+        return Path(tempfile.mkdtemp()) / _temporary_name()
+    return folder

@@ -1,0 +1,56 @@
+"""Which files were made from a run's cells, and whether they still match them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from benchmarks.files import atomic_file
+from benchmarks.specs import digest
+
+NAME = "derived.json"
+SOURCES = ("cells", "scores", "maps", "journal")
+
+
+def is_current(run: Path) -> bool:
+    """Whether everything that was made from the run is as it was made, and so is the run."""
+    try:
+        noted = json.loads((run / NAME).read_text(encoding="utf-8"))
+        files: Mapping[str, str] = noted["files"]
+        return noted["sources"] == _sources(run) and all(
+            _checksum(run / name) == checksum for name, checksum in files.items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def note(run: Path, files: Iterable[Path]) -> None:
+    """Keep beside the run from what `files` were made.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    made = {os.path.relpath(path, run): _checksum(path) for path in files}
+    content = {"sources": _sources(run), "files": made}
+    with atomic_file(run / NAME) as file:
+        file.write(json.dumps(content, indent=1, sort_keys=True).encode())
+
+
+def _sources(run: Path) -> str:
+    """Return a hash of the names, sizes and times of all that a run stored."""
+    paths = sorted(path for name in SOURCES for path in (run / name).rglob("*") if path.is_file())
+    seen = [(path, path.stat()) for path in paths]
+    return digest(
+        [
+            [os.fsencode(path.relative_to(run)).hex(), status.st_size, status.st_mtime_ns]
+            for path, status in seen
+        ]
+    )
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
