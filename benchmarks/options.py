@@ -41,6 +41,11 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     )
     add("--categories", help="comma-separated (default: all in the data set)")
     add(
+        "--no-masks",
+        action="store_true",
+        help="don't read masks, nor miss them: image-level metrics alone",
+    )
+    add(
         "--dtype",
         choices=get_args(DType),
         default="float32",
@@ -135,7 +140,7 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
         say(NOTICE)
     root = Path(named) if named else synthetic.ensure(options.cache)
     names = [name.strip() for name in options.categories.split(",")] if options.categories else None
-    dataset = datasets.index(root, names)
+    dataset = datasets.index(root, names, masks=not options.no_masks)
     for warning in dataset.warnings:
         say(f"warning: {warning}")
     return dataset

@@ -18,6 +18,9 @@ MaskResize = Literal["nearest", "official"]
 
 DType = Literal["float32", "float16"]
 
+Fit = Literal["crop", "stretch", "pad"]
+"""How an image becomes a square: its centre cut out, stretched, or padded."""
+
 
 def canonical_json(value: object) -> str:
     """Return the one JSON text of `value`: keys sorted, no spaces, no NaN."""

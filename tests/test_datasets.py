@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import os
 import shutil
 import tempfile
@@ -28,6 +29,15 @@ def save(path: Path, size: tuple[int, int] = (SIDE, SIDE), value: int = 100) -> 
     return path
 
 
+def save_mask(path: Path, marked: int = 255) -> Path:
+    """Write a mask with a square of 4 × 4 pixels."""
+    pixels = np.zeros((SIDE, SIDE), np.uint8)
+    pixels[4:8, 4:8] = marked
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Two small valid categories: cup (with a defect and its mask) and plate."""
@@ -36,8 +46,8 @@ def root(tmp_path: Path) -> Path:
         for number in range(2):
             save(data / category / "train" / "good" / f"{number:03}.png", value=number)
         save(data / category / "test" / "good" / "000.png")
-        save(data / category / "test" / "crack" / "000.png")
-        save(data / category / "ground_truth" / "crack" / "000_mask.png", value=255)
+        save(data / category / "test" / "crack" / "000.png", value=120)
+        save_mask(data / category / "ground_truth" / "crack" / "000_mask.png")
     return data
 
 
@@ -213,13 +223,12 @@ def test_an_official_category_with_other_counts_is_a_warning(root: Path) -> None
 
 
 def test_an_official_category_with_the_official_counts_is_none(tmp_path: Path) -> None:
-    save(tmp_path / "000.png")
-    folders = {"train/good": 60, "test/good": 12, "test/defective": 30}
-    for folder, count in {**folders, "ground_truth/defective": 30}.items():
-        target = tmp_path / "data" / "toothbrush" / folder
-        target.mkdir(parents=True)
+    toothbrush, value = tmp_path / "data" / "toothbrush", itertools.count()
+    for folder, count in {"train/good": 60, "test/good": 12, "test/defective": 30}.items():
         for number in range(count):
-            shutil.copy(tmp_path / "000.png", target / f"{number:03}.png")
+            save(toothbrush / folder / f"{number:03}.png", value=next(value))
+    for number in range(30):
+        save_mask(toothbrush / "ground_truth" / "defective" / f"{number:03}.png")
     dataset = index(tmp_path / "data")
     assert (dataset.name, dataset.warnings) == ("mvtec_ad", ())
 

@@ -12,6 +12,14 @@ from benchmarks.errors import DataError
 
 GOOD = "good"
 
+NOMINAL_NAMES = frozenset(
+    {
+        *("good", "ok", "okay", "normal", "nominal", "free", "clean", "no_defect", "defect_free"),
+        *("defect-free", "nondefect", "non_defective", "pass", "passed", "fine", "intact"),
+    }
+)
+"""What people call a folder of nominal images, in lower case."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -44,12 +52,27 @@ class Listing:
         test: test images, in order.
         files: every file by the name under which it counts in the fingerprint.
         problems: what is missing, each in one line with its remedy.
+        folder: where the category's files lie.
+        unmasked: what is missing of masks, each in one line; nothing where none are asked for.
+        by_design: start of a name in `folder` → why nothing of that name is read.
+        why: the name in `folder` of any other image that isn't read → why not.
+        nominal_masks: masks of nominal images, which ought to be black.
     """
 
     train: Sequence[Sample]
     test: Sequence[Sample]
     files: Mapping[str, Path]
     problems: Sequence[str]
+    folder: Path
+    unmasked: Sequence[str] = ()
+    by_design: Sequence[tuple[str, str]] = ()
+    why: Callable[[str], str] = lambda name: "nothing says what it is for"
+    nominal_masks: Sequence[Path] = ()
+
+    @property
+    def used(self) -> set[Path]:
+        """Every image and mask that is read."""
+        return {path for s in (*self.train, *self.test) for path in (s.path, *s.masks)}
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ class FolderLayout:
         nominal: the folder of nominal images in train and test.
         masks: stem of an image → its masks, from a defect's folder in ground_truth.
         expected: where in the category a mask goes, given `defect` and `stem`.
+        fixed: whether the kinds of defect, and so their folders' names, are given.
+        by_design: see `Listing`.
     """
 
     name: str
@@ -51,6 +53,8 @@ class FolderLayout:
     nominal: str
     masks: Callable[[Path], Mapping[str, tuple[Path, ...]]]
     expected: str
+    fixed: bool = False
+    by_design: Sequence[tuple[str, str]] = ()
 
     def read(self, category: Path) -> Listing:
         """Return what lies in the folder `category`.
@@ -66,7 +70,15 @@ class FolderLayout:
             train,
             test,
             {path.relative_to(category).as_posix(): path for path in used},
-            [*self._absent(category, train, test), *self._unmasked(test)],
+            self._absent(category, train, test),
+            category,
+            self._unmasked(category, test),
+            [
+                *self.by_design,
+                (f"ground_truth/{self.nominal}/", "a nominal image needs no mask"),
+            ],
+            self._why,
+            images_in(category / "ground_truth" / self.nominal),
         )
 
     def _samples(self, category: Path, folder: Path) -> list[Sample]:
@@ -81,7 +93,12 @@ class FolderLayout:
     def _absent(self, category: Path, train: Sequence[Sample], test: Sequence[Sample]) -> list[str]:
         good, problems = self.nominal, []
         if not train:
-            problems.append(f"{category / 'train' / good}: no images; put the nominal images there")
+            others = [folder for folder in subfolders(category / "train") if images_in(folder)]
+            there = [f"; train/{one.name} has {len(images_in(one))} images" for one in others]
+            problems.append(
+                f"{category / 'train' / good}: no images; put the nominal images there"
+                + "".join(there)
+            )
         if not test:
             problems.append(
                 f"{category / 'test'}: no images in test/{good} or test/<defect>; "
@@ -89,13 +106,38 @@ class FolderLayout:
             )
         return problems
 
-    def _unmasked(self, test: Sequence[Sample]) -> list[str]:
+    def _unmasked(self, category: Path, test: Sequence[Sample]) -> list[str]:
         return [
             f"{sample.path}: a defect without a mask; add "
             f"{self.expected.format(defect=sample.defect, stem=sample.path.stem)} to the category"
+            f"{self._else(category, sample.defect)}"
             for sample in test
             if sample.label and not sample.masks
         ]
+
+    def _else(self, category: Path, defect: str) -> str:
+        """Return what else may be meant by a folder without any mask."""
+        if self.fixed or subfolders(category / "ground_truth" / defect):
+            return ""
+        if images_in(category / "ground_truth" / defect):
+            return ""
+        return (
+            f", or call test/{defect} test/{self.nominal} if it holds nominal images, "
+            "or pass --no-masks"
+        )
+
+    def _why(self, name: str) -> str:
+        """Return why an image of that name in the category isn't read."""
+        first, *rest = name.split("/")
+        if first not in {"train", "test", "ground_truth"} or not rest:
+            return "only train, test and ground_truth are read"
+        if first == "ground_truth":
+            return "it is no test image's mask"
+        if len(rest) == 1:
+            return f"it lies beside the folders in {first}; move it into one of them"
+        if first == "train" and rest[0] != self.nominal:
+            return f"training images are those in train/{self.nominal}"
+        return f"it lies in a folder inside {first}/{rest[0]}; move it up into that"
 
 
 def _one_mask_an_image(folder: Path) -> dict[str, tuple[Path, ...]]:
@@ -128,7 +170,13 @@ def _is_btad(category: Path) -> bool:
 
 
 LOCO = FolderLayout(
-    "MVTec LOCO AD", _is_loco, GOOD, _a_folder_an_image, "ground_truth/{defect}/{stem}/000.png"
+    "MVTec LOCO AD",
+    _is_loco,
+    GOOD,
+    _a_folder_an_image,
+    "ground_truth/{defect}/{stem}/000.png",
+    fixed=True,
+    by_design=[("validation/", "no method has anything to tune on validation images")],
 )
 
 BTAD = FolderLayout("BTAD", _is_btad, "ok", _one_mask_an_image, "ground_truth/{defect}/{stem}.png")

@@ -87,7 +87,10 @@ def _read(root: Path, rows: Sequence[_Row]) -> Listing:
     train, test = (
         [_sample(root, row) for row in found if row.line not in absent] for found in splits.values()
     )
-    return Listing(train, test, _files(train, test), problems)
+    return Listing(
+        *(train, test, _files(train, test), problems, root / PurePosixPath(rows[0].image).parts[0]),
+        why=lambda name: f"no row of {TABLE} names it",
+    )
 
 
 def _sample(root: Path, row: _Row) -> Sample:
