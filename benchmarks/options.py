@@ -117,15 +117,17 @@ def amount(text: str) -> float:
     return number
 
 
-def integers(text: str, what: str, least: int) -> list[int]:
+def integers(text: str, what: str, least: int, most: int = 10**9) -> list[int]:
     """Return the integers of a comma-separated list, each once.
 
     Raises:
-        BenchmarkError: it holds something else, or an integer below `least`.
+        BenchmarkError: it holds something else, or an integer below `least` or above `most`.
     """
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) >= least for part in parts):
+    if not all(part.isdecimal() and least <= float(part) for part in parts):
         raise BenchmarkError(f"{what} {text!r}: give integers from {least}, separated by commas")
+    if large := [part for part in parts if float(part) > most]:
+        raise BenchmarkError(f"{what} {large[0][:40]}: give integers up to {most}")
     return list(dict.fromkeys(map(int, parts)))
 
 

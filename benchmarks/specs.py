@@ -67,11 +67,16 @@ class FeatureSpec:
     resize: int
     dtype: DType
     extractor_version: int = EXTRACTOR_VERSION
+    fit: Fit = "crop"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the specification as JSON-ready values, `fit` where it isn't the crop."""
+        return _without_crop(asdict(self))
 
     @property
     def key(self) -> str:
         """The array's identity, as hex."""
-        return digest(asdict(self))
+        return digest(self.as_dict())
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class EvaluationProtocol:
     """What all cells of a comparison share.
 
     `resize` is the length of the shorter side before the centre crop, in pixels, 0 for the paper's
-    8/7 of the crop.
+    8/7 of the crop; without a crop it is `image_size`.
     """
 
     backbone: BackboneSpec
@@ -88,9 +93,11 @@ class EvaluationProtocol:
     mask_resize: MaskResize = "nearest"
     smoothing_sigma: float = 4.0
     resize: int = 0
+    fit: Fit = "crop"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "resize", self.resize or resize_for(self.image_size))
+        usual = resize_for(self.image_size) if self.fit == "crop" else self.image_size
+        object.__setattr__(self, "resize", self.resize or usual)
 
 
 @dataclass(frozen=True)
@@ -113,13 +120,22 @@ class CellSpec:
     metrics_version: int = METRICS_VERSION
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the specification as JSON-ready values."""
-        return asdict(self)
+        """Return the specification as JSON-ready values, the protocol's `fit` if not the crop."""
+        found = asdict(self)
+        return found | {"protocol": _without_crop(found["protocol"])}
 
     @property
     def key(self) -> str:
         """The cell's identity, as hex."""
         return digest(self.as_dict())
+
+
+def _without_crop(spec: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the fit where it is the paper's, so that what was made before others keeps its key.
+
+    (Stored specifications without it are of the crop.)
+    """
+    return {name: value for name, value in spec.items() if (name, value) != ("fit", "crop")}
 
 
 def flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -107,6 +107,18 @@ def _orientation(image: Image.Image) -> int | None:
     return image.getexif().get(ExifTags.Base.Orientation) if look else None
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Return an image's (width, height), turned as its EXIF orientation says.
+
+    Raises:
+        DataError: the file can't be read.
+    """
+    file = inspect(path)
+    if file.shape is None:
+        raise DataError(f"{path}: {file.problem}")
+    return file.shape
+
+
 def load_image(path: Path, resize: int, size: int, fit: Fit = "crop") -> NDArray[np.uint8]:
     """Return an image as RGB, uint8, shape (size, size, 3), framed as `framing.frame` does.
 

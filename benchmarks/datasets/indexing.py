@@ -91,8 +91,11 @@ def index(root: Path, categories: Sequence[str] | None = None, *, masks: bool = 
         raise DataError(_summary(root, problems))
     synthetic = (root / SYNTHETIC_MARKER).is_file()
     known = None if synthetic else _known(sources)
+    own = root.resolve().name
+    if not known and not _is_text(own):
+        raise DataError(f"{own!a}: the folder's name, which is the data set's, isn't UTF-8")
     return Dataset(
-        name="synthetic" if synthetic else known or root.resolve().name,
+        name="synthetic" if synthetic else known or own,
         root=root,
         categories=found,
         warnings=(
@@ -145,12 +148,16 @@ def _outside(root: Path, categories: Sequence[Category]) -> Iterator[str]:
             yield f"{folder.name}: left out: it holds images, but is no category"
 
 
+def _is_text(name: str) -> bool:
+    return name == name.encode(errors="replace").decode()
+
+
 def name_problems(root: Path, category: Category) -> list[str]:
     """Return which names can't be written to tables, or are too long for files of results."""
     bad = [
         f"{root / category.name / name}: the name isn't UTF-8; rename it"
         for name in (category.name, *(s.name for s in (*category.train, *category.test)))
-        if not name.isprintable() and name != name.encode(errors="replace").decode()
+        if not _is_text(name)
     ]
     if not bad and len(category.name.encode()) > LONGEST_NAME:
         bad = [

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.datasets import Category, Sample, load_image, load_mask
+from benchmarks.array_types import Masks
+from benchmarks.datasets import Category, load_image
+from benchmarks.evaluation.frames import WHITE, frames_of, padding_of, read_masks
 from benchmarks.features import Split
 from benchmarks.features.extraction import Arrays
 from benchmarks.results.previews import picture_sheets
@@ -43,20 +45,33 @@ class CategoryData:
         share = memory // len(members)
         self.members = [_on_device(arrays, device, share) for arrays in members]
         self.labels = np.array([sample.label for sample in category.test])
-        self.masks = np.stack([self._mask(sample) for sample in category.test])
+        self.masks, self.loss = read_masks(category.test, protocol)
+        self.frames = frames_of(category.test, protocol)
 
-    def _mask(self, sample: Sample) -> np.ndarray[Any, Any]:
-        p = self.protocol
-        return load_mask(sample.masks, p.resize, p.image_size, p.mask_resize)
+    @property
+    def ignored(self) -> Masks | None:
+        """Pixels that no image has, (N, S, S); None where there are none."""
+        return padding_of(self.frames) if self.protocol.fit == "pad" else None
 
-    def image(self, sample: Sample) -> np.ndarray[Any, Any]:
-        """Return an image as the backbone saw it, (S, S, 3) uint8."""
-        return load_image(sample.path, self.protocol.resize, self.protocol.image_size)
+    def image(self, row: int) -> np.ndarray[Any, Any]:
+        """Return a test image as the backbone saw it, in its own proportions, (S, S, 3) uint8."""
+        p, path = self.protocol, self.category.test[row].path
+        return self.frames[row].shown(load_image(path, p.resize, p.image_size, p.fit), WHITE)
+
+    def shown(self, pictures: np.ndarray[Any, Any], rows: Sequence[int]) -> np.ndarray[Any, Any]:
+        """Return masks or maps (n, S, S) of test images in their own proportions.
+
+        Around them masks are False and maps NaN.
+        """
+        around = False if pictures.dtype == np.bool_ else np.nan
+        pairs = zip(rows, pictures, strict=True)
+        return np.stack([self.frames[row].shown(picture, around) for row, picture in pairs])
 
     @cached_property
     def pictures(self) -> Mapping[str, np.ndarray[Any, Any]]:
         """Small previews of all test images and their defects, as they are stored."""
-        return picture_sheets(map(self.image, self.category.test), self.masks)
+        rows = range(len(self.category.test))
+        return picture_sheets(map(self.image, rows), self.shown(self.masks, rows))
 
 
 def _on_device(arrays: Mapping[Split, Arrays], device: str, memory: int) -> dict[Split, Features]:

@@ -83,7 +83,7 @@ def _measure(
     at("measure")
     metrics = {
         **image_metrics(data.labels, prediction.images),
-        **pixel_metrics(prediction.maps, data.masks),
+        **pixel_metrics(prediction.maps, data.masks, data.ignored),
     }
     cell = Cell(
         job.spec.as_dict(),
@@ -97,6 +97,9 @@ def _measure(
         peak_memory_mb=memory.megabytes(),
         device=data.device,
         started_utc=started,
+        unseen_defects=data.loss.unseen if data.loss else None,
+        unseen_share=data.loss.share if data.loss else None,
+        warnings=list(data.category.warnings),
         **made_by,
     )
     test = data.category.test

@@ -15,7 +15,10 @@ from benchmarks.results.previews import map_sheet
 def maps_to_keep(
     data: CategoryData, prediction: Prediction, kept_maps: KeptMaps
 ) -> dict[str, np.ndarray[Any, Any]] | None:
-    """Return the maps to store, with what shows them, and small previews of all of them."""
+    """Return the maps to store, with what shows them, and small previews of all of them.
+
+    Images, masks and maps are in the images' own proportions, each in its box of the square.
+    """
     if kept_maps == "none":
         return None
     samples = data.category.test
@@ -27,12 +30,18 @@ def maps_to_keep(
         rows = [*examples, *(row for row in wrong if row not in examples)]
     return {
         "names": np.array([samples[i].name for i in rows]),
-        "images": np.stack([data.image(samples[i]) for i in rows]),
-        "masks": data.masks[rows],
-        "maps": prediction.maps[rows],
+        "images": np.stack([data.image(i) for i in rows]),
+        "masks": data.shown(data.masks[rows], rows),
+        "maps": data.shown(prediction.maps[rows], rows),
         "scores": prediction.images[rows],
+        "boxes": np.array([data.frames[i].box for i in rows]),
         **data.pictures,
-        **map_sheet(prediction.maps, data.masks),
+        **map_sheet(
+            prediction.maps,
+            data.masks,
+            data.ignored,
+            data.shown(prediction.maps, range(len(samples))),
+        ),
     }
 
 

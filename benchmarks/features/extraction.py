@@ -58,6 +58,7 @@ def feature_specs(
             image_size=protocol.image_size,
             resize=protocol.resize,
             dtype=protocol.dtype,
+            fit=protocol.fit,
         )
         for level in levels
     }
@@ -183,12 +184,31 @@ class Extractor:
                     image_bytes = sum(o[0].numel() for o in outputs.values())
                     itemsize = np.dtype(self._protocol.dtype).itemsize
                     self._cache.make_room(image_bytes * itemsize * len(samples), in_use)
-                batch = {level: output.cpu().numpy() for level, output in outputs.items()}
+                batch = {
+                    level: self._narrowed(output.cpu().numpy()) for level, output in outputs.items()
+                }
                 written.result()
                 written = writing.submit(_write, writers, batch)
                 self.passes += len(images)
                 advance(len(images))
             written.result()
+
+    def _narrowed(self, features: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return features as they are cached.
+
+        Raises:
+            BenchmarkError: they are too large for the cached type.
+        """
+        if features.dtype == self._protocol.dtype:
+            return features
+        with np.errstate(over="ignore"):
+            stored = features.astype(self._protocol.dtype)
+        if np.isfinite(features).all() and not np.isfinite(stored).all():
+            raise BenchmarkError(
+                f"{self._protocol.backbone.name} has features up to {np.abs(features).max():.3g}, "
+                f"beyond what {self._protocol.dtype} holds: pass --dtype float32"
+            )
+        return stored
 
     def _forward(
         self, backbone: Backbone, images: np.ndarray[Any, Any], levels: Sequence[int]
@@ -206,12 +226,14 @@ class Extractor:
 
     def _decoded(self, samples: Sequence[Sample]) -> Iterator[np.ndarray[Any, Any]]:
         """Yield batches (n, 3, S, S) uint8, decoded ahead by a few threads."""
-        size, resize = self._protocol.image_size, self._protocol.resize
+        p = self._protocol
         ahead: list[Future[np.ndarray[Any, Any]]] = []
         with ThreadPoolExecutor(DECODERS) as pool:
             try:
                 for sample in samples:
-                    ahead.append(pool.submit(load_image, sample.path, resize, size))
+                    ahead.append(
+                        pool.submit(load_image, sample.path, p.resize, p.image_size, p.fit)
+                    )
                     if len(ahead) == 2 * BATCH_IMAGES:
                         yield _stack(ahead[:BATCH_IMAGES])
                         del ahead[:BATCH_IMAGES]

@@ -16,18 +16,21 @@ if TYPE_CHECKING:
     from benchmarks.array_types import Counts, Curve, Floats, Masks
 
 
-def pixel_metrics(maps: ArrayLike, masks: ArrayLike) -> dict[str, float]:
+def pixel_metrics(
+    maps: ArrayLike, masks: ArrayLike, ignored: Masks | None = None
+) -> dict[str, float]:
     """Return every pixel-level metric of METRICS, nan without both defect and defect-free pixels.
 
     Args:
         maps: anomaly maps of all test images, (N, H, W), higher is more anomalous, on any scale.
         masks: defect pixels, (N, H, W), bool.
+        ignored: pixels that count as nothing, (N, H, W), bool, none of them a defect.
 
     Raises:
         ValueError: shapes differ, masks aren't bool, a map holds NaN or infinite values.
     """
     maps, masks = _check_pixels(maps, masks)
-    tally = make_tally(maps.ravel(), masks.ravel())
+    tally = _tally(maps, masks, ignored)
     if tally is None:
         return {name: nan for name, metric in METRICS.items() if metric.level == "pixel"}
     fpr, pro = _pro_curve(tally, masks, PRO_LIMIT)
@@ -38,7 +41,12 @@ def pixel_metrics(maps: ArrayLike, masks: ArrayLike) -> dict[str, float]:
     }
 
 
-def pro_curve(maps: ArrayLike, masks: ArrayLike, limit: float = PRO_LIMIT) -> Curve:
+def pro_curve(
+    maps: ArrayLike,
+    masks: ArrayLike,
+    limit: float = PRO_LIMIT,
+    ignored: Masks | None = None,
+) -> Curve:
     """Return the per-region overlap curve (fpr, pro) from (0, 0) to exactly fpr = `limit`.
 
     PRO(t) is the share of a region's pixels with score ≥ t, averaged over the ground-truth regions
@@ -50,6 +58,7 @@ def pro_curve(maps: ArrayLike, masks: ArrayLike, limit: float = PRO_LIMIT) -> Cu
         maps: (N, H, W), as `pixel_metrics`.
         masks: (N, H, W), as `pixel_metrics`.
         limit: the last false-positive rate, in (0, 1].
+        ignored: as `pixel_metrics`.
 
     Returns:
         Two equally long ascending arrays; both empty without both defect and defect-free pixels.
@@ -60,7 +69,7 @@ def pro_curve(maps: ArrayLike, masks: ArrayLike, limit: float = PRO_LIMIT) -> Cu
     if not 0 < limit <= 1:
         raise ValueError(f"limit is a false-positive rate in (0, 1], not {limit}")
     maps, masks = _check_pixels(maps, masks)
-    tally = make_tally(maps.ravel(), masks.ravel())
+    tally = _tally(maps, masks, ignored)
     return (np.empty(0), np.empty(0)) if tally is None else _pro_curve(tally, masks, limit)
 
 
@@ -73,6 +82,14 @@ def _check_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[Floats, Masks]:
     if not np.isfinite(maps).all():
         raise ValueError("maps hold NaN or infinite values")
     return maps, masks
+
+
+def _tally(maps: Floats, masks: Masks, ignored: Masks | None) -> Tally | None:
+    if ignored is None:
+        return make_tally(maps.ravel(), masks.ravel())
+    if ignored.shape != masks.shape or (ignored & masks).any():
+        raise ValueError("ignored pixels are not those of the masks, or hold defects")
+    return make_tally(maps[~ignored], masks[~ignored])
 
 
 def _pro_curve(tally: Tally, masks: Masks, limit: float) -> Curve:

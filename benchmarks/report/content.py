@@ -114,7 +114,8 @@ def _short(comparison: Comparison, every: Sequence[Comparison]) -> str:
     if first["layers"] != alike[0]["layers"]:
         parts.append(f"layers {', '.join(json.loads(first['layers']).values())}")
     usual = {
-        "resize": resize_for(size),
+        "fit": EvaluationProtocol.fit,
+        "resize": resize_for(size) if first["fit"] == "crop" else size,
         "dtype": EvaluationProtocol.dtype,
         "mask_resize": EvaluationProtocol.mask_resize,
         "smoothing_sigma": EvaluationProtocol.smoothing_sigma,

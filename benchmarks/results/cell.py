@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,10 @@ class Cell:
         metrics: metric → value, None where undefined; empty where the cell failed.
         scores: path of the image scores relative to the run's folder, None where it failed.
         maps: path of the example maps, likewise.
+        unseen_defects: defect images of which the crop shows nothing of the defect; None without
+            masks, and where that isn't known.
+        unseen_share: share of the defect pixels that the crop cuts off, likewise.
+        warnings: what looked wrong with the category's data.
     """
 
     spec: Mapping[str, Any]
@@ -38,6 +42,9 @@ class Cell:
     started_utc: str = ""
     scores: str | None = None
     maps: str | None = None
+    unseen_defects: int | None = None
+    unseen_share: float | None = None
+    warnings: Sequence[str] = field(default_factory=list)
 
     @property
     def key(self) -> str:

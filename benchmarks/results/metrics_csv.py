@@ -25,6 +25,7 @@ COLUMNS = (
     "higher_is_better", "n_train", "n_test_good", "n_test_defect", "status", "error",
     "fit_seconds", "score_seconds", "peak_memory_mb", "device", "git_sha", "versions",
     "started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "resize", "spec",
+    "fit", "unseen_defects", "unseen_share", "warnings",
 )
 # fmt: on
 
@@ -34,6 +35,7 @@ def rows_of(run: str, cell: Cell) -> Iterator[list[Any]]:
     spec, protocol = cell.spec, cell.spec["protocol"]
     values = {
         **asdict(cell),
+        "fit": EvaluationProtocol.fit,
         **protocol,
         **spec,
         "run": run,
@@ -44,6 +46,7 @@ def rows_of(run: str, cell: Cell) -> Iterator[list[Any]]:
         "weights_sha256": protocol["backbone"]["weights_sha256"],
         "layers": canonical_json(protocol["backbone"]["layers"]),
         "spec": cell.key[:16],
+        "warnings": "\n".join(cell.warnings),
     }
     for metric in METRICS.values():
         values |= {
@@ -66,6 +69,7 @@ USUAL = {
     "dtype": EvaluationProtocol.dtype,
     "mask_resize": EvaluationProtocol.mask_resize,
     "smoothing_sigma": str(EvaluationProtocol.smoothing_sigma),
+    "fit": EvaluationProtocol.fit,
 }
 
 PROTOCOL_COLUMNS = ["dataset", "backbone", "weights", "weights_sha256", "layers", "image_size"]
@@ -73,7 +77,11 @@ PROTOCOL_COLUMNS += [*USUAL, "resize", "shots"]
 
 CELL_COLUMNS = [*PROTOCOL_COLUMNS, "category", "method", "seed"]
 
+_LATER = {"fit": EvaluationProtocol.fit, "unseen_defects": "", "unseen_share": "", "warnings": ""}
+"""Columns that older tables lack, and what stands for them."""
+
 _NEEDED = {*CELL_COLUMNS, "dataset_fingerprint", "metric", "value", "status", "started_utc", "spec"}
+_NEEDED -= {*_LATER}
 
 
 def read_rows(run: Path) -> pd.DataFrame:
@@ -96,6 +104,7 @@ def read_rows(run: Path) -> pd.DataFrame:
         if missing := sorted(_NEEDED.difference(header)):
             raise ValueError(f"columns missing: {', '.join(missing)}")
         rows = pd.DataFrame(records, columns=header, dtype=object)
+        rows = rows.assign(**{name: v for name, v in _LATER.items() if name not in header})
         if unknown := sorted({*rows["metric"]}.difference(METRICS)):
             raise ValueError(f"unknown metrics: {', '.join(unknown)}")
         rows["value"] = [float(value) if value else float("nan") for value in rows["value"]]

@@ -62,21 +62,31 @@ def picture_sheets(images: Iterable[NDArray[np.uint8]], masks: Masks) -> Arrays:
     }
 
 
-def map_sheet(maps: NDArray[np.float32], masks: Masks) -> Arrays:
+def map_sheet(
+    maps: NDArray[np.float32],
+    masks: Masks,
+    ignored: Masks | None = None,
+    shown: NDArray[np.float32] | None = None,
+) -> Arrays:
     """Return the arrays to store of a cell: its anomaly maps, their range, and the PRO curve.
 
     Args:
         maps: anomaly maps of all test images, (N, S, S).
         masks: defect pixels, (N, S, S).
+        ignored: pixels that count as nothing, (N, S, S).
+        shown: the maps in the images' own proportions, NaN around them; None for `maps`.
     """
-    low, high = float(maps.min()), float(maps.max())
+    curve = pro_curve(maps, masks, ignored=ignored)
+    maps = maps if shown is None else shown
+    low, high = float(np.nanmin(maps)), float(np.nanmax(maps))
+    maps = np.nan_to_num(maps, nan=low)
     side, extent = _side(maps, MAP_SIDE), (high - low) or 1.0
     shares = ((_smaller(one, side).astype(float) - low) / extent for one in maps)
     tiles = [(255 * share).round().astype(np.uint8) for share in shares]
     return {
         "preview_maps": _stored(_encoded(tiles)),
         "preview_range": np.array([low, high]),
-        "pro_curve": np.stack(thinned(*pro_curve(maps, masks))),
+        "pro_curve": np.stack(thinned(*curve)),
     }
 
 
