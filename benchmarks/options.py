@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, get_args
 from benchmarks.console import say
 from benchmarks.datasets import Dataset
 from benchmarks.datasets import indexing as datasets
+from benchmarks.datasets.left_out import NOT_IMAGES
 from benchmarks.errors import BenchmarkError
 from benchmarks.features import FeatureCache
 from benchmarks.features.cache import DEFAULT_LIMIT_GB, default_folder
@@ -143,6 +144,10 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
     root = Path(named) if named else synthetic.ensure(options.cache)
     names = [name.strip() for name in options.categories.split(",")] if options.categories else None
     dataset = datasets.index(root, names, masks=not options.no_masks)
+    for category in dataset.categories:
+        for line in category.left_out:
+            if not line.endswith(NOT_IMAGES):
+                say(f"{category.name}: {line}")
     for warning in dataset.warnings:
         say(f"warning: {warning}")
     return dataset

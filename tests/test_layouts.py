@@ -193,6 +193,8 @@ def test_official_counts_add_up_to_the_published_totals() -> None:
         "visa": (8659, 962, 1200),
         "btad": (1799, 451, 290),
         "mpdd": (888, 176, 282),
+        "mvtec_ad_2": (2528, 379, 705),
+        "kolektor_sdd2": (2085, 894, 110),
     }
 
 

@@ -11,10 +11,8 @@ from pathlib import Path
 
 from benchmarks.datasets.images import EXTENSIONS, WIDE, ImageFile, inspect
 from benchmarks.datasets.known import KNOWN, ImageCounts, Known
-from benchmarks.datasets.layouts import base
-from benchmarks.datasets.layouts import folders as layouts
-from benchmarks.datasets.layouts import visa as layouts_visa
-from benchmarks.datasets.layouts.base import Candidates, Listing, Sample, Source
+from benchmarks.datasets.layouts import LAYOUTS, base
+from benchmarks.datasets.layouts.base import Layout, Listing, Sample, Source
 from benchmarks.datasets.left_out import files_below, left_out
 from benchmarks.datasets.masks import MaskFacts, mask_facts
 from benchmarks.datasets.survey import survey
@@ -177,23 +175,21 @@ def _sources(root: Path, categories: Sequence[str] | None) -> list[Source]:
         raise DataError(f"{root}: no such folder; pass the folder that holds the category folders")
     if not os.path.isdir(root):
         raise DataError(f"{root}: not a folder; pass the folder that holds the category folders")
-    if {"train", "test"} <= {folder.name for folder in base.subfolders(root)}:
+    layout = next(layout for layout in LAYOUTS if layout.recognises(root))
+    inside = {folder.name for folder in base.subfolders(root)}
+    if layout is LAYOUTS[-1] and "train" in inside and {"test", "test_public"} & inside:
         raise DataError(
             f"{root}: is itself a category folder; pass its parent and choose {root.resolve().name}"
         )
-    if layouts_visa.recognises(root):
-        return _chosen(root, layouts_visa.candidates(root), categories)
-    return _chosen(root, layouts.candidates(root), categories)
+    return _chosen(root, layout, categories)
 
 
-def _chosen(root: Path, there: Candidates, categories: Sequence[str] | None) -> list[Source]:
+def _chosen(root: Path, layout: Layout, categories: Sequence[str] | None) -> list[Source]:
+    there = layout.candidates(root)
     if categories is None:
         found = [source for find in there.values() if (source := find())]
         if not found:
-            raise DataError(
-                f"{root}: holds no category folder (one with train/good and test inside) and no "
-                f"image that {layouts_visa.TABLE} names; pass the folder that holds them"
-            )
+            raise DataError(f"{root}: holds no {layout.what}; pass the folder that holds them")
         return found
     chosen = []
     for name in dict.fromkeys(categories):
@@ -223,9 +219,8 @@ def _index_category(
     listing = listing if masks else _without_masks(listing)
     train, test = listing.train, listing.test
     samples = sorted((*train, *test), key=lambda sample: sample.name)
-    paths = list(
-        dict.fromkeys([*(s.path for s in samples), *(m for s in samples for m in s.masks)])
-    )
+    own = [path for sample in samples for path in (sample.path, *sample.masks)]
+    paths = list(dict.fromkeys([*own, *listing.files.values()]))
     files = dict(zip(paths, pool.map(inspect, paths), strict=True))
     wrong = [
         *listing.problems,

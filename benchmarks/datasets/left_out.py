@@ -19,6 +19,8 @@ NO_IMAGES = frozenset(
 )
 """What lies beside images without being one."""
 
+NOT_IMAGES = "not images"
+
 READ = "PNG, JPEG, BMP, TIFF and WebP"
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"RIFF")
@@ -45,7 +47,7 @@ def left_out(listing: Listing) -> LeftOut:
         elif why := _why(listing, name):
             surprising[PurePosixPath(name).parent.as_posix(), why].append(name)
         else:
-            expected["not images"].append(name)
+            expected[NOT_IMAGES].append(name)
     return LeftOut(
         tuple(f"{_counted(names)} left out: {why}" for (_, why), names in surprising.items()),
         tuple(f"{_counted(names)} left out: {why}" for why, names in expected.items()),

@@ -72,7 +72,7 @@ class Listing:
     @property
     def used(self) -> set[Path]:
         """Every image and mask that is read."""
-        return {path for s in (*self.train, *self.test) for path in (s.path, *s.masks)}
+        return {*self.files.values()}
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,23 @@ class Source:
 
 Candidates = Mapping[str, Callable[[], Source | None]]
 """Name → the category of that name, None where that turns out to be something else."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a data set lies below its root.
+
+    Attributes:
+        name: what the layout is known from.
+        recognises: whether a root is laid out so.
+        candidates: a root's categories; raises DataError where a table can't be read.
+        what: what makes a category, for who has none.
+    """
+
+    name: str
+    recognises: Callable[[Path], bool]
+    candidates: Callable[[Path], Candidates]
+    what: str
 
 
 def _listing(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.datasets.layouts.base import (
     GOOD,
     Candidates,
+    Layout,
     Listing,
     Sample,
     Source,
@@ -19,6 +20,11 @@ from benchmarks.datasets.layouts.base import (
 )
 
 _LOCO_FAMILIES = ("logical_anomalies", "structural_anomalies")
+
+
+def recognises(root: Path) -> bool:
+    """Whether `root` may hold category folders: every folder may."""
+    return os.path.isdir(root)
 
 
 def candidates(root: Path) -> Candidates:
@@ -46,6 +52,8 @@ class FolderLayout:
         expected: where in the category a mask goes, given `defect` and `stem`.
         fixed: whether the kinds of defect, and so their folders' names, are given.
         by_design: see `Listing`.
+        test: the folder of test images.
+        truth: the folder of masks.
     """
 
     name: str
@@ -55,6 +63,8 @@ class FolderLayout:
     expected: str
     fixed: bool = False
     by_design: Sequence[tuple[str, str]] = ()
+    test: str = "test"
+    truth: str = "ground_truth"
 
     def read(self, category: Path) -> Listing:
         """Return what lies in the folder `category`.
@@ -63,8 +73,10 @@ class FolderLayout:
             DataError: a folder in it can't be read.
         """
         train = self._samples(category, category / "train" / self.nominal)
-        inside = subfolders(category / "test")
+        truth = category / self.truth
+        inside = [folder for folder in subfolders(category / self.test) if folder != truth]
         test = [sample for folder in inside for sample in self._samples(category, folder)]
+        nominal_truth = f"{self.truth}/{self.nominal}"
         used = [path for s in (*train, *test) for path in (s.path, *s.masks)]
         return Listing(
             train,
@@ -75,16 +87,16 @@ class FolderLayout:
             self._unmasked(category, test),
             [
                 *self.by_design,
-                (f"ground_truth/{self.nominal}/", "a nominal image needs no mask"),
+                (f"{nominal_truth}/", "a nominal image needs no mask"),
             ],
             self._why,
-            images_in(category / "ground_truth" / self.nominal),
+            images_in(category / nominal_truth),
         )
 
     def _samples(self, category: Path, folder: Path) -> list[Sample]:
         """Return the images of one folder, each defect with the masks that there are."""
         defect = GOOD if folder.name == self.nominal else folder.name
-        masks = {} if defect == GOOD else self.masks(category / "ground_truth" / defect)
+        masks = {} if defect == GOOD else self.masks(category / self.truth / defect)
         return [
             Sample(path, path.relative_to(category).as_posix(), defect, masks.get(path.stem, ()))
             for path in images_in(folder)
@@ -101,7 +113,7 @@ class FolderLayout:
             )
         if not test:
             problems.append(
-                f"{category / 'test'}: no images in test/{good} or test/<defect>; "
+                f"{category / self.test}: no images in {self.test}/{good} or {self.test}/<defect>; "
                 "put the test images there"
             )
         return problems
@@ -117,22 +129,21 @@ class FolderLayout:
 
     def _else(self, category: Path, defect: str) -> str:
         """Return what else may be meant by a folder without any mask."""
-        if self.fixed or subfolders(category / "ground_truth" / defect):
-            return ""
-        if images_in(category / "ground_truth" / defect):
+        truth = category / self.truth / defect
+        if self.fixed or subfolders(truth) or images_in(truth):
             return ""
         return (
-            f", or call test/{defect} test/{self.nominal} if it holds nominal images, "
-            "or pass --no-masks"
+            f", or call {self.test}/{defect} {self.test}/{self.nominal} if it holds nominal "
+            "images, or pass --no-masks"
         )
 
     def _why(self, name: str) -> str:
         """Return why an image of that name in the category isn't read."""
         first, *rest = name.split("/")
-        if first not in {"train", "test", "ground_truth"} or not rest:
-            return "only train, test and ground_truth are read"
-        if first == "ground_truth":
+        if name.startswith(f"{self.truth}/"):
             return "it is no test image's mask"
+        if first not in {"train", self.test} or not rest:
+            return f"only train, {self.test} and {self.truth} are read"
         if len(rest) == 1:
             return f"it lies beside the folders in {first}; move it into one of them"
         if first == "train" and rest[0] != self.nominal:
@@ -185,5 +196,27 @@ MVTEC = FolderLayout(
     "MVTec AD", lambda _: True, GOOD, _one_mask_an_image, "ground_truth/{defect}/{stem}_mask.png"
 )
 
-FOLDER_LAYOUTS = (LOCO, BTAD, MVTEC)
+_PRIVATE = "private test images have no public ground truth: the data set's own server scores them"
+
+MVTEC_2 = FolderLayout(
+    "MVTec AD 2",
+    lambda category: any(
+        os.path.isdir(category / f"test_{part}") for part in ("public", "private")
+    ),
+    GOOD,
+    _one_mask_an_image,
+    "test_public/ground_truth/{defect}/{stem}_mask.png",
+    fixed=True,
+    by_design=[
+        ("validation/", "no method has anything to tune on validation images"),
+        ("test_private/", _PRIVATE),
+        ("test_private_mixed/", _PRIVATE),
+    ],
+    test="test_public",
+    truth="test_public/ground_truth",
+)
+
+FOLDER_LAYOUTS = (MVTEC_2, LOCO, BTAD, MVTEC)
 """The first that recognises a category folder reads it."""
+
+LAYOUT = Layout("folders", recognises, candidates, "category folder (one with train/good and test)")

@@ -11,10 +11,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from benchmarks.datasets.layouts.base import GOOD, Candidates, Listing, Sample, Source, subfolders
+from benchmarks.datasets.layouts.base import (
+    GOOD,
+    Candidates,
+    Layout,
+    Listing,
+    Sample,
+    Source,
+    subfolders,
+)
 from benchmarks.errors import DataError
 
-LAYOUT = "VisA"
+NAME = "VisA"
 
 TABLE = PurePosixPath("split_csv/1cls.csv")
 """The table, from the data set's root, of the split with nominal training images only."""
@@ -61,7 +69,7 @@ def candidates(root: Path) -> Candidates:
 def _source(root: Path, name: str, rows: Sequence[_Row]) -> Source | None:
     if not any(os.path.isfile(root / row.image) for row in rows):
         return None
-    return Source(name, LAYOUT, partial(_read, root, rows))
+    return Source(name, NAME, partial(_read, root, rows))
 
 
 def _read(root: Path, rows: Sequence[_Row]) -> Listing:
@@ -174,3 +182,6 @@ def _plain(path: str) -> str:
 
 def _wrong(table: Path, line: int, what: str) -> DataError:
     return DataError(f"{table}: line {line}: {what}; correct it or copy the file from VisA again")
+
+
+LAYOUT = Layout(NAME, recognises, candidates, f"image that {TABLE} names")
