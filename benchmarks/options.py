@@ -11,6 +11,7 @@ from typing import get_args
 from benchmarks.console import say
 from benchmarks.datasets import Dataset
 from benchmarks.datasets import indexing as datasets
+from benchmarks.datasets.left_out import NOT_IMAGES
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import choose_device
 from benchmarks.evaluation.device import free_memory
@@ -44,6 +45,11 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
         "else the embedded synthetic set)",
     )
     add("--categories", help="comma-separated (default: all in the data set)")
+    add(
+        "--no-masks",
+        action="store_true",
+        help="don't read masks, nor miss them: image-level metrics alone",
+    )
     add(
         "--dtype",
         choices=get_args(DType),
@@ -126,15 +132,17 @@ def amount(text: str) -> float:
     return number
 
 
-def integers(text: str, what: str, least: int) -> list[int]:
+def integers(text: str, what: str, least: int, most: int = 10**9) -> list[int]:
     """Return the integers of a comma-separated list, each once.
 
     Raises:
-        BenchmarkError: it holds something else, or an integer below `least`.
+        BenchmarkError: it holds something else, or an integer below `least` or above `most`.
     """
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) >= least for part in parts):
+    if not all(part.isdecimal() and least <= float(part) for part in parts):
         raise BenchmarkError(f"{what} {text!r}: give integers from {least}, separated by commas")
+    if large := [part for part in parts if float(part) > most]:
+        raise BenchmarkError(f"{what} {large[0][:40]}: give integers up to {most}")
     return list(dict.fromkeys(map(int, parts)))
 
 
@@ -149,7 +157,11 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
         say(NOTICE)
     root = written_path(str(named)) if named else synthetic.ensure(options.cache)
     names = [name.strip() for name in options.categories.split(",")] if options.categories else None
-    dataset = datasets.index(root, names)
+    dataset = datasets.index(root, names, masks=not options.no_masks)
+    for category in dataset.categories:
+        for line in category.left_out:
+            if not line.endswith(NOT_IMAGES):
+                say(f"{category.name}: {line}")
     for warning in dataset.warnings:
         say(f"warning: {warning}")
     return dataset

@@ -21,6 +21,9 @@ MaskResize = Literal["nearest", "official"]
 
 DType = Literal["float32", "float16"]
 
+Fit = Literal["crop", "stretch", "pad"]
+"""How an image becomes a square: its centre cut out, stretched, or padded."""
+
 
 def canonical_json(value: object) -> str:
     """Return the one JSON text of `value`: keys sorted, no spaces, no NaN."""
@@ -72,11 +75,16 @@ class FeatureSpec:
     resize: int
     dtype: DType
     extractor_version: int = EXTRACTOR_VERSION
+    fit: Fit = "crop"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the specification as JSON-ready values, `fit` where it isn't the crop."""
+        return _without_crop(asdict(self))
 
     @property
     def key(self) -> str:
         """The array's identity, as hex."""
-        return digest(asdict(self))
+        return digest(self.as_dict())
 
 
 @dataclass(frozen=True)
@@ -91,11 +99,16 @@ class CropSpec:
     resize: int
     dtype: Literal["uint8"] = "uint8"
     decoder_version: int = DECODER_VERSION
+    fit: Fit = "crop"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the specification as JSON-ready values, `fit` where it isn't the crop."""
+        return _without_crop(asdict(self))
 
     @property
     def key(self) -> str:
         """The array's identity, as hex."""
-        return digest(asdict(self))
+        return digest(self.as_dict())
 
 
 ArraySpec = FeatureSpec | CropSpec
@@ -106,7 +119,7 @@ class EvaluationProtocol:
     """What all cells of a comparison share.
 
     `resize` is the length of the shorter side before the centre crop, in pixels, 0 for the paper's
-    8/7 of the crop.
+    8/7 of the crop; without a crop it is `image_size`.
     """
 
     backbone: BackboneSpec
@@ -115,9 +128,11 @@ class EvaluationProtocol:
     mask_resize: MaskResize = "nearest"
     smoothing_sigma: float = 4.0
     resize: int = 0
+    fit: Fit = "crop"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "resize", self.resize or resize_for(self.image_size))
+        usual = resize_for(self.image_size) if self.fit == "crop" else self.image_size
+        object.__setattr__(self, "resize", self.resize or usual)
 
 
 @dataclass(frozen=True)
@@ -156,8 +171,9 @@ class CellSpec:
         return spec
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the specification as JSON-ready values."""
-        return asdict(self)
+        """Return the specification as JSON-ready values, the protocol's `fit` if not the crop."""
+        found = asdict(self)
+        return found | {"protocol": _without_crop(found["protocol"])}
 
     @property
     def label(self) -> str:
@@ -169,6 +185,14 @@ class CellSpec:
     def key(self) -> str:
         """The cell's identity, as hex."""
         return digest(self.as_dict())
+
+
+def _without_crop(spec: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the fit where it is the paper's, so that what was made before others keeps its key.
+
+    (Stored specifications without it are of the crop.)
+    """
+    return {name: value for name, value in spec.items() if (name, value) != ("fit", "crop")}
 
 
 def flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

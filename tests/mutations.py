@@ -27,7 +27,7 @@ from benchmarks.compare import compare
 from benchmarks.compare.baseline import read
 from benchmarks.compare.check import Row
 from benchmarks.datasets import images
-from benchmarks.evaluation import anomaly_maps, category
+from benchmarks.evaluation import anomaly_maps, frames
 from benchmarks.evaluation import evaluating as evaluate
 from benchmarks.features import crops
 from benchmarks.figures import writing as figures
@@ -139,7 +139,7 @@ def by_the_last_rate(original: Any, *given: Any) -> Any:
     return fpr[:-1] * fpr[-1] / fpr[-2], pro[:-1]
 
 
-def one_to_the_right(original: Any, path: Path, resize: int, crop: int) -> Any:
+def one_to_the_right(original: Any, path: Path, resize: int, crop: int, _: str) -> Any:
     first = round((resize - crop) / 2)
     return original(path, resize, resize)[first : first + crop, first + 1 : first + 1 + crop]
 
@@ -195,10 +195,10 @@ MUTATIONS = [
              wrap(evaluate, "draw_shots",
                   lambda f, images, *_: images.select(range(len(images) - 1)))),
     Mutation("masks eroded", EVERY,
-             wrap(category, "load_mask", lambda f, path, resize, crop, _:
-                  f(path, resize, crop, "official"))),
+             wrap(frames, "frame_mask", lambda f, defect, resize, size, _, fit:
+                  f(defect, resize, size, "official", fit))),
     Mutation("masks one pixel to the right", EVERY,
-             wrap(category, "load_mask", lambda f, *given: np.roll(f(*given), 1, axis=1))),
+             wrap(frames, "frame_mask", lambda f, *given: np.roll(f(*given), 1, axis=1))),
     Mutation("AUPRO up to 0.2", EVERY, put(pixel, "PRO_LIMIT", 0.2)),
     Mutation("AUPRO divided by the last FPR below 0.3", EVERY,
              wrap(pixel, "_pro_curve", by_the_last_rate)),
@@ -207,11 +207,11 @@ MUTATIONS = [
     Mutation("images cropped one pixel to the right", EVERY,
              wrap(crops, "load_image", one_to_the_right), before_features=True),
     Mutation("images resized to one pixel more", EVERY,
-             wrap(crops, "load_image", lambda f, path, resize, crop: f(path, resize + 1, crop)),
+             wrap(crops, "load_image", lambda f, path, size, *rest: f(path, size + 1, *rest)),
              before_features=True),
     Mutation("images resized to the nearest pixel", EVERY,
-             wrap(images, "_resize_and_crop", lambda f, image, resize, crop, _:
-                  f(image, resize, crop, Image.Resampling.NEAREST)), before_features=True),
+             wrap(images, "frame", lambda f, image, resize, size, _, fit:
+                  f(image, resize, size, Image.Resampling.NEAREST, fit)), before_features=True),
     Mutation("filter bank without yellow-blue", EVERY,
              wrap(filterbank.FilterBank, "__init__", without_blue), before_features=True),
     Mutation("filter bank's energies not scaled", EVERY,

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks.console import run_program
+from benchmarks.console import run_program, show
 from benchmarks.datasets.indexing import Dataset, index
 from benchmarks.datasets.known import KNOWN
+from benchmarks.datasets.picture import write_picture
 from benchmarks.places import written_path
 
 
@@ -24,19 +26,32 @@ def main(arguments: list[str] | None = None) -> int:
 def _main(arguments: list[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.datasets",
-        description="List the data sets that are known, or check a copy of one. Exit status: 0 "
-        "fine, 1 other counts than the official ones, 2 problems or usage.",
+        description="List the data sets that are known, or check a copy of one: what is read, what "
+        "is left out, what looks wrong, and a picture of it. Exit status: 0 fine, 1 warnings or "
+        "other counts than the official ones, 2 problems or usage.",
     )
     parser.add_argument(
         "root", nargs="?", type=written_path, metavar="DIR", help="the copy to check"
     )
-    root: Path | None = parser.parse_args(arguments).root
+    parser.add_argument(
+        "--picture",
+        type=written_path,
+        metavar="FILE",
+        help="where a picture of some images with their masks goes (default: a temporary folder)",
+    )
+    parser.add_argument("--no-masks", action="store_true", help="don't read masks, nor miss them")
+    options = parser.parse_args(arguments)
+    root: Path | None = options.root
     if root is None:
-        print(_list())
+        show(_list())
         return 0
     if not os.path.isdir(root):
         parser.error(f"{root}: no such folder")
-    return _report(index(root))
+    dataset = index(root, masks=not options.no_masks)
+    status = _report(dataset)
+    picture = options.picture or Path(tempfile.mkdtemp(prefix="total-recall-")) / "images.png"
+    show(f"A few images of each kind, with their masks: {write_picture(dataset, picture)}")
+    return status
 
 
 def _list() -> str:
@@ -50,15 +65,31 @@ def _list() -> str:
 def _report(dataset: Dataset) -> int:
     """Print a copy's counts beside the official ones; return the exit status."""
     official = KNOWN[dataset.name].counts if dataset.name in KNOWN else {}
-    rows = [(c.name, *c.counts, *official.get(c.name, ())) for c in dataset.categories]
-    headers = ("category", "train", "test good", "test defect", *["official"] * 3 * bool(official))
-    print(f"{dataset.root}: {dataset.name}\n\n{_table(headers, rows)}\n")
+    columns = 3 * bool(official)
+    rows = [
+        (c.name, *c.counts, *official.get(c.name, ("",) * columns), sizes(c.shapes))
+        for c in dataset.categories
+    ]
+    headers = ["category", "train", "test good", "test defect", *["official"] * columns, "pixels"]
+    show(f"{dataset.root}: {dataset.name}\n\n{_table(headers, rows)}\n")
+    for category in dataset.categories:
+        for line in category.left_out:
+            show(f"{category.name}: {line}")
     wrong = list(dataset.warnings)
     here = {category.name for category in dataset.categories}
     if missing := [name for name in official if name not in here]:
         wrong.append(f"missing: {', '.join(missing)}; {KNOWN[dataset.name].where} has all")
-    print("\n".join(wrong) or "Every image and mask can be read.")
+    show("\n".join(f"warning: {line}" for line in wrong) or "Every image and mask can be read.")
     return 1 if wrong else 0
+
+
+def sizes(shapes: Sequence[tuple[int, int]]) -> str:
+    """Return the size of images, or the smallest and the largest."""
+    if not shapes:
+        return ""
+    by_area = sorted(shapes, key=lambda shape: shape[0] * shape[1])
+    ends = dict.fromkeys((by_area[0], by_area[-1]))
+    return " to ".join(f"{width}×{height}" for width, height in ends)
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

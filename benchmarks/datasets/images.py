@@ -1,4 +1,4 @@
-"""Image and mask files: read, checked, decoded, resized and cropped."""
+"""Image files: read, checked and decoded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import io
 import struct
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from benchmarks.datasets.framing import frame
 from benchmarks.errors import DataError
-from benchmarks.specs import MaskResize
+from benchmarks.specs import Fit
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
 _WIDE_MODES = frozenset({"I", "F"})  # 32 bits a pixel: no range says which value is white
 
-_PLAIN_MODES = frozenset({"1", "L", "RGB", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+WIDE = "32-bit pixels have no defined range; save it with 8 or 16 bits"
 
 _TRANSPOSED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 
@@ -43,11 +43,24 @@ _DECODE_ERRORS = (
 
 @dataclass(frozen=True)
 class ImageFile:
-    """What reading a file once tells: identity, oriented (width, height), and what is wrong."""
+    """What reading a file once tells.
+
+    Attributes:
+        size: bytes.
+        sha256: of its content, in hex.
+        shape: (width, height), turned as its EXIF orientation says; None where it can't be read.
+        turned: whether it has an EXIF orientation other than the usual one.
+        frames: how many pictures are in it; the first is read.
+        wide: whether it has 32-bit pixels, which a mask may have and an image not.
+        problem: what is wrong, with the remedy.
+    """
 
     size: int = 0
     sha256: str = ""
     shape: tuple[int, int] | None = None
+    turned: bool = False
+    frames: int = 1
+    wide: bool = False
     problem: str | None = None
 
 
@@ -62,12 +75,15 @@ def inspect(path: Path) -> ImageFile:
         return ImageFile(size, sha256, problem="empty file; copy it again")
     try:
         with _open(io.BytesIO(data)) as image:
-            shape = _oriented_size(image)
+            orientation, frames = _orientation(image), getattr(image, "n_frames", 1)
+            wide = image.mode in _WIDE_MODES
+            turned = orientation in _TRANSPOSED
+            shape = (image.height, image.width) if turned else image.size
             # A PNG's checksums prove it whole without the cost of decoding; no other format's do.
             image.verify() if image.format == "PNG" else image.load()
     except _DECODE_ERRORS as error:
         return ImageFile(size, sha256, problem=_damage(error))
-    return ImageFile(size, sha256, shape)
+    return ImageFile(size, sha256, shape, orientation not in (None, 0, 1), frames, wide)
 
 
 def _open(source: Path | io.BytesIO) -> Image.Image:
@@ -85,82 +101,56 @@ def _damage(error: BaseException) -> str:
     return "not a readable image (damaged or truncated); copy it again"
 
 
-def _oriented_size(image: Image.Image) -> tuple[int, int]:
+def _orientation(image: Image.Image) -> int | None:
     # A PNG's EXIF, where it isn't ahead of the pixels, could only be had by decoding them.
     look = image.format != "PNG" or "exif" in image.info
-    orientation = image.getexif().get(ExifTags.Base.Orientation) if look else None
-    return (image.height, image.width) if orientation in _TRANSPOSED else image.size
+    return image.getexif().get(ExifTags.Base.Orientation) if look else None
 
 
-def load_image(path: Path, resize: int, crop: int) -> NDArray[np.uint8]:
-    """Return an image as RGB, uint8, shape (crop, crop, 3), as torchvision's transforms make it.
+def image_size(path: Path) -> tuple[int, int]:
+    """Return an image's (width, height), turned as its EXIF orientation says.
 
-    `Resize(resize)` (PIL, bilinear, antialiased, the shorter side) and `CenterCrop(crop)`. Grey
-    is repeated, 16-bit grey divided by 256, transparency dropped, EXIF orientation applied.
+    Raises:
+        DataError: the file can't be read.
+    """
+    file = inspect(path)
+    if file.shape is None:
+        raise DataError(f"{path}: {file.problem}")
+    return file.shape
+
+
+def load_image(path: Path, resize: int, size: int, fit: Fit = "crop") -> NDArray[np.uint8]:
+    """Return an image as RGB, uint8, shape (size, size, 3), framed as `framing.frame` does.
+
+    Grey is repeated, 16-bit grey divided by 256, transparency dropped, EXIF orientation applied.
 
     Raises:
         DataError: the file can't be read or decoded, or holds 32-bit pixels.
     """
-    image = _decode(path)
+    return frame(load_rgb(path), resize, size, Image.Resampling.BILINEAR, fit)
+
+
+def load_rgb(path: Path) -> Image.Image:
+    """Return an image as RGB at its own size; raises as `load_image`."""
+    image, _ = decode(path)
     if image.mode in _WIDE_MODES:
-        raise DataError(f"{path}: 32-bit pixels have no defined range; save it with 8 or 16 bits")
+        raise DataError(f"{path}: {WIDE}")
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return _resize_and_crop(image.convert("RGB"), resize, crop, Image.Resampling.BILINEAR)
+    return image.convert("RGB")
 
 
-def load_mask(
-    paths: Sequence[Path], resize: int, crop: int, method: MaskResize = "nearest"
-) -> NDArray[np.bool_]:
-    """Return an image's ground truth, shape (crop, crop), True where any of its masks has a defect.
-
-    No masks give all False. Any non-zero grey is a defect, 1 as much as 255 (a JPEG's only from
-    mid-grey up, since its compression bleeds). `nearest` resizes without interpolation. `official`
-    does what the PatchCore authors' code does: bilinear, scaled to [0, 1] and truncated to int,
-    which leaves only pixels that are wholly defect and so erodes every region by about a pixel.
+def decode(path: Path) -> tuple[Image.Image, bool]:
+    """Return the image, turned as its EXIF orientation says, and whether it was kept with loss.
 
     Raises:
-        DataError: a file can't be read or decoded, or the masks differ in size.
+        DataError: the file can't be read or decoded.
     """
-    if not paths:
-        return np.zeros((crop, crop), dtype=np.bool_)
-    masks = [_is_defect(path) for path in paths]
-    if len({mask.shape for mask in masks}) > 1:
-        raise DataError(f"{paths[0]}: masks of one image differ in size; give all the same size")
-    binary = Image.fromarray(np.logical_or.reduce(masks).astype(np.uint8) * 255)
-    nearest, bilinear = Image.Resampling.NEAREST, Image.Resampling.BILINEAR
-    resampling = nearest if method == "nearest" else bilinear
-    return np.equal(_resize_and_crop(binary, resize, crop, resampling), 255)
-
-
-def _is_defect(path: Path) -> NDArray[np.bool_]:
-    image = _decode(path)
-    threshold = 127 if path.suffix.lower() in {".jpg", ".jpeg"} else 0
-    values = np.asarray(image if image.mode in _PLAIN_MODES else image.convert("RGB"))
-    brightest: NDArray[np.generic] = np.max(np.atleast_3d(values), axis=2)
-    return np.greater(brightest, threshold, dtype=np.bool_)
-
-
-def _decode(path: Path) -> Image.Image:
-    """Return the decoded image, turned as its EXIF orientation says."""
     try:
         with _open(path) as image:
-            return ImageOps.exif_transpose(image) or image.copy()
+            lossy = image.format == "JPEG" or image.info.get("compression") == "jpeg"
+            return ImageOps.exif_transpose(image) or image.copy(), lossy
     except (FileNotFoundError, PermissionError) as error:
         raise DataError(f"{path}: {error.strerror}; put it back or make it readable") from error
     except _DECODE_ERRORS as error:
         raise DataError(f"{path}: {_damage(error)}") from error
-
-
-def _resize_and_crop(
-    image: Image.Image, resize: int, crop: int, resampling: Image.Resampling
-) -> NDArray[np.uint8]:
-    """Scale the shorter side to `resize` and cut the centre; sizes and offsets as torchvision's."""
-    if crop > resize:
-        raise ValueError(f"crop {crop} is larger than the resized shorter side {resize}")
-    short, long = min(image.size), max(image.size)
-    other = int(resize * long / short)
-    size = (resize, other) if image.width <= image.height else (other, resize)
-    left, top = (round((length - crop) / 2.0) for length in size)
-    resized = image.resize(size, resampling)
-    return np.asarray(resized.crop((left, top, left + crop, top + crop)))

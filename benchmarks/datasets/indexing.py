@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.datasets.images import ImageFile, inspect
+from benchmarks.datasets.images import EXTENSIONS, WIDE, ImageFile, inspect
 from benchmarks.datasets.known import KNOWN, ImageCounts, Known
-from benchmarks.datasets.layouts import LAYOUTS
-from benchmarks.datasets.layouts.base import Candidates, Sample, Source, subfolders
-from benchmarks.datasets.layouts.visa import TABLE
+from benchmarks.datasets.layouts import LAYOUTS, base
+from benchmarks.datasets.layouts.base import Layout, Listing, Sample, Source
+from benchmarks.datasets.left_out import files_below, left_out
+from benchmarks.datasets.masks import MaskFacts, mask_facts
+from benchmarks.datasets.survey import survey
 from benchmarks.errors import DataError
 from benchmarks.specs import digest
 
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
 """The file in a data set's root that says it is the embedded one."""
+
+LONGEST_NAME = 150
+"""Bytes of a category's name, which is part of names of files, 255 bytes at most."""
 
 _SHOWN_PROBLEMS = 10
 
@@ -30,13 +35,18 @@ class Category:
     """A category's images, ordered by their names.
 
     `fingerprint` is the sha256, in hex, over the relative names, sizes and content hashes of its
-    images and masks; it does not depend on where the folder lies.
+    images and masks; it does not depend on where the folder lies. `warnings` say what looks wrong
+    and what is left out that looks as if it should be read, `left_out` what else is left out,
+    `shapes` how many (width, height) there are, with the least and the greatest.
     """
 
     name: str
     train: tuple[Sample, ...]
     test: tuple[Sample, ...]
     fingerprint: str
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    left_out: tuple[str, ...] = field(default=(), compare=False)
+    shapes: tuple[tuple[int, int], ...] = field(default=(), compare=False)
 
     @property
     def counts(self) -> ImageCounts:
@@ -62,8 +72,13 @@ class Dataset:
         return digest(os.fsencode(self.root.resolve()).hex())
 
 
-def index(root: Path, categories: Sequence[str] | None = None) -> Dataset:
+def index(root: Path, categories: Sequence[str] | None = None, *, masks: bool = True) -> Dataset:
     """Read and check every image and mask of `categories` (default: all, by name) under `root`.
+
+    Args:
+        root: the data set's folder.
+        categories: names.
+        masks: whether masks are read; without them there are image-level metrics alone.
 
     Raises:
         DataError: `root` holds no such categories, or files are missing, unreadable or damaged;
@@ -73,19 +88,23 @@ def index(root: Path, categories: Sequence[str] | None = None) -> Dataset:
     sources = _sources(root, categories)
     problems: list[str] = []
     with ThreadPoolExecutor(_READERS) as pool:
-        found = tuple(_index_category(source, pool, problems) for source in sources)
+        found = tuple(_index_category(source, pool, problems, masks=masks) for source in sources)
+    problems += [line for category in found for line in name_problems(root, category)]
     if problems:
         raise DataError(_summary(root, problems))
     synthetic = (root / SYNTHETIC_MARKER).is_file()
     known = None if synthetic else _known(sources, found)
+    own = root.resolve().name
+    if not known and not _is_text(own):
+        raise DataError(f"{own!a}: the folder's name, which is the data set's, isn't UTF-8")
     return Dataset(
-        name="synthetic" if synthetic else known or root.resolve().name,
+        name="synthetic" if synthetic else known or own,
         root=root,
         categories=found,
-        warnings=tuple(
-            warning
-            for source, category in zip(sources, found, strict=True)
-            for warning in _count_warning(source, category, known)
+        warnings=(
+            *_count_warnings(sources, found, known),
+            *(f"{one.name}: {line}" for one in found for line in one.warnings),
+            *(() if categories else _outside(root, found)),
         ),
         synthetic=synthetic,
     )
@@ -118,14 +137,46 @@ def _is_of(known: Known, source: Source) -> bool:
     return source.layout == known.layout and source.name in known.counts
 
 
-def _count_warning(source: Source, category: Category, name: str | None) -> list[str]:
+def _count_warnings(
+    sources: Sequence[Source], categories: Sequence[Category], name: str | None
+) -> Iterator[str]:
     known = KNOWN[name or "mvtec_ad"]
-    if not _is_of(known, source) or category.counts == known.counts[source.name]:
-        return []
-    return [
-        f"{category.name}: {_counts(category.counts)}, but {known.title} has "
-        f"{_counts(known.counts[source.name])}; results are not comparable with published ones"
+    for source, category in zip(sources, categories, strict=True):
+        if _is_of(known, source) and category.counts != known.counts[source.name]:
+            yield (
+                f"{category.name}: {_counts(category.counts)}, but {known.title} has "
+                f"{_counts(known.counts[source.name])}; "
+                "results are not comparable with published ones"
+            )
+
+
+def _outside(root: Path, categories: Sequence[Category]) -> Iterator[str]:
+    """Yield which folders of a data set hold images without being of a category."""
+    samples = (sample for one in categories for sample in (*one.train, *one.test))
+    read = {sample.path.relative_to(root).parts[0] for sample in samples}
+    for folder in base.subfolders(root):
+        inside = (Path(name) for name in files_below(folder))
+        if folder.name not in read and any(f.suffix.lower() in EXTENSIONS for f in inside):
+            yield f"{folder.name}: left out: it holds images, but is no category"
+
+
+def _is_text(name: str) -> bool:
+    return name == name.encode(errors="replace").decode()
+
+
+def name_problems(root: Path, category: Category) -> list[str]:
+    """Return which names can't be written to tables, or are too long for files of results."""
+    bad = [
+        f"{root / category.name / name}: the name isn't UTF-8; rename it"
+        for name in (category.name, *(s.name for s in (*category.train, *category.test)))
+        if not _is_text(name)
     ]
+    if not bad and len(category.name.encode()) > LONGEST_NAME:
+        bad = [
+            f"{root / category.name}: the category's name is longer than {LONGEST_NAME} bytes, "
+            "too long for files of results; rename the folder"
+        ]
+    return [line.encode(errors="backslashreplace").decode() for line in bad]
 
 
 def _counts(counts: ImageCounts) -> str:
@@ -138,22 +189,21 @@ def _sources(root: Path, categories: Sequence[str] | None) -> list[Source]:
         raise DataError(f"{root}: no such folder; pass the folder that holds the category folders")
     if not os.path.isdir(root):
         raise DataError(f"{root}: not a folder; pass the folder that holds the category folders")
-    if {"train", "test"} <= {folder.name for folder in subfolders(root)}:
+    layout = next(layout for layout in LAYOUTS if layout.recognises(root))
+    inside = {folder.name for folder in base.subfolders(root)}
+    if layout is LAYOUTS[-1] and "train" in inside and {"test", "test_public"} & inside:
         raise DataError(
             f"{root}: is itself a category folder; pass its parent and choose {root.resolve().name}"
         )
-    layout = next(layout for layout in LAYOUTS if layout.recognises(root))
-    return _chosen(root, layout.candidates(root), categories)
+    return _chosen(root, layout, categories)
 
 
-def _chosen(root: Path, there: Candidates, categories: Sequence[str] | None) -> list[Source]:
+def _chosen(root: Path, layout: Layout, categories: Sequence[str] | None) -> list[Source]:
+    there = layout.candidates(root)
     if categories is None:
         found = [source for find in there.values() if (source := find())]
         if not found:
-            raise DataError(
-                f"{root}: holds no category folder (one with train/good and test inside) and no "
-                f"image that {TABLE} names; pass the folder that holds them"
-            )
+            raise DataError(f"{root}: holds no {layout.what}; pass the folder that holds them")
         return found
     chosen = []
     for name in dict.fromkeys(categories):
@@ -170,30 +220,98 @@ def _unknown(root: Path, name: str, names: Sequence[str]) -> str:
     return f"{root}: no category {name!r}; {hint}available: {', '.join(names) or 'none'}"
 
 
-def _index_category(source: Source, pool: Executor, problems: list[str]) -> Category:
+def _index_category(
+    source: Source, pool: Executor, problems: list[str], *, masks: bool
+) -> Category:
     """Return the category of `source`; append what is wrong with it to `problems`."""
     try:
         listing = source.read()
     except DataError as error:
         problems.append(str(error))
         return Category(source.name, (), (), "")
-    samples = sorted((*listing.train, *listing.test), key=lambda sample: sample.name)
-    masks = [mask for sample in samples for mask in sample.masks]
-    paths = list(dict.fromkeys([*(sample.path for sample in samples), *masks]))
+    left = left_out(listing)
+    listing = listing if masks else _without_masks(listing)
+    train, test = listing.train, listing.test
+    samples = sorted((*train, *test), key=lambda sample: sample.name)
+    own = [path for sample in samples for path in (sample.path, *sample.masks)]
+    paths = list(dict.fromkeys([*own, *listing.files.values()]))
     files = dict(zip(paths, pool.map(inspect, paths), strict=True))
-    problems.extend(listing.problems)
-    problems.extend(f"{path}: {file.problem}" for path, file in files.items() if file.problem)
-    problems.extend(line for sample in samples for line in _size_problems(sample, files))
+    wrong = [
+        *listing.problems,
+        *(listing.unmasked if masks else _nominal_by_name(source, test)),
+        *(f"{path}: {file.problem}" for path, file in files.items() if file.problem),
+        *(f"{s.path}: {WIDE}" for s in samples if files[s.path].wide),
+        *(line for sample in samples for line in _size_problems(sample, files)),
+    ]
+    facts = {} if wrong else _facts(samples, pool, wrong)
+    problems.extend(wrong)
+    if wrong:
+        return Category(source.name, tuple(train), tuple(test), "")
     named = {name: files[path] for name, path in listing.files.items()}
     fingerprint = digest([[name, named[name].size, named[name].sha256] for name in sorted(named)])
-    return Category(source.name, tuple(listing.train), tuple(listing.test), fingerprint)
+    looks = survey(train, test, files, facts, listing.nominal_masks)
+    shapes = tuple(sorted({shape for s in samples if (shape := files[s.path].shape)}))
+    warnings = (*looks, *left.surprising)
+    return Category(
+        source.name, tuple(train), tuple(test), fingerprint, warnings, left.expected, shapes
+    )
 
 
-def _size_problems(sample: Sample, files: dict[Path, ImageFile]) -> list[str]:
-    image = files[sample.path].shape
+def _without_masks(listing: Listing) -> Listing:
+    """Return a listing whose masks are neither read nor part of the fingerprint."""
+    masks = {mask for sample in listing.test for mask in sample.masks}
+    return replace(
+        listing,
+        test=[replace(sample, masks=()) for sample in listing.test],
+        files={name: path for name, path in listing.files.items() if path not in masks},
+        nominal_masks=(),
+    )
+
+
+def _nominal_by_name(source: Source, test: Sequence[Sample]) -> list[str]:
+    """Return which kinds of defect are called as nominal images are; no mask says otherwise."""
+    names = {s.defect for s in test if s.label and s.defect.lower() in base.NOMINAL_NAMES}
     return [
-        f"{path}: the mask is {mask[0]}×{mask[1]} pixels but its image is {image[0]}×{image[1]}; "
-        "give both the same size"
-        for path in sample.masks
-        if image and (mask := files[path].shape) and image != mask
+        f"{source.name}: without masks nothing says that test/{name} holds defects: call it "
+        "good if it holds nominal images, else by another name"
+        for name in sorted(names)
     ]
+
+
+def _facts(samples: Sequence[Sample], pool: Executor, wrong: list[str]) -> dict[str, MaskFacts]:
+    """Return a defect's name → what its masks are like; append to `wrong` what has no reading."""
+    masked = [sample for sample in samples if sample.masks]
+
+    def read(sample: Sample) -> MaskFacts | str:
+        try:
+            return mask_facts(sample.masks)
+        except DataError as error:
+            return str(error)
+
+    found = list(pool.map(read, masked))
+    wrong.extend(one for one in found if isinstance(one, str))
+    return {
+        sample.name: one
+        for sample, one in zip(masked, found, strict=True)
+        if isinstance(one, MaskFacts)
+    }
+
+
+def _size_problems(sample: Sample, files: Mapping[Path, ImageFile]) -> list[str]:
+    image = files[sample.path]
+    return [
+        f"{path}: the mask is {mask.shape[0]}×{mask.shape[1]} pixels but its image is "
+        f"{image.shape[0]}×{image.shape[1]}{_remedy(image, mask)}"
+        for path in sample.masks
+        if image.shape and (mask := files[path]).shape and image.shape != mask.shape
+    ]
+
+
+def _remedy(image: ImageFile, mask: ImageFile) -> str:
+    if image.shape and mask.shape == image.shape[::-1] and image.turned != mask.turned:
+        turned = "the image's" if image.turned else "the mask's"
+        return (
+            f", turned as {turned} EXIF orientation says: turn the pixels themselves and take the "
+            "orientation out"
+        )
+    return "; give both the same size"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from benchmarks.datasets.layouts import visa
-from benchmarks.datasets.layouts.folders import BTAD, LOCO, MVTEC
+from benchmarks.datasets.layouts import kolektor, visa
+from benchmarks.datasets.layouts.folders import BTAD, LOCO, MVTEC, MVTEC_2
 
 ImageCounts = tuple[int, int, int]
 """Training images, test images without and with a defect."""
@@ -72,7 +72,7 @@ KNOWN = {
     ),
     "visa": Known(
         "VisA",
-        visa.LAYOUT,
+        visa.NAME,
         "https://github.com/amazon-science/spot-diff",
         "CC BY 4.0",
         {
@@ -89,6 +89,29 @@ KNOWN = {
             "pcb4": (904, 101, 100),
             "pipe_fryum": (450, 50, 100),
         },
+    ),
+    "mvtec_ad_2": Known(
+        "MVTec AD 2",
+        MVTEC_2.name,
+        _MVTEC + "mvtec-ad-2",
+        "CC BY-NC-SA 4.0",
+        {  # of the public test images
+            "can": (412, 72, 90),
+            "fabric": (387, 66, 90),
+            "fruit_jelly": (263, 20, 60),
+            "rice": (313, 42, 90),
+            "sheet_metal": (137, 24, 90),
+            "vial": (291, 35, 105),
+            "wallplugs": (293, 60, 90),
+            "walnuts": (432, 60, 90),
+        },
+    ),
+    "kolektor_sdd2": Known(
+        "KolektorSDD2",
+        kolektor.NAME,
+        "https://www.vicos.si/resources/kolektorsdd2/",
+        "CC BY-NC-SA 4.0",
+        {kolektor.CATEGORY: (2085, 894, 110)},
     ),
     "btad": Known(
         "BTAD",

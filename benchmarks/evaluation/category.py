@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.datasets import Category, Sample, load_mask
+from benchmarks.array_types import Masks
+from benchmarks.datasets import Category
+from benchmarks.evaluation.frames import WHITE, frames_of, padding_of, read_masks
 from benchmarks.features import Crops, Split
 from benchmarks.features.extraction import Arrays
 from benchmarks.results.previews import picture_sheets
@@ -38,21 +40,40 @@ class GroundTruth:
     def __init__(self, category: Category, protocol: EvaluationProtocol, crops: Crops) -> None:
         self.category, self.protocol, self._crops = category, protocol, crops
         self.labels = np.array([sample.label for sample in category.test])
-        self.masks = np.stack([self._mask(sample) for sample in category.test])
+        self.masks, self.loss = read_masks(category.test, protocol)
+        self.frames = frames_of(category.test, protocol)
 
-    def _mask(self, sample: Sample) -> np.ndarray[Any, Any]:
-        p = self.protocol
-        return load_mask(sample.masks, p.resize, p.image_size, p.mask_resize)
+    @property
+    def ignored(self) -> Masks | None:
+        """Pixels that no image has, (N, S, S); None where there are none."""
+        return padding_of(self.frames) if self.protocol.fit == "pad" else None
 
     @cached_property
-    def images(self) -> np.ndarray[Any, Any]:
-        """The test images as the backbone saw them, (N, S, S, 3) uint8."""
-        return self._crops.images(self.category, "test").transpose(0, 2, 3, 1)
+    def _images(self) -> np.ndarray[Any, Any]:
+        """The test images as the backbone saw them, (N, 3, S, S) uint8."""
+        return self._crops.images(self.category, "test")
+
+    def image(self, row: int) -> np.ndarray[Any, Any]:
+        """Return a test image as the backbone saw it, in its own proportions, (S, S, 3) uint8."""
+        square = np.ascontiguousarray(self._images[row].transpose(1, 2, 0))
+        return self.frames[row].shown(square, WHITE)
+
+    def shown(self, pictures: np.ndarray[Any, Any], rows: Sequence[int]) -> np.ndarray[Any, Any]:
+        """Return masks or maps (n, S, S) of test images in their own proportions.
+
+        Around them masks are False and maps NaN.
+        """
+        if self.protocol.fit == "crop":
+            return pictures
+        around = False if pictures.dtype == np.bool_ else np.nan
+        pairs = zip(rows, pictures, strict=True)
+        return np.stack([self.frames[row].shown(picture, around) for row, picture in pairs])
 
     @cached_property
     def pictures(self) -> Mapping[str, np.ndarray[Any, Any]]:
         """Small previews of all test images and their defects, as they are stored."""
-        return picture_sheets(map(np.ascontiguousarray, self.images), self.masks)
+        rows = range(len(self.category.test))
+        return picture_sheets(map(self.image, rows), self.shown(self.masks, rows))
 
 
 class CategoryData:

@@ -113,7 +113,7 @@ def _measure(
 ) -> Evaluated:
     try:
         at("measure")
-        of_pixels, pro = measure_pixels(prediction.maps, truth.masks)
+        of_pixels, pro = measure_pixels(prediction.maps, truth.masks, truth.ignored)
         metrics = {**image_metrics(truth.labels, prediction.images), **of_pixels}
         cell = _cell(job, truth, prediction, metrics, made)
         names = zip(truth.category.test, prediction.images, strict=True)
@@ -139,6 +139,9 @@ def _cell(
         n_test_defect=int((truth.labels == 1).sum()),
         fit_seconds=prediction.fit_seconds,
         score_seconds=prediction.score_seconds,
+        unseen_defects=truth.loss.unseen if truth.loss else None,
+        unseen_share=truth.loss.share if truth.loss else None,
+        warnings=list(truth.category.warnings),
         **vars(made),
     )
 

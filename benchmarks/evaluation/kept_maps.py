@@ -20,6 +20,8 @@ def maps_to_keep(
 ) -> dict[str, np.ndarray[Any, Any]] | None:
     """Return the arrays of the maps file: kept maps with images and masks, previews of all.
 
+    Images, masks and maps are in the images' own proportions, each in its box of the square.
+
     Args:
         truth: the category's test images.
         prediction: what the method says of its test images.
@@ -37,12 +39,18 @@ def maps_to_keep(
         rows = [*examples, *(row for row in wrong if row not in examples)]
     kept = StoredMaps(
         names=np.array([samples[i].name for i in rows]),
-        images=np.ascontiguousarray(truth.images[rows]),
-        masks=truth.masks[rows],
-        maps=prediction.maps[rows],
+        images=np.stack([truth.image(i) for i in rows]),
+        masks=truth.shown(truth.masks[rows], rows),
+        maps=truth.shown(prediction.maps[rows], rows),
         scores=prediction.images[rows],
     )
-    return {**kept._asdict(), **truth.pictures, **map_sheet(prediction.maps, thinned(*pro))}
+    every = truth.shown(prediction.maps, range(len(samples)))
+    return {
+        **kept._asdict(),
+        "boxes": np.array([truth.frames[i].box for i in rows]),
+        **truth.pictures,
+        **map_sheet(every, thinned(*pro)),
+    }
 
 
 def _misclassified(labels: np.ndarray[Any, Any], scores: np.ndarray[Any, Any]) -> list[int]:

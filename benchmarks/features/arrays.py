@@ -6,7 +6,6 @@ import json
 import os
 import zlib
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,7 +38,7 @@ def read_array(path: Path, spec: ArraySpec, images: int, *, check: bool) -> np.n
         array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DamagedArrayError(f"unreadable ({error})") from error
-    fits = isinstance(stored, dict) and stored.get("spec") == asdict(spec)
+    fits = isinstance(stored, dict) and stored.get("spec") == spec.as_dict()
     if not fits or len(array) != images or array.dtype != spec.dtype:
         raise DamagedArrayError("holds something else than its name says")
     if check and _checksum(array) != stored.get("crc32"):
@@ -90,7 +89,7 @@ class ArrayWriter:
             if kind is None and self._written == self._images:
                 self._temporary.replace(self._path)
                 part = self._description.with_name(f"{self._description.name}.{os.getpid()}.tmp")
-                content = {"spec": asdict(self._spec), "crc32": self._crc32}
+                content = {"spec": self._spec.as_dict(), "crc32": self._crc32}
                 part.write_text(canonical_json(content), encoding="utf-8")
                 part.replace(self._description)
         except OSError as error:

@@ -71,7 +71,8 @@ class Crops:
     def _spec(self, category: Category, split: Split) -> CropSpec:
         p = self._protocol
         return CropSpec(
-            self._dataset, category.fingerprint, category.name, split, p.image_size, p.resize
+            *(self._dataset, category.fingerprint, category.name, split, p.image_size, p.resize),
+            fit=p.fit,
         )
 
     def _stored(self, category: Category, split: Split) -> Pixels | None:
@@ -83,17 +84,16 @@ class Crops:
     def _decode(self, category: Category, split: Split) -> Iterator[Pixels]:
         """Decode images ahead of those who take them, and keep them."""
         spec, samples = self._spec(category, split), _samples(category, split)
-        size, resize = self._protocol.image_size, self._protocol.resize
         on_disk = self._cache.on_disk
         if on_disk:
-            self._cache.make_room(len(samples) * 3 * size * size)
+            self._cache.make_room(len(samples) * 3 * spec.image_size**2)
         kept: list[Pixels] = []
         with (
             self._cache.writer(spec, len(samples)) if on_disk else nullcontext() as writer,
             ThreadPoolExecutor(cores()) as pool,
         ):
             try:
-                for batch in _ahead(pool, [sample.path for sample in samples], resize, size):
+                for batch in _ahead(pool, [sample.path for sample in samples], spec):
                     if writer is None:
                         kept.append(batch)
                     else:
@@ -111,13 +111,11 @@ def _samples(category: Category, split: Split) -> Sequence[Any]:
     return category.train if split == "train" else category.test
 
 
-def _ahead(
-    pool: ThreadPoolExecutor, paths: Sequence[Any], resize: int, size: int
-) -> Iterator[Pixels]:
+def _ahead(pool: ThreadPoolExecutor, paths: Sequence[Any], spec: CropSpec) -> Iterator[Pixels]:
     """Yield batches in order, a few of them decoded ahead."""
     waiting: list[Future[Any]] = []
     for path in paths:
-        waiting.append(pool.submit(load_image, path, resize, size))
+        waiting.append(pool.submit(load_image, path, spec.resize, spec.image_size, spec.fit))
         if len(waiting) == (AHEAD + 1) * BATCH_IMAGES:
             yield _stack(waiting[:BATCH_IMAGES])
             del waiting[:BATCH_IMAGES]

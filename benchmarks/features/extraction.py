@@ -18,7 +18,7 @@ from benchmarks.features.writing import WriteBehind
 from benchmarks.specs import EvaluationProtocol, FeatureSpec
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, dtype
 
     from benchmarks.backbones import Backbone
 
@@ -54,6 +54,7 @@ def feature_specs(
             image_size=protocol.image_size,
             resize=protocol.resize,
             dtype=protocol.dtype,
+            fit=protocol.fit,
         )
         for level in levels
     }
@@ -266,12 +267,27 @@ class Extractor:
         dtype = getattr(torch, self._protocol.dtype)
         try:
             outputs = backbone.forward(torch.from_numpy(images), levels)
-            return {level: one.to(dtype) for level, one in outputs.items()}
+            return {level: self._narrowed(one, dtype) for level, one in outputs.items()}
         except torch.OutOfMemoryError as error:
             raise BenchmarkError(
                 f"{self._protocol.backbone.name} ran out of memory with {len(images)} images of "
                 f"{self._protocol.image_size} pixels: pass --device cpu or a smaller --image-size"
             ) from error
+
+    def _narrowed(self, features: Tensor, narrow: dtype) -> Tensor:
+        """Return features as they are cached.
+
+        Raises:
+            BenchmarkError: they are too large for the cached type.
+        """
+        stored = features.to(narrow)
+        narrower = stored.dtype != features.dtype
+        if narrower and stored.isinf().any() and features.isfinite().all():
+            raise BenchmarkError(
+                f"{self._protocol.backbone.name} has features up to {features.abs().max():.3g}, "
+                f"beyond what {self._protocol.dtype} holds: pass --dtype float32"
+            )
+        return stored
 
 
 def _samples(category: Category, split: Split) -> Sequence[Sample]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from benchmarks.figures.style import CHARACTER, DOUBLE, new_figure, wrap_name
 from benchmarks.results import ResultSet
 from benchmarks.results.maps import StoredMaps, read_maps
@@ -90,7 +92,7 @@ def _draw_maps(panels: NDArray[Any], examples: StoredMaps, names: Sequence[str])
     """Draw one method's maps over the grey images, on one colour scale."""
     rows = {name: row for row, name in enumerate(examples.names.tolist())}
     shown = [rows[name] for name in names]
-    low, high = examples.maps[shown].min(), examples.maps[shown].max()
+    low, high = np.nanmin(examples.maps[shown]), np.nanmax(examples.maps[shown])
     for panel, row in zip(panels, shown, strict=True):
         panel.imshow(examples.images[row].mean(axis=-1), cmap="gray", vmin=0, vmax=255)
         panel.imshow(examples.maps[row], cmap="inferno", vmin=low, vmax=high, alpha=0.7)

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from benchmarks.array_types import Counts, Curve, Floats, Masks
 
 
-def pixel_metrics(maps: ArrayLike, masks: ArrayLike) -> dict[str, float]:
+def pixel_metrics(
+    maps: ArrayLike, masks: ArrayLike, ignored: Masks | None = None
+) -> dict[str, float]:
     """Return every pixel-level metric of METRICS; arguments and errors as `measure_pixels`."""
-    return measure_pixels(maps, masks)[0]
+    return measure_pixels(maps, masks, ignored)[0]
 
 
-def measure_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[dict[str, float], Curve]:
+def measure_pixels(
+    maps: ArrayLike, masks: ArrayLike, ignored: Masks | None = None
+) -> tuple[dict[str, float], Curve]:
     """Return every pixel-level metric of METRICS, and the PRO curve up to `PRO_LIMIT`.
 
     Without both defect and defect-free pixels metrics are nan, and the curve is empty.
@@ -29,12 +33,13 @@ def measure_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[dict[str, float],
     Args:
         maps: anomaly maps of all test images, (N, H, W), higher is more anomalous, on any scale.
         masks: defect pixels, (N, H, W), bool.
+        ignored: pixels that count as nothing, (N, H, W), bool, none of them a defect.
 
     Raises:
         ValueError: shapes differ, masks aren't bool, a map holds NaN or infinite values.
     """
     maps, masks = _check_pixels(maps, masks)
-    tally = make_tally(maps.ravel(), masks.ravel())
+    tally = _tally(maps, masks, ignored)
     if tally is None:
         undefined = {name: nan for name, metric in METRICS.items() if metric.level == "pixel"}
         return undefined, (np.empty(0), np.empty(0))
@@ -47,7 +52,12 @@ def measure_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[dict[str, float],
     return metrics, (fpr, pro)
 
 
-def pro_curve(maps: ArrayLike, masks: ArrayLike, limit: float = PRO_LIMIT) -> Curve:
+def pro_curve(
+    maps: ArrayLike,
+    masks: ArrayLike,
+    limit: float = PRO_LIMIT,
+    ignored: Masks | None = None,
+) -> Curve:
     """Return the per-region overlap curve (fpr, pro) from (0, 0) to exactly fpr = `limit`.
 
     PRO(t) is the share of a region's pixels with score ≥ t, averaged over the ground-truth regions
@@ -59,6 +69,7 @@ def pro_curve(maps: ArrayLike, masks: ArrayLike, limit: float = PRO_LIMIT) -> Cu
         maps: (N, H, W), as `measure_pixels`.
         masks: (N, H, W), as `measure_pixels`.
         limit: the last false-positive rate, in (0, 1].
+        ignored: as `pixel_metrics`.
 
     Returns:
         Two equally long ascending arrays; both empty without both defect and defect-free pixels.
@@ -69,7 +80,7 @@ def pro_curve(maps: ArrayLike, masks: ArrayLike, limit: float = PRO_LIMIT) -> Cu
     if not 0 < limit <= 1:
         raise ValueError(f"limit is a false-positive rate in (0, 1], not {limit}")
     maps, masks = _check_pixels(maps, masks)
-    tally = make_tally(maps.ravel(), masks.ravel())
+    tally = _tally(maps, masks, ignored)
     return (np.empty(0), np.empty(0)) if tally is None else _pro_curve(tally, masks, limit)
 
 
@@ -82,6 +93,14 @@ def _check_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[Floats, Masks]:
     if not np.isfinite(maps).all():
         raise ValueError("maps hold NaN or infinite values")
     return maps, masks
+
+
+def _tally(maps: Floats, masks: Masks, ignored: Masks | None) -> Tally | None:
+    if ignored is None:
+        return make_tally(maps.ravel(), masks.ravel())
+    if ignored.shape != masks.shape or (ignored & masks).any():
+        raise ValueError("ignored pixels are not those of the masks, or hold defects")
+    return make_tally(maps[~ignored], masks[~ignored])
 
 
 def _pro_curve(tally: Tally, masks: Masks, limit: float) -> Curve:

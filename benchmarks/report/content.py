@@ -112,7 +112,7 @@ def _short(results: ResultSet, every: Sequence[ResultSet]) -> str:
         parts.append(f"weights {first['weights']}, sha256 {first['weights_sha256'][:8]}")
     if first["layers"] != alike[0]["layers"]:
         parts.append(f"layers {', '.join(json.loads(first['layers']).values())}")
-    for column, value in usual_settings(size).items():
+    for column, value in usual_settings(size, first["fit"]).items():
         if first[column] != value:
             parts.append(f"{column.replace('_', ' ')} {first[column]}")
     return ", ".join(parts)

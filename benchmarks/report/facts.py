@@ -10,6 +10,12 @@ from benchmarks.results.journal import Call
 
 _DIGITS = 12  # of a sha256 that are shown
 
+_FITS = {
+    "crop": "the centre of a shorter side of {}",
+    "stretch": "the whole image stretched to the square",
+    "pad": "the whole image in its proportions, its border repeated",
+}
+
 
 def facts(results: ResultSet, calls: Sequence[Call]) -> list[list[str]]:
     """Return pairs of a label and a text.
@@ -37,6 +43,13 @@ def _data(results: ResultSet) -> Iterable[tuple[str, str]]:
     ]
     if len(known):
         yield "images", "{} for training, {} normal and {} anomalous for testing".format(*counts)
+    warned = rows[rows["warnings"].astype(bool)].drop_duplicates("category")
+    lines = [
+        f"{category}: {line}"
+        for category, text in zip(warned["category"], warned["warnings"], strict=True)
+        for line in str(text).splitlines()
+    ]
+    yield "warnings", "; ".join(lines)
 
 
 def _protocol(results: ResultSet) -> Iterable[tuple[str, str]]:
@@ -47,7 +60,7 @@ def _protocol(results: ResultSet) -> Iterable[tuple[str, str]]:
     yield "weights", f"{first['weights'] or 'none'}, sha256 {first['weights_sha256'][:_DIGITS]}"
     yield "layers", ", ".join(f"{level}: {name}" for level, name in layers.items())
     size = first["image_size"]
-    yield "image size", f"{size} × {size} pixels, the centre of a shorter side of {first['resize']}"
+    yield "image size", f"{size} × {size} pixels, {_FITS[first['fit']].format(first['resize'])}"
     yield "features", first["dtype"]
     yield "masks", f"resized: {first['mask_resize']}"
     yield "smoothing", f"Gaussian, σ = {first['smoothing_sigma']} pixels"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,10 @@ class Cell:
         scores: path of the image scores relative to the run's folder, None where it failed.
         maps: path of the example maps, likewise.
         place: which folder the data set lay in, as a hash; empty where that is not known.
+        unseen_defects: defect images of which the crop shows nothing of the defect; None without
+            masks, and where that isn't known.
+        unseen_share: share of the defect pixels that the crop cuts off, likewise.
+        warnings: what looked wrong with the category's data.
     """
 
     spec: CellSpec
@@ -43,6 +47,9 @@ class Cell:
     scores: str | None = None
     maps: str | None = None
     place: str = ""
+    unseen_defects: int | None = None
+    unseen_share: float | None = None
+    warnings: Sequence[str] = field(default_factory=list)
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Cell:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class StoredMaps(NamedTuple):
-    """Example maps of one method, n images of H × W pixels."""
+    """Example maps of one method, n images in their own proportions in H × W pixels.
+
+    Around an image that isn't a square, maps are NaN.
+    """
 
     names: NDArray[np.str_]  # (n,)
     images: NDArray[np.uint8]  # (n, H, W, 3)

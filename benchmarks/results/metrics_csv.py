@@ -24,6 +24,7 @@ COLUMNS = (
     "higher_is_better", "n_train", "n_test_good", "n_test_defect", "status", "error",
     "fit_seconds", "score_seconds", "peak_memory_mb", "device", "git_sha", "versions",
     "started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "resize", "spec",
+    "fit", "unseen_defects", "unseen_share", "warnings",
 )
 # fmt: on
 
@@ -49,6 +50,7 @@ def rows_of(run: str, cell: Cell, metrics: Iterable[Metric]) -> Iterator[list[An
         "weights_sha256": protocol.backbone.weights_sha256,
         "layers": canonical_json(protocol.backbone.layers),
         "spec": cell.short_key,
+        "warnings": "\n".join(cell.warnings),
     }
     for metric in metrics:
         values |= {
@@ -62,19 +64,24 @@ def rows_of(run: str, cell: Cell, metrics: Iterable[Metric]) -> Iterator[list[An
 
 PROTOCOL_COLUMNS = [
     *("dataset", "backbone", "weights", "weights_sha256", "layers", "image_size"),
-    *("dtype", "mask_resize", "smoothing_sigma", "resize", "shots"),
+    *("dtype", "mask_resize", "smoothing_sigma", "fit", "resize", "shots"),
 ]
 """What the cells of one table share."""
 
 CELL_COLUMNS = [*PROTOCOL_COLUMNS, "category", "method", "seed"]
 
+_LATER = {"fit": EvaluationProtocol.fit, "unseen_defects": "", "unseen_share": "", "warnings": ""}
+"""Columns that older tables lack, and what stands for them."""
+
 _NEEDED = {*CELL_COLUMNS, "dataset_fingerprint", "metric", "value", "status", "started_utc", "spec"}
+_NEEDED -= {*_LATER}
 
 
-def usual_settings(image_size: int) -> dict[str, str]:
-    """Return column → its text where nobody asked for anything else."""
+def usual_settings(image_size: int, fit: str) -> dict[str, str]:
+    """Return column → its text where nobody asked for anything else; the shorter side by `fit`."""
     return {
-        "resize": str(resize_for(image_size)),
+        "fit": EvaluationProtocol.fit,
+        "resize": str(resize_for(image_size) if fit == "crop" else image_size),
         "dtype": EvaluationProtocol.dtype,
         "mask_resize": EvaluationProtocol.mask_resize,
         "smoothing_sigma": str(EvaluationProtocol.smoothing_sigma),
@@ -109,6 +116,7 @@ def read_rows(content: bytes, path: Path) -> pd.DataFrame:
         if missing := sorted(_NEEDED.difference(header)):
             raise ValueError(f"columns missing: {', '.join(missing)}")
         rows = pd.DataFrame(records, columns=header, dtype=object)
+        rows = rows.assign(**{name: v for name, v in _LATER.items() if name not in header})
         if unknown := sorted({*rows["metric"]}.difference(METRICS)):
             raise ValueError(f"unknown metrics: {', '.join(unknown)}")
         rows["value"] = [float(value) if value else float("nan") for value in rows["value"]]

@@ -63,12 +63,13 @@ def map_sheet(maps: NDArray[np.float32], pro: Curve) -> Arrays:
     """Return the arrays to store of a cell: its anomaly maps, their range, and the PRO curve.
 
     Args:
-        maps: anomaly maps of all test images, (N, S, S).
+        maps: anomaly maps of all test images, (N, S, S), NaN around what isn't a square.
         pro: the curve's points, as `metrics.pixel.thinned` returns them.
     """
-    low, high = float(maps.min()), float(maps.max())
+    low, high = float(np.nanmin(maps)), float(np.nanmax(maps))
     side, extent = _side(maps, MAP_SIDE), (high - low) or 1.0
-    shares = ((_smaller(one, side).astype(float) - low) / extent for one in maps)
+    filled = (np.nan_to_num(one, nan=low) for one in maps)
+    shares = ((_smaller(one, side).astype(float) - low) / extent for one in filled)
     tiles = [(255 * share).round().astype(np.uint8) for share in shares]
     return {
         "preview_maps": _stored(_encoded(tiles)),

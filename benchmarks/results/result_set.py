@@ -13,6 +13,7 @@ from benchmarks.datasets.known import is_complete
 from benchmarks.metrics import METRICS, Metric
 from benchmarks.results.captions import caption, failures
 from benchmarks.results.cell import Cell
+from benchmarks.results.cropping import LEAST_SHARE, lost_to_crop
 from benchmarks.results.identity import told_apart
 from benchmarks.results.metrics_csv import (
     CELL_COLUMNS,
@@ -141,6 +142,7 @@ class ResultSet:
             f"{first['backbone']}, weights {first['weights'] or 'none'}, {first['image_size']} px",
             *self._unusual(),
             seeds or self._seeds(),
+            *self._unseen(),
             *self._warnings(),
             f"{self.rows['started_utc'].max():%Y-%m-%d}",
         ]
@@ -148,10 +150,11 @@ class ResultSet:
     def _unusual(self) -> list[str]:
         """Say what of the protocol is not the default, or tells the run's result sets apart."""
         first = self.rows.iloc[0]
-        usual = usual_settings(int(first["image_size"])) | {"layers": first["layers"]}
+        usual = usual_settings(int(first["image_size"]), first["fit"])
+        usual |= {"layers": first["layers"]}
         said = [
             f"{column.replace('_', ' ')} {first[column]}"
-            for column in ("layers", "dtype", "mask_resize", "smoothing_sigma")
+            for column in ("layers", "dtype", "mask_resize", "smoothing_sigma", "fit")
             if column in self.varying or first[column] != usual[column]
         ]
         if first["resize"] != usual["resize"]:
@@ -173,6 +176,39 @@ class ResultSet:
             return f"seed {every[0]}"
         of_some = f" ({'; '.join(fewer)})" if fewer else ""
         return f"mean ± standard deviation over seeds {', '.join(map(str, every))}{of_some}"
+
+    def _unseen(self) -> list[str]:
+        """Say what of the defects the crop cuts off, and where nothing says what a defect is."""
+        said = []
+        rows = self.rows[self.rows["unseen_share"] != ""].drop_duplicates("category")
+        numbers = [
+            (
+                str(row["category"]),
+                int(row["unseen_defects"]),
+                int(row["n_test_defect"]),
+                float(row["unseen_share"]),
+            )
+            for row in rows.sort_values("category").to_dict("records")
+        ]
+        lost = [lost_to_crop(*one) for one in numbers if one[1] or one[3] >= LEAST_SHARE]
+        if lost:
+            said.append(f"the crop cuts off {', '.join(lost)} (--fit stretch or pad: nothing)")
+        return said + self._unmasked()
+
+    def _unmasked(self) -> list[str]:
+        """Say where no defect has a mask: both classes, nothing to lose, no pixel metric."""
+        if not {"n_test_defect", "n_test_good"} <= {*self.rows}:
+            return []
+        both = self.rows["n_test_defect"].ne("0") & self.rows["n_test_good"].ne("0")
+        pixels = self.rows["metric"].map(lambda name: METRICS[name].level == "pixel")
+        unknown = self.rows["unseen_share"] == ""
+        rows = self.rows[(self.rows["status"] == "ok") & both & pixels & unknown]
+        without = rows.groupby("category")["value"].apply(lambda values: values.isna().all())
+        names = sorted(map(str, without.index[without])) if len(rows) else []
+        if not names:
+            return []
+        where = "" if len(names) == len(self.categories) else f" in {', '.join(names)}"
+        return [f"no masks{where}: image-level metrics alone"]
 
     def _warnings(self) -> list[str]:
         cells = self.rows.drop_duplicates(CELL_COLUMNS)

@@ -72,7 +72,8 @@ class Store:
             write_maps(path, maps)
             names["maps"] = path.relative_to(self.run).as_posix()
         with atomic_file(self._path("cells", cell.spec, "json")) as file:
-            text = json.dumps({**asdict(cell), **names}, indent=1, sort_keys=True, allow_nan=False)
+            values = {**asdict(cell), "spec": cell.spec.as_dict(), **names}
+            text = json.dumps(values, indent=1, sort_keys=True, allow_nan=False)
             file.write(text.encode())
 
     def is_whole(self, cell: Cell) -> bool:

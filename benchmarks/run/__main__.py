@@ -33,9 +33,9 @@ from benchmarks.options import (
 from benchmarks.places import written_path
 from benchmarks.report import write_report
 from benchmarks.results import Store, derived, result_sets
-from benchmarks.results.folders import default_run, plots_folder, report_path
-from benchmarks.run.request import plan_of
-from benchmarks.specs import MaskResize
+from benchmarks.results.folders import plots_folder, report_path
+from benchmarks.run.request import check_size, plan_of, run_folder, say_what_is_cut_off
+from benchmarks.specs import Fit, MaskResize
 from benchmarks.tables import terminal_tables, write_tables
 
 DEFAULT_METHODS = "patchcore-25,spade,padim"
@@ -119,6 +119,13 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         f"(default: {REAL_SIZE}; {EMBEDDED_SIZE} on the embedded set)",
     )
     add(
+        "--fit",
+        choices=get_args(Fit),
+        default="crop",
+        help="how an image becomes a square: its centre, as in the paper; the whole of it "
+        "stretched; or padded, in its proportions (default: %(default)s)",
+    )
+    add(
         "--resize",
         type=positive,
         help="the shorter side before the crop, in pixels (default: 8/7 of the crop)",
@@ -139,10 +146,12 @@ def _list() -> int:
 
 def _run(options: argparse.Namespace) -> int:
     plan, cache = plan_of(options), chosen_cache(options)
-    protocol = plan.protocol
-    run = options.out or default_run(plan.dataset.name, protocol.backbone.name, protocol.image_size)
+    run = run_folder(options, plan)
     store = Store(run)
     missing = plan.missing(store, force=options.force)
+    say_what_is_cut_off(plan.protocol, missing)
+    if missing:
+        check_size(plan)
     if options.dry_run:
         for job in itertools.chain.from_iterable(missing.values()):
             show(job.spec.label)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+from pathlib import Path
 
 import methods
-from benchmarks.backbones import Choice, joined, parse
-from benchmarks.datasets import Dataset
+from benchmarks.backbones import Choice, joined, parse, shapes
+from benchmarks.console import say
+from benchmarks.datasets import Category, Dataset
+from benchmarks.datasets.seen import loss
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import KeptMaps
 from benchmarks.execution import Plan, make_plan
@@ -19,7 +23,15 @@ from benchmarks.options import (
     chosen_dataset,
     integers,
 )
+from benchmarks.results.cropping import REMEDY, lost_to_crop
+from benchmarks.results.folders import default_run
 from benchmarks.specs import EvaluationProtocol
+
+GREATEST_SEED = 2**32 - 1
+"""Every random generator, table and page takes a seed up to it."""
+
+LONGEST_NAME = 200
+"""Bytes of a folder's name; file systems take 255, and temporary names are longer."""
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
@@ -33,7 +45,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
     }
     if not variants:
         raise BenchmarkError(f"--methods: name at least one of {', '.join(methods.names())}")
-    seeds = integers(options.seeds, "--seeds", 0)
+    seeds = integers(options.seeds, "--seeds", 0, GREATEST_SEED)
     shots = [
         None if part == "all" else integers(part, "--shots", 1)[0]
         for part in dict.fromkeys(part.strip() for part in options.shots.split(","))
@@ -45,19 +57,74 @@ def plan_of(options: argparse.Namespace) -> Plan:
         for count in shots
         for seed in seeds
     ]
+    if long := [name for name in variants if len(name.encode()) > LONGEST_NAME]:
+        raise BenchmarkError(
+            f"--methods {long[0]}: longer than {LONGEST_NAME} bytes, too long for a folder's name"
+        )
     dataset = chosen_dataset(options)
     members = backbone_specs(_members(options, dataset), download=not options.dry_run)
     size = options.image_size or (EMBEDDED_SIZE if dataset.synthetic else REAL_SIZE)
     if options.resize and options.resize < size:
         raise BenchmarkError(f"--resize {options.resize} is less than the crop's {size} pixels")
+    if options.resize and options.fit != "crop":
+        raise BenchmarkError(f"--resize is of the crop; with --fit {options.fit} leave it out")
     protocol = EvaluationProtocol(
         backbone=joined([spec for _, spec in members]),
         image_size=size,
         dtype=options.dtype,
         mask_resize=options.mask_resize,
         resize=options.resize or 0,
+        fit=options.fit,
     )
     return make_plan(dataset, members, protocol, requests)
+
+
+def run_folder(options: argparse.Namespace, plan: Plan) -> Path:
+    """Return where the results go.
+
+    Raises:
+        BenchmarkError: a default name would be too long for a folder.
+    """
+    if options.out:
+        return Path(options.out)
+    p = plan.protocol
+    run = default_run(plan.dataset.name, p.backbone.name, p.image_size)
+    if len(run.name.encode()) > LONGEST_NAME:
+        raise BenchmarkError(f"{run.name}: too long for the name of a folder; name one with --out")
+    return run
+
+
+def check_size(plan: Plan) -> None:
+    """Check that every backbone takes images of the chosen size; computes nothing.
+
+    Raises:
+        BenchmarkError: one refuses them.
+    """
+    size = plan.protocol.image_size
+    for choice, _ in plan.members:
+        try:
+            shapes(choice, size)
+        except (RuntimeError, AssertionError, ValueError) as error:  # how networks refuse a size
+            reason = str(error).partition("\n")[0]
+            raise BenchmarkError(
+                f"--image-size {size}: {choice.name} doesn't take it ({reason}); choose another"
+            ) from error
+
+
+def say_what_is_cut_off(protocol: EvaluationProtocol, categories: Iterable[Category]) -> None:
+    """Say how much of each category's defects the crop cuts off, where it does, and the remedy."""
+    p = protocol
+    found = {
+        category: loss(category, p.resize, p.image_size, p.fit)
+        for category in categories
+        if p.fit == "crop"
+    }
+    cut = {category: one for category, one in found.items() if one and one.share}
+    for category, one in cut.items():
+        line = lost_to_crop(category.name, one.unseen, category.counts[2], one.share)
+        say(f"the crop cuts off, in {line}")
+    if cut:
+        say(f"({REMEDY})")
 
 
 def _members(options: argparse.Namespace, dataset: Dataset) -> tuple[Choice, ...]:

@@ -7,6 +7,8 @@ from math import ceil
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from benchmarks.figures.style import CHARACTER, DOUBLE, new_figure, wrap_name
 from benchmarks.results import Cell
 from benchmarks.results.maps import StoredMaps, read_maps
@@ -15,7 +17,6 @@ from benchmarks.supplement.misclassification import JudgedImage, judge
 from benchmarks.supplement.trials import error_trials
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
@@ -100,8 +101,8 @@ def _scale(tiles: Sequence[_Tile]) -> Normalize:
     from matplotlib.colors import Normalize
 
     maps = [tile.map for tile in tiles if tile.map is not None]
-    low = min((float(heat.min()) for heat in maps), default=1)
-    high = max((float(heat.max()) for heat in maps), default=1)
+    low = min((float(np.nanmin(heat)) for heat in maps), default=1)
+    high = max((float(np.nanmax(heat)) for heat in maps), default=1)
     return Normalize(min(low, 0.9), max(high, 1.1))
 
 

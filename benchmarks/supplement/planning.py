@@ -105,6 +105,7 @@ def _group(
         dtype=dtype,
         mask_resize=common.mask_resize,
         resize=common.resize or 0,
+        fit=common.fit,
     )
     wanted = [
         Request(

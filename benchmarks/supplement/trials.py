@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from benchmarks.results import Cell
-from benchmarks.specs import MaskResize
+from benchmarks.specs import Fit, MaskResize
 
 METHODS = ("spade", "padim", "patchcore-25", "patchcore-10", "patchcore-1")
 """Columns of tables S1–S3."""
@@ -44,6 +44,7 @@ class Trial:
         seed: of the coreset, the dimensions, and the draw of shots.
         resize: the shorter side before the crop, None for 8/7 of the crop.
         mask_resize: how masks are resized.
+        fit: how an image becomes a square.
     """
 
     backbone: str
@@ -53,6 +54,7 @@ class Trial:
     seed: int = 0
     resize: int | None = None
     mask_resize: MaskResize = "nearest"
+    fit: Fit = "crop"
 
 
 Cells = Mapping[Trial, Mapping[str, Cell]]
@@ -157,4 +159,6 @@ def difference_trials(settings: Settings) -> dict[str, Trial]:
         found[f"coreset seed {seed}"] = replace(base, seed=seed)
     found["masks resized as in the official code"] = replace(base, mask_resize="official")
     found["the whole image, no crop"] = replace(base, resize=settings.image_size)
+    found["the whole image, stretched to a square"] = replace(base, fit="stretch")
+    found["the whole image, padded to a square"] = replace(base, fit="pad")
     return found | {name: settings.trial(method) for name, method in VARIED_METHODS.items()}

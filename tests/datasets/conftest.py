@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.datasets.plain import save
+from tests.datasets.plain import save, save_mask
 
 
 @pytest.fixture
@@ -17,6 +17,6 @@ def root(tmp_path: Path) -> Path:
         for number in range(2):
             save(data / category / "train" / "good" / f"{number:03}.png", value=number)
         save(data / category / "test" / "good" / "000.png")
-        save(data / category / "test" / "crack" / "000.png")
-        save(data / category / "ground_truth" / "crack" / "000_mask.png", value=255)
+        save(data / category / "test" / "crack" / "000.png", value=120)
+        save_mask(data / category / "ground_truth" / "crack" / "000_mask.png")
     return data

@@ -17,6 +17,15 @@ def save(path: Path, size: tuple[int, int] = (SIDE, SIDE), value: int = 100) -> 
     return path
 
 
+def save_mask(path: Path, marked: int = 255) -> Path:
+    """Write a mask with a square of 4 × 4 pixels."""
+    pixels = np.zeros((SIDE, SIDE), np.uint8)
+    pixels[4:8, 4:8] = marked
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
 def encoded(extension: str) -> bytes:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     buffer = io.BytesIO()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.datasets.images import load_image, load_mask
+from benchmarks.datasets import load_image, load_mask
 from benchmarks.errors import DataError
 from tests.datasets.plain import encoded, save
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+import itertools
 from pathlib import Path
 
 from benchmarks.datasets.indexing import index
 from benchmarks.datasets.known import OFFICIAL_COUNTS
-from tests.datasets.plain import save
+from tests.datasets.plain import save, save_mask
 
 
 def test_official_counts_add_up_to_the_published_totals() -> None:
@@ -26,12 +26,11 @@ def test_an_official_category_with_other_counts_is_a_warning(root: Path) -> None
 
 
 def test_an_official_category_with_the_official_counts_is_none(tmp_path: Path) -> None:
-    save(tmp_path / "000.png")
-    folders = {"train/good": 60, "test/good": 12, "test/defective": 30}
-    for folder, count in {**folders, "ground_truth/defective": 30}.items():
-        target = tmp_path / "data" / "toothbrush" / folder
-        target.mkdir(parents=True)
+    toothbrush, value = tmp_path / "data" / "toothbrush", itertools.count()
+    for folder, count in {"train/good": 60, "test/good": 12, "test/defective": 30}.items():
         for number in range(count):
-            shutil.copy(tmp_path / "000.png", target / f"{number:03}.png")
+            save(toothbrush / folder / f"{number:03}.png", value=next(value))
+    for number in range(30):
+        save_mask(toothbrush / "ground_truth" / "defective" / f"{number:03}.png")
     dataset = index(tmp_path / "data")
     assert (dataset.name, dataset.warnings) == ("mvtec_ad", ())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.datasets.images import load_image, load_mask
+from benchmarks.datasets import load_image, load_mask
 from benchmarks.datasets.indexing import index
 from benchmarks.run import __main__ as run
 

@@ -118,6 +118,7 @@ OTHER: dict[str, Any] = {
     "resize": 257,
     "dtype": "float16",
     "extractor_version": 99,
+    "fit": "pad",
 }
 
 
@@ -143,6 +144,7 @@ def test_specs_follow_data_split_backbone_and_protocol(category: Category) -> No
         keys(protocol=replace(PROTOCOL, backbone=other)),
         keys(protocol=replace(PROTOCOL, image_size=40)),
         keys(protocol=replace(PROTOCOL, dtype="float16")),
+        keys(protocol=replace(PROTOCOL, fit="stretch")),
     ):
         assert not changed & keys()
     assert keys(protocol=replace(PROTOCOL, mask_resize="official", smoothing_sigma=0)) == keys()

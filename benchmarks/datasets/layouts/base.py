@@ -12,6 +12,14 @@ from benchmarks.errors import DataError
 
 GOOD = "good"
 
+NOMINAL_NAMES = frozenset(
+    {
+        *("good", "ok", "okay", "normal", "nominal", "free", "clean", "no_defect", "defect_free"),
+        *("defect-free", "nondefect", "non_defective", "pass", "passed", "fine", "intact"),
+    }
+)
+"""What people call a folder of nominal images, in lower case."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -44,12 +52,27 @@ class Listing:
         test: test images, in order.
         files: every file by the name under which it counts in the fingerprint.
         problems: what is missing, each in one line with its remedy.
+        folder: where the category's files lie.
+        unmasked: what is missing of masks, each in one line; nothing where none are asked for.
+        by_design: start of a name in `folder` → why nothing of that name is read.
+        why: the name in `folder` of any other image that isn't read → why not.
+        nominal_masks: masks of nominal images, which ought to be black.
     """
 
     train: Sequence[Sample]
     test: Sequence[Sample]
     files: Mapping[str, Path]
     problems: Sequence[str]
+    folder: Path
+    unmasked: Sequence[str] = ()
+    by_design: Sequence[tuple[str, str]] = ()
+    why: Callable[[str], str] = lambda name: "nothing says what it is for"
+    nominal_masks: Sequence[Path] = ()
+
+    @property
+    def used(self) -> set[Path]:
+        """Every image and mask that is read."""
+        return {*self.files.values()}
 
 
 @dataclass(frozen=True)
@@ -67,15 +90,19 @@ Candidates = Mapping[str, Callable[[], Source | None]]
 
 @dataclass(frozen=True)
 class Layout:
-    """How the categories of a data set lie below one folder.
+    """How a data set lies below its root.
 
     Attributes:
-        recognises: whether a folder is laid out so.
-        candidates: the categories that such a folder may hold.
+        name: what the layout is known from.
+        recognises: whether a root is laid out so.
+        candidates: a root's categories; raises DataError where a table can't be read.
+        what: what makes a category, for who has none.
     """
 
+    name: str
     recognises: Callable[[Path], bool]
     candidates: Callable[[Path], Candidates]
+    what: str
 
 
 def _listing(folder: Path) -> list[Path]:

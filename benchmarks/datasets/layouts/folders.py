@@ -22,6 +22,11 @@ from benchmarks.datasets.layouts.base import (
 _LOCO_FAMILIES = ("logical_anomalies", "structural_anomalies")
 
 
+def recognises(root: Path) -> bool:
+    """Whether `root` may hold category folders: every folder may."""
+    return os.path.isdir(root)
+
+
 def candidates(root: Path) -> Candidates:
     """Return the folders in `root`, each of which may be a category."""
     return {folder.name: partial(_source, folder) for folder in subfolders(root)}
@@ -45,6 +50,10 @@ class FolderLayout:
         nominal: the folder of nominal images in train and test.
         masks: stem of an image → its masks, from a defect's folder in ground_truth.
         expected: where in the category a mask goes, given `defect` and `stem`.
+        fixed: whether the kinds of defect, and so their folders' names, are given.
+        by_design: see `Listing`.
+        test: the folder of test images.
+        truth: the folder of masks.
     """
 
     name: str
@@ -52,6 +61,10 @@ class FolderLayout:
     nominal: str
     masks: Callable[[Path], Mapping[str, tuple[Path, ...]]]
     expected: str
+    fixed: bool = False
+    by_design: Sequence[tuple[str, str]] = ()
+    test: str = "test"
+    truth: str = "ground_truth"
 
     def read(self, category: Path) -> Listing:
         """Return what lies in the folder `category`.
@@ -60,20 +73,30 @@ class FolderLayout:
             DataError: a folder in it can't be read.
         """
         train = self._samples(category, category / "train" / self.nominal)
-        inside = subfolders(category / "test")
+        truth = category / self.truth
+        inside = [folder for folder in subfolders(category / self.test) if folder != truth]
         test = [sample for folder in inside for sample in self._samples(category, folder)]
+        nominal_truth = f"{self.truth}/{self.nominal}"
         used = [path for s in (*train, *test) for path in (s.path, *s.masks)]
         return Listing(
             train,
             test,
             {path.relative_to(category).as_posix(): path for path in used},
-            [*self._absent(category, train, test), *self._unmasked(test)],
+            self._absent(category, train, test),
+            category,
+            self._unmasked(category, test),
+            [
+                *self.by_design,
+                (f"{nominal_truth}/", "a nominal image needs no mask"),
+            ],
+            self._why,
+            images_in(category / nominal_truth),
         )
 
     def _samples(self, category: Path, folder: Path) -> list[Sample]:
         """Return the images of one folder, each defect with the masks that there are."""
         defect = GOOD if folder.name == self.nominal else folder.name
-        masks = {} if defect == GOOD else self.masks(category / "ground_truth" / defect)
+        masks = {} if defect == GOOD else self.masks(category / self.truth / defect)
         return [
             Sample(path, path.relative_to(category).as_posix(), defect, masks.get(path.stem, ()))
             for path in images_in(folder)
@@ -82,21 +105,50 @@ class FolderLayout:
     def _absent(self, category: Path, train: Sequence[Sample], test: Sequence[Sample]) -> list[str]:
         good, problems = self.nominal, []
         if not train:
-            problems.append(f"{category / 'train' / good}: no images; put the nominal images there")
+            others = [folder for folder in subfolders(category / "train") if images_in(folder)]
+            there = [f"; train/{one.name} has {len(images_in(one))} images" for one in others]
+            problems.append(
+                f"{category / 'train' / good}: no images; put the nominal images there"
+                + "".join(there)
+            )
         if not test:
             problems.append(
-                f"{category / 'test'}: no images in test/{good} or test/<defect>; "
+                f"{category / self.test}: no images in {self.test}/{good} or {self.test}/<defect>; "
                 "put the test images there"
             )
         return problems
 
-    def _unmasked(self, test: Sequence[Sample]) -> list[str]:
+    def _unmasked(self, category: Path, test: Sequence[Sample]) -> list[str]:
         return [
             f"{sample.path}: a defect without a mask; add "
             f"{self.expected.format(defect=sample.defect, stem=sample.path.stem)} to the category"
+            f"{self._else(category, sample.defect)}"
             for sample in test
             if sample.label and not sample.masks
         ]
+
+    def _else(self, category: Path, defect: str) -> str:
+        """Return what else may be meant by a folder without any mask."""
+        truth = category / self.truth / defect
+        if self.fixed or subfolders(truth) or images_in(truth):
+            return ""
+        return (
+            f", or call {self.test}/{defect} {self.test}/{self.nominal} if it holds nominal "
+            "images, or pass --no-masks"
+        )
+
+    def _why(self, name: str) -> str:
+        """Return why an image of that name in the category isn't read."""
+        first, *rest = name.split("/")
+        if name.startswith(f"{self.truth}/"):
+            return "it is no test image's mask"
+        if first not in {"train", self.test} or not rest:
+            return f"only train, {self.test} and {self.truth} are read"
+        if len(rest) == 1:
+            return f"it lies beside the folders in {first}; move it into one of them"
+        if first == "train" and rest[0] != self.nominal:
+            return f"training images are those in train/{self.nominal}"
+        return f"it lies in a folder inside {first}/{rest[0]}; move it up into that"
 
 
 def _one_mask_an_image(folder: Path) -> dict[str, tuple[Path, ...]]:
@@ -129,7 +181,13 @@ def _is_btad(category: Path) -> bool:
 
 
 LOCO = FolderLayout(
-    "MVTec LOCO AD", _is_loco, GOOD, _a_folder_an_image, "ground_truth/{defect}/{stem}/000.png"
+    "MVTec LOCO AD",
+    _is_loco,
+    GOOD,
+    _a_folder_an_image,
+    "ground_truth/{defect}/{stem}/000.png",
+    fixed=True,
+    by_design=[("validation/", "no method has anything to tune on validation images")],
 )
 
 BTAD = FolderLayout("BTAD", _is_btad, "ok", _one_mask_an_image, "ground_truth/{defect}/{stem}.png")
@@ -138,7 +196,27 @@ MVTEC = FolderLayout(
     "MVTec AD", lambda _: True, GOOD, _one_mask_an_image, "ground_truth/{defect}/{stem}_mask.png"
 )
 
-FOLDER_LAYOUTS = (LOCO, BTAD, MVTEC)
+_PRIVATE = "private test images have no public ground truth: the data set's own server scores them"
+
+MVTEC_2 = FolderLayout(
+    "MVTec AD 2",
+    lambda category: any(
+        os.path.isdir(category / f"test_{part}") for part in ("public", "private")
+    ),
+    GOOD,
+    _one_mask_an_image,
+    "test_public/ground_truth/{defect}/{stem}_mask.png",
+    fixed=True,
+    by_design=[
+        ("validation/", "no method has anything to tune on validation images"),
+        ("test_private/", _PRIVATE),
+        ("test_private_mixed/", _PRIVATE),
+    ],
+    test="test_public",
+    truth="test_public/ground_truth",
+)
+
+FOLDER_LAYOUTS = (MVTEC_2, LOCO, BTAD, MVTEC)
 """The first that recognises a category folder reads it."""
 
-FOLDERS = Layout(lambda root: True, candidates)
+LAYOUT = Layout("folders", recognises, candidates, "category folder (one with train/good and test)")

@@ -22,7 +22,7 @@ from benchmarks.datasets.layouts.base import (
 )
 from benchmarks.errors import DataError
 
-LAYOUT = "VisA"
+NAME = "VisA"
 
 TABLE = PurePosixPath("split_csv/1cls.csv")
 """The table, from the data set's root, of the split with nominal training images only."""
@@ -69,7 +69,7 @@ def candidates(root: Path) -> Candidates:
 def _source(root: Path, name: str, rows: Sequence[_Row]) -> Source | None:
     if not any(os.path.isfile(root / row.image) for row in rows):
         return None
-    return Source(name, LAYOUT, partial(_read, root, rows))
+    return Source(name, NAME, partial(_read, root, rows))
 
 
 def _read(root: Path, rows: Sequence[_Row]) -> Listing:
@@ -95,7 +95,10 @@ def _read(root: Path, rows: Sequence[_Row]) -> Listing:
     train, test = (
         [_sample(root, row) for row in found if row.line not in absent] for found in splits.values()
     )
-    return Listing(train, test, _files(train, test), problems)
+    return Listing(
+        *(train, test, _files(train, test), problems, root / PurePosixPath(rows[0].image).parts[0]),
+        why=lambda name: f"no row of {TABLE} names it",
+    )
 
 
 def _sample(root: Path, row: _Row) -> Sample:
@@ -181,4 +184,4 @@ def _wrong(table: Path, line: int, what: str) -> DataError:
     return DataError(f"{table}: line {line}: {what}; correct it or copy the file from VisA again")
 
 
-VISA = Layout(recognises, candidates)
+LAYOUT = Layout(NAME, recognises, candidates, f"image that {TABLE} names")

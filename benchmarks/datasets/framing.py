@@ -1,0 +1,74 @@
+"""How an image becomes a square: its centre cut out, stretched, or padded."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.specs import Fit
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+
+def frame(
+    image: Image.Image, resize: int, size: int, resampling: Image.Resampling, fit: Fit = "crop"
+) -> NDArray[np.uint8]:
+    """Return an image as a square of `size` pixels, (size, size) or (size, size, 3).
+
+    `crop` is torchvision's `Resize(resize)`, the shorter side, and `CenterCrop(size)`. `stretch`
+    scales the whole image to the square. `pad` scales its longer side to `size`, puts it into the
+    middle and repeats its border.
+
+    Raises:
+        ValueError: the crop is larger than the resized shorter side.
+    """
+    if fit == "stretch":
+        return np.asarray(image.resize((size, size), resampling))
+    if fit == "pad":
+        left, top, right, bottom = padded_box(*image.size, size)
+        inside = np.asarray(image.resize((right - left, bottom - top), resampling))
+        borders = [(top, size - bottom), (left, size - right), (0, 0)]
+        return np.pad(inside, borders[: inside.ndim], mode="edge")
+    if size > resize:
+        raise ValueError(f"crop {size} is larger than the resized shorter side {resize}")
+    width, height = _resized(*image.size, resize)
+    left, top = (round((length - size) / 2.0) for length in (width, height))
+    return np.asarray(
+        image.resize((width, height), resampling).crop((left, top, left + size, top + size))
+    )
+
+
+def padded_box(width: int, height: int, size: int) -> tuple[int, int, int, int]:
+    """Return where in a square of `size` pixels an image of that width and height lies, padded."""
+    longer = max(width, height)
+    wide, high = (max(1, round(size * length / longer)) for length in (width, height))
+    left, top = (size - wide) // 2, (size - high) // 2
+    return left, top, left + wide, top + high
+
+
+def padding(width: int, height: int, size: int) -> NDArray[np.bool_]:
+    """Return which pixels of the padded square aren't the image's own, (size, size)."""
+    left, top, right, bottom = padded_box(width, height, size)
+    outside = np.ones((size, size), dtype=np.bool_)
+    outside[top:bottom, left:right] = False
+    return outside
+
+
+def seen_box(width: int, height: int, resize: int, size: int, fit: Fit) -> Box:
+    """Return which part of an image is in the square, in the image's own pixels."""
+    if fit != "crop":
+        return 0, 0, width, height
+    resized = _resized(width, height, resize)
+    starts = [round((length - size) / 2.0) for length in resized]
+    scales = [own / length for own, length in zip((width, height), resized, strict=True)]
+    left, top = (start * scale for start, scale in zip(starts, scales, strict=True))
+    right, bottom = ((start + size) * scale for start, scale in zip(starts, scales, strict=True))
+    return left, top, right, bottom
+
+
+def _resized(width: int, height: int, resize: int) -> tuple[int, int]:
+    """Return the size after torchvision's `Resize(resize)`."""
+    other = int(resize * max(width, height) / min(width, height))
+    return (resize, other) if width <= height else (other, resize)

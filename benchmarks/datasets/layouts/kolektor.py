@@ -1,0 +1,81 @@
+"""Lists KolektorSDD2, whose masks alone say which images have a defect."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+
+from benchmarks.datasets.layouts.base import (
+    GOOD,
+    Candidates,
+    Layout,
+    Listing,
+    Sample,
+    Source,
+    images_in,
+    subfolders,
+)
+from benchmarks.datasets.masks import read_mask
+
+NAME = "KolektorSDD2"
+
+CATEGORY = "kolektor_sdd2"
+
+_MASK = "_GT"
+
+
+def recognises(root: Path) -> bool:
+    """Whether `root` holds images and their masks, called `*_GT`, in train and test alone."""
+    names = {folder.name for folder in subfolders(root)}
+    return {"train", "test"} <= names and any(
+        path.stem.endswith(_MASK) for path in images_in(root / "test")
+    )
+
+
+def candidates(root: Path) -> Candidates:
+    """Return the one category that there is."""
+    return {CATEGORY: lambda: Source(CATEGORY, NAME, partial(_read, root))}
+
+
+def _read(root: Path) -> Listing:
+    """Return nominal training images and all test images; training images of defects are left out.
+
+    Raises:
+        DataError: a folder or a mask can't be read.
+    """
+    files: dict[str, Path] = {}
+    found: dict[str, list[Sample]] = {"train": [], "test": []}
+    problems, defects = [], []
+    for split, samples in found.items():
+        paths = images_in(root / split)
+        masks = {p.stem.removesuffix(_MASK): p for p in paths if p.stem.endswith(_MASK)}
+        for path in paths:
+            if path.stem.endswith(_MASK):
+                continue
+            mask = masks.get(path.stem)
+            if mask is None:
+                problems.append(f"{path}: no mask {path.stem}{_MASK}.png beside it; copy it again")
+                continue
+            defect = os.path.getsize(mask) > 0 and bool(read_mask([mask]).defect.any())
+            if defect and split == "train":
+                defects += [f"train/{path.name}", f"train/{mask.name}"]
+                continue
+            kind = "defect" if defect else GOOD
+            files |= {f"{split}/{path.name}": path, f"{split}/{mask.name}": mask}
+            name = f"{split}/{kind}/{path.name}"
+            samples.append(Sample(path, name, kind, (mask,) if defect else ()))
+    if not found["train"]:
+        problems.append(f"{root / 'train'}: no image without a defect; copy the folder again")
+    return Listing(
+        sorted(found["train"], key=lambda sample: sample.name),
+        sorted(found["test"], key=lambda sample: sample.name),
+        files,
+        problems,
+        root,
+        by_design=[(name, "methods learn from nominal images alone") for name in defects],
+        why=lambda name: "it is neither in train nor in test",
+    )
+
+
+LAYOUT = Layout(NAME, recognises, candidates, "train and test with masks *_GT.png")

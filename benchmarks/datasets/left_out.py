@@ -1,0 +1,89 @@
+"""Which files of a category aren't read, and why."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from benchmarks.datasets.images import EXTENSIONS
+from benchmarks.datasets.layouts.base import Listing
+
+NO_IMAGES = frozenset(
+    {
+        *(".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".toml", ".ini"),
+        *(".html", ".pdf", ".db", ".log", ".py", ".sh", ".m", ".license", ".bib", ".tex", ""),
+    }
+)
+"""What lies beside images without being one."""
+
+NOT_IMAGES = "not images"
+
+READ = "PNG, JPEG, BMP, TIFF and WebP"
+
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"RIFF")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Files that aren't read, in lines: those that look as if they should be, and the others."""
+
+    surprising: tuple[str, ...]
+    expected: tuple[str, ...]
+
+
+def left_out(listing: Listing) -> LeftOut:
+    """Return what lies in a category's folder without being read, hidden files passed over."""
+    used = {os.fspath(path) for path in listing.used}
+    surprising: dict[tuple[str, str], list[str]] = defaultdict(list)
+    expected: dict[str, list[str]] = defaultdict(list)
+    for name in files_below(listing.folder):
+        if os.fspath(listing.folder / name) in used:
+            continue
+        if why := next((why for start, why in listing.by_design if name.startswith(start)), None):
+            expected[why].append(name)
+        elif why := _why(listing, name):
+            surprising[PurePosixPath(name).parent.as_posix(), why].append(name)
+        else:
+            expected[NOT_IMAGES].append(name)
+    return LeftOut(
+        tuple(f"{_counted(names)} left out: {why}" for (_, why), names in surprising.items()),
+        tuple(f"{_counted(names)} left out: {why}" for why, names in expected.items()),
+    )
+
+
+def files_below(folder: Path) -> Iterator[str]:
+    """Yield the files below `folder` as POSIX paths relative to it, in order, hidden ones not."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not _hidden(name))
+        for name in sorted(name for name in names if not _hidden(name)):
+            yield Path(place, name).relative_to(folder).as_posix()
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _counted(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} files, as {names[0]},"
+
+
+def _why(listing: Listing, name: str) -> str | None:
+    """Return why a file that looks like an image isn't read, None where it doesn't look so."""
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in EXTENSIONS:
+        return listing.why(name)
+    if _is_image(listing.folder / name):
+        return f"an image by its content; give its name the ending of its format ({READ} are read)"
+    return None if suffix in NO_IMAGES else f"{READ} are read, {suffix} isn't; convert it"
+
+
+def _is_image(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError:
+        return False
+    return start.startswith(_SIGNATURES) and (start[:2] != b"BM" or start[6:10] == b"\0\0\0\0")

@@ -1,0 +1,143 @@
+"""Ground truth: what of an image its masks call a defect, by their content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.datasets.framing import frame, padding
+from benchmarks.datasets.images import decode
+from benchmarks.errors import DataError
+from benchmarks.specs import Fit, MaskResize
+
+Oddity = Literal["transparency", "grey", "mixed"]
+"""What is unusual in a mask's pixels: its shape is in the transparency; it holds all greys, and
+counts from mid-grey up; it holds a few greys, and counts from 1 up."""
+
+FEW_VALUES = 8
+"""Values in a mask beyond which they aren't classes, but what compression or antialiasing left."""
+
+_MIDDLE, _WHITE = 127, 255
+
+_PLAIN_MODES = frozenset({"1", "L", "RGB", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+
+
+@dataclass(frozen=True)
+class Mask:
+    """An image's ground truth at its own size: (H, W), True on defects; what was odd in it."""
+
+    defect: NDArray[np.bool_]
+    oddities: frozenset[Oddity] = frozenset()
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """What a mask is like.
+
+    Attributes:
+        share: defect pixels of all pixels.
+        border: defect pixels of those at the image's border.
+        oddities: see `Oddity`.
+    """
+
+    share: float
+    border: float
+    oddities: frozenset[Oddity] = frozenset()
+
+
+def mask_facts(paths: Sequence[Path]) -> MaskFacts:
+    """Return what an image's masks, merged, are like; raises as `read_mask`."""
+    mask = read_mask(paths)
+    one = mask.defect
+    border = np.concatenate([one[0], one[-1], one[1:-1, 0], one[1:-1, -1]])
+    return MaskFacts(float(one.mean()), float(border.mean()), mask.oddities)
+
+
+def load_mask(
+    paths: Sequence[Path],
+    resize: int,
+    size: int,
+    method: MaskResize = "nearest",
+    fit: Fit = "crop",
+) -> NDArray[np.bool_]:
+    """Return an image's ground truth, shape (size, size), True where any of its masks has a defect.
+
+    No masks give all False. `nearest` resizes without interpolation. `official` does what the
+    PatchCore authors' code does: bilinear, scaled to [0, 1] and truncated to int, which leaves only
+    pixels that are wholly defect and so erodes every region by about a pixel.
+
+    Raises:
+        DataError: as `read_mask`.
+    """
+    if not paths:
+        return np.zeros((size, size), dtype=np.bool_)
+    return frame_mask(read_mask(paths).defect, resize, size, method, fit)
+
+
+def frame_mask(
+    defect: NDArray[np.bool_], resize: int, size: int, method: MaskResize, fit: Fit = "crop"
+) -> NDArray[np.bool_]:
+    """Return ground truth of an image's own size, (H, W), as `load_mask` does."""
+    binary = Image.fromarray(defect.astype(np.uint8) * _WHITE)
+    nearest, bilinear = Image.Resampling.NEAREST, Image.Resampling.BILINEAR
+    resampling = nearest if method == "nearest" else bilinear
+    framed = np.equal(frame(binary, resize, size, resampling, fit), _WHITE)
+    return framed & ~padding(*binary.size, size) if fit == "pad" else framed
+
+
+def read_mask(paths: Sequence[Path]) -> Mask:
+    """Return the union of an image's masks at its own size.
+
+    Any non-zero grey is a defect, 1 as much as 255. Of a mask that compression or antialiasing
+    has left with many greys it is what reaches mid-grey. Where the colour is one throughout, the
+    shape is in the transparency.
+
+    Raises:
+        DataError: a file can't be read or decoded, colour and transparency tell two things, or the
+            masks differ in size.
+    """
+    masks = [_read(path) for path in paths]
+    if len({mask.defect.shape for mask in masks}) > 1:
+        raise DataError(f"{paths[0]}: masks of one image differ in size; give all the same size")
+    defect = np.logical_or.reduce([mask.defect for mask in masks])
+    return Mask(defect, frozenset().union(*(mask.oddities for mask in masks)))
+
+
+def _read(path: Path) -> Mask:
+    image, lossy = decode(path)
+    if image.has_transparency_data:
+        return _transparent(path, np.asarray(image.convert("RGBA")), lossy=lossy)
+    values = np.asarray(image if image.mode in _PLAIN_MODES else image.convert("RGB"))
+    return _by_values(np.max(np.atleast_3d(values), axis=2), lossy=lossy)
+
+
+def _transparent(path: Path, values: NDArray[np.uint8], *, lossy: bool) -> Mask:
+    colour, alpha = values[..., :3].max(axis=2), values[..., 3]
+    by_colour, by_alpha = (_by_values(part, lossy=lossy) for part in (colour, alpha))
+    if (alpha == alpha.flat[0]).all():
+        return by_colour
+    if not (values[..., :3] == values[0, 0, :3]).all() and not np.array_equal(
+        by_colour.defect, by_alpha.defect
+    ):
+        raise DataError(
+            f"{path}: the mask's colour and its transparency show two shapes; save it without "
+            "transparency, white on black"
+        )
+    return Mask(by_alpha.defect, by_alpha.oddities | {"transparency"})
+
+
+def _by_values(values: NDArray[Any], *, lossy: bool) -> Mask:
+    """Tell defect by the values (H, W) of a mask's brightest channel."""
+    found = np.unique(values).astype(float)
+    top = found[-1]
+    middle = _MIDDLE if _MIDDLE < top <= _WHITE else top / 2
+    between = bool(((found > 0) & (found <= middle)).any())
+    if lossy or (top > _MIDDLE and len(found) > FEW_VALUES and between):
+        return Mask(values > middle, frozenset({"grey"} if between else ()))
+    return Mask(values > 0, frozenset({"mixed"} if between and top > _MIDDLE else ()))

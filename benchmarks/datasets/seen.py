@@ -1,0 +1,70 @@
+"""How much of the defects the square that methods see still shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.datasets.framing import seen_box
+from benchmarks.datasets.indexing import Category
+from benchmarks.datasets.layouts.base import Sample
+from benchmarks.datasets.masks import read_mask
+from benchmarks.specs import Fit
+
+_READERS = 4
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is lost of a category's defects.
+
+    Attributes:
+        unseen: defect images of which nothing of the defect is seen.
+        share: share of all defect pixels, at the images' own sizes, that aren't seen.
+    """
+
+    unseen: int
+    share: float
+
+
+def seen_pixels(defect: NDArray[np.bool_], resize: int, size: int, fit: Fit) -> tuple[int, int]:
+    """Return how many pixels of a defect, (H, W), the square shows, and how many there are.
+
+    A pixel is shown where its centre is.
+    """
+    left, top, right, bottom = seen_box(defect.shape[1], defect.shape[0], resize, size, fit)
+    down, across = (
+        slice(max(0, ceil(start - 0.5)), max(0, ceil(end - 0.5)))
+        for start, end in ((top, bottom), (left, right))
+    )
+    return int(defect[down, across].sum()), int(defect.sum())
+
+
+def loss_of(pixels: Iterable[tuple[int, int]]) -> Loss | None:
+    """Return what is lost of defects with these pixels, (seen, all) each; None without any."""
+    marked = [(seen, every) for seen, every in pixels if every]
+    if not marked:
+        return None
+    total = sum(every for _, every in marked)
+    lost = total - sum(seen for seen, _ in marked)
+    return Loss(sum(not seen for seen, _ in marked), lost / total)
+
+
+def loss(category: Category, resize: int, size: int, fit: Fit) -> Loss | None:
+    """Return what is lost of a category's defects, None without masks; all of them are read.
+
+    Raises:
+        DataError: a mask can't be read.
+    """
+    masked = [sample for sample in category.test if sample.masks]
+
+    def pixels(sample: Sample) -> tuple[int, int]:
+        return seen_pixels(read_mask(sample.masks).defect, resize, size, fit)
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        return loss_of(pool.map(pixels, masked))

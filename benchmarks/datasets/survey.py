@@ -1,0 +1,170 @@
+"""What looks wrong with a category as a whole, though every file of it can be read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from benchmarks.datasets.images import ImageFile
+from benchmarks.datasets.layouts.base import Sample
+from benchmarks.datasets.masks import FEW_VALUES, MaskFacts, mask_facts
+from benchmarks.errors import DataError
+
+Files = Mapping[Path, ImageFile]
+
+HALF = 0.5
+"""Share of an image, and of its border, beyond which a mask looks inverted."""
+
+FRAMED = 0.9
+"""Share of an image's border beyond which a mask that covers little else looks framed."""
+
+FEW_SHAPES = 3
+
+
+def survey(
+    train: Sequence[Sample],
+    test: Sequence[Sample],
+    files: Files,
+    masks: Mapping[str, MaskFacts],
+    nominal_masks: Sequence[Path] = (),
+) -> tuple[str, ...]:
+    """Return what looks wrong, a line each with what follows and the remedy.
+
+    Args:
+        train: training images.
+        test: test images.
+        files: path → what reading that file told.
+        masks: name of a defect → what its masks, merged, are like.
+        nominal_masks: masks of nominal images.
+    """
+    return (
+        *_duplicates(train, test, files),
+        *_masks(masks),
+        *_marked(nominal_masks),
+        *_turned(test, files),
+        *_several_frames([*train, *test], files),
+        *_shapes([*train, *test], files),
+        *_classes(test),
+    )
+
+
+def _duplicates(train: Sequence[Sample], test: Sequence[Sample], files: Files) -> Iterator[str]:
+    """Yield what is in the set more than once, byte for byte."""
+    learnt = _by_content(train, files)
+    seen = {s.name: learnt[h][0] for s in test if (h := files[s.path].sha256) in learnt}
+    if seen:
+        name, other = next(iter(seen.items()))
+        yield (
+            f"{len(seen)} of {len(test)} test images are the same as training images "
+            f"({name} is {other.name}): scores are better than they should be; "
+            "take them out of one of the two"
+        )
+    both = [
+        same
+        for same in _by_content(test, files).values()
+        if len({sample.label for sample in same}) == 2
+    ]
+    if both:
+        first = {sample.label: sample.name for sample in reversed(both[0])}
+        yield (
+            f"{len(both)} test images are both nominal and a defect ({first[0]} is {first[1]}); "
+            "one of the two is wrong"
+        )
+    for split, samples in (("training", train), ("test", test)):
+        groups = [same for same in _by_content(samples, files).values() if len(same) > 1]
+        if more := sum(len(same) - 1 for same in groups):
+            first_two = " is ".join(sample.name for sample in groups[0][:2])
+            yield f"{more} of {len(samples)} {split} images repeat another one ({first_two})"
+
+
+def _by_content(samples: Sequence[Sample], files: Files) -> dict[str, list[Sample]]:
+    found = defaultdict(list)
+    for sample in samples:
+        found[files[sample.path].sha256].append(sample)
+    return found
+
+
+def _masks(masks: Mapping[str, MaskFacts]) -> Iterator[str]:
+    """Yield what is unusual in masks, and how it is read."""
+    looks: Sequence[tuple[Callable[[MaskFacts], bool], str]] = (
+        (_inverted, "cover more than half of the image and its border, as inverted masks do; "
+         "a defect is white on black"),
+        (_framed, "mark the whole border of the image, as a drawn frame does; it counts as defect"),
+        (lambda one: "transparency" in one.oddities,
+         "have their shape in the transparency, which is what is read"),
+        (lambda one: "grey" in one.oddities,
+         "hold many greys, as JPEG or antialiasing leaves them: defect is from mid-grey up"),
+        (lambda one: "mixed" in one.oddities,
+         f"hold greys besides white (at most {FEW_VALUES} values): "
+         "every pixel that isn't black is defect"),
+    )  # fmt: skip
+    for looks_so, says in looks:
+        if names := [name for name, one in masks.items() if looks_so(one)]:
+            yield f"{len(names)} of {len(masks)} masks (as of {names[0]}) {says}"
+    if black := [name for name, one in masks.items() if one.share == 0]:
+        follows = (
+            "there are no pixel-level metrics; --no-masks says so"
+            if len(black) == len(masks)
+            else "pixel-level metrics believe that these defects have no defect pixel"
+        )
+        yield f"{len(black)} of {len(masks)} masks (as of {black[0]}) are all black: {follows}"
+
+
+def _marked(nominal_masks: Sequence[Path]) -> Iterator[str]:
+    marked = []
+    for path in nominal_masks:
+        with suppress(DataError):
+            if mask_facts([path]).share:
+                marked.append(path)
+    if marked:
+        where = "/".join(marked[0].parts[-3:])
+        yield f"{len(marked)} masks of nominal images (as {where}) mark a defect; they aren't read"
+
+
+def _inverted(one: MaskFacts) -> bool:
+    return one.share > HALF and one.border > HALF
+
+
+def _framed(one: MaskFacts) -> bool:
+    return one.share <= HALF and one.border > FRAMED
+
+
+def _turned(test: Sequence[Sample], files: Files) -> Iterator[str]:
+    odd = [
+        sample.name
+        for sample in test
+        if any(files[mask].turned != files[sample.path].turned for mask in sample.masks)
+    ]
+    if odd:
+        yield (
+            f"{len(odd)} defects (as {odd[0]}) are turned by an EXIF orientation, or else their "
+            "masks are: see that they still lie upon each other"
+        )
+
+
+def _several_frames(samples: Sequence[Sample], files: Files) -> Iterator[str]:
+    several = [sample for sample in samples if files[sample.path].frames > 1]
+    if several:
+        yield f"{len(several)} files (as {several[0].name}) hold several pictures; the first counts"
+
+
+def _shapes(samples: Sequence[Sample], files: Files) -> Iterator[str]:
+    """Yield where size alone tells nominal images and defects apart."""
+    shapes = [{files[s.path].shape for s in samples if s.label == label} for label in (0, 1)]
+    if not all(0 < len(found) <= FEW_SHAPES for found in shapes) or shapes[0] & shapes[1]:
+        return
+    nominal, defect = (next(iter(found)) or (0, 0) for found in shapes)
+    yield (
+        f"no defect has the size of a nominal image ({defect[0]}×{defect[1]} against "
+        f"{nominal[0]}×{nominal[1]}): a method may score the size; take them all alike"
+    )
+
+
+def _classes(test: Sequence[Sample]) -> Iterator[str]:
+    labels = {sample.label for sample in test}
+    if 0 not in labels:
+        yield "no nominal test image: image-level metrics can't be measured"
+    if 1 not in labels:
+        yield "no defect in test: no metric can be measured"

@@ -1,0 +1,97 @@
+"""Test images in the square that methods see: their masks, and how they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.array_types import Masks
+from benchmarks.datasets import Sample
+from benchmarks.datasets.framing import padded_box, padding
+from benchmarks.datasets.images import image_size
+from benchmarks.datasets.masks import frame_mask, read_mask
+from benchmarks.datasets.seen import Loss, loss_of, seen_pixels
+from benchmarks.specs import EvaluationProtocol, Fit
+
+WHITE = 255
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How one image lies in the square: its own (width, height), the square's side, the fit."""
+
+    width: int
+    height: int
+    side: int
+    fit: Fit
+
+    def shown(self, square: np.ndarray[Any, Any], around: float) -> np.ndarray[Any, Any]:
+        """Return a picture of the square, (S, S) or (S, S, 3), in the image's own proportions.
+
+        It stays a square of that side; what isn't the image's is filled with `around`. Of a crop
+        nothing changes.
+        """
+        if self.fit == "crop":
+            return square
+        left, top, right, bottom = self.box
+        inside = square[top:bottom, left:right]
+        if self.fit == "stretch":
+            inside = _resized(square, right - left, bottom - top)
+        whole = np.full_like(square, around)
+        whole[top:bottom, left:right] = inside
+        return whole
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Where it is shown: left, top, right, bottom."""
+        if self.fit == "crop":
+            return 0, 0, self.side, self.side
+        return padded_box(self.width, self.height, self.side)
+
+
+def _resized(square: np.ndarray[Any, Any], width: int, height: int) -> np.ndarray[Any, Any]:
+    exact = square.dtype == np.bool_
+    resampling = Image.Resampling.NEAREST if exact else Image.Resampling.BILINEAR
+    picture = Image.fromarray(square.astype(np.uint8) if exact else square)
+    return np.asarray(picture.resize((width, height), resampling)).astype(square.dtype)
+
+
+def frames_of(samples: Sequence[Sample], protocol: EvaluationProtocol) -> list[Frame]:
+    """Return how each image lies in the square.
+
+    Raises:
+        DataError: an image can't be read.
+    """
+    side, fit = protocol.image_size, protocol.fit
+    if fit == "crop":
+        return [Frame(side, side, side, fit)] * len(samples)
+    return [Frame(*image_size(sample.path), side, fit) for sample in samples]
+
+
+def padding_of(frames: Sequence[Frame]) -> Masks:
+    """Return which pixels of padded squares aren't the images' own, (N, S, S)."""
+    return np.stack([padding(one.width, one.height, one.side) for one in frames])
+
+
+def read_masks(
+    samples: Sequence[Sample], protocol: EvaluationProtocol
+) -> tuple[Masks, Loss | None]:
+    """Return the images' ground truth, (N, S, S), and what of it the square doesn't show.
+
+    Where no mask marks anything there is nothing to lose: None.
+
+    Raises:
+        DataError: a mask can't be read.
+    """
+    p, pixels = protocol, []
+    masks = np.zeros((len(samples), p.image_size, p.image_size), dtype=np.bool_)
+    for mask, sample in zip(masks, samples, strict=True):
+        if sample.masks:
+            defect = read_mask(sample.masks).defect
+            mask[:] = frame_mask(defect, p.resize, p.image_size, p.mask_resize, p.fit)
+            pixels.append(seen_pixels(defect, p.resize, p.image_size, p.fit))
+    return masks, loss_of(pixels)
