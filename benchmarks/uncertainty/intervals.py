@@ -25,6 +25,9 @@ ESTIMATE = ["category", "method", "seed", "metric", "value", "interval", "low", 
 def cell_intervals(scores: Path, maps: Path | None) -> dict[str, Interval]:
     """Return `bootstrap_intervals` of a stored cell; pixel-level ones where it kept all maps.
 
+    Maps that are stored in an image's own proportions aren't those that were measured: there are
+    image-level intervals alone.
+
     Args:
         scores: its image scores.
         maps: its anomaly maps, None where it kept none.
@@ -41,7 +44,10 @@ def cell_intervals(scores: Path, maps: Path | None) -> dict[str, Interval]:
         with np.load(maps, allow_pickle=False) as stored:
             if stored["names"].tolist() != pd.read_csv(scores)["path"].tolist():
                 return bootstrap_intervals(labels, values)
-            return bootstrap_intervals(labels, values, stored["maps"], stored["masks"])
+            whole = stored["maps"]
+            if np.isnan(whole).any():
+                return bootstrap_intervals(labels, values)
+            return bootstrap_intervals(labels, values, whole, stored["masks"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise BenchmarkError(f"can't read the maps in {maps}; run its cell again") from error
 
