@@ -27,7 +27,7 @@ from benchmarks.options import (
     add_shared,
     chosen_cache,
     chosen_machine,
-    positive,
+    side,
 )
 from benchmarks.results import Store
 from benchmarks.run.request import check_size, plan_of, run_folder, say_what_is_cut_off
@@ -104,7 +104,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--image-size",
-        type=positive,
+        type=side,
         help="side of the centre crop in pixels "
         f"(default: {REAL_SIZE}; {EMBEDDED_SIZE} on the embedded set)",
     )
@@ -117,7 +117,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--resize",
-        type=positive,
+        type=side,
         help="the shorter side before the crop, in pixels (default: 8/7 of the crop)",
     )
 
