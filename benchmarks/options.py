@@ -34,6 +34,13 @@ NOTICE = """\
 ###############################################################################"""
 
 
+GREATEST = 10**6
+"""Gigabytes, minutes or processes; clocks and memory take no more."""
+
+GREATEST_SIDE = 8192
+"""Pixels; a square of so many is 200 MB before a network sees it."""
+
+
 def add_shared(parser: argparse.ArgumentParser) -> None:
     """Add the options that say on which data, and on what machine, cells are evaluated."""
     add = parser.add_argument
@@ -111,9 +118,18 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
 
 def positive(text: str) -> int:
     """Return a positive integer."""
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or float(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    if float(text) > GREATEST:
+        raise argparse.ArgumentTypeError(f"{text[:20]} is more than {GREATEST}")
     return int(text)
+
+
+def side(text: str) -> int:
+    """Return a number of pixels that an image may be wide."""
+    if (pixels := positive(text)) > GREATEST_SIDE:
+        raise argparse.ArgumentTypeError(f"{pixels} is more than {GREATEST_SIDE} pixels")
+    return pixels
 
 
 def size(text: str) -> float:
@@ -127,8 +143,8 @@ def amount(text: str) -> float:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    if not 0 < number <= GREATEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number up to {GREATEST}")
     return number
 
 

@@ -28,7 +28,7 @@ from benchmarks.options import (
     add_shared,
     chosen_cache,
     chosen_machine,
-    positive,
+    side,
 )
 from benchmarks.places import written_path
 from benchmarks.report import write_report
@@ -114,7 +114,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--image-size",
-        type=positive,
+        type=side,
         help="side of the centre crop in pixels "
         f"(default: {REAL_SIZE}; {EMBEDDED_SIZE} on the embedded set)",
     )
@@ -127,7 +127,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--resize",
-        type=positive,
+        type=side,
         help="the shorter side before the crop, in pixels (default: 8/7 of the crop)",
     )
 

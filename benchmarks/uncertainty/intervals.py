@@ -6,6 +6,8 @@ from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from benchmarks.results import ResultSet, read_scores
 from benchmarks.results.maps import open_maps
 from benchmarks.results.scores import read_image_scores
@@ -21,6 +23,9 @@ ESTIMATE = ["category", "method", "seed", "metric", "value", "interval", "low", 
 
 def cell_intervals(scores: Path, maps: Path | None) -> dict[str, Interval]:
     """Return `bootstrap_intervals` of a stored cell; pixel-level ones where it kept all maps.
+
+    Maps that are stored in an image's own proportions aren't those that were measured: there are
+    image-level intervals alone.
 
     Args:
         scores: its image scores.
@@ -38,9 +43,10 @@ def cell_intervals(scores: Path, maps: Path | None) -> dict[str, Interval]:
     if maps is None:
         return bootstrap_intervals(labels, values)
     with open_maps(maps) as stored:
-        if stored["names"].tolist() != names:
+        whole = stored["maps"] if stored["names"].tolist() == names else None
+        if whole is None or np.isnan(whole).any():
             return bootstrap_intervals(labels, values)
-        return bootstrap_intervals(labels, values, stored["maps"], stored["masks"])
+        return bootstrap_intervals(labels, values, whole, stored["masks"])
 
 
 def estimates(results: ResultSet) -> pd.DataFrame:

@@ -115,6 +115,26 @@ def test_the_greatest_seed_runs_and_a_greater_one_is_refused(
     assert f"give integers up to {seed}" in refusal(capsys, "--seeds", "9" * 5000)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--image-size", "8193", "8193 is more than 8192 pixels"),
+        ("--resize", "100000", "100000 is more than 8192 pixels"),
+        ("--image-size", "9" * 5000, "is more than 1000000"),
+        ("--jobs", "9" * 5000, "is more than 1000000"),
+        ("--cache-gb", "1e300", "is not a positive number up to 1000000"),
+        ("--patience-minutes", "1e300", "is not a positive number up to 1000000"),
+    ],
+)
+def test_numbers_that_nothing_can_hold_are_refused(
+    option: str, value: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        compare(option, value)
+    assert stopped.value.code == 2
+    assert says in capsys.readouterr().err
+
+
 def weights(path: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> Path:
     torch.manual_seed(0)
     state = torchvision.models.mobilenet_v2().state_dict()

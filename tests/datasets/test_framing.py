@@ -59,6 +59,13 @@ def test_padding_keeps_proportions_and_repeats_the_border(
     assert not outside[top:bottom, left:right].any()
 
 
+def test_a_square_image_is_the_same_in_every_way_that_shows_the_whole(tmp_path: Path) -> None:
+    noise(tmp_path / "a.png", 40, 40)
+    whole = load_image(tmp_path / "a.png", 24, 24)
+    for fit in ("stretch", "pad"):
+        np.testing.assert_array_equal(load_image(tmp_path / "a.png", 24, 24, fit), whole)  # type: ignore[arg-type]
+
+
 def test_a_padded_mask_marks_nothing_in_the_border(tmp_path: Path) -> None:
     save(np.full((10, 20), 255, np.uint8), tmp_path / "mask.png")
     mask = load_mask([tmp_path / "mask.png"], 16, 16, fit="pad")

@@ -20,11 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import methods
-from benchmarks.datasets import index
-from benchmarks.errors import DataError
 from methods.base import Features
 from methods.conformance import make_features
-from tests.helpers.data_sets import write_category
 from tests.helpers.paths import ROOT
 
 PAGES = sorted(
@@ -32,8 +29,7 @@ PAGES = sorted(
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"))
 )
 WITH_PYTHON = {
-    f"docs/{name}.md"
-    for name in ("add-a-backbone", "add-a-method", "add-a-metric", "bring-your-data", "faq")
+    f"docs/{name}.md" for name in ("add-a-backbone", "add-a-method", "add-a-metric", "faq")
 }
 COMMAND = re.compile(r"^ *(?:\w+=\S+ )*python -m ((?:benchmarks|tests)\.\w+)(.*)$", re.MULTILINE)
 SHOWN_METHOD = "mean-feature"
@@ -171,24 +167,6 @@ def test_bounds_hold_the_metric_of_resampled_maps():
         exact = pixel_metrics(maps[resample], masks[resample])["pixel_f1_max"]
         assert least - 1e-12 <= exact <= most + 1e-12
 """
-
-
-def test_black_masks_stand_for_missing_ones(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    category = write_category(tmp_path / "bolt")
-    before = index(tmp_path).categories[0]
-    masks = sorted(category.glob("ground_truth/*/*.png"))
-    kept = masks[0].read_bytes()
-    for mask in masks[1:]:
-        mask.unlink()
-    with pytest.raises(DataError, match="a defect without a mask"):
-        index(tmp_path)
-    executed("docs/bring-your-data.md", monkeypatch)["write_black_masks"](category)
-    after = index(tmp_path).categories[0]
-    assert after.counts == before.counts
-    assert sorted(category.glob("ground_truth/*/*.png")) == masks
-    assert masks[0].read_bytes() == kept
 
 
 @given(

@@ -23,6 +23,7 @@ from benchmarks.results import result_sets
 from benchmarks.results.previews import read_previews
 from benchmarks.run import __main__ as run
 from benchmarks.specs import CellSpec, EvaluationProtocol, digest
+from benchmarks.uncertainty import cell_intervals
 from tests.helpers.data_sets import save, write_category
 from tests.results.test_store import SPEC
 
@@ -196,6 +197,8 @@ def test_maps_are_stored_in_the_images_own_proportions(wide: Path, fit: str) -> 
             assert (stored["images"][:, top:bottom] == 255).all()
         assert np.isfinite(stored["maps"][:, 8:24]).all()
         assert stored["masks"][stored["names"] == "test/spot/000.png"][0].sum() >= 9
+    intervals = cell_intervals(Path("out") / cells()[fit]["scores"], path)
+    assert set(intervals) == set(cell_intervals(Path("out") / cells()[fit]["scores"], None))
     previews = read_previews(path)
     assert previews is not None
     assert np.isfinite(previews.span).all()
