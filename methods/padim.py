@@ -243,10 +243,9 @@ class Gaussians:
             matrices = (samples.mT @ samples for samples in self._joined(self.centred))
         for chunk, matrix in zip(self._chunks(), matrices, strict=True):
             matrix.diagonal(dim1=1, dim2=2).add_(self.epsilon * max(count - 1, 1))
-            try:
-                factors = torch.linalg.cholesky(matrix)
-            except torch.linalg.LinAlgError as error:
-                raise ValueError(TOO_SMALL.format(self.epsilon)) from error
+            factors, failed = torch.linalg.cholesky_ex(matrix)
+            if bool(failed.any()):
+                raise ValueError(TOO_SMALL.format(self.epsilon))
             yield chunk, factors
 
     def _products(self, left: Samples) -> Iterator[Tensor]:

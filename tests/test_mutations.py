@@ -38,6 +38,8 @@ from benchmarks.compare import REGRESSIONS, Row, compare
 from benchmarks.store import Store
 from methods import padim, patchcore, spade
 from methods.base import Features, Scores
+from methods.components import memory_bank
+from methods.components.memory_bank import MemoryBank
 
 BASELINE = Path(__file__).parents[1] / "results" / "baselines" / "embedded.json"
 CATEGORIES = ("circuit_board", "washer")  # in colour, and grey
@@ -72,8 +74,10 @@ def put(owner: Any, name: str, value: Any) -> Plant:
 # --- the faults ------------------------------------------------------------------------------
 
 
-def at_random(_: Any, points: Any, size: int, __: Any) -> Any:
-    return torch.randperm(len(points), generator=torch.Generator().manual_seed(0))[:size]
+def at_random(original: Any, batches: Any, rows: Any, dims: int) -> Any:
+    patches = sum(map(len, batches()))
+    drawn = torch.randperm(patches, generator=torch.Generator().manual_seed(0))
+    return original(batches, drawn[: len(rows)], dims)
 
 
 def second(original: Any, queries: Any, bank: Any, k: int = 1) -> Any:
@@ -142,9 +146,9 @@ def without_blue(original: Any, bank: filterbank.FilterBank, *given: Any) -> Non
 # fmt: off
 MUTATIONS = [
     Mutation("coreset one patch smaller", "patchcore-10,patchcore-25",
-             wrap(patchcore, "farthest_first", lambda f, points, size, d: f(points, size - 1, d))),
+             wrap(MemoryBank, "first", lambda f, bank, size, batches: f(bank, size - 1, batches))),
     Mutation("coreset drawn at random", "patchcore-10",
-             wrap(patchcore, "farthest_first", at_random)),
+             wrap(memory_bank, "gather", at_random)),
     Mutation("coreset selected without the projection", "patchcore-10",
              wrap(patchcore, "projection", lambda f, width, dims, g: torch.eye(width))),
     Mutation("second nearest patch", "patchcore-10,patchcore-25",
