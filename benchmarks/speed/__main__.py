@@ -24,10 +24,7 @@ from benchmarks.evaluation import choose_device
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.results.folders import plots_folder
 from benchmarks.speed import references as plain
-from benchmarks.speed.counting import tables
 from benchmarks.speed.counting.card import CARDS
-from benchmarks.speed.counting.counting import count
-from benchmarks.speed.counting.estimate import estimate
 from benchmarks.speed.inputs import SCALES, Scale
 from benchmarks.speed.report import Growth, Report, markdown, write
 from benchmarks.speed.steps.aupro import aupro
@@ -114,6 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _count(options: argparse.Namespace) -> int:
     """Count on a pretended GPU, and estimate what a real one would take."""
+    # the pretended device is a kind of tensor: torch is imported with it
+    from benchmarks.speed.counting import tables
+    from benchmarks.speed.counting.counting import count
+    from benchmarks.speed.counting.estimate import estimate
+
     if options.steps or options.cores < 1:
         raise BenchmarkError("--count takes all steps, leave their names out; --cores from 1 on")
     scale, machine = SCALES[options.scale], describe_machine("cpu")
