@@ -22,7 +22,7 @@ from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
 from benchmarks.execution import summary
-from benchmarks.files import atomic_file
+from benchmarks.files import atomic_file, require_writable
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
     NOTICE,
@@ -135,6 +135,7 @@ def _supplement(options: argparse.Namespace) -> int:
         work = [(group.plan, group.plan.missing(*stores, force=options.force)) for group in found]
         show(summary(work, run, chosen_cache(options)))
         return 0
+    require_writable(run)
     left = _evaluate(found, store, options)
     names = tuple(category.name for category in dataset.categories)
     whole = is_complete(dataset.name, names) if dataset.name in KNOWN else not options.categories
