@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
+from methods.artefacts import Artefacts, One
 from methods.lazy import torch
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Array = Tensor | np.ndarray[Any, Any]
+
+SHARED = 1 / 4
+"""Share of the memory that artefacts of all methods may take together."""
 
 
 class Features:
@@ -27,6 +31,7 @@ class Features:
         device: where `read` puts its tensors.
         memory: bytes on the device that a method may fill with what it could also make again or
             take in smaller parts; no number depends on it.
+        share: whether methods that see these features share artefacts; no number depends on it.
     """
 
     def __init__(
@@ -35,6 +40,8 @@ class Features:
         rows: Sequence[int] | None = None,
         device: torch.device | str = "cpu",
         memory: int = 8 << 30,
+        *,
+        share: bool = False,
     ) -> None:
         if not levels:
             raise ValueError("features need at least one level")
@@ -44,6 +51,7 @@ class Features:
             raise ValueError(f"levels hold different numbers of images: {sorted(stored)}")
         self._rows = list(range(stored.pop())) if rows is None else list(rows)
         self.device, self.memory = torch.device(device), memory
+        self._artefacts = Artefacts() if share else None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -78,26 +86,55 @@ class Features:
         """
         rows = self._rows if images is None else _pick(self._rows, images)
         array = self._levels[level]
-        contiguous = bool(rows) and rows == list(range(rows[0], rows[0] + len(rows)))
-        part = array[rows[0] : rows[0] + len(rows)] if contiguous else array[rows]
+        part = array[_evenly(rows)]
         part = part if lines is None else part[:, :, lines]
         part = part if channels is None else part[:, list(channels)]
         # memory maps are read-only, which torch can't express: a part that views one is copied
         part = part if isinstance(part, torch.Tensor) or part.flags.writeable else part.copy()
         return torch.as_tensor(part).to(self.device, torch.float32)
 
+    def shared(self, key: Hashable, make: Callable[[], One]) -> One:
+        """Return an artefact, made once for all methods that ask for it with the same key.
+
+        It may be made again at any time, as where memory is short. It must not be changed, but may
+        grow, and must not refer to the features.
+
+        Args:
+            key: all that it depends on beside these images' features: a name of its own, levels,
+                parameters and, where randomness is involved, the generator's state.
+            make: makes it, a tensor or anything that has `nbytes`.
+        """
+        if self._artefacts is None:
+            return make()
+        return self._artefacts.get((*self._rows, key), make, int(SHARED * self.memory))
+
     def select(self, images: Sequence[int]) -> Features:
         """Return the same features restricted to `images`, in that order; nothing is copied."""
-        return Features(self._levels, _pick(self._rows, images), self.device, self.memory)
+        return self._copy(_pick(self._rows, images), self.memory)
 
     def within(self, memory: int) -> Features:
         """Return the same features with another budget of memory; nothing is copied."""
-        return Features(self._levels, self._rows, self.device, memory)
+        if self._artefacts is not None:
+            self._artefacts.trim(int(SHARED * memory))
+        return self._copy(self._rows, memory)
+
+    def _copy(self, rows: list[int], memory: int) -> Features:
+        features = Features(self._levels, rows, self.device, memory)
+        features._artefacts = self._artefacts
+        return features
 
     def batches(self, size: int) -> Iterator[slice]:
         """Yield consecutive slices of at most `size` images that cover all of them."""
         for start in range(0, len(self), size):
             yield slice(start, min(start + size, len(self)))
+
+
+def _evenly(rows: list[int]) -> list[int] | slice:
+    """Return a slice where the rows are evenly spaced: it is read without gathering them."""
+    step = rows[1] - rows[0] if len(rows) > 1 else 1
+    if rows and step > 0 and rows == list(range(rows[0], rows[-1] + 1, step)):
+        return slice(rows[0], rows[-1] + 1, step)
+    return rows
 
 
 def _pick(rows: list[int], images: Sequence[int] | slice) -> list[int]:
@@ -120,7 +157,12 @@ class Scores:
 
 
 class Method(Protocol):
-    """An anomaly detector over backbone features."""
+    """An anomaly detector over backbone features.
+
+    A method that shares artefacts (`Features.shared`) may have an attribute `saved_seconds`: how
+    much longer the last `fit` would have taken with nothing to share, in seconds. It is negative
+    where fit made what only others need. The time to fit is reported with it added.
+    """
 
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Learn what nominal images look like; all randomness comes from `generator`."""

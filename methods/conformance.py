@@ -28,7 +28,7 @@ def check_method(specification: str, device: str = "cpu") -> None:
 
     Args:
         specification: a registered name, with overrides in brackets if wanted.
-        device: where the method works, as "cuda"; without a GPU, `methods.pretended` has one.
+        device: where the method works, as "cuda"; `methods.testing.pretended` has one anywhere.
 
     Raises:
         ConformanceError: the first property that does not hold.
@@ -123,6 +123,17 @@ def same_seed_same_scores(specification: str, device: str) -> None:
     first = _run(specification, training, test)
     torch.manual_seed(4)
     _same(_run(specification, training, test), first, relative=0)
+
+
+def sharing_does_not_matter(specification: str, device: str) -> None:
+    """What is shared with fits before must depend on the seed and on the images as fits do."""
+    training, test = _data(specification, device)
+    arrays = {i: training.read(i) for i in training.levels}
+    shared = Features(arrays, device=device, share=True)
+    for seed, count in ((1, len(shared)), (0, len(shared)), (0, len(shared) - 1)):
+        images = range(len(shared) - count, len(shared))
+        alone = _run(specification, training.select(images), test, seed)
+        _same(_run(specification, shared.select(images), test, seed), alone, relative=0)
 
 
 def fitting_twice_forgets_the_first(specification: str, device: str) -> None:
@@ -227,6 +238,7 @@ PROPERTIES: tuple[Callable[[str, str], None], ...] = (
     scores_have_the_promised_shapes,
     unfitted_raises,
     same_seed_same_scores,
+    sharing_does_not_matter,
     fitting_twice_forgets_the_first,
     scoring_changes_nothing,
     batch_size_does_not_matter,

@@ -268,10 +268,11 @@ def _beneath(features: Features, level: int, rows: slice) -> tuple[slice, Tensor
     """
     _, height, width = features.shape(LEVELS[0])
     _, level_height, level_width = features.shape(level)
-    below = torch.arange(rows.start, rows.stop) * level_height // height
-    beside = torch.arange(width) * level_width // width
-    cells = (below - below[0])[:, None] * level_width + beside
-    return slice(int(below[0]), int(below[-1]) + 1), cells.flatten().to(features.device)
+    first, last = (row * level_height // height for row in (rows.start, rows.stop - 1))
+    below = torch.arange(rows.start, rows.stop, device=features.device) * level_height // height
+    beside = torch.arange(width, device=features.device) * level_width // width
+    cells = (below - first)[:, None] * level_width + beside
+    return slice(first, last + 1), cells.flatten()
 
 
 def _subtract(samples: Samples, means: Samples) -> Samples:

@@ -8,19 +8,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers that each took all cores would wait for one another. Before torch is imported, and
     # for the processes that tests start, too.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
 
 @pytest.fixture(autouse=True)
-def _keep_handler() -> Iterator[None]:
-    """Restore what SIGTERM does, which commands change."""
+def _handler_is_kept() -> Iterator[None]:
+    """Commands stop at SIGTERM as at Ctrl-C, and leave it as they found it."""
     handler = signal.getsignal(signal.SIGTERM)
     yield
-    signal.signal(signal.SIGTERM, handler)
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 @pytest.fixture

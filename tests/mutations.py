@@ -8,7 +8,6 @@ prints what the tests assert.
 from __future__ import annotations
 
 import shutil
-import signal
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from benchmarks.backbones import filterbank
 from benchmarks.compare import compare
@@ -29,7 +29,7 @@ from benchmarks.compare.check import Row
 from benchmarks.datasets import images
 from benchmarks.evaluation import anomaly_maps, category
 from benchmarks.evaluation import evaluating as evaluate
-from benchmarks.features import extraction as features
+from benchmarks.features import crops
 from benchmarks.figures import writing as figures
 from benchmarks.metrics import pixel
 from benchmarks.metrics import tally as metrics
@@ -37,9 +37,11 @@ from benchmarks.results import Store
 from benchmarks.run import __main__ as run
 from benchmarks.synthetic import products as synthetic
 from benchmarks.synthetic import writing
-from benchmarks.tables import metric_tables as tables
 from methods import padim, patchcore, spade
 from methods.base import Features, Scores
+from methods.components import memory_bank
+from methods.components.coreset import Selection
+from methods.components.memory_bank import MemoryBank
 from tests.helpers.paths import ROOT
 
 BASELINE = ROOT / "results" / "baselines" / "embedded.json"
@@ -75,8 +77,13 @@ def put(owner: Any, name: str, value: Any) -> Plant:
 # --- the faults ------------------------------------------------------------------------------
 
 
-def at_random(_: Any, points: Any, size: int, __: Any) -> Any:
-    return torch.randperm(len(points), generator=torch.Generator().manual_seed(0))[:size]
+class AtRandom(Selection):
+    def __init__(self, points: Tensor, distances: Tensor) -> None:
+        super().__init__(points, distances)
+        self._order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
+
+    def first(self, size: int) -> Tensor:
+        return self._order[:size]
 
 
 def second(original: Any, queries: Any, bank: Any, k: int = 1) -> Any:
@@ -89,7 +96,7 @@ def mean_images(original: Any, *given: Any) -> Scores:
     return Scores(maps, maps.mean(dim=(1, 2)))
 
 
-def nearest_upsampling(_: Any, length: int, size: int, sigma: float) -> Any:
+def nearest_upsampling(_: Any, __: Any, length: int, size: int, sigma: float) -> Any:
     from scipy.ndimage import gaussian_filter1d
 
     repeated = np.eye(length)[np.arange(size) * length // size]
@@ -145,9 +152,9 @@ def without_blue(original: Any, bank: filterbank.FilterBank, *given: Any) -> Non
 # fmt: off
 MUTATIONS = [
     Mutation("coreset one patch smaller", "patchcore-10,patchcore-25",
-             wrap(patchcore, "farthest_first", lambda f, points, size, d: f(points, size - 1, d))),
+             wrap(MemoryBank, "first", lambda f, bank, size, batches: f(bank, size - 1, batches))),
     Mutation("coreset drawn at random", "patchcore-10",
-             wrap(patchcore, "farthest_first", at_random)),
+             put(memory_bank, "Selection", AtRandom)),
     Mutation("coreset selected without the projection", "patchcore-10",
              wrap(patchcore, "projection", lambda f, width, dims, g: torch.eye(width))),
     Mutation("second nearest patch", "patchcore-10,patchcore-25",
@@ -179,7 +186,7 @@ MUTATIONS = [
              wrap(evaluate, "upsample_and_smooth",
                   lambda f, scores, size, sigma: f(scores, size, sigma / 2))),
     Mutation("nearest instead of bilinear upsampling", EVERY,
-             wrap(anomaly_maps, "_post_processing_matrix", nearest_upsampling)),
+             wrap(anomaly_maps, "_matrix_on", nearest_upsampling)),
     Mutation("each map divided by its maximum", EVERY,
              wrap(evaluate, "upsample_and_smooth", own_maximum)),
     Mutation("image score is the mean of the map", "padim",
@@ -198,9 +205,9 @@ MUTATIONS = [
     Mutation("anomalous above the threshold, not at it", EVERY,
              wrap(metrics.Tally, "working_point", strictly_above)),
     Mutation("images cropped one pixel to the right", EVERY,
-             wrap(features, "load_image", one_to_the_right), before_features=True),
+             wrap(crops, "load_image", one_to_the_right), before_features=True),
     Mutation("images resized to one pixel more", EVERY,
-             wrap(features, "load_image", lambda f, path, resize, crop: f(path, resize + 1, crop)),
+             wrap(crops, "load_image", lambda f, path, resize, crop: f(path, resize + 1, crop)),
              before_features=True),
     Mutation("images resized to the nearest pixel", EVERY,
              wrap(images, "_resize_and_crop", lambda f, image, resize, crop, _:
@@ -277,15 +284,15 @@ class Gate:
 
 @contextmanager
 def surroundings() -> Iterator[Patch]:
-    """Leave out tables and figures, and keep the process's handler and threads as they are."""
-    handler, threads = signal.getsignal(signal.SIGTERM), torch.get_num_threads()
+    """Leave out tables, figures and the report, and keep the process's threads as they are."""
+    threads = torch.get_num_threads()
     with Patch.context() as patch:
         patch.delenv("MVTEC_AD_ROOT", raising=False)
-        patch.setattr(figures, "write_figures", lambda run, out: [])
-        patch.setattr(tables, "write_tables", lambda run: [])
-        patch.setattr(tables, "terminal_tables", lambda run: "")
+        patch.setattr(figures, "write_figures", lambda sets, out: [])
+        patch.setattr(run, "write_tables", lambda sets: [])
+        patch.setattr(run, "terminal_tables", lambda sets: "")
+        patch.setattr(run, "write_report", lambda sets, path: path)
         yield patch
-    signal.signal(signal.SIGTERM, handler)
     torch.set_num_threads(threads)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from methods.base import Scores
@@ -29,8 +30,7 @@ def upsample_and_smooth(scores: Scores, size: int, sigma: float) -> Tensor:
     """
     maps = scores.maps if isinstance(scores.maps, tuple) else (scores.maps,)
     sides = [
-        [_post_processing_matrix(length, size, sigma).to(one.device) for length in one.shape[1:]]
-        for one in maps
+        [_matrix_on(one.device, length, size, sigma) for length in one.shape[1:]] for one in maps
     ]
     finished = maps[0].new_empty(len(maps[0]), size, size, dtype=torch.float32)
     for start in range(0, len(finished), IMAGES_TOGETHER):
@@ -40,6 +40,12 @@ def upsample_and_smooth(scores: Scores, size: int, sigma: float) -> Tensor:
             total = total + down @ one[images].double() @ across.T  # (size, h) (n, h, w) (w, size)
         finished[images] = total / len(maps)
     return finished
+
+
+@lru_cache(maxsize=16)
+def _matrix_on(device: torch.device, length: int, size: int, sigma: float) -> Tensor:
+    """Return the matrix of one axis on a device, to which it goes once."""
+    return _post_processing_matrix(length, size, sigma).to(device)
 
 
 def _post_processing_matrix(length: int, size: int, sigma: float) -> Tensor:

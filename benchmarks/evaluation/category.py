@@ -88,7 +88,10 @@ def _on_device(
             arrays = {split: _uploaded(levels, device) for split, levels in arrays.items()}
         except torch.OutOfMemoryError:  # another process has taken what was free
             torch.cuda.empty_cache()
-    return {split: Features(a, device=device, memory=memory) for split, a in arrays.items()}
+    return {
+        split: Features(levels, device=device, memory=memory, share=True)
+        for split, levels in arrays.items()
+    }
 
 
 def _uploaded(levels: Arrays, device: str) -> Arrays:

@@ -228,7 +228,8 @@ class Inputs:
     @cached_property
     def points(self) -> Tensor:
         """The training patches as the coreset sees them, (N, 128)."""
-        return self.patches @ projection(DIMS, PROJECTED, torch.Generator().manual_seed(0))
+        mapping = projection(DIMS, PROJECTED, torch.Generator().manual_seed(0))
+        return self.patches @ mapping.to(self.device)
 
     def start(self, points: Tensor) -> Tensor:
         """Return the official code's initial distances, (N,)."""
@@ -244,9 +245,14 @@ class Inputs:
     @cached_property
     def backbone(self) -> backbone_module.Backbone:
         """The scale's backbone with random weights: its speed is that of trained ones."""
-        weights = self.folder / f"{self.scale.backbone}.pth"
-        torch.save(self.network.state_dict(), weights)
-        return backbones.load(self.scale.backbone, weights=weights, device=self.device)
+        return backbones.load(self.scale.backbone, weights=self.weights, device=self.device)
+
+    @cached_property
+    def weights(self) -> Path:
+        """The file of the backbone's weights."""
+        path = self.folder / f"{self.scale.backbone}.pth"
+        torch.save(self.network.state_dict(), path)
+        return path
 
     @cached_property
     def network(self) -> nn.Module:
@@ -321,7 +327,9 @@ class Inputs:
 
     def _embedded(self, features: Features) -> Tensor:
         """Return the patch features of all images, (n·h·w, 1024)."""
-        maps = level_maps({i: features.shape(i)[0] for i in (2, 3)}, PATCH_SIZE, DIMS, DIMS)
+        maps = level_maps(
+            {i: features.shape(i)[0] for i in (2, 3)}, PATCH_SIZE, DIMS, DIMS, features.device
+        )
         parts = [
             embed({i: features.read(i, images) for i in (2, 3)}, maps, DIMS).flatten(0, 2)
             for images in features.batches(BATCH_IMAGES)

@@ -8,11 +8,16 @@ What keeps other bounds tight needs no guarantee: a new centre is compared with 
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from methods.components.bounds import Screen
+from methods.components.coreset_device import select_on_device
 from methods.components.parallel import each
-from methods.components.screening import Best, Screen, bits, compiled_rounding, compiles, improve
+from methods.components.screening import Best, bits, compiled_rounding, compiles, improve
 from methods.lazy import torch
 
 if TYPE_CHECKING:
@@ -30,15 +35,15 @@ CELLS_AROUND = 8
 WORTHWHILE = 0.5
 """Points with squared bounds below this share of the pool's smallest are not compared at once."""
 
-PART = {"cpu": 512, "cuda": 1 << 16}
+PART = 512
 CENTRES = 4096
-"""Points and centres that are compared together: on the CPU, bounds that lie in the cache."""
+"""Points and centres that are compared together: their bounds lie in the cache."""
 
 ASSIGNED = 8192
 """Points that are assigned to pivots together."""
 
-UNWATCHED = 256
-"""Centres selected on a device before it is asked how many of them were high enough."""
+STRIDE = 256
+"""Centres that are selected before a selection may pause."""
 
 
 def projection(width: int, dims: int, generator: torch.Generator) -> Tensor:
@@ -57,7 +62,16 @@ def starting_distances(points: Tensor, count: int, generator: torch.Generator) -
 
     The official code starts so instead of from a first centre; the points drawn are not selected.
     """
-    drawn = torch.randperm(len(points), generator=generator)[:count].to(points.device)
+    return mean_distances(points, draw(len(points), count, generator).to(points.device))
+
+
+def draw(total: int, count: int, generator: torch.Generator) -> Tensor:
+    """Draw `count` points, or all where there are fewer, of `total`."""
+    return torch.randperm(total, generator=generator)[:count]
+
+
+def mean_distances(points: Tensor, drawn: Tensor) -> Tensor:
+    """Return each point's mean distance to some of them, (N,)."""
     exact = "donot_use_mm_for_euclid_dist"
     return torch.cdist(points, points[drawn], compute_mode=exact).mean(dim=1)
 
@@ -65,8 +79,8 @@ def starting_distances(points: Tensor, count: int, generator: torch.Generator) -
 def farthest_first(points: Tensor, size: int, distances: Tensor) -> Tensor:
     """Select `size` points, each the farthest from those selected before it ("coreset", eq. 5).
 
-    The same selection as the plain loop's, that updates all N distances after every centre, up to
-    points that are equally far within float32's rounding.
+    The same selection as the plain loop's, that updates all N distances after every centre: of
+    equally far points the first is selected, and distances are equal within float32's rounding.
 
     Args:
         points: (N, d) float32.
@@ -79,18 +93,74 @@ def farthest_first(points: Tensor, size: int, distances: Tensor) -> Tensor:
     Raises:
         ValueError: some initial distances are no numbers.
     """
-    if bool(distances.isnan().any()):
-        raise ValueError("initial distances must be numbers: some are NaN")
-    points = points - points.mean(dim=0)
+    return Selection(points, distances).first(size)
+
+
+class Selection:
+    """A selection that can go on: a smaller coreset is the beginning of a larger one.
+
+    Args:
+        points: (N, d) float32.
+        distances: (N,) initial distances.
+
+    Raises:
+        ValueError: some initial distances are no numbers.
+    """
+
+    def __init__(self, points: Tensor, distances: Tensor) -> None:
+        if bool(distances.isnan().any()):
+            raise ValueError("initial distances must be numbers: some are NaN")
+        select = _select_lazily if compiles(points.device) else select_on_device
+        self._strides = select(points, distances)
+        self._chosen: list[Tensor] = []
+        self._after = [(0, 0.0)]
+        self.nbytes = 4 * points.nbytes
+        """About the memory that it takes, in bytes."""
+
+    def first(self, size: int) -> Tensor:
+        """Return the first `size` selected points, (size,), selecting what is missing of them."""
+        begun = time.perf_counter()
+        count, before = self._after[-1]
+        while count < size:
+            self._chosen.append(next(self._strides))
+            count += len(self._chosen[-1])
+            self._after.append((count, before + time.perf_counter() - begun))
+        self._chosen = [torch.cat(self._chosen)]
+        return self._chosen[0][:size]
+
+    def seconds(self, size: int) -> float:
+        """Return how long selecting the first `size` took."""
+        for (fewer, early), (count, late) in pairwise(self._after):
+            if size <= count:
+                return early + (late - early) * (size - fewer) / max(1, count - fewer)
+        return self._after[-1][1]
+
+
+def _select_lazily(points: Tensor, distances: Tensor) -> Iterator[Tensor]:
+    """Yield indices of centres in order, some at a time."""
     cells = _Cells.of(points)
-    state = _State(points[cells.order], distances[cells.order].square(), size)
-    while len(state.centres) < size:
-        pool, ceiling = state.pool()
-        state.catch_up(pool)
-        pool = pool[state.bounds[pool] >= ceiling]
-        state.select(pool, ceiling, size - len(state.centres))
-        cells.spread(state, ceiling * WORTHWHILE)
-    return cells.order[state.centres]
+    state = _State(points[cells.order], distances[cells.order].square(), cells.order)
+    while len(state.centres) < len(points):
+        pool = state.pool()
+        state.catch_up(pool.members)
+        for chosen in state.select(pool):
+            yield cells.order[chosen]
+        cells.spread(state, pool.ceiling * WORTHWHILE)
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """The points with the largest bounds; of equal ones, those that come first.
+
+    Attributes:
+        members: their places, in the order in which they were given.
+        ceiling: the largest bound outside.
+        barrier: the number of the first point outside with that bound.
+    """
+
+    members: Tensor
+    ceiling: float
+    barrier: int
 
 
 class _State:
@@ -101,34 +171,47 @@ class _State:
             among those selected last.
     """
 
-    def __init__(self, points: Tensor, bounds: Tensor, size: int) -> None:
-        self.points, self.bounds = points, bounds
-        self.centres, self.added = torch.empty(0, dtype=torch.long, device=points.device), 0
+    def __init__(self, points: Tensor, bounds: Tensor, order: Tensor) -> None:
+        self.points, self.bounds, self._order = points, bounds, order
+        self.centres, self.added = torch.empty(0, dtype=torch.long), 0
         self._screen = Screen.of(points)
         self._asked = self._screen.queries(points)
-        self.centre_points = points.new_empty(size, points.shape[1])
-        self._reduced = self._screen.gallery(points[:1]).room(size)
-        self._compared = torch.zeros(len(points), dtype=torch.long, device=points.device)
+        self.centre_points = torch.empty_like(points)
+        self._reduced = self._screen.gallery(points[:1]).room(len(points))
+        self._compared = torch.zeros(len(points), dtype=torch.long)
 
-    def pool(self) -> tuple[Tensor, float]:
-        """Return the points with the largest bounds, and the largest bound outside them."""
-        largest = self.bounds.topk(min(POOL + 1, len(self.bounds)))
-        if len(self.bounds) <= POOL:
-            return largest.indices, 0.0
-        return largest.indices[:-1], max(0.0, float(largest.values[-1]))
+    def pool(self) -> _Pool:
+        """Return the points to select from next."""
+        count = len(self.bounds)
+        if count <= POOL:
+            return _Pool(self._order.argsort(), 0.0, count)
+        ceiling = max(0.0, float(self.bounds.topk(POOL + 1, sorted=False).values.min()))
+        above, ties = ((self.bounds > ceiling).nonzero()[:, 0], self._ties(ceiling))
+        room = POOL - len(above)
+        barrier = int(self._order[ties[room]]) if len(ties) > room else count
+        members = torch.cat([above, ties[:room]])
+        return _Pool(members[self._order[members].argsort()], ceiling, barrier)
 
-    def select(self, pool: Tensor, ceiling: float, most: int) -> None:
-        """Append up to `most` centres from a pool that has caught up."""
+    def _ties(self, bound: float) -> Tensor:
+        ties = (self.bounds == bound).nonzero()[:, 0]
+        return ties[self._order[ties].argsort()]
+
+    def select(self, pool: _Pool) -> Iterator[Tensor]:
+        """Yield the centres that a pool which has caught up holds, and append them."""
         self.added = len(self.centres)
-        if len(pool) == 0:  # all that seemed farthest turned out to be nearer than others
+        members = pool.members[self.bounds[pool.members] >= pool.ceiling]
+        if len(members) == 0:  # all that seemed farthest turned out to be nearer than others
             return
-        points, squared = self.points[pool], self.bounds[pool]
-        chosen = _farthest(self._screen, points, squared, ceiling, most)
-        self.centres = torch.cat([self.centres, pool[chosen]])
-        new = slice(self.added, len(self.centres))
-        self.centre_points[new] = points[chosen]
-        self._reduced.put(new, self._screen.gallery(points[chosen]))
-        self.bounds[pool] = squared
+        points, squared = self.points[members], self.bounds[members]
+        barrier = int((self._order[members] < pool.barrier).sum())
+        for chosen in _farthest(self._screen, points, squared, pool.ceiling, barrier):
+            self.centres = torch.cat([self.centres, members[chosen]])
+            yield members[chosen]
+        new = self.centres[self.added :]
+        rows = slice(self.added, len(self.centres))
+        self.centre_points[rows] = self.points[new]
+        self._reduced.put(rows, self._screen.gallery(self.points[new]))
+        self.bounds[members] = squared
 
     def catch_up(self, points: Tensor) -> None:
         """Compare some points with all centres that they have not yet been compared with."""
@@ -136,28 +219,23 @@ class _State:
 
         def compare(part: Tensor) -> None:
             for first in range(int(self._compared[part[0]]), len(self.centres), CENTRES):
-                self.lower(part, slice(first, min(first + CENTRES, len(self.centres))))
+                self._lower(part, slice(first, min(first + CENTRES, len(self.centres))))
 
-        each(compare, points.split(PART[points.device.type]), points.device)
+        each(compare, points.split(PART), points.device)
         self._compared[points] = len(self.centres)
 
     def lower_few(self, rows: Tensor, numbers: Tensor) -> None:
-        """As `lower`, where there are too few for a product to pay."""
-        if not compiles(rows.device):
-            for part in rows.split(PART[rows.device.type]):
-                self.lower(part, numbers)
-            return
+        """Compare some points with some centres, too few for a product to pay."""
         from methods.components import kernels
 
         points, bounds, centres = self.points, self.bounds, self.centre_points
-        arrays = (array.numpy() for array in (points, bounds, rows, centres, numbers))
-        kernels.lower(*arrays)
+        kernels.lower(*(array.numpy() for array in (points, bounds, rows, centres, numbers)))
 
-    def lower(self, rows: Tensor, numbers: slice | Tensor) -> None:
+    def _lower(self, rows: Tensor, numbers: slice) -> None:
         """Lower some points' bounds to the distances from the nearest of some centres."""
         best = Best(self.bounds[rows], torch.empty_like(rows))
-        centres = self.centre_points[numbers]
         points = self.points.index_select(0, rows)  # several times as fast as indexing
+        centres = self.centre_points[numbers]
         improve(best, points, centres, self._asked[rows], self._reduced[numbers])
         self.bounds[rows] = best.squared
 
@@ -169,31 +247,35 @@ class _Cells:
     Attributes:
         order: (N,) the points, cell by cell.
         borders: (cells + 1,) where cells begin and end in that order.
-        pivots: (cells, d).
+        mean: (d,) of the points.
+        pivots: (cells, d), less the mean.
     """
 
     order: Tensor
     borders: Tensor
+    mean: Tensor
     pivots: Tensor
 
     @classmethod
     def of(cls, points: Tensor) -> _Cells:
-        """Group points (N, d) around pivots taken at regular intervals; off the CPU, all in one."""
-        count = max(1, len(points) // CELL_POINTS) if points.device.type == "cpu" else 1
-        pivots = points[torch.arange(count, device=points.device) * len(points) // count]
-        own = torch.cat([_apart(part, pivots).argmin(dim=1) for part in points.split(ASSIGNED)])
+        """Group points (N, d) around pivots taken at regular intervals."""
+        count, mean = max(1, len(points) // CELL_POINTS), points.mean(dim=0)
+        pivots = points[torch.arange(count) * len(points) // count] - mean
+        parts = points.split(ASSIGNED)
+        own = torch.cat([_apart(part - mean, pivots).argmin(dim=1) for part in parts])
         ends = torch.bincount(own, minlength=count).cumsum(dim=0)
-        return cls(own.argsort(stable=True), torch.nn.functional.pad(ends, (1, 0)), pivots)
+        borders = torch.nn.functional.pad(ends, (1, 0))
+        return cls(own.argsort(stable=True), borders, mean, pivots)
 
     def spread(self, state: _State, least: float) -> None:
         """Compare the centres added last with the points around them of bounds of `least` on."""
         around = min(CELLS_AROUND, len(self.pivots))
-        apart = _apart(state.centre_points[state.added : len(state.centres)], self.pivots)
-        cells = apart.topk(around, largest=False).indices.flatten()
+        added = state.centre_points[state.added : len(state.centres)] - self.mean
+        cells = _apart(added, self.pivots).topk(around, largest=False).indices.flatten()
         sizes = torch.bincount(cells, minlength=len(self.pivots)).tolist()
         near = (cells.argsort(stable=True) // around + state.added).split(sizes)
         rows = (state.bounds >= least).nonzero()[:, 0]
-        members = rows.tensor_split(torch.searchsorted(rows, self.borders[1:-1]).cpu())
+        members = rows.tensor_split(torch.searchsorted(rows, self.borders[1:-1]))
 
         def lower(cell: int) -> None:
             state.lower_few(members[cell], near[cell])
@@ -207,48 +289,26 @@ def _apart(points: Tensor, pivots: Tensor) -> Tensor:
     return torch.addmm(pivots.square().sum(dim=1), points, pivots.T, alpha=-2)
 
 
-def _farthest(screen: Screen, points: Tensor, squared: Tensor, ceiling: float, most: int) -> Tensor:
-    """Return positions in a pool, farthest first, while at or above `ceiling`.
+def _farthest(
+    screen: Screen, points: Tensor, squared: Tensor, ceiling: float, barrier: int
+) -> Iterator[Tensor]:
+    """Yield places in a pool, farthest first, some at a time, while far enough.
 
     Args:
         screen: reduces points.
         points: (n, d), the pool.
         squared: (n,) squared distances to the nearest centre, lowered in place; -1 once selected.
         ceiling: squared distance below which none is selected.
-        most: how many to select at most.
+        barrier: the first place whose point is not selected at the ceiling itself.
     """
-    if not compiles(points.device):
-        return _farthest_on_device(points, squared, ceiling, most)
     from methods.components import kernels
 
     asked, reduced = screen.queries(points), screen.gallery(points)
-    chosen = kernels.farthest_first(
-        bits(asked.points @ reduced.points.T),
-        compiled_rounding(asked, reduced),
-        points.numpy(),
-        squared.numpy(),
-        ceiling,
-        most,
-    )
-    return torch.from_numpy(chosen)
-
-
-def _farthest_on_device(points: Tensor, squared: Tensor, ceiling: float, most: int) -> Tensor:
-    """As `_farthest`, without a word from the device before many have been selected."""
-    exact = points.double()
-    norms = exact.square().sum(dim=1)
-    between = torch.addmm(norms, exact, exact.T, alpha=-2).add_(norms[:, None]).clamp_(min=0)
-    current, chosen, going_on = squared.double(), squared.new_empty(0, dtype=torch.long), True
-    while going_on and len(chosen) < most:
-        best = chosen.new_empty(min(UNWATCHED, most - len(chosen)), 1)
-        heights = current.new_empty(best.shape)
-        for step in range(len(best)):
-            torch.max(current, 0, keepdim=True, out=(heights[step], best[step]))
-            torch.minimum(current, between.index_select(0, best[step])[0], out=current)
-            current.index_fill_(0, best[step], -1.0)
-        right = int((heights >= ceiling).sum())
-        chosen = torch.cat([chosen, best[:right, 0]])
-        going_on = right == len(best)
-    lowered = between.index_select(0, chosen).amin(dim=0).index_fill_(0, chosen, -1.0)
-    torch.minimum(squared, lowered.float(), out=squared)
-    return chosen
+    between, rounding = bits(asked.points @ reduced.points.T), compiled_rounding(asked, reduced)
+    arrays = points.numpy(), squared.numpy()
+    going_on = True
+    while going_on:
+        chosen = kernels.farthest_first(between, rounding, *arrays, ceiling, barrier, STRIDE)
+        going_on = len(chosen) == STRIDE
+        if len(chosen):
+            yield torch.from_numpy(chosen)

@@ -9,8 +9,8 @@ the matrix has few entries: it is applied by picking channels, not by a product.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ class Mixing:
 
     @classmethod
     def of(cls, matrix: csr_array) -> Mixing:
-        """Take over a matrix's entries."""
+        """Take over a matrix's entries, on the CPU."""
         counts = np.diff(matrix.indptr)
         rows = np.repeat(np.arange(len(counts)), counts)
         places = np.arange(len(rows)) - np.repeat(matrix.indptr[:-1], counts)
@@ -54,10 +54,10 @@ class Mixing:
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return mixed channels (n, h, w, r) of features (n, h, w, C)."""
-        flat, device = features.flatten(0, 2), features.device  # (n·h·w, C)
+        flat = features.flatten(0, 2)  # (n·h·w, C)
         mixed = flat.new_zeros(len(flat), self.weights.shape[1])
         for channels, weights in zip(self.channels, self.weights, strict=True):
-            mixed.addcmul_(flat.index_select(1, channels.to(device)), weights.to(device))
+            mixed.addcmul_(flat.index_select(1, channels), weights)
         return mixed.unflatten(0, features.shape[:3])
 
 
@@ -80,15 +80,20 @@ class LevelMap:
 
 
 def level_maps(
-    channels: Mapping[int, int], patch_size: int, level_dims: int, dims: int
+    channels: Mapping[int, int],
+    patch_size: int,
+    level_dims: int,
+    dims: int,
+    device: torch.device | str = "cpu",
 ) -> dict[int, LevelMap]:
-    """Return each level's map.
+    """Return each level's map, on a device.
 
     Args:
         channels: level → its number of channels, in stacking order.
         patch_size: P, odd.
         level_dims: length to which a level's neighbourhoods are pooled (1024 in the paper).
         dims: length to which the stacked levels are pooled (1024 in the paper).
+        device: where the features lie.
     """
     stacked = _adaptive_average(dims, level_dims * len(channels))
     maps = {}
@@ -96,7 +101,48 @@ def level_maps(
         columns = slice(position * level_dims, (position + 1) * level_dims)
         pooled = _adaptive_average(level_dims, count * patch_size**2)
         maps[level] = _factor(stacked[:, columns] @ pooled, patch_size)
-    return maps
+    move = _Mover()
+    for level_map in maps.values():
+        _moved(level_map, move.note)
+    move.send(torch.device(device))
+    return {level: _moved(level_map, move.take) for level, level_map in maps.items()}
+
+
+class _Mover:
+    """Brings many small tensors to a device in one copy a type."""
+
+    def __init__(self) -> None:
+        self._noted: dict[torch.dtype, list[Tensor]] = {}
+
+    def note(self, tensor: Tensor) -> Tensor:
+        """Take note of a tensor to be moved."""
+        self._noted.setdefault(tensor.dtype, []).append(tensor)
+        return tensor
+
+    def send(self, device: torch.device) -> None:
+        """Move what was noted."""
+        for dtype, tensors in self._noted.items():
+            sizes = [tensor.numel() for tensor in tensors]
+            sent = torch.cat([tensor.flatten() for tensor in tensors]).to(device).split(sizes)
+            shaped = [one.view(tensor.shape) for one, tensor in zip(sent, tensors, strict=True)]
+            self._noted[dtype] = shaped[::-1]
+
+    def take(self, tensor: Tensor) -> Tensor:
+        """Return what became of a tensor, asked for in the order in which they were noted."""
+        return self._noted[tensor.dtype].pop()
+
+
+def _moved(level_map: LevelMap, move: Callable[[Tensor], Tensor]) -> LevelMap:
+    """Return a map whose tensors are what `move` makes of them."""
+
+    def mixing(one: Mixing) -> Mixing:
+        return Mixing(move(one.channels), move(one.weights))
+
+    offsets = {
+        offset: (None if rows is None else move(rows), mixing(one))
+        for offset, (rows, one) in level_map.offsets.items()
+    }
+    return replace(level_map, box=mixing(level_map.box), offsets=offsets)
 
 
 def embed(levels: Mapping[int, Tensor], maps: Mapping[int, LevelMap], dims: int) -> Tensor:
@@ -178,5 +224,5 @@ def _apply(level_map: LevelMap, features: Tensor) -> Tensor:
         if rows is None:
             mapped += added
         else:
-            mapped.index_add_(3, rows.to(mapped.device), added)
+            mapped.index_add_(3, rows, added)
     return mapped

@@ -16,6 +16,9 @@ from methods.components.compiled import compiled
 BLOCK = 64
 """Bounds that are looked at together before one by one."""
 
+INFLATION = 1 + 2.0**-20
+"""Covers the rounding of the limits' own arithmetic, in float32."""
+
 Array = np.ndarray[Any, Any]
 
 
@@ -49,7 +52,7 @@ def _limit(squared: Array, rounding: Rounding, query: int) -> Any:
     """Return the bits of what a query's bounds must stay below to be worth comparing."""
     number = np.empty(1, np.float32)
     distance = np.sqrt(max(squared[query], np.float32(0))) + rounding.reach[query]
-    number[0] = distance**2 * (1 + 2 * rounding.eps) + rounding.slack[query]
+    number[0] = distance**2 * (1 + rounding.eps) * INFLATION + rounding.slack[query]
     bits = np.int64(number.view(np.int32)[0])
     return (bits + 0xFFFF) >> 16 if rounding.eps > 2.0**-16 else bits + 1
 
@@ -87,6 +90,7 @@ def nearest_below(
     squared: Array,
     rows: Array,
     first_row: int,
+    patience: int,
     most: int,
 ) -> Array:
     """Lower `squared` and set `rows`, in place, by what is nearer in the gallery.
@@ -99,7 +103,8 @@ def nearest_below(
         squared: (n,) squared distances to the nearest so far.
         rows: (n,) whose distance that is.
         first_row: the number of the gallery's first row.
-        most: comparisons of a query after which it is given up.
+        patience: queries that are never given up.
+        most: comparisons of a query after which it is given up, once patience is at an end.
 
     Returns:
         Whether a query was given up, so that its nearest may not have been found, (n,).
@@ -127,8 +132,12 @@ def nearest_below(
                         squared[query], rows[query] = distance, first_row + row
                         below = _limit(squared, rounding, query)
             if compared > most:
-                given_up[query] = True
-                break
+                if patience > 0:
+                    patience -= 1
+                    compared = -len(own)
+                else:
+                    given_up[query] = True
+                    break
     return given_up
 
 
@@ -139,9 +148,12 @@ def farthest_first(
     points: Array,
     squared: Array,
     ceiling: float,
+    barrier: int,
     size: int,
 ) -> Array:
     """Return up to `size` points, each the farthest from those before it, down to `ceiling`.
+
+    Of equally far points the first is selected.
 
     Args:
         bounds: (n, n) bits of the squared distances' lower bounds.
@@ -150,6 +162,7 @@ def farthest_first(
         squared: (n,) squared distances to the nearest centre so far, lowered in place; -1 for what
             has been selected.
         ceiling: squared distance below which no point is selected.
+        barrier: the first point that is not selected at the ceiling itself.
         size: most points to select.
     """
     below = np.empty(len(points), bounds.dtype)
@@ -158,7 +171,7 @@ def farthest_first(
     chosen = np.empty(size, np.int64)
     for number in range(size):
         best = squared.argmax()
-        if squared[best] < ceiling:
+        if squared[best] < ceiling or (squared[best] == ceiling and best >= barrier):
             return chosen[:number]
         chosen[number] = best
         squared[best] = below[best] = -1

@@ -38,7 +38,7 @@ def first_order(image: torch.Tensor, level: int) -> torch.Tensor:
     return inner.mean((1, 2)).view(octaves, ORIENTATIONS)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(height=st.integers(1, 70), width=st.integers(1, 70))
 def test_sizes_are_those_of_the_image_over_the_stride_rounded_up(height: int, width: int) -> None:
     maps = FilterBank()(noise(2, 3, height, width), LEVELS)

@@ -371,7 +371,6 @@ def test_real_weights_give_the_documented_pyramid() -> None:
     assert backbone.spec.weights_sha256.startswith("af0c5f85")
 
 
-@pytest.mark.xdist_group("large networks")
 @pytest.mark.parametrize("name", LARGE)
 def test_large_networks_load_weights_of_their_shapes(
     name: str, large_networks: dict[str, Path]

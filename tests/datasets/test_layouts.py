@@ -484,7 +484,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(content=TABLES)
 def test_any_table_is_a_right_index_or_one_line(fuzzed: Path, content: bytes) -> None:
     write_table(fuzzed).write_bytes(content)

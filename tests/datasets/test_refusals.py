@@ -209,7 +209,7 @@ def test_what_may_not_be_read_is_named(root: Path, name: str) -> None:
     assert "\n" not in message
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     extension=st.sampled_from(["png", "jpg", "bmp", "tif"]),
     flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), max_size=8),

@@ -244,7 +244,7 @@ def test_a_method_is_no_expression(name: str, capsys: pytest.CaptureFixture[str]
 
 
 @given(st.text(string.printable, max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_method_name_resolves_or_is_refused(text: str) -> None:
     with contextlib.suppress(methods.MethodNameError):
         variant = methods.resolve(text)
@@ -252,7 +252,7 @@ def test_any_method_name_resolves_or_is_refused(text: str) -> None:
 
 
 @given(st.text("ab[]=,+ /.weightslayers", max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_backbone_parses_or_is_refused(text: str) -> None:
     with contextlib.suppress(BenchmarkError):
         members = choices.parse(text)
@@ -265,7 +265,7 @@ CONTENTS = st.sampled_from([b"", b"text", b"\x89PNG\r\n\x1a\n", None])
 
 
 @given(st.lists(st.tuples(PATHS, st.sampled_from(["000.png", "a.jpg", "b.txt"]), CONTENTS)))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 def test_any_tree_is_indexed_or_refused(
     tmp_path_factory: pytest.TempPathFactory, files: list[tuple[list[str], str, bytes | None]]
 ) -> None:

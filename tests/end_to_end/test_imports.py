@@ -35,11 +35,12 @@ SHOWS = {"tables", "figures", "uncertainty", "report", "compare"}
 LONGEST = 8
 
 LAZY = "methods.lazy"
+PRECISION = "methods.components.precision"
 COMPILED = "methods.components.compiled"
 SUBJECTS = {
     "metrics": {COMPILED},
     "datasets": set(),
-    "backbones": {LAZY, "methods.components.precision"},
+    "backbones": {LAZY, PRECISION},
     "statistics": {"metrics"},
     "synthetic": {"datasets"},
     "features": {"datasets", "backbones", LAZY},
@@ -54,7 +55,7 @@ SUBJECTS = {
     "uncertainty": {"metrics", "results", "statistics", "tables", "figures"},
     "speed": {
         *("backbones", "datasets", "features", "evaluation", "metrics", "methods"),
-        *("figures.style", "results.folders"),
+        *("figures.style", "results.folders", "results.previews"),
     },
     "report": {"metrics", "results", "statistics", "tables", "uncertainty", "figures.style"},
     "options": {"datasets", "synthetic", "features", "evaluation", "execution"},

@@ -10,8 +10,6 @@ import torch
 from benchmarks.compare.check import REGRESSIONS
 from tests.mutations import BLESSING, CATEGORIES, INVISIBLE, MUTATIONS, Gate, Mutation
 
-pytestmark = pytest.mark.xdist_group("gate")
-
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:

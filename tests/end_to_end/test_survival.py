@@ -11,7 +11,8 @@ import torch
 
 import methods
 from benchmarks.datasets import index
-from benchmarks.evaluation import CategoryData, Job, evaluate
+from benchmarks.evaluation import CategoryData, GroundTruth, Job, evaluate
+from benchmarks.features import Crops, FeatureCache
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 from methods import padim
 from tests.helpers.data_sets import write_dataset
@@ -45,7 +46,8 @@ def category_data(tmp_path: Path) -> CategoryData:
         }
         for split, samples in (("train", category.train), ("test", category.test))
     }
-    return CategoryData(category, [arrays], PROTOCOL, "cpu", 1 << 30)
+    crops = Crops(FeatureCache(tmp_path / "cache"), "parts", PROTOCOL)
+    return CategoryData(GroundTruth(category, PROTOCOL, crops), [arrays], "cpu", 1 << 30)
 
 
 PROTOCOL = EvaluationProtocol(BackboneSpec("filterbank", "none", "x", {1: "a", 2: "b", 3: "c"}), 32)

@@ -25,7 +25,7 @@ def definition(maps: torch.Tensor, size: int, sigma: float) -> np.ndarray:
     return np.stack([gaussian_filter(one, sigma=sigma) for one in upsampled])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(12, 70), st.sampled_from([0.5, 4.0]))
 def test_finished_maps_are_the_definition(h: int, w: int, size: int, sigma: float) -> None:
     maps = torch.rand(2, h, w, generator=torch.Generator().manual_seed(h * w))

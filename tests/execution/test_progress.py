@@ -175,7 +175,7 @@ settled = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.lists(names, min_size=1, max_size=25, unique=True),
     st.lists(names, min_size=1, max_size=25, unique=True),

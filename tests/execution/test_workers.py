@@ -84,7 +84,7 @@ def test_a_worker_that_hangs_is_killed_and_its_work_handed_out_again(
 class Losing:
     """Performs tasks here, but loses some workers first."""
 
-    workers, sharers = 2, 2
+    workers = sharers = 2
 
     def __init__(self, losses: int) -> None:
         self.losses, self.extractions = losses, 0

@@ -1,3 +1,5 @@
+"""Figures show the stored numbers, are valid files, and look alike everywhere."""
+
 from __future__ import annotations
 
 import os

@@ -77,10 +77,7 @@ class Cell:
             self.spec,
             self.status,
             "out of memory" if failed else "",
-            {
-                name: None if value is None or isnan(value) else value
-                for name, value in values.items()
-            },
+            {name: _number(value) for name, value in values.items()},
             started_utc=self.started,
             **self.measured,  # type: ignore[arg-type]
         )

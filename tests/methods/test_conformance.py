@@ -14,7 +14,7 @@ import methods
 from methods import conformance, registry
 from methods.base import Features, Scores
 from methods.conformance import ConformanceError, check_method
-from methods.pretended import pretended_cuda
+from methods.testing.pretended import pretended_cuda
 from tests.helpers import third_party
 
 
@@ -54,6 +54,10 @@ class BrokenMethod(third_party.MeanDistance):
                 self._mean = self._mean if remembered is None else (self._mean + remembered) / 2
             case "draws":
                 self._mean = self._mean + torch.rand(1)
+            case "shares":
+                seed = generator.initial_seed()
+                shift = features.shared("shift", lambda: torch.full((1,), float(seed)))
+                self._mean = self._mean + shift - seed
             case "writes":
                 features.read(2).mul_(2)
             case "saves":
@@ -94,6 +98,7 @@ HABITS = {
     "shape": "scores_have_the_promised_shapes",
     "unfitted": "unfitted_raises",
     "draws": "same_seed_same_scores",
+    "shares": "sharing_does_not_matter",
     "remembers": "fitting_twice_forgets_the_first",
     "learns": "scoring_changes_nothing",
     "normalises": "batch_size_does_not_matter",

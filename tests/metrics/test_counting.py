@@ -14,7 +14,7 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 FEW = st.sampled_from([-3.4e38, -1.0, -1e-45, 0.0, 1e-45, 1.0, np.nextafter(1.0, 2.0), 3.4e38])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from([np.float16, np.float32, np.float64, np.int64]),
     st.integers(2, 60).flatmap(

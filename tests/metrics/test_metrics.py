@@ -21,8 +21,6 @@ EXACT = 1e-12
 IMAGE_NAMES = [name for name, metric in METRICS.items() if metric.level == "image"]
 PIXEL_NAMES = [name for name, metric in METRICS.items() if metric.level == "pixel"]
 
-untimed = settings(deadline=None)
-
 
 # Naive definitions -------------------------------------------------------------------------------
 
@@ -132,7 +130,6 @@ def test_only_errors_are_better_when_lower_and_only_counts_are_in_images():
 
 
 @given(labelled_scores(), maps_and_masks())
-@untimed
 def test_each_metric_is_computed_by_its_level_and_no_other(images, pixels):
     assert sorted(image_metrics(*images)) == sorted(IMAGE_NAMES)
     assert sorted(pixel_metrics(*pixels)) == sorted(PIXEL_NAMES)
@@ -210,7 +207,6 @@ def test_a_normal_image_that_ties_with_the_lowest_anomalous_one_is_an_error():
 
 
 @given(labelled_scores())
-@untimed
 def test_auroc_and_average_precision_are_scikit_learns(images):
     labels, scores = images
     assert metrics.auroc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=EXACT)
@@ -223,7 +219,6 @@ def test_auroc_and_average_precision_are_scikit_learns(images):
 
 
 @given(labelled_scores())
-@untimed
 def test_auroc_is_the_share_of_pairs_in_the_right_order(images):
     labels, scores = images
     anomalous = [s for y, s in zip(labels, scores, strict=True) if y]
@@ -233,7 +228,6 @@ def test_auroc_is_the_share_of_pairs_in_the_right_order(images):
 
 
 @given(labelled_scores())
-@untimed
 def test_f1_optimal_is_the_best_of_all_distinct_scores(images):
     labels, scores = images
     f1, threshold = naive_best_f1(labels, scores)
@@ -251,7 +245,6 @@ def test_f1_optimal_is_the_best_of_all_distinct_scores(images):
 
 
 @given(labelled_scores())
-@untimed
 def test_full_recall_is_the_highest_threshold_that_misses_nothing(images):
     labels, scores = images
     threshold = max(t for t in scores if naive_counts(labels, scores, t)[2] == 0)
@@ -310,7 +303,6 @@ def test_unusable_image_scores_are_refused(labels, scores, message):
 
 
 @given(labelled_scores(), st.randoms())
-@untimed
 def test_image_metrics_ignore_the_order_of_images(images, random):
     labels, scores = images
     order = random.sample(range(len(labels)), len(labels))
@@ -331,7 +323,7 @@ MONOTONE = {
 
 @pytest.mark.parametrize("scale", MONOTONE.values(), ids=MONOTONE)
 @given(images=labelled_scores(), pixels=maps_and_masks())
-@settings(untimed, max_examples=30)
+@settings(max_examples=30)
 def test_only_the_order_of_scores_matters(scale, images, pixels):
     labels, scores = images
     scores = np.array(scores, np.float32)
@@ -433,7 +425,6 @@ def test_regions_neither_join_across_images_nor_around_borders():
 
 
 @given(maps_and_masks())
-@untimed
 def test_pixel_auroc_and_precision_are_scikit_learns_over_all_pixels(pixels):
     maps, masks = pixels
     measured = pixel_metrics(maps, masks)
@@ -443,13 +434,11 @@ def test_pixel_auroc_and_precision_are_scikit_learns_over_all_pixels(pixels):
 
 
 @given(maps_and_masks())
-@untimed
 def test_aupro_is_the_naive_one(pixels):
     assert pixel_metrics(*pixels)["aupro_30"] == pytest.approx(naive_aupro(*pixels), abs=EXACT)
 
 
 @given(maps_and_masks(low=0, high=30), st.integers(1, 20))
-@untimed
 def test_pro_curve_runs_through_the_naive_points_up_to_any_limit(pixels, twentieths):
     limit = twentieths / 20
     fpr, pro = pro_curve(*pixels, limit)
@@ -466,7 +455,6 @@ def test_pro_curve_runs_through_the_naive_points_up_to_any_limit(pixels, twentie
 
 
 @given(maps_and_masks(), st.randoms())
-@untimed
 def test_pixel_metrics_ignore_the_order_of_images_and_their_orientation(pixels, random):
     maps, masks = pixels
     expected = pytest.approx(pixel_metrics(maps, masks), abs=EXACT)

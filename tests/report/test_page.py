@@ -20,8 +20,6 @@ from tests.report.reading import (
     opened,
 )
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 

@@ -21,8 +21,6 @@ from tests.report.reading import (
     scores_of,
 )
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def test_curves_can_be_read_with_the_pointer_and_the_keyboard(page: Any) -> None:
     chart = page.locator("#charts figure", has_text="ROC: cable").first

@@ -21,8 +21,6 @@ from tests.report.reading import (
     scores_of,
 )
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def test_the_gallery_opens_with_what_is_misclassified_at_the_best_f1(page: Any) -> None:
     wrong = 0

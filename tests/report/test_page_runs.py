@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from benchmarks.metrics.image import f1_optimal, image_metrics
 from benchmarks.report.page import write_report
@@ -25,8 +24,6 @@ from tests.report.reading import (
     opened,
     scores_of,
 )
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 DIFFERENCES = "table:has(#difference-by-category)"
 

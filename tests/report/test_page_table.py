@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.metrics.image import full_recall, image_metrics
@@ -24,8 +23,6 @@ from tests.report.reading import (
     opened,
     scores_of,
 )
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 
 def test_values_are_the_stored_ones(page: Any) -> None:

@@ -66,7 +66,7 @@ def test_a_tile_is_antialiased() -> None:
     assert np.abs(tile[4:-4].astype(int) - 100).max() <= LOSS + 4
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 7), st.integers(5, 260), st.integers(0, 2**32 - 1))
 def test_a_mask_is_set_where_any_defect_pixel_falls(count: int, size: int, seed: int) -> None:
     masks = np.random.default_rng(seed).random((count, size, size)) < 3 / size**2
@@ -124,7 +124,7 @@ def curves(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return fpr, pro / max(pro[-1], 1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(curves())
 def test_a_thinned_curve_keeps_the_area(curve: tuple[np.ndarray, np.ndarray]) -> None:
     fpr, pro = curve
@@ -140,7 +140,7 @@ def test_a_thinned_curve_keeps_the_area(curve: tuple[np.ndarray, np.ndarray]) ->
     assert np.trapezoid(overlaps, rates) == pytest.approx(np.trapezoid(pro, fpr), abs=1e-12)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(curves())
 def test_each_point_of_a_thinned_curve_is_a_mean_nearby(
     curve: tuple[np.ndarray, np.ndarray],

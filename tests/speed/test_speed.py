@@ -21,8 +21,6 @@ from benchmarks.speed.report import Growth, Report, Row, markdown
 from benchmarks.speed.timing import Bench, Reference
 from methods.base import Features
 
-pytestmark = pytest.mark.xdist_group("speed")
-
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))

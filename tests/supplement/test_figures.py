@@ -1,3 +1,5 @@
+"""The supplement's figures and counts of errors show what the cells hold."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -230,7 +230,6 @@ def test_an_ensembles_scores_are_its_members_normalised_and_averaged() -> None:
     np.testing.assert_allclose(found[2], (first + second) / 2, rtol=1e-12)
 
 
-@pytest.mark.xdist_group("large networks")
 def test_the_papers_large_backbones_and_ensemble_run_with_weights_of_their_shapes(
     large_networks: dict[str, Path],
 ) -> None:

@@ -1,3 +1,5 @@
+"""The supplement's tables place every cell, and mark what is best."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""The embedded set: its files, its defects, and the same bytes everywhere."""
+
 from __future__ import annotations
 
 import hashlib
@@ -29,9 +31,6 @@ from benchmarks.synthetic import writing
 writing.PRODUCTS = {"brushed_steel": writing.PRODUCTS["brushed_steel"]}
 print(writing.ensure(Path(sys.argv[1])))
 """
-
-
-pytestmark = pytest.mark.xdist_group("embedded")
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +155,7 @@ def test_the_wave_meets_the_cosine_at_its_quarters(turns: float, expected: float
     assert wave(turns) == expected
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(radius=st.floats(5, 40), turns=st.floats(0, 1))
 def test_shapes_cover_their_areas(radius: float, turns: float) -> None:
     frame = Frame(2.3, -1.7, turns)

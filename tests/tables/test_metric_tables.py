@@ -1,3 +1,5 @@
+"""Tables show the stored values, their means, and what is best."""
+
 from __future__ import annotations
 
 import csv

@@ -19,7 +19,8 @@ def embedding(bench: Bench) -> list[Row]:
     """Time images → patch features, without and with unfolded neighbourhoods."""
     backbone, size = bench.inputs.backbone, bench.scale.image_size
     images = torch.randint(0, 256, (EMBEDDED, 3, size, size)).to(torch.uint8).to(bench.device)
-    maps = level_maps({i: backbone.channels[i] for i in (2, 3)}, PATCH_SIZE, DIMS, DIMS)
+    channels = {i: backbone.channels[i] for i in (2, 3)}
+    maps = level_maps(channels, PATCH_SIZE, DIMS, DIMS, bench.device)
     unfold = partial(plain.unfolded_embedding, patch_size=PATCH_SIZE, level_dims=DIMS, dims=DIMS)
     forward = plain.plain_forward(bench.inputs.network, (2, 3))
     expected = unfold(forward(images))

@@ -8,8 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods.components import coreset, screening
-from methods.components.coreset import farthest_first, projection, starting_distances
+from methods.components import coreset, coreset_device
+from methods.components.coreset import (
+    Selection,
+    farthest_first,
+    projection,
+    starting_distances,
+)
 
 
 def plain_loop(points: torch.Tensor, size: int, distances: torch.Tensor) -> list[int]:
@@ -58,8 +63,9 @@ def test_every_choice_is_the_farthest_up_to_rounding_until_no_point_is_left() ->
             "CELLS_AROUND": st.integers(1, 20),
             "WORTHWHILE": st.floats(0, 1),
             "CENTRES": st.integers(1, 50),
-            "PART": st.builds(dict, cpu=st.integers(1, 50)),
-            "UNWATCHED": st.integers(1, 50),
+            "PART": st.integers(1, 50),
+            "STRIDE": st.integers(1, 50),
+            "COMPARED_BYTES": st.integers(1, 4000),
         }
     ),
     st.booleans(),
@@ -74,9 +80,9 @@ def test_no_setting_changes_the_selection(
     size = max(1, count // 2)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
-            patch.setattr(coreset, name, value)
-        for module in (coreset, screening):
-            patch.setattr(module, "compiles", lambda device: compiled)
+            for module in (coreset, coreset_device):
+                patch.setattr(module, name, value, raising=False)
+        patch.setattr(coreset, "compiles", lambda device: compiled)
         assert farthest_first(points, size, start).tolist() == plain_loop(points, size, start)
 
 
@@ -94,8 +100,7 @@ def patch_features(count: int, dims: int, seed: int) -> torch.Tensor:
 @pytest.fixture(params=["compiled", "on a device"])
 def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of selecting: the CPU's, and what other devices do, here on CPU tensors."""
-    for module in (coreset, screening):
-        monkeypatch.setattr(module, "compiles", lambda device: request.param == "compiled")
+    monkeypatch.setattr(coreset, "compiles", lambda device: request.param == "compiled")
 
 
 @pytest.mark.usefixtures("_loops")
@@ -110,7 +115,8 @@ def test_selects_what_the_plain_loop_selects_beyond_one_pool(ratio: float) -> No
 @pytest.mark.usefixtures("_loops")
 @pytest.mark.parametrize("pool", [8, 4096])
 def test_all_points_can_be_selected(pool: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coreset, "POOL", pool)
+    for module in (coreset, coreset_device):
+        monkeypatch.setattr(module, "POOL", pool)
     points = torch.randn(200, 4, generator=torch.Generator().manual_seed(8)).repeat(2, 1)
     start = points.norm(dim=1)
     assert sorted(farthest_first(points, 400, start).tolist()) == list(range(400))
@@ -135,6 +141,50 @@ def test_a_smaller_coreset_is_the_beginning_of_a_larger_one() -> None:
     start = points.norm(dim=1)
     larger = farthest_first(points, 500, start)
     assert farthest_first(points, 100, start).tolist() == larger[:100].tolist()
+
+
+@pytest.mark.usefixtures("_loops")
+@pytest.mark.parametrize("pool", [50, 4096])
+@pytest.mark.parametrize("side", [2, 4, 40])
+def test_of_equally_far_points_the_first_is_selected(
+    side: int, pool: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Points of a lattice, most of them several times: all distances are exact, many are equal."""
+    for module in (coreset, coreset_device):
+        monkeypatch.setattr(module, "POOL", pool)
+    generator = torch.Generator().manual_seed(side)
+    points = torch.randint(0, side, (2500, 5), generator=generator).float()
+    start = torch.full((len(points),), 100.0)
+    assert farthest_first(points, 700, start).tolist() == plain_loop(points, 700, start)
+
+
+@pytest.mark.usefixtures("_loops")
+@pytest.mark.parametrize("apart", [0.0, 1e3, 1e6])
+def test_small_clusters_far_apart_are_covered_as_well(apart: float) -> None:
+    """Centred float32 copies, or products, would lose the spread of all but one cluster."""
+    generator = torch.Generator().manual_seed(5)
+    number = torch.arange(5000) % 5
+    points = torch.randn(5000, 8, generator=generator) * 1e-3
+    points = torch.where(number[:, None] == 0, points, (points + number[:, None] * apart).round())
+    start = starting_distances(points, 10, generator)
+    exact, current = points.double().numpy(), start.double().numpy().copy()
+    for choice in farthest_first(points, 300, start).tolist():
+        assert current[choice] >= current.max() * (1 - 1e-6)
+        current = np.minimum(current, np.linalg.norm(exact - exact[choice], axis=1))
+        current[choice] = -1.0
+
+
+@pytest.mark.usefixtures("_loops")
+def test_a_selection_that_goes_on_is_the_same_as_one_at_once() -> None:
+    points = patch_features(2 * coreset.POOL, 16, 6)
+    start = points.norm(dim=1)
+    whole = farthest_first(points, 2000, start).tolist()
+    selection = Selection(points, start)
+    for size in (1, 80, 79, 700, 2000, 3):
+        assert selection.first(size).tolist() == whole[:size]
+    seconds = [selection.seconds(size) for size in (0, 1, 80, 700, 1500, 2000)]
+    assert seconds[0] == 0
+    assert seconds == sorted(seconds)
 
 
 def test_starting_distances_are_means_over_drawn_points() -> None:

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods.components import screening
-from methods.components.screening import Best, Screen, ScreenedBank, improve
+from methods.components import bounds, screening, shortlist
+from methods.components.bounds import Allowance, Screen
+from methods.components.screening import Best, ScreenedBank, improve
 
 
 def curved(rows: int, dims: int, seed: int, latent: int = 5) -> torch.Tensor:
@@ -28,7 +29,7 @@ def brute_force(queries: torch.Tensor, bank: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture(params=[torch.bfloat16, torch.float32], autouse=True)
 def _precision(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screening, "_low_precision", lambda device: request.param)
+    monkeypatch.setattr(bounds, "low_precision", lambda device: request.param)
 
 
 @pytest.fixture(params=["compiled", "whole tiles"], autouse=True)
@@ -82,6 +83,7 @@ def test_searching_hopeless_queries_by_brute_force_changes_nothing(
     bank, asked = torch.randn(900, 300), torch.randn(50, 300)
     monkeypatch.setattr(screening, "HOPELESS", hopeless)
     monkeypatch.setattr(screening, "FEW", 0)
+    monkeypatch.setattr(screening, "SEVERAL", 0)
     distances, _ = ScreenedBank(bank).nearest(asked)
     torch.testing.assert_close(distances.double(), brute_force(asked, bank), rtol=1e-5, atol=0)
 
@@ -89,25 +91,24 @@ def test_searching_hopeless_queries_by_brute_force_changes_nothing(
 def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     bank, asked = curved(1000, 90, 1), curved(150, 90, 2)
     whole, rows = ScreenedBank(bank).nearest(asked)
-    monkeypatch.setattr(screening, "GALLERY_ROWS", {"cpu": 96})
-    monkeypatch.setattr(screening, "QUERY_ROWS", {"cpu": 13})
-    monkeypatch.setattr(screening, "PAIRS", 5)
+    monkeypatch.setattr(screening, "GALLERY_ROWS", 96)
+    monkeypatch.setattr(screening, "QUERY_ROWS", 13)
+    monkeypatch.setattr(shortlist, "TILE_BYTES", 1)
     distances, found = ScreenedBank(bank).nearest(asked)
     torch.testing.assert_close(distances, whole, rtol=1e-6, atol=0)
     assert torch.equal(found, rows)
 
 
 def test_bounds_never_exceed_what_may_be_the_nearest() -> None:
-    """The limit of every query keeps every row that is at most as far as its best."""
+    """What a bound says a distance is at least, it is, for every pair."""
     bank, asked = curved(640, 400, 1), curved(100, 400, 2)
     screen = Screen.of(bank)
     reduced, queries = screen.gallery(bank), screen.queries(asked)
-    bounds = (reduced.points @ queries.points.T).float()  # (640, 100)
-    exact = torch.cdist(asked.double(), bank.double()).square()
-    for row in range(0, 640, 7):
-        best = Best(exact[:, row].float(), torch.full((100,), row))
-        limit = screening._limit(best, queries, reduced)
-        assert bool((bounds[row] < limit).all())
+    allowance = Allowance.of(queries, reduced.error.max(), reduced.norms.max())
+    lowest = allowance.distances((reduced.points @ queries.points.T).float())  # (640, 100)
+    exact = torch.cdist(bank.double(), asked.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    assert bool((lowest <= exact).all())
+    assert float((lowest / exact).median()) > 0.5
 
 
 def test_most_rows_are_excluded_without_being_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,6 +116,7 @@ def test_most_rows_are_excluded_without_being_compared(monkeypatch: pytest.Monke
     bank, asked = curved(4096, 300, 1, latent=3), curved(200, 300, 2, latent=3)
     monkeypatch.setattr(screening, "HOPELESS", 0.02)
     monkeypatch.setattr(screening, "FEW", 0)
+    monkeypatch.setattr(screening, "SEVERAL", 0)
 
     def give_up(*_: object) -> None:
         raise AssertionError("a query was searched by brute force")

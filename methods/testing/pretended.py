@@ -45,20 +45,42 @@ PACKAGES = ("methods", "benchmarks")
 SITES_SHOWN = 25
 
 
+Site = tuple[str, int]
+"""A file of the project, and a line."""
+
+Observer = Callable[[Site, Any, tuple[Any, ...], dict[str, Any], Any], None]
+"""Called with every operation: where it was asked for, its function, arguments, and result."""
+
+
 class Counts(Counter[str]):
-    """What happened on the device; `sites` counts (kind, file, line)."""
+    """What happened on the device.
+
+    Attributes:
+        sites: counts (kind, file, line).
+        observer: called, from whichever thread, with operations; their tensors are the CPU's.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.sites: Counter[tuple[str, str, int]] = Counter()
+        self.observer: Observer | None = None
         self._lock = threading.Lock()
 
-    def note(self, kind: str, number: int = 1) -> None:
-        """Count something, under the line of the project that caused it."""
+    def note(self, kind: str, number: int = 1) -> Site:
+        """Count something, under the line of the project that caused it, which is returned."""
         site = _site()
         with self._lock:
             self[kind] += number
             self.sites[kind, *site] += number
+        return site
+
+    def operation(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Count an operation on the CPU's tensors, do it, and return its result."""
+        site = self.note("operations")
+        result = func(*args, **kwargs)
+        if self.observer is not None:
+            self.observer(site, func, args, kwargs, result)
+        return result
 
     @property
     def waits(self) -> int:
@@ -144,7 +166,6 @@ def _perform(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if not ours and not _is_cuda(device):
         return func(*args, **{k: v for k, v in kwargs.items() if k != "pin_memory"})
     counts = _counting()
-    counts.note("operations")
     _refuse(name, flat, ours, device)
     for other in flat:
         if isinstance(other, torch.Tensor) and not isinstance(other, OnDevice) and other.dim():
@@ -192,7 +213,7 @@ def _on_the_cpu(
     kwargs = {k: tree_map(_inner, v) for k, v in kwargs.items() if k != "pin_memory"}
     if kwargs.get("device") is not None:
         kwargs["device"] = torch.device("cpu")
-    result = func(*tree_map(_inner, args), **kwargs)
+    result = _counting().operation(func, tree_map(_inner, args), kwargs)
     same = {id(one.held): one for one in ours}  # results of in-place operations and of out=
 
     def wrapped(value: Any) -> Any:
@@ -221,11 +242,12 @@ def _to_copy(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     (source, *_), device = args, kwargs.get("device")
     target = _whole(device if device is not None else source.device)
     options = {k: v for k, v in kwargs.items() if k in ("dtype", "memory_format")}
-    result = torch.ops.aten._to_copy.default(_inner(source), **options)
-    if target == source.device:
-        if isinstance(source, OnDevice):
-            _counting().note("operations")
+    perform = torch.ops.aten._to_copy.default
+    if target == source.device and isinstance(source, OnDevice):
+        result = _counting().operation(perform, (source.held,), options)
     else:
+        result = perform(_inner(source), **options)
+    if target != source.device:
         _note_copy(result, to_device=target.type == "cuda")
     return OnDevice(result, target.index) if target.type == "cuda" else result
 
@@ -236,7 +258,8 @@ def _copy(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if target.device != source.device:
         _note_copy(source, to_device=isinstance(target, OnDevice))
     elif isinstance(target, OnDevice):
-        _counting().note("operations")
+        _counting().operation(torch.ops.aten.copy_.default, (target.held, source.held), {})
+        return target
     _inner(target).copy_(_inner(source))
     return target
 
@@ -323,7 +346,6 @@ def pretended_cuda(devices: int = 1, free: int = 70 << 30) -> Iterator[Counts]:
 
 def _replacements(devices: int, free: int, counts: Counts) -> Iterator[tuple[Any, str, Any]]:
     """Yield what stands for CUDA's own functions while there is no CUDA."""
-    from methods.components import faiss_gpu
 
     cuda: Any = torch.cuda
     yield cuda, "_lazy_init", lambda: None
@@ -339,12 +361,11 @@ def _replacements(devices: int, free: int, counts: Counts) -> Iterator[tuple[Any
     yield cuda, "Stream", _Stream
     yield cuda, "current_stream", _Stream
     yield cuda, "stream", lambda stream: nullcontext()
-    yield faiss_gpu, "usable", lambda device: False
     yield torch, "inference_mode", torch.no_grad  # wrapped tensors can't be inference tensors
 
 
 def main(arguments: list[str]) -> int:
-    """Run a module, `python -m methods.pretended MODULE …`, and say what a GPU would wait for."""
+    """Run a module on a pretended device, and say what a GPU would wait for."""
     sys.argv = arguments
     status: object = 0
     with pretended_cuda() as counts:
@@ -358,7 +379,8 @@ def main(arguments: list[str]) -> int:
     ]
     lines.append(
         f"on a pretended device: {counts['operations']} operations, {counts.waits} waits, "
-        f"{counts['copy to device']} copies to it, {counts['copy from device']} from it"
+        f"{counts['copy to device']} copies ({counts['bytes to device']} bytes) to it, "
+        f"{counts['copy from device']} ({counts['bytes from device']} bytes) from it"
     )
     sys.stderr.write("\n".join(lines) + "\n")
     return status if isinstance(status, int) else 1
@@ -366,4 +388,4 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     # under its own name, so that there is one of it
-    sys.exit(importlib.import_module("methods.pretended").main(sys.argv[1:]))
+    sys.exit(importlib.import_module("methods.testing.pretended").main(sys.argv[1:]))

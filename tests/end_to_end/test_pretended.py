@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import save_file
 
 import methods
-from benchmarks import backbones, figures
+from benchmarks import backbones
 from benchmarks.backbones import backbone as backbone_module
 from benchmarks.evaluation import anomaly_maps, category, evaluating
 from benchmarks.execution.workers import processes
@@ -34,10 +34,10 @@ from methods.base import Features
 from methods.components.precision import _switches as precision_switches
 from methods.components.precision import full_precision
 from methods.conformance import check_method
-from methods.pretended import OnDevice, pretended_cuda
+from methods.testing.pretended import OnDevice, pretended_cuda
 from tests.helpers import third_party
 from tests.helpers.data_sets import write_dataset
-from tests.test_backbones import network
+from tests.helpers.networks import network
 
 RELATIVE = 1e-5
 """Two orders of adding numbers differ by this much of their size at most."""
@@ -51,14 +51,7 @@ VARIANTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder with a cache of its own, and draw no figures."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TOTAL_RECALL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MVTEC_AD_ROOT", raising=False)
-    monkeypatch.setattr(figures, "write_figures", lambda run, out: [])
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder", "no_figures")
 
 
 def evaluate_on(device: str, *arguments: str) -> dict[tuple[str, ...], float]:
@@ -251,7 +244,7 @@ def test_a_slip_that_the_cpu_forgives_is_refused(slip: str, registered: Register
 
 FAULTS = [
     (backbone_module, "_on_device", "images.pin_memory().to(device, non_blocking=True)", "images"),
-    (anomaly_maps, "upsample_and_smooth", ".to(one.device)", ""),
+    (anomaly_maps, "_matrix_on", ".to(device)", ""),
     (evaluating, "_score", "finished.cpu().numpy()", "finished.numpy()"),
 ]
 
@@ -500,5 +493,5 @@ def test_features_stream_where_another_process_took_the_memory(
     def failing(*arguments: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(category, "_resident", failing)
+    monkeypatch.setattr(category, "_uploaded", failing)
     assert run_there() == 0

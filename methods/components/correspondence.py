@@ -1,0 +1,198 @@
+"""Each position's nearest among the positions of the training images that were retrieved for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from methods.base import Features, require_finite
+from methods.components.bounds import Reduced, Screen
+from methods.components.neighbours import nearest
+from methods.components.parallel import each
+from methods.components.screening import QUERY_ROWS, Best, compiles, improve
+from methods.components.shortlist import TILE_BYTES, Part, search
+from methods.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TEST_IMAGES = 16
+"""Test images that walk over the training images together on the CPU, at most."""
+
+QUERY_SHARE, KEPT_SHARE = 1 / 4, 1 / 2
+"""Shares of the memory for test images, and for what is kept of the training images."""
+
+SAMPLE_IMAGES = 8
+"""Training images from which a gallery's principal components are estimated."""
+
+
+class Gallery(Protocol):
+    """The training images' positions at some levels, h·w an image."""
+
+    def correspond(self, features: Features, retrieved: Tensor, kappa: int) -> Tensor:
+        """Return each position's distances to the nearest positions, (N, h, w, k), ascending.
+
+        Args:
+            features: N test images' features.
+            retrieved: (N, K) the training images in which to look for each.
+            kappa: how many positions; k is less where there are not as many.
+        """
+
+
+def gallery(features: Features, levels: Sequence[int]) -> Gallery:
+    """Return the gallery of training features, as the device searches it best.
+
+    Args:
+        features: the training features.
+        levels: the levels, resized to the first one's grid and concatenated.
+    """
+    kind = Walked if compiles(features.device) else Tiled
+    return kind(features, levels)
+
+
+class Walked:
+    """A gallery for the CPU: test images walk over the training images together.
+
+    Each training image is read and resized once for all the test images that retrieved it, and no
+    test image's gallery is ever assembled.
+    """
+
+    def __init__(self, features: Features, levels: Sequence[int]) -> None:
+        self._features, self._levels = features, levels
+        self._screen, positions = _screen(features, levels)
+        size = positions * len(features) * self._screen.bytes_per_vector
+        keeps = size <= KEPT_SHARE * features.memory
+        numbers = range(len(features)) if keeps else ()
+        self._kept = [self._reduce(self._image(number)) for number in numbers]
+
+    def correspond(self, features: Features, retrieved: Tensor, kappa: int) -> Tensor:
+        """Return distances as `Gallery` says."""
+        channels, height, width = _shape(features, self._levels)
+        vector = 4 * channels + self._screen.bytes_per_vector
+        most = int(QUERY_SHARE * features.memory / (height * width * vector))
+        kappa = min(kappa, retrieved.shape[1] * height * width)
+        parts = [
+            self._walk(features, images, retrieved[images], kappa)
+            for images in features.batches(max(1, min(TEST_IMAGES, most)))
+        ]
+        return torch.cat(parts).unflatten(1, (height, width))
+
+    def _walk(self, features: Features, images: slice, retrieved: Tensor, kappa: int) -> Tensor:
+        """Return the distances (n, h·w, kappa) of some test images."""
+        queries = require_finite(pyramid(features, images, self._levels), "features")
+        found = [_Nearest(query, self._screen.queries(query), kappa) for query in queries]
+        for number in retrieved.unique().tolist():
+            wanted = (retrieved == number).any(dim=1).nonzero()[:, 0].tolist()
+            self._show(number, [found[image] for image in wanted])
+        return torch.stack([one.distances() for one in found])
+
+    def _show(self, number: int, wanted: Sequence[_Nearest]) -> None:
+        """Let some test images consider a training image."""
+        image = self._image(number)
+        reduced = self._kept[number] if self._kept else self._reduce(image)
+        rows = [slice(start, start + QUERY_ROWS) for start in range(0, len(image), QUERY_ROWS)]
+        parts = [(one, part) for one in wanted for part in rows]
+        each(lambda part: part[0].look_at(image, reduced, part[1]), parts, image.device)
+
+    def _image(self, number: int) -> Tensor:
+        return pyramid(self._features, [number], self._levels)[0]
+
+    def _reduce(self, image: Tensor) -> Reduced:
+        return self._screen.gallery(require_finite(image, "features"))
+
+
+class _Nearest:
+    """One test image's kappa nearest gallery positions so far, for each of its own."""
+
+    def __init__(self, queries: Tensor, asked: Reduced, kappa: int) -> None:
+        self._queries, self._asked, self._kappa = queries, asked, kappa
+        self._best = Best.none(queries)
+        self._several = queries.new_full((len(queries), kappa), torch.inf)
+
+    def look_at(self, image: Tensor, reduced: Reduced, part: slice) -> None:
+        """Consider another training image's positions, for a part of the own ones."""
+        if self._kappa == 1:
+            improve(self._best[part], self._queries[part], image, self._asked[part], reduced)
+            return
+        distances, _ = nearest(self._queries[part], image, self._kappa)
+        merged = torch.cat([self._several[part], distances], dim=1)
+        self._several[part] = merged.sort(dim=1)[0][:, : self._kappa]
+
+    def distances(self) -> Tensor:
+        """Return the distances to the kappa nearest, (h·w, kappa)."""
+        return self._best.squared.sqrt()[:, None] if self._kappa == 1 else self._several
+
+
+class Tiled:
+    """A gallery for a GPU: blocks of test images, against all that they retrieved at once.
+
+    Where the training images' positions don't fit the memory, they are made again, by parts, for
+    each block.
+    """
+
+    def __init__(self, features: Features, levels: Sequence[int]) -> None:
+        self._features, self._levels = features, levels
+        self._screen, positions = _screen(features, levels)
+        channels, _, _ = _shape(features, levels)
+        image = positions * (4 * channels + self._screen.bytes_per_vector)
+        self._images = max(1, int(KEPT_SHARE * features.memory / image))
+        self._kept = self._part(slice(None)) if self._images >= len(features) else None
+
+    def correspond(self, features: Features, retrieved: Tensor, kappa: int) -> Tensor:
+        """Return distances as `Gallery` says."""
+        channels, height, width = _shape(features, self._levels)
+        positions, looked = height * width, retrieved.shape[1] * height * width
+        bounds = self._screen.dtype.itemsize * looked
+        image = positions * (4 * channels + self._screen.bytes_per_vector + bounds)
+        together = max(1, int(min(QUERY_SHARE * features.memory, 4 * TILE_BYTES) / image))
+        found = []
+        for images in features.batches(together):
+            queries = require_finite(pyramid(features, images, self._levels), "features")
+            wanted, k = retrieved[images], min(kappa, looked)
+            one = search(queries, wanted, self._parts, self._screen, height=positions, k=k)
+            found.append(one.distances.float())
+        return torch.cat(found).unflatten(1, (height, width))
+
+    def _parts(self) -> Iterable[Part]:
+        if self._kept is not None:
+            return [self._kept]
+        return (self._part(images) for images in self._features.batches(self._images))
+
+    def _part(self, images: slice) -> Part:
+        positions = pyramid(self._features, images, self._levels)
+        alone = len(positions) == len(self._features)
+        first = images.start or 0
+        return Part.of(first, require_finite(positions, "features"), self._screen, alone=alone)
+
+
+def _screen(features: Features, levels: Sequence[int]) -> tuple[Screen, int]:
+    """Return the screen of training features' positions, and the positions an image."""
+    sampled = range(0, len(features), max(1, len(features) // SAMPLE_IMAGES))
+    sample = require_finite(pyramid(features, list(sampled), levels), "features")
+    return Screen.of(sample.flatten(0, 1)), sample.shape[1]
+
+
+def _shape(features: Features, levels: Sequence[int]) -> tuple[int, int, int]:
+    """Return the channels of some levels together, and the first one's height and width."""
+    channels = sum(features.shape(level)[0] for level in levels)
+    return channels, *features.shape(levels[0])[1:]
+
+
+def pyramid(features: Features, images: slice | Sequence[int], levels: Sequence[int]) -> Tensor:
+    """Return the levels resized to the first one's grid and concatenated, (n, h·w, C)."""
+    _, height, width = features.shape(levels[0])
+    parts = [features.read(level, images) for level in levels]
+    count, channels = len(parts[0]), sum(part.shape[1] for part in parts)
+    pyramid = parts[0].new_empty(count, height, width, channels)
+    first = 0
+    for part in parts:
+        # channels last: interpolated so, a position's features come out side by side
+        resized = torch.nn.functional.interpolate(
+            part.contiguous(memory_format=torch.channels_last),
+            size=(height, width),
+            mode="bilinear",
+            align_corners=False,
+        )
+        pyramid[..., first : first + part.shape[1]] = resized.permute(0, 2, 3, 1)
+        first += part.shape[1]
+    return pyramid.flatten(1, 2)

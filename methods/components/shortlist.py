@@ -1,0 +1,299 @@
+"""Exact nearest neighbours in few large operations, which is what a GPU is fast at.
+
+Each query's bounds are reduced to a list of fixed length, whose rows are compared exactly. What
+was left off is at least as far as the list's end. Where that is nearer than what was found, the
+query is open: the open ones are counted once for all, and searched again with bounds of whole
+vectors in float32, then in float64, then, if even that leaves a doubt, by all differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from methods.components.bounds import Allowance, Reduced, Screen
+from methods.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+GROUP = 32
+"""Neighbouring rows that one minimum stands for."""
+
+LISTED = 12
+"""Rows that are compared exactly beyond those asked for."""
+
+TILE_BYTES = 1 << 30
+"""Memory for what is made of some queries at a time."""
+
+NEARLY = 1 - 2.0**-24
+"""Rows nearer by less than float32's rounding of the distance are not looked for."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some images of a gallery, beside each other.
+
+    Attributes:
+        first: the number of its first image.
+        gallery: (P, h, d) float32.
+        screen: what reduces them.
+        reduced: (P, H, K), H being h rounded up to whole groups by rows that are far from
+            everything; where there are other parts, (P + 1, H, K), the last image all far.
+    """
+
+    first: int
+    gallery: Tensor
+    screen: Screen
+    reduced: Reduced
+
+    @property
+    def height(self) -> int:
+        """H."""
+        return self.reduced.points.shape[1]
+
+    @classmethod
+    def of(cls, first: int, gallery: Tensor, screen: Screen, *, alone: bool = False) -> Part:
+        """Return images (P, h, d) reduced by a screen; alone, where there are no other parts."""
+        return cls(first, gallery, screen, _padded(screen.gallery(gallery), 0 if alone else 1))
+
+    @classmethod
+    def whole(cls, bank: Tensor, screen: Screen) -> Part:
+        """Return a bank (m, d) as the only image."""
+        return cls.of(0, bank[None], screen, alone=True)
+
+    def local(self, wanted: Tensor) -> Tensor:
+        """Return which of these images are wanted, (b, k), P for none, of numbers (b, K)."""
+        count = len(self.gallery)
+        ours = wanted - self.first
+        ours = ours.masked_fill((ours < 0) | (ours >= count), count)
+        return ours if wanted.shape[1] <= count else ours.sort(dim=1)[0][:, :count]
+
+    def chosen(self, local: Tensor, screen: Screen) -> Reduced:
+        """Return images (b, k) side by side as a screen reduces them, (b, k·H, K)."""
+        if screen is self.screen:
+            parts = (self.reduced.points, self.reduced.error, self.reduced.norms)
+            return Reduced(*(part[local].flatten(1, 2) for part in parts))
+        reduced = _padded(screen.gallery(self.images(local)), 0)
+        none = (local == len(self.gallery))[:, :, None, None]
+        points = torch.where(none, _far(reduced.points), reduced.points)
+        return Reduced(points.flatten(1, 2), reduced.error.flatten(1), reduced.norms.flatten(1))
+
+    def images(self, local: Tensor) -> Tensor:
+        """Return the images (b, k, h, d); any where none is meant."""
+        return self.gallery[local.clamp(max=len(self.gallery) - 1)]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The nearest rows so far of b·n queries.
+
+    Attributes:
+        distances: (b, n, k) float64, ascending.
+        rows: (b, n, k) numbers of gallery rows, h an image.
+        least: (b, n) float64, how near what was not compared may be.
+    """
+
+    distances: Tensor
+    rows: Tensor
+    least: Tensor
+
+    @classmethod
+    def none(cls, queries: Tensor, k: int) -> Found:
+        """Return that nothing has been looked at for queries (b, n, d)."""
+        shape = queries.shape[:2]
+        distances = queries.new_full((*shape, k), torch.inf, dtype=torch.float64)
+        rows = torch.full((*shape, k), -1, device=queries.device)
+        return cls(distances, rows, queries.new_full(shape, torch.inf, dtype=torch.float64))
+
+    def with_(self, distances: Tensor, rows: Tensor, least: Tensor) -> Found:
+        """Return the nearest of these and of others, (b, n, any)."""
+        k = self.distances.shape[2]
+        distances, order = torch.cat([self.distances, distances], 2).sort(dim=2, stable=True)
+        rows = torch.cat([self.rows, rows], 2).gather(2, order[..., :k])
+        return Found(distances[..., :k], rows, torch.minimum(self.least, least))
+
+    def open(self) -> Tensor:
+        """Return for which queries something nearer may have been left off, (b, n)."""
+        return self.least < self.distances[..., -1] * NEARLY
+
+    def replace(self, images: Tensor, which: Tensor, others: Found) -> None:
+        """Replace, in place, what was found for queries `which` (c, q) of some images (c,)."""
+        at = images[:, None], which
+        self.distances[at], self.rows[at] = others.distances, others.rows
+        self.least[at] = others.least
+
+
+Parts = Callable[[], Iterable[Part]]
+
+
+def search(
+    queries: Tensor, wanted: Tensor, parts: Parts, screen: Screen, *, height: int, k: int
+) -> Found:
+    """Return the k nearest rows of every query, exact.
+
+    The host waits once, and once more each time something was left open.
+
+    Args:
+        queries: (b, n, d) float32, n of each of b images.
+        wanted: (b, K) numbers of the images in whose rows to look, none twice.
+        parts: gives the gallery, reduced by `screen`, each time it is called.
+        screen: the bounds to begin with.
+        height: h, the rows of an image.
+        k: how many rows; no more than there are in K images.
+    """
+    found = _pass(queries, wanted, parts(), screen, k)
+    together = max(1, TILE_BYTES // (16 * wanted.shape[1] * height * queries.shape[2]))
+    for precision in _after(screen):
+        opened = found.open()
+        number = opened.sum(dim=1)
+        counts = sorted(number.tolist(), reverse=True)
+        whole = None if precision is None else screen.whole(precision)
+        if counts[0] == 0:
+            break
+        images = number.argsort(descending=True, stable=True)[: len(counts) - counts.count(0)]
+        for some in images.split(together):
+            most, counts = counts[0], counts[len(some) :]
+            which = _first_true(opened.index_select(0, some), most)
+            asked = queries[some[:, None], which]
+            again = _pass(asked, wanted.index_select(0, some), parts(), whole, k)
+            found.replace(some, which, again)
+    return found
+
+
+def search_bank(queries: Tensor, part: Part, k: int) -> tuple[Tensor, Tensor]:
+    """Return distances (n, k) float64 to, and rows of, the nearest in a bank, to queries (n, d)."""
+    size, width = part.height, part.screen.dtype.itemsize
+    wanted = torch.zeros(1, 1, dtype=torch.long, device=queries.device)
+    found = [
+        search(block[None], wanted, lambda: [part], part.screen, height=size, k=k)
+        for block in queries.split(max(GROUP, TILE_BYTES // (width * size)))
+    ]
+    return (
+        torch.cat([one.distances[0] for one in found]),
+        torch.cat([one.rows[0] for one in found]),
+    )
+
+
+def _after(screen: Screen) -> list[torch.dtype | None]:
+    """Return the precisions of whole vectors that leave less open than a screen; None for all."""
+    coarser = 0 if screen.basis is not None else screen.dtype.itemsize
+    wider = [kind for kind in (torch.float32, torch.float64) if kind.itemsize > coarser]
+    return [*wider, None]
+
+
+def _pass(
+    queries: Tensor, wanted: Tensor, parts: Iterable[Part], screen: Screen | None, k: int
+) -> Found:
+    """Search with one screen's bounds, or, without one, by all differences."""
+    found = Found.none(queries, k)
+    asked = None if screen is None else screen.queries(queries)
+    for part in parts:
+        local = part.local(wanted)
+        if screen is None or asked is None:
+            rows, height = _nearest_rows(queries, part, local, k), part.gallery.shape[1]
+            least = torch.full_like(found.least, torch.inf)
+        else:
+            rows, least = _shortlist(asked, part.chosen(local, screen), k + LISTED)
+            height = part.height
+        found = found.with_(*_compare(queries, part, local, rows, height), least)
+    return found
+
+
+def _shortlist(asked: Reduced, reduced: Reduced, count: int) -> tuple[Tensor, Tensor]:
+    """Return the rows (b, n, count) of the smallest bounds, and how near others may be, (b, n).
+
+    Args:
+        asked: (b, n, K).
+        reduced: (b, m, K), m a multiple of GROUP.
+        count: how many rows to list; all of them where there are fewer.
+    """
+    bounds = asked.points @ reduced.points.mT
+    groups = bounds.unflatten(2, (-1, GROUP)).amin(dim=3)  # (b, n, m / GROUP)
+    group, beyond = _smallest(groups, count)
+    rows = (group[..., None] * GROUP + torch.arange(GROUP, device=group.device)).flatten(2)
+    inside, beyond_inside = _smallest(bounds.gather(2, rows), count)
+    error, norms = (part.amax(dim=1, keepdim=True) for part in (reduced.error, reduced.norms))
+    least = Allowance.of(asked, error, norms).distances(torch.minimum(beyond, beyond_inside))
+    return rows.gather(2, inside), least
+
+
+def _smallest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return where the smallest of values (b, n, m) are, (b, n, count), and the next, (b, n)."""
+    if count >= values.shape[2]:
+        rows = torch.arange(values.shape[2], device=values.device).expand(values.shape)
+        return rows, values.new_full(values.shape[:2], torch.inf)
+    smallest = values.topk(count + 1, dim=2, largest=False)
+    return smallest.indices[..., :count], smallest.values[..., count]
+
+
+def _nearest_rows(queries: Tensor, part: Part, local: Tensor, k: int) -> Tensor:
+    """Return the nearest rows, (b, n, k) of those in images (b, j), by all differences."""
+    gallery, height = part.images(local).flatten(1, 2), part.gallery.shape[1]
+    none = (local == len(part.gallery))[:, None, :, None].expand(-1, 1, -1, height).flatten(2)
+    exact = "donot_use_mm_for_euclid_dist"
+    distances = torch.cdist(queries.double(), gallery.double(), compute_mode=exact)
+    return _smallest(distances.masked_fill_(none, torch.inf), k)[0]
+
+
+def _compare(
+    queries: Tensor, part: Part, local: Tensor, rows: Tensor, height: int
+) -> tuple[Tensor, Tensor]:
+    """Return the distances (b, n, t) float64 of some rows, from differences, and their numbers.
+
+    Args:
+        queries: (b, n, d).
+        part: where the rows lie.
+        local: (b, j) its images side by side.
+        rows: (b, n, t) rows of these, `height` an image.
+        height: at least h; rows beyond h don't exist.
+    """
+    count, own, dims = part.gallery.shape
+    image = local.gather(1, (rows // height).flatten(1)).view(rows.shape)
+    position = rows % height
+    missing = (image == count) | (position >= own)
+    row = image * own + position
+    numbers = row + part.first * own
+    asked, gallery = queries.flatten(0, 1), part.gallery.flatten(0, 1)
+    at = row.clamp_(max=len(gallery) - 1).flatten(0, 1)
+    distances = queries.new_empty(at.shape, dtype=torch.float64)
+    for one in _slices(len(asked), 16 * dims * at.shape[1]):
+        distances[one] = length(gallery[at[one]].sub_(asked[one, None]))
+    return distances.view(rows.shape).masked_fill_(missing, torch.inf), numbers
+
+
+def length(differences: Tensor) -> Tensor:
+    """Return the lengths (…,) float64 of float32 vectors (…, d): no square is lost or overflows."""
+    return torch.linalg.vector_norm(differences, dim=-1, dtype=torch.float64)
+
+
+def _slices(count: int, bytes_each: int) -> Iterable[slice]:
+    step = max(1, TILE_BYTES // bytes_each)
+    return (slice(start, start + step) for start in range(0, count, step))
+
+
+def _first_true(marks: Tensor, count: int) -> Tensor:
+    """Return the places (c, count) of what is marked in (c, n), then of some that is not."""
+    return marks.int().argsort(dim=1, descending=True, stable=True)[:, :count]
+
+
+def _padded(reduced: Reduced, images: int) -> Reduced:
+    """Return reduced images (…, h, K) with far rows up to whole groups, and some far images."""
+    *leading, height, length = reduced.points.shape
+    size = (*leading[:-1], leading[-1] + images, -(-height // GROUP) * GROUP)
+    if size == (*leading, height):
+        return reduced
+    points = _far(reduced.points).expand(*size, length).contiguous()
+    error, norms = (reduced.error.new_zeros(size) for _ in range(2))
+    inside = (..., slice(leading[-1]), slice(height))
+    error[inside], norms[inside] = reduced.error, reduced.norms
+    points[(*inside, slice(None))] = reduced.points
+    return Reduced(points, error, norms)
+
+
+def _far(points: Tensor) -> Tensor:
+    """Return a row (K,) that is as far as can be said from whatever is asked."""
+    row = points.new_zeros(points.shape[-1])
+    row[-6:-5].fill_(torch.finfo(points.dtype).max)
+    return row

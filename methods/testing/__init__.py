@@ -1,0 +1,1 @@
+"""What checks a method on a machine without a GPU."""

@@ -1,0 +1,53 @@
+"""Predictions are measured beside the device's work, and stored in their order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmarks.execution import local
+
+
+class Outlet:
+    def __init__(self) -> None:
+        self.taken: list[tuple[int, str, int]] = []
+        self.progress = SimpleNamespace(stage=lambda job, stage: None)
+
+    def take(self, job: Any, evaluated: Any) -> None:
+        self.taken.append((job, evaluated, threading.get_ident()))
+
+
+def slower_first(job: int) -> Any:
+    def measuring(at: Any) -> str:
+        time.sleep(0.05 * (6 - job))
+        return f"cell {job}"
+
+    return measuring
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_cells_are_stored_in_order_by_the_thread_that_evaluates(beside: bool) -> None:
+    outlet: Any = Outlet()
+    with local._measuring(outlet, beside) as measure:
+        for job in range(6):
+            measure(job, slower_first(job))  # type: ignore[arg-type]
+    here = threading.get_ident()
+    assert outlet.taken == [(job, f"cell {job}", here) for job in range(6)]
+
+
+def test_an_interrupt_loses_no_prediction() -> None:
+    outlet: Any = Outlet()
+
+    def interrupted() -> None:
+        with local._measuring(outlet, True) as measure:
+            for job in range(3):
+                measure(job, slower_first(job))  # type: ignore[arg-type]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [job for job, *_ in outlet.taken] == [0, 1, 2]
