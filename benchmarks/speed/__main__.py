@@ -25,10 +25,7 @@ from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.places import written_path
 from benchmarks.results.folders import plots_folder
 from benchmarks.speed import references as plain
-from benchmarks.speed.counting import tables
 from benchmarks.speed.counting.card import CARDS
-from benchmarks.speed.counting.counting import count
-from benchmarks.speed.counting.estimate import estimate
 from benchmarks.speed.inputs import SCALES, Scale
 from benchmarks.speed.report import Report, markdown, write
 from benchmarks.speed.steps import STEPS
@@ -98,6 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _count(options: argparse.Namespace) -> int:
     """Count on a pretended GPU, and estimate what a real one would take."""
+    from benchmarks.speed.counting import tables
+    from benchmarks.speed.counting.counting import count
+    from benchmarks.speed.counting.estimate import estimate
+
     if options.steps or options.cores < 1:
         raise BenchmarkError("--count takes all steps, leave their names out; --cores from 1 on")
     scale, machine = SCALES[options.scale], describe_machine("cpu")
