@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from methods.base import Features, NotFittedError, Scores, require_finite
-from methods.components.parallel import each
+from methods.components.parallel import parallel_map
 from methods.components.precision import full_precision
 from methods.lazy import torch
 
@@ -32,7 +32,7 @@ CHUNK_BYTES = {"cpu": 1 << 22, "cuda": 1 << 30}
 TOO_SMALL = "epsilon={:g} is lost beside features of this size: pass a larger one"
 
 Samples = Sequence["Tensor"]
-"""Features by level, (cells, n, dims) in float64: coarse cells lie beneath many positions."""
+"""Features by level, (cells, n, dims) in float64; a coarse grid's lie beneath many positions."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Padim:
         self._training = features
         most = min(KEPT_BYTES, KEPT_SHARE * features.memory)
         blocks = self._blocks(features) if self._bytes(features) <= most else []
-        self._kept = each(
+        self._kept = parallel_map(
             lambda rows: self._gaussians(features, rows).factored(), blocks, features.device
         )
         return self
@@ -107,7 +107,7 @@ class Padim:
                 distances = gaussians.distances(self._read(features, images, rows))
                 maps[images, rows] = distances.T.reshape(-1, rows.stop - rows.start, width).float()
 
-        each(score, list(enumerate(self._blocks(training))), features.device)
+        parallel_map(score, list(enumerate(self._blocks(training))), features.device)
         return Scores(maps)
 
     def _choose(self, features: Features, generator: torch.Generator) -> list[list[int]]:
@@ -122,10 +122,10 @@ class Padim:
 
     def _bytes(self, training: Features) -> int:
         """Return the memory for all positions' Gaussians: their samples and factors."""
-        cells = [math.prod(training.shape(level)[1:]) for level in LEVELS]
-        samples = sum(len(dims) * n for dims, n in zip(self._dims, cells, strict=True))
+        grid_cells = [math.prod(training.shape(level)[1:]) for level in LEVELS]
+        samples = sum(len(dims) * n for dims, n in zip(self._dims, grid_cells, strict=True))
         order = min(len(training), sum(map(len, self._dims)))
-        return 8 * (len(training) * samples + cells[0] * order**2)
+        return 8 * (len(training) * samples + grid_cells[0] * order**2)
 
     def _blocks(self, training: Features) -> list[slice]:
         """Return slices of level 1's rows whose Gaussians fit the budget.
@@ -148,8 +148,8 @@ class Padim:
 
     def _gaussians(self, training: Features, rows: slice) -> Gaussians:
         samples = self._read(training, slice(0, len(training)), rows)
-        cells = [_beneath(training, level, rows)[1] for level in LEVELS]
-        return Gaussians.fit(samples, cells, self.parameters.epsilon)
+        grid_cells = [_beneath(training, level, rows)[1] for level in LEVELS]
+        return Gaussians.fit(samples, grid_cells, self.parameters.epsilon)
 
 
 @dataclass(frozen=True)
@@ -164,28 +164,28 @@ class Gaussians:
     The difference cancels by up to the covariance's condition, hence float64 throughout.
 
     Attributes:
-        cells: by level, the cell that lies beneath each position, (P,).
+        grid_cells: by level, the cell of its grid that lies beneath each position, (P,).
         means: by level, (cells, 1, dims).
         centred: X by level, (cells, N, dims).
         epsilon: what is added to the covariances' diagonals.
         kept: L, (P, k, k), k = min(N, d); None to make it when it is needed.
     """
 
-    cells: Sequence[Tensor]
+    grid_cells: Sequence[Tensor]
     means: Samples
     centred: Samples
     epsilon: float
     kept: Tensor | None = None
 
     @classmethod
-    def fit(cls, samples: Samples, cells: Sequence[Tensor], epsilon: float) -> Gaussians:
+    def fit(cls, samples: Samples, grid_cells: Sequence[Tensor], epsilon: float) -> Gaussians:
         """Return the Gaussians of `samples`, which are overwritten; a single image's have C = 0.
 
         Raises:
             ValueError: the samples hold NaN or infinite values, or epsilon is too small for them.
         """
         means = [require_finite(level.mean(dim=1, keepdim=True), "features") for level in samples]
-        gaussians = cls(cells, means, _subtract(samples, means), epsilon)
+        gaussians = cls(grid_cells, means, _subtract(samples, means), epsilon)
         count, dims = gaussians._size
         if count < dims:
             spreads = [level.square().sum(dim=(1, 2)).amax() for level in gaussians.centred]
@@ -196,7 +196,7 @@ class Gaussians:
     def factored(self) -> Gaussians:
         """Return the same Gaussians with L kept."""
         order = min(self._size)
-        kept = _empty(len(self.cells[0]), order, order, device=self.cells[0].device).mT
+        kept = _empty(len(self.grid_cells[0]), order, order, device=self.grid_cells[0].device).mT
         for chunk, factors in self._factors():
             kept[chunk] = factors
         return replace(self, kept=kept)
@@ -210,13 +210,13 @@ class Gaussians:
         count, dims = self._size
         differences = _subtract(samples, self.means)
         sides = self._products(differences) if count < dims else self._joined(differences)
-        squared = differences[0].new_empty(len(self.cells[0]), differences[0].shape[1])
+        squared = differences[0].new_empty(len(self.grid_cells[0]), differences[0].shape[1])
         for (chunk, factors), side in zip(self._factors(), sides, strict=True):
             torch.linalg.solve_triangular(factors.mT, side, upper=True, left=False, out=side)
             squared[chunk] = side.square_().sum(dim=2)
         if count < dims:
-            for level, cells in zip(differences, self.cells, strict=True):
-                squared -= level.square_().sum(dim=2)[cells]
+            for level, grid_cells in zip(differences, self.grid_cells, strict=True):
+                squared -= level.square_().sum(dim=2)[grid_cells]
             squared /= -self.epsilon
         else:
             squared *= max(count - 1, 1)
@@ -229,8 +229,8 @@ class Gaussians:
 
     def _chunks(self) -> Iterator[slice]:
         """Yield slices of positions whose matrices are made and factored together."""
-        positions, count = len(self.cells[0]), self._size[0]
-        step = CHUNK_BYTES[self.cells[0].device.type] // (8 * count * min(self._size))
+        positions, count = len(self.grid_cells[0]), self._size[0]
+        step = CHUNK_BYTES[self.grid_cells[0].device.type] // (8 * count * min(self._size))
         for start in range(0, positions, max(1, step)):
             yield slice(start, min(start + max(1, step), positions))
 
@@ -263,15 +263,15 @@ class Gaussians:
         for chunk in chunks:
             total, term = buffers[:, : chunk.stop - chunk.start]
             torch.bmm(left[0][chunk], self.centred[0][chunk].mT, out=total)
-            for product, cells in zip(shared, self.cells[1:], strict=True):
-                total += torch.index_select(product, 0, cells[chunk], out=term)
+            for product, grid_cells in zip(shared, self.grid_cells[1:], strict=True):
+                total += torch.index_select(product, 0, grid_cells[chunk], out=term)
             yield total
 
     def _joined(self, samples: Samples) -> Iterator[Tensor]:
         """Yield the levels side by side, by chunks of positions, (p, n, d)."""
         for chunk in self._chunks():
-            pairs = zip(samples, self.cells, strict=True)
-            yield torch.cat([level[cells[chunk]] for level, cells in pairs], dim=2)
+            pairs = zip(samples, self.grid_cells, strict=True)
+            yield torch.cat([level[grid_cells[chunk]] for level, grid_cells in pairs], dim=2)
 
 
 def _beneath(features: Features, level: int, rows: slice) -> tuple[slice, Tensor]:
@@ -284,8 +284,8 @@ def _beneath(features: Features, level: int, rows: slice) -> tuple[slice, Tensor
     first, last = (row * level_height // height for row in (rows.start, rows.stop - 1))
     below = torch.arange(rows.start, rows.stop, device=features.device) * level_height // height
     beside = torch.arange(width, device=features.device) * level_width // width
-    cells = (below - first)[:, None] * level_width + beside
-    return slice(first, last + 1), cells.flatten()
+    grid_cells = (below - first)[:, None] * level_width + beside
+    return slice(first, last + 1), grid_cells.flatten()
 
 
 def _subtract(samples: Samples, means: Samples) -> Samples:

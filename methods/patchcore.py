@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from methods.base import Features, NotFittedError, Scores, require_comparable
 from methods.components.coreset import draw, projection
-from methods.components.embedding import LevelMap, embed, level_maps
+from methods.components.embedding import LevelProjection, embed, level_projections
 from methods.components.memory_bank import MemoryBank
 from methods.components.neighbours import nearest
 from methods.components.precision import full_precision
@@ -86,7 +86,7 @@ class PatchCore:
 
     def __init__(self, parameters: Parameters | None = None) -> None:
         self.parameters = parameters or Parameters()
-        self._maps: dict[int, LevelMap] = {}
+        self._maps: dict[int, LevelProjection] = {}
         self._bank: Tensor | None = None
         self._screened: ScreenedBank | None = None
         self.saved_seconds = 0.0
@@ -97,7 +97,9 @@ class PatchCore:
         """Fill the memory bank (section 3.1) and keep a coreset of it (section 3.2)."""
         p = self.parameters
         channels = {level: features.shape(level)[0] for level in p.levels}
-        self._maps = level_maps(channels, p.patch_size, p.level_dims, p.dims, features.device)
+        self._maps = level_projections(
+            channels, p.patch_size, p.level_dims, p.dims, features.device
+        )
         _, height, width = features.shape(p.levels[0])
         patches = len(features) * height * width
         size = max(1, int(patches * p.coreset_ratio))

@@ -28,7 +28,7 @@ from benchmarks.places import written_path
 from benchmarks.specs import EvaluationProtocol
 from methods.base import Features, Scores
 from methods.components.coreset import farthest_first, projection, starting_distances
-from methods.components.embedding import embed, level_maps
+from methods.components.embedding import embed, level_projections
 from methods.lazy import torch
 
 if TYPE_CHECKING:
@@ -328,7 +328,7 @@ class Inputs:
 
     def _embedded(self, features: Features) -> Tensor:
         """Return the patch features of all images, (n·h·w, 1024)."""
-        maps = level_maps(
+        maps = level_projections(
             {i: features.shape(i)[0] for i in (2, 3)}, PATCH_SIZE, DIMS, DIMS, features.device
         )
         parts = [

@@ -99,14 +99,14 @@ class Allowance(NamedTuple):
     eps: float
 
     @classmethod
-    def of(cls, asked: Reduced, error: Tensor, norms: Tensor) -> Allowance:
+    def of(cls, reduced_queries: Reduced, error: Tensor, norms: Tensor) -> Allowance:
         """Return it for queries, and the largest error and squared length of the rows."""
-        dtype, terms = asked.points.dtype, asked.points.shape[-1]
-        unit, tiny = SUMMED[asked.points.device.type], 2.0**-125
+        dtype, terms = reduced_queries.points.dtype, reduced_queries.points.shape[-1]
+        unit, tiny = SUMMED[reduced_queries.points.device.type], 2.0**-125
         if dtype == torch.float64:
             unit, tiny = 2.0**-50, 0.0
-        slack = terms * unit * (asked.norms + norms) + terms * tiny
-        reach = (asked.error + error) * INFLATION
+        slack = terms * unit * (reduced_queries.norms + norms) + terms * tiny
+        reach = (reduced_queries.error + error) * INFLATION
         return cls(reach, slack * INFLATION, torch.finfo(dtype).eps)
 
     def distances(self, bounds: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from methods.components.bounds import Screen
 from methods.components.coreset_device import select_on_device
-from methods.components.parallel import each
+from methods.components.parallel import parallel_map
 from methods.components.screening import Best, bits, compiled_rounding, compiles, improve
 from methods.lazy import torch
 
@@ -138,14 +138,14 @@ class Selection:
 
 def _select_lazily(points: Tensor, distances: Tensor) -> Iterator[Tensor]:
     """Yield indices of centres in order, some at a time."""
-    cells = _Cells.of(points)
-    state = _State(points[cells.order], distances[cells.order].square(), cells.order)
+    clusters = _Clusters.of(points)
+    state = _State(points[clusters.order], distances[clusters.order].square(), clusters.order)
     while len(state.centres) < len(points):
         pool = state.pool()
         state.catch_up(pool.members)
         for chosen in state.select(pool):
-            yield cells.order[chosen]
-        cells.spread(state, pool.ceiling * WORTHWHILE)
+            yield clusters.order[chosen]
+        clusters.spread(state, pool.ceiling * WORTHWHILE)
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class _State:
             for first in range(int(self._compared[part[0]]), len(self.centres), CENTRES):
                 self._lower(part, slice(first, min(first + CENTRES, len(self.centres))))
 
-        each(compare, points.split(PART), points.device)
+        parallel_map(compare, points.split(PART), points.device)
         self._compared[points] = len(self.centres)
 
     def lower_few(self, rows: Tensor, numbers: Tensor) -> None:
@@ -241,14 +241,14 @@ class _State:
 
 
 @dataclass(frozen=True)
-class _Cells:
+class _Clusters:
     """Points grouped by the nearest of some pivots.
 
     Attributes:
         order: (N,) the points, cell by cell.
-        borders: (cells + 1,) where cells begin and end in that order.
+        borders: (clusters + 1,) where clusters begin and end in that order.
         mean: (d,) of the points.
-        pivots: (cells, d), less the mean.
+        pivots: (clusters, d), less the mean.
     """
 
     order: Tensor
@@ -257,7 +257,7 @@ class _Cells:
     pivots: Tensor
 
     @classmethod
-    def of(cls, points: Tensor) -> _Cells:
+    def of(cls, points: Tensor) -> _Clusters:
         """Group points (N, d) around pivots taken at regular intervals."""
         count, mean = max(1, len(points) // CELL_POINTS), points.mean(dim=0)
         pivots = points[torch.arange(count) * len(points) // count] - mean
@@ -271,9 +271,9 @@ class _Cells:
         """Compare the centres added last with the points around them of bounds of `least` on."""
         around = min(CELLS_AROUND, len(self.pivots))
         added = state.centre_points[state.added : len(state.centres)] - self.mean
-        cells = _apart(added, self.pivots).topk(around, largest=False).indices.flatten()
-        sizes = torch.bincount(cells, minlength=len(self.pivots)).tolist()
-        near = (cells.argsort(stable=True) // around + state.added).split(sizes)
+        clusters = _apart(added, self.pivots).topk(around, largest=False).indices.flatten()
+        sizes = torch.bincount(clusters, minlength=len(self.pivots)).tolist()
+        near = (clusters.argsort(stable=True) // around + state.added).split(sizes)
         rows = (state.bounds >= least).nonzero()[:, 0]
         members = rows.tensor_split(torch.searchsorted(rows, self.borders[1:-1]))
 
@@ -281,11 +281,11 @@ class _Cells:
             state.lower_few(members[cell], near[cell])
 
         busy = [cell for cell, size in enumerate(sizes) if size and len(members[cell])]
-        each(lower, busy, rows.device)
+        parallel_map(lower, busy, rows.device)
 
 
 def _apart(points: Tensor, pivots: Tensor) -> Tensor:
-    """Return squared distances (n, cells) less each point's squared length."""
+    """Return squared distances (n, clusters) less each point's squared length."""
     return torch.addmm(pivots.square().sum(dim=1), points, pivots.T, alpha=-2)
 
 
@@ -303,8 +303,9 @@ def _farthest(
     """
     from methods.components import kernels
 
-    asked, reduced = screen.queries(points), screen.gallery(points)
-    between, rounding = bits(asked.points @ reduced.points.T), compiled_rounding(asked, reduced)
+    reduced_queries, reduced_gallery = screen.queries(points), screen.gallery(points)
+    between = bits(reduced_queries.points @ reduced_gallery.points.T)
+    rounding = compiled_rounding(reduced_queries, reduced_gallery)
     arrays = points.numpy(), squared.numpy()
     going_on = True
     while going_on:

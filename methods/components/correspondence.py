@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from methods.base import Features, require_comparable
 from methods.components.bounds import Reduced, Screen
 from methods.components.neighbours import nearest
-from methods.components.parallel import each
+from methods.components.parallel import parallel_map
 from methods.components.screening import QUERY_ROWS, Best, compiles, improve
 from methods.components.shortlist import TILE_BYTES, Part, search
 from methods.lazy import torch
@@ -92,7 +92,7 @@ class Walked:
         reduced = self._kept[number] if self._kept else self._reduce(image)
         rows = [slice(start, start + QUERY_ROWS) for start in range(0, len(image), QUERY_ROWS)]
         parts = [(one, part) for one in wanted for part in rows]
-        each(lambda part: part[0].look_at(image, reduced, part[1]), parts, image.device)
+        parallel_map(lambda part: part[0].look_at(image, reduced, part[1]), parts, image.device)
 
     def _image(self, number: int) -> Tensor:
         return pyramid(self._features, [number], self._levels)[0]
@@ -104,15 +104,21 @@ class Walked:
 class _Nearest:
     """One test image's kappa nearest gallery positions so far, for each of its own."""
 
-    def __init__(self, queries: Tensor, asked: Reduced, kappa: int) -> None:
-        self._queries, self._asked, self._kappa = queries, asked, kappa
+    def __init__(self, queries: Tensor, reduced_queries: Reduced, kappa: int) -> None:
+        self._queries, self._reduced_queries, self._kappa = queries, reduced_queries, kappa
         self._best = Best.none(queries)
         self._several = queries.new_full((len(queries), kappa), torch.inf)
 
-    def look_at(self, image: Tensor, reduced: Reduced, part: slice) -> None:
+    def look_at(self, image: Tensor, reduced_gallery: Reduced, part: slice) -> None:
         """Consider another training image's positions, for a part of the own ones."""
         if self._kappa == 1:
-            improve(self._best[part], self._queries[part], image, self._asked[part], reduced)
+            improve(
+                self._best[part],
+                self._queries[part],
+                image,
+                self._reduced_queries[part],
+                reduced_gallery,
+            )
             return
         distances, _ = nearest(self._queries[part], image, self._kappa)
         merged = torch.cat([self._several[part], distances], dim=1)

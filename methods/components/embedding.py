@@ -62,7 +62,7 @@ class Mixing:
 
 
 @dataclass(frozen=True)
-class LevelMap:
+class LevelProjection:
     """One level's share of the embedding: r of its dimensions from C channels.
 
     Attributes:
@@ -79,13 +79,13 @@ class LevelMap:
     offsets: Mapping[tuple[int, int], tuple[Tensor | None, Mixing]]
 
 
-def level_maps(
+def level_projections(
     channels: Mapping[int, int],
     patch_size: int,
     level_dims: int,
     dims: int,
     device: torch.device | str = "cpu",
-) -> dict[int, LevelMap]:
+) -> dict[int, LevelProjection]:
     """Return each level's map, on a device.
 
     Args:
@@ -102,10 +102,10 @@ def level_maps(
         pooled = _adaptive_average(level_dims, count * patch_size**2)
         maps[level] = _factor(stacked[:, columns] @ pooled, patch_size)
     move = _Mover()
-    for level_map in maps.values():
-        _moved(level_map, move.note)
+    for projection in maps.values():
+        _moved(projection, move.note)
     move.send(torch.device(device))
-    return {level: _moved(level_map, move.take) for level, level_map in maps.items()}
+    return {level: _moved(projection, move.take) for level, projection in maps.items()}
 
 
 class _Mover:
@@ -132,7 +132,7 @@ class _Mover:
         return self._noted[tensor.dtype].pop()
 
 
-def _moved(level_map: LevelMap, move: Callable[[Tensor], Tensor]) -> LevelMap:
+def _moved(projection: LevelProjection, move: Callable[[Tensor], Tensor]) -> LevelProjection:
     """Return a map whose tensors are what `move` makes of them."""
 
     def mixing(one: Mixing) -> Mixing:
@@ -140,19 +140,19 @@ def _moved(level_map: LevelMap, move: Callable[[Tensor], Tensor]) -> LevelMap:
 
     offsets = {
         offset: (None if rows is None else move(rows), mixing(one))
-        for offset, (rows, one) in level_map.offsets.items()
+        for offset, (rows, one) in projection.offsets.items()
     }
-    return replace(level_map, box=mixing(level_map.box), offsets=offsets)
+    return replace(projection, box=mixing(projection.box), offsets=offsets)
 
 
-def embed(levels: Mapping[int, Tensor], maps: Mapping[int, LevelMap], dims: int) -> Tensor:
+def embed(levels: Mapping[int, Tensor], maps: Mapping[int, LevelProjection], dims: int) -> Tensor:
     """Return the patch features (n, h, w, dims) on the first level's grid (section 3.1).
 
     Coarser levels are pooled on their own grid and then upsampled bilinearly.
 
     Args:
         levels: level → (n, C, h, w), finest first.
-        maps: from `level_maps` for the same channels.
+        maps: from `level_projections` for the same channels.
         dims: length of a patch feature.
     """
     finest = next(iter(levels.values()))
@@ -167,15 +167,15 @@ def embed(levels: Mapping[int, Tensor], maps: Mapping[int, LevelMap], dims: int)
     return embedding
 
 
-def _add(embedding: Tensor, level_map: LevelMap, features: Tensor) -> None:
+def _add(embedding: Tensor, projection: LevelProjection, features: Tensor) -> None:
     """Add a level's share, from features (n, C, h, w), to an embedding on the finest grid."""
-    share = _apply(level_map, features)
+    share = _apply(projection, features)
     size = embedding.shape[1:3]
     if share.shape[1:3] != size:
         share = torch.nn.functional.interpolate(
             share.permute(0, 3, 1, 2), size=size, mode="bilinear", align_corners=False
         ).permute(0, 2, 3, 1)
-    embedding[..., level_map.first : level_map.first + share.shape[3]] += share
+    embedding[..., projection.first : projection.first + share.shape[3]] += share
 
 
 def _adaptive_average(size: int, length: int) -> csr_array:
@@ -190,7 +190,7 @@ def _adaptive_average(size: int, length: int) -> csr_array:
     return csr_array((np.repeat(1 / widths, widths), columns, pointers), shape=(size, length))
 
 
-def _factor(matrix: csr_array, patch_size: int) -> LevelMap:
+def _factor(matrix: csr_array, patch_size: int) -> LevelProjection:
     """Split a matrix (dims, C·P²) into a box filter's weights and what single offsets add."""
     used = np.flatnonzero(np.diff(matrix.indptr))
     matrix = matrix[used[0] : used[-1] + 1]
@@ -207,19 +207,19 @@ def _factor(matrix: csr_array, patch_size: int) -> LevelMap:
                 None if whole else torch.from_numpy(rows),
                 Mixing.of(rest if whole else rest[rows]),
             )
-    return LevelMap(patch_size, int(used[0]), Mixing.of(common), offsets)
+    return LevelProjection(patch_size, int(used[0]), Mixing.of(common), offsets)
 
 
-def _apply(level_map: LevelMap, features: Tensor) -> Tensor:
+def _apply(projection: LevelProjection, features: Tensor) -> Tensor:
     """Apply one level's map: (n, C, h, w) → (n, h, w, r); outside the image are zeros."""
-    size, (height, width) = level_map.patch_size, features.shape[2:]
+    size, (height, width) = projection.patch_size, features.shape[2:]
     features = features.contiguous(memory_format=torch.channels_last)
     sums = torch.nn.functional.avg_pool2d(
         features, size, stride=1, padding=size // 2, divisor_override=1
     )
-    mapped = level_map.box(sums.permute(0, 2, 3, 1))
+    mapped = projection.box(sums.permute(0, 2, 3, 1))
     padded = torch.nn.functional.pad(features, [size // 2] * 4).permute(0, 2, 3, 1)
-    for (row, column), (rows, mixing) in level_map.offsets.items():
+    for (row, column), (rows, mixing) in projection.offsets.items():
         added = mixing(padded[:, row : row + height, column : column + width])
         if rows is None:
             mapped += added

@@ -73,10 +73,13 @@ def _nearest_by_faiss(queries: Tensor, bank: Tensor, k: int) -> tuple[Tensor, Te
 
 
 def _nearest_by_products(
-    queries: Tensor, bank: Tensor, k: int, precision: torch.dtype = torch.float32
+    queries: Tensor, bank: Tensor, k: int, precision: torch.dtype | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Search with bounds of whole vectors in a precision to begin with; distances are float64."""
-    screen = Screen(bank.mean(dim=0, dtype=torch.float64), None, precision)
+    """Search with bounds of whole vectors, in float32 if no precision is named.
+
+    Distances are float64.
+    """
+    screen = Screen(bank.mean(dim=0, dtype=torch.float64), None, precision or torch.float32)
     return search_bank(queries, Part.whole(bank, screen), k)
 
 

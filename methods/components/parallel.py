@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def each(
+def parallel_map(
     work: Callable[[Item], Result], items: Sequence[Item], device: torch.device
 ) -> list[Result]:
     """Return `work` of every item in order; on the CPU in threads of one core each."""

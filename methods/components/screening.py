@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from methods.components.bounds import Allowance, Reduced, Screen
 from methods.components.neighbours import nearest
-from methods.components.parallel import each
+from methods.components.parallel import parallel_map
 from methods.components.shortlist import Part, search_bank
 from methods.lazy import torch
 
@@ -54,23 +54,30 @@ class ScreenedBank:
     def __init__(self, bank: Tensor) -> None:
         self._bank, self._screen = bank, Screen.of(bank)
         self._part = None if compiles(bank.device) else Part.whole(bank, self._screen)
-        self._reduced = self._part.reduced if self._part else self._screen.gallery(bank)
+        self._reduced_gallery = self._part.reduced if self._part else self._screen.gallery(bank)
 
     def nearest(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distance to, and the row of, each query's nearest row: both (n,), exact."""
         if self._part is not None:
             distances, rows = search_bank(queries, self._part, 1)
             return distances[:, 0].float(), rows[:, 0]
-        best, asked = Best.none(queries), self._screen.queries(queries)
+        best, reduced_queries = Best.none(queries), self._screen.queries(queries)
 
         def search(start: int) -> None:
             part = slice(start, start + QUERY_ROWS)
             for first in range(0, len(self._bank), GALLERY_ROWS):
                 rows = slice(first, first + GALLERY_ROWS)
-                gallery, reduced = self._bank[rows], self._reduced[rows]
-                improve(best[part], queries[part], gallery, asked[part], reduced, first_row=first)
+                gallery, reduced_gallery = self._bank[rows], self._reduced_gallery[rows]
+                improve(
+                    best[part],
+                    queries[part],
+                    gallery,
+                    reduced_queries[part],
+                    reduced_gallery,
+                    first_row=first,
+                )
 
-        each(search, range(0, len(queries), QUERY_ROWS), queries.device)
+        parallel_map(search, range(0, len(queries), QUERY_ROWS), queries.device)
         return best.squared.sqrt(), best.rows
 
 
@@ -78,8 +85,8 @@ def improve(
     best: Best,
     queries: Tensor,
     gallery: Tensor,
-    asked: Reduced,
-    reduced: Reduced,
+    reduced_queries: Reduced,
+    reduced_gallery: Reduced,
     *,
     first_row: int = 0,
 ) -> None:
@@ -91,13 +98,14 @@ def improve(
         best: what is known of the queries.
         queries: (n, d).
         gallery: (m, d).
-        asked: the queries, reduced.
-        reduced: the gallery, reduced.
+        reduced_queries: the queries, reduced.
+        reduced_gallery: the gallery, reduced.
         first_row: the number of the gallery's first row.
     """
     from methods.components import kernels
 
-    bounds, rounding = bits(asked.points @ reduced.points.T), compiled_rounding(asked, reduced)
+    bounds = bits(reduced_queries.points @ reduced_gallery.points.T)
+    rounding = compiled_rounding(reduced_queries, reduced_gallery)
     arrays = queries.numpy(), gallery.numpy(), best.squared.numpy(), best.rows.numpy(), first_row
     most = max(FEW, int(HOPELESS * len(gallery)))
     given_up = kernels.nearest_below(bounds, rounding, *arrays, SEVERAL, most)
@@ -110,11 +118,13 @@ def improve(
         best.squared[which], best.rows[which] = squared[nearer], rows + first_row
 
 
-def compiled_rounding(asked: Reduced, reduced: Reduced) -> Rounding:
+def compiled_rounding(reduced_queries: Reduced, reduced_gallery: Reduced) -> Rounding:
     """Return what rounding may have added to bounds, for loops compiled for the CPU."""
     from methods.components.kernels import Rounding
 
-    allowance = Allowance.of(asked, reduced.error.max(), reduced.norms.max())
+    allowance = Allowance.of(
+        reduced_queries, reduced_gallery.error.max(), reduced_gallery.norms.max()
+    )
     return Rounding(allowance.reach.numpy(), allowance.slack.numpy(), allowance.eps)
 
 

@@ -188,34 +188,39 @@ def _pass(
 ) -> Found:
     """Search with one screen's bounds, or, without one, by all differences."""
     found = Found.none(queries, k)
-    asked = None if screen is None else screen.queries(queries)
+    reduced_queries = None if screen is None else screen.queries(queries)
     for part in parts:
         local = part.local(wanted)
-        if screen is None or asked is None:
+        if screen is None or reduced_queries is None:
             rows, height = _nearest_rows(queries, part, local, k), part.gallery.shape[1]
             least = torch.full_like(found.least, torch.inf)
         else:
-            rows, least = _shortlist(asked, part.chosen(local, screen), k + LISTED)
+            rows, least = _shortlist(reduced_queries, part.chosen(local, screen), k + LISTED)
             height = part.height
         found = found.with_(*_compare(queries, part, local, rows, height), least)
     return found
 
 
-def _shortlist(asked: Reduced, reduced: Reduced, count: int) -> tuple[Tensor, Tensor]:
+def _shortlist(
+    reduced_queries: Reduced, reduced_gallery: Reduced, count: int
+) -> tuple[Tensor, Tensor]:
     """Return the rows (b, n, count) of the smallest bounds, and how near others may be, (b, n).
 
     Args:
-        asked: (b, n, K).
-        reduced: (b, m, K), m a multiple of GROUP.
+        reduced_queries: (b, n, K).
+        reduced_gallery: (b, m, K), m a multiple of GROUP.
         count: how many rows to list; all of them where there are fewer.
     """
-    bounds = asked.points @ reduced.points.mT
+    bounds = reduced_queries.points @ reduced_gallery.points.mT
     groups = bounds.unflatten(2, (-1, GROUP)).amin(dim=3)  # (b, n, m / GROUP)
     group, beyond = _smallest(groups, count)
     rows = (group[..., None] * GROUP + torch.arange(GROUP, device=group.device)).flatten(2)
     inside, beyond_inside = _smallest(bounds.gather(2, rows), count)
-    error, norms = (part.amax(dim=1, keepdim=True) for part in (reduced.error, reduced.norms))
-    least = Allowance.of(asked, error, norms).distances(torch.minimum(beyond, beyond_inside))
+    error, norms = (
+        part.amax(dim=1, keepdim=True) for part in (reduced_gallery.error, reduced_gallery.norms)
+    )
+    allowance = Allowance.of(reduced_queries, error, norms)
+    least = allowance.distances(torch.minimum(beyond, beyond_inside))
     return rows.gather(2, inside), least
 
 

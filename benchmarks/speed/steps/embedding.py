@@ -8,7 +8,7 @@ from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import DIMS, PATCH_SIZE
 from benchmarks.speed.report import Row
 from benchmarks.speed.timing import TIE, Agreement, Bench, Reference
-from methods.components.embedding import embed, level_maps
+from methods.components.embedding import embed, level_projections
 from methods.lazy import torch
 
 EMBEDDED = 8
@@ -20,7 +20,7 @@ def embedding(bench: Bench) -> list[Row]:
     backbone, size = bench.inputs.backbone, bench.scale.image_size
     images = torch.randint(0, 256, (EMBEDDED, 3, size, size)).to(torch.uint8).to(bench.device)
     channels = {i: backbone.channels[i] for i in (2, 3)}
-    maps = level_maps(channels, PATCH_SIZE, DIMS, DIMS, bench.device)
+    maps = level_projections(channels, PATCH_SIZE, DIMS, DIMS, bench.device)
     unfold = partial(plain.unfolded_embedding, patch_size=PATCH_SIZE, level_dims=DIMS, dims=DIMS)
     forward = plain.plain_forward(bench.inputs.network, (2, 3))
     expected = unfold(forward(images))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from methods.components.embedding import embed, level_maps
+from methods.components.embedding import embed, level_projections
 
 
 def definition(
@@ -42,7 +42,7 @@ def compare(channels: dict[int, int], patch_size: int, level_dims: int, dims: in
     expected = definition(levels, patch_size, level_dims, dims)
     actual = embed(
         {i: f.float() for i, f in levels.items()},
-        level_maps(channels, patch_size, level_dims, dims),
+        level_projections(channels, patch_size, level_dims, dims),
         dims,
     )
     torch.testing.assert_close(actual.double(), expected, rtol=2e-6, atol=2e-6)
@@ -75,7 +75,7 @@ def test_equals_the_definition_for_any_counts(
 def test_wide_resnet_at_three_is_the_known_closed_form() -> None:
     """Level 2: (sum of the 9 neighbours + centre) / 10; level 3: mean of two channels' means."""
     level2, level3 = torch.rand(1, 512, 8, 8), torch.rand(1, 1024, 8, 8)
-    maps = level_maps({2: 512, 3: 1024}, 3, 1024, 1024)
+    maps = level_projections({2: 512, 3: 1024}, 3, 1024, 1024)
     actual = embed({2: level2, 3: level3}, maps, 1024)
     sums = F.avg_pool2d(level2, 3, 1, 1, divisor_override=1)
     means = F.avg_pool2d(level3, 3, 1, 1, divisor_override=9)
