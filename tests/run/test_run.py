@@ -117,8 +117,8 @@ def test_an_image_that_breaks_midway_fails_its_category_only(
     root = write_dataset(Path("data"), "cup", "plate")
     original = options.datasets.index
 
-    def index_then_break(*arguments: Any, **options: Any) -> Any:
-        found = original(*arguments, **options)
+    def index_then_break(*arguments: Any, **more: Any) -> Any:
+        found = original(*arguments, **more)
         (root / "cup" / "train" / "good" / "001.png").write_bytes(b"broken")
         return found
 
