@@ -64,7 +64,10 @@ def inspect(path: Path) -> ImageFile:
         with _open(io.BytesIO(data)) as image:
             shape = _oriented_size(image)
             # A PNG's checksums prove it whole without the cost of decoding; no other format's do.
-            image.verify() if image.format == "PNG" else image.load()
+            if image.format == "PNG":
+                image.verify()
+            else:
+                image.load()
     except _DECODE_ERRORS as error:
         return ImageFile(size, sha256, problem=_damage(error))
     return ImageFile(size, sha256, shape)
