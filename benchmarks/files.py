@@ -38,6 +38,18 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
 
 
+def require_writable(folder: Path) -> None:
+    """Make sure that a folder can be made and written, before anything expensive starts.
+
+    Raises:
+        StorageError: it can't.
+    """
+    trial = folder / f".trial.{os.getpid()}"
+    with atomic_file(trial):
+        pass
+    trial.unlink(missing_ok=True)
+
+
 def as_csv(rows: Sequence[Sequence[Any]]) -> bytes:
     """Return rows as CSV."""
     text = io.StringIO(newline="")

@@ -50,9 +50,15 @@ def _temporary_name() -> str:
 
 
 def _temporary() -> Path:
-    """Return the user's folder for temporary files, which nobody else can write."""
-    folder = Path(tempfile.gettempdir()) / _temporary_name()
-    folder.mkdir(mode=0o700, exist_ok=True)
+    """Return the user's folder for temporary files, which nobody else can write.
+
+    Where there is none either, one that can't be made, as whoever writes into it will say.
+    """
+    try:
+        folder = Path(tempfile.gettempdir()) / _temporary_name()
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return Path(os.devnull) / _temporary_name()
     if folder.lstat().st_uid != os.getuid():
         return Path(tempfile.mkdtemp()) / _temporary_name()
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Array = Tensor | np.ndarray[Any, Any]
+
+COMPARABLE = 1e-16, 1e16
+"""Magnitudes whose squared distances neither vanish nor overflow in float32."""
 
 SHARED = 1 / 4
 """Share of the memory that artefacts of all methods may take together."""
@@ -206,4 +210,26 @@ def require_finite(tensor: Tensor, what: str) -> Tensor:
     extremes = torch.stack(tensor.aminmax()) if tensor.numel() else tensor  # NaN is one of them
     if not bool(torch.isfinite(extremes).all()):
         raise ValueError(f"{what} hold NaN or infinite values")
+    return tensor
+
+
+def require_comparable(tensor: Tensor, what: str) -> Tensor:
+    """Return `tensor`; raise ValueError where distances can't be computed of it in float32.
+
+    That is where it holds NaN or infinity, where it is too large, and where all of it is so small
+    that squares vanish, unless all is 0.
+    """
+    least, most = COMPARABLE
+    low, high = torch.stack(tensor.aminmax()).tolist() if tensor.numel() else (0.0, 0.0)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"{what} hold NaN or infinite values")
+    largest = max(-low, high)
+    if largest > most:
+        raise ValueError(
+            f"{what} of up to {largest:.1g} are too large: scale them to below {most:g}"
+        )
+    if 0 < largest < least:
+        raise ValueError(
+            f"{what} of {largest:.1g} at most are too small: scale them to {least:g} on"
+        )
     return tensor

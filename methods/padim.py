@@ -21,11 +21,15 @@ LEVELS = (1, 2, 3)
 SCORED_IMAGES = 512
 BLOCK_SHARE = 1 / 8
 """Share of the memory for the Gaussians of one block; on the CPU, every core is at work on one."""
+CONDITION = 1e11
+"""Largest samples' spread over epsilon at which a difference of float64 keeps five digits."""
 KEPT_SHARE, KEPT_BYTES = 1 / 2, 1 << 30
 """Memory for all positions' Gaussians. Beyond it they are made block by block when scoring, which
 takes no longer: filling gigabytes of memory for the first time costs as much as factoring."""
 CHUNK_BYTES = {"cpu": 1 << 22, "cuda": 1 << 30}
 """Memory for the matrices factored in one call: a core's share of the cache, or a GPU's fill."""
+
+TOO_SMALL = "epsilon={:g} is lost beside features of this size: pass a larger one"
 
 Samples = Sequence["Tensor"]
 """Features by level, (cells, n, dims) in float64; a coarse grid's lie beneath many positions."""
@@ -183,10 +187,16 @@ class Gaussians:
         """Return the Gaussians of `samples`, which are overwritten; a single image's have C = 0.
 
         Raises:
-            ValueError: the samples hold NaN or infinite values.
+            ValueError: the samples hold NaN or infinite values, or epsilon is too small for them.
         """
         means = [require_finite(level.mean(dim=1, keepdim=True), "features") for level in samples]
-        return cls(grid_cells, means, _subtract(samples, means), epsilon)
+        gaussians = cls(grid_cells, means, _subtract(samples, means), epsilon)
+        count, dims = gaussians._size
+        if count < dims:
+            spreads = [level.square().sum(dim=(1, 2)).amax() for level in gaussians.centred]
+            if float(torch.stack(spreads).sum()) > CONDITION * epsilon * max(count - 1, 1):
+                raise ValueError(TOO_SMALL.format(epsilon))
+        return gaussians
 
     def factored(self) -> Gaussians:
         """Return the same Gaussians with L kept."""
@@ -241,7 +251,10 @@ class Gaussians:
             matrices = (samples.mT @ samples for samples in self._joined(self.centred))
         for chunk, matrix in zip(self._chunks(), matrices, strict=True):
             matrix.diagonal(dim1=1, dim2=2).add_(self.epsilon * max(count - 1, 1))
-            yield chunk, torch.linalg.cholesky(matrix)
+            factors, failed = torch.linalg.cholesky_ex(matrix)
+            if bool(failed.any()):
+                raise ValueError(TOO_SMALL.format(self.epsilon))
+            yield chunk, factors
 
     def _products(self, left: Samples) -> Iterator[Tensor]:
         """Yield left·Xᵀ, summed over the levels, by chunks, (p, n, N); each overwrites the last."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from methods.base import Features, NotFittedError, Scores, require_finite
+from methods.base import Features, NotFittedError, Scores, require_comparable
 from methods.components.coreset import draw, projection
 from methods.components.embedding import LevelProjection, embed, level_projections
 from methods.components.memory_bank import MemoryBank
@@ -41,8 +41,9 @@ class Parameters:
         starting_points: random points whose mean distance starts the selection.
         squared: score by squared distances, as the official code does; the ranking of images is
             the same, smoothed maps differ.
-        reweight: b of eq. 7, the neighbours that re-weight the image score; 0 leaves it out, as
-            the official code does (the paper names no b; anomalib uses 9).
+        reweight: b of eq. 7, the neighbours that re-weight the image score, the nearest included;
+            0 leaves it out, as the official code does (the paper names no b; anomalib uses 9).
+            With 1, every image's score would be 0.
     """
 
     coreset_ratio: float = 0.25
@@ -64,8 +65,8 @@ class Parameters:
             raise ValueError(f"levels must ascend within 1 to 4, not {self.levels}")
         if min(self.level_dims, self.dims, self.projection_dims, self.starting_points) < 1:
             raise ValueError("dimensions and starting_points must be positive")
-        if self.reweight < 0:
-            raise ValueError(f"reweight must not be negative, it is {self.reweight}")
+        if self.reweight < 0 or self.reweight == 1:
+            raise ValueError(f"reweight must be 0 or at least 2, not {self.reweight}")
 
     def create(self) -> PatchCore:
         """Return an unfitted PatchCore with these parameters."""
@@ -103,6 +104,8 @@ class PatchCore:
         patches = len(features) * height * width
         size = max(1, int(patches * p.coreset_ratio))
         self.saved_seconds = 0.0
+        if size == 1 and p.reweight:
+            raise ValueError("eq. 7 needs a memory bank of two patches: raise coreset_ratio")
         if size < patches:
             self._bank = self._coreset(features, size, patches, generator)
         else:
@@ -160,7 +163,7 @@ class PatchCore:
         """Return the patch features (n, h, w, dims) of some images."""
         levels = {level: features.read(level, images) for level in self.parameters.levels}
         embedding = embed(levels, self._maps, self.parameters.dims)
-        return require_finite(embedding, "features")
+        return require_comparable(embedding, "features")
 
     def _nearest(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distances (n,) to, and the rows (n,) of, the nearest in the memory bank."""

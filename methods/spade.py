@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from methods.base import Features, NotFittedError, Scores, require_finite
+from methods.base import Features, NotFittedError, Scores, require_comparable
 from methods.components.correspondence import Gallery, gallery
 from methods.components.neighbours import nearest
 from methods.components.precision import full_precision
@@ -97,4 +97,4 @@ def _descriptors(features: Features) -> Tensor:
         features.read(IMAGE_LEVEL, images).mean(dim=(2, 3))
         for images in features.batches(BATCH_IMAGES)
     ]
-    return require_finite(torch.cat(pooled), "features")
+    return require_comparable(torch.cat(pooled), "features")

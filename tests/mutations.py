@@ -30,7 +30,6 @@ from benchmarks.datasets import images
 from benchmarks.evaluation import anomaly_maps, category
 from benchmarks.evaluation import evaluating as evaluate
 from benchmarks.features import crops
-from benchmarks.figures import writing as figures
 from benchmarks.metrics import pixel
 from benchmarks.metrics import tally as metrics
 from benchmarks.results import Store
@@ -288,10 +287,7 @@ def surroundings() -> Iterator[Patch]:
     threads = torch.get_num_threads()
     with Patch.context() as patch:
         patch.delenv("MVTEC_AD_ROOT", raising=False)
-        patch.setattr(figures, "write_figures", lambda sets, out: [])
-        patch.setattr(run, "write_tables", lambda sets: [])
-        patch.setattr(run, "terminal_tables", lambda sets: "")
-        patch.setattr(run, "write_report", lambda sets, path: path)
+        patch.setattr(run, "_show", lambda run, plots: None)
         yield patch
     torch.set_num_threads(threads)
 

@@ -86,6 +86,11 @@ MEAN = "mean"
 """Label of a table's last row; a category of that name gets another label."""
 
 
+def category_label(name: str) -> str:
+    """Return what a category is called beside rows of means."""
+    return f"{MEAN} (category)" if name == MEAN else name
+
+
 def read_rows(content: bytes, path: Path) -> pd.DataFrame:
     """Return the rows of a metrics.csv.
 
@@ -118,7 +123,7 @@ def read_rows(content: bytes, path: Path) -> pd.DataFrame:
         raise unreadable(path, str(error).splitlines()[0]) from error
     if rows.empty:
         raise BenchmarkError(f"{path} holds no cells yet; python -m benchmarks.run adds some")
-    rows["category"] = rows["category"].replace(MEAN, f"{MEAN} (category)")
+    rows["category"] = rows["category"].map(category_label)
     return rows
 
 

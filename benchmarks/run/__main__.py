@@ -19,6 +19,7 @@ import methods
 from benchmarks.console import CONTINUES, run_program, say, show
 from benchmarks.execution import summary
 from benchmarks.figures import writing
+from benchmarks.files import require_writable
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
     EMBEDDED_SIZE,
@@ -151,6 +152,7 @@ def _run(options: argparse.Namespace) -> int:
     if missing:
         from benchmarks.execution import run_plan
 
+        require_writable(run)
         with chosen_machine(options) as machine:
             passes = run_plan(plan, missing, store, cache, machine)
         say(f"{passes} images passed the backbone; every cell is in {run}")

@@ -253,7 +253,8 @@ class Inputs:
     def weights(self) -> Path:
         """The file of the backbone's weights."""
         path = self.folder / f"{self.scale.backbone}.pth"
-        torch.save(self.network.state_dict(), path)
+        state = self.network.state_dict()
+        torch.save({name: tensor.cpu() for name, tensor in state.items()}, path)
         return path
 
     @cached_property

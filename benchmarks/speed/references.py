@@ -80,9 +80,9 @@ def anomalib_coreset(points: Tensor, size: int) -> Tensor:
 
 
 def flat_index(bank: Tensor) -> Any:
-    """Return faiss's exact index of a bank (m, d), on the bank's device."""
+    """Return faiss's exact index of a bank (m, d), on the bank's device where faiss can use it."""
     index: Any = faiss.IndexFlatL2(bank.shape[1])
-    if bank.device.type != "cpu":
+    if bank.device.type != "cpu" and getattr(faiss, "get_num_gpus", int)():
         index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), bank.device.index or 0, index)
     index.add(bank.cpu().numpy())
     return index

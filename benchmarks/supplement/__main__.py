@@ -22,7 +22,7 @@ from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
 from benchmarks.execution import summary
-from benchmarks.files import atomic_file
+from benchmarks.files import atomic_file, require_writable
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
     NOTICE,
@@ -37,6 +37,7 @@ from benchmarks.options import (
 from benchmarks.places import written_path
 from benchmarks.results import Store
 from benchmarks.results.folders import default_run, plots_folder
+from benchmarks.results.metrics_csv import category_label
 from benchmarks.supplement.material import Material
 from benchmarks.supplement.parts import PARTS, SUPPLEMENT, figures, requests, tables
 from benchmarks.supplement.planning import Group, adopt, beside, collect, groups, merged
@@ -135,10 +136,12 @@ def _supplement(options: argparse.Namespace) -> int:
         work = [(group.plan, group.plan.missing(*stores, force=options.force)) for group in found]
         show(summary(work, run, chosen_cache(options)))
         return 0
+    require_writable(run)
     left = _evaluate(found, store, options)
     names = tuple(category.name for category in dataset.categories)
     whole = is_complete(dataset.name, names) if dataset.name in KNOWN else not options.categories
-    material = Material(settings, collect(found, store), names, dataset.name, whole, run)
+    shown = tuple(map(category_label, names))
+    material = Material(settings, collect(found, store), shown, dataset.name, whole, run)
     plots = run / "plots" if options.out else plots_folder(run)
     for path in _write(material, parts, plots):
         show(str(path))

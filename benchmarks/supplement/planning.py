@@ -14,6 +14,7 @@ from benchmarks.evaluation.job import KeptMaps
 from benchmarks.execution import Plan, make_plan
 from benchmarks.execution.plan import Request, backbone_specs, is_done
 from benchmarks.results import Cell, Store
+from benchmarks.results.metrics_csv import category_label
 from benchmarks.specs import DType, EvaluationProtocol
 from benchmarks.supplement.trials import Cells, Trial
 
@@ -151,5 +152,5 @@ def collect(found: Iterable[Group], store: Store) -> Cells:
         for category, pairs in group.jobs.items():
             for trial, job in pairs:
                 if cell := store.find(job.spec):
-                    cells.setdefault(trial, {})[category.name] = cell
+                    cells.setdefault(trial, {})[category_label(category.name)] = cell
     return cells

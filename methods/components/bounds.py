@@ -182,8 +182,8 @@ class Screen:
         exact = torch.cat([kept, rest], dim=1)
         rounded = exact.to(self.dtype)
         wide = rounded.double()
-        error = torch.linalg.vector_norm(exact.sub_(wide), dim=1) + unsure * squared[:, 0].sqrt()
-        norms = wide.square_().sum(dim=1)
+        error = torch.linalg.vector_norm(exact - wide, dim=1) + unsure * squared[:, 0].sqrt()
+        norms = wide.square().sum(dim=1)
         points[:, : length + 1] = rounded * -2 if gallery else rounded
         rest, first = norms.clone(), length + 1 + (0 if gallery else 3)
         for column in range(first, first + 3):

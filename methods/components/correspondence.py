@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from methods.base import Features, require_finite
+from methods.base import Features, require_comparable
 from methods.components.bounds import Reduced, Screen
 from methods.components.neighbours import nearest
 from methods.components.parallel import parallel_map
@@ -79,7 +79,7 @@ class Walked:
 
     def _walk(self, features: Features, images: slice, retrieved: Tensor, kappa: int) -> Tensor:
         """Return the distances (n, h·w, kappa) of some test images."""
-        queries = require_finite(pyramid(features, images, self._levels), "features")
+        queries = require_comparable(pyramid(features, images, self._levels), "features")
         found = [_Nearest(query, self._screen.queries(query), kappa) for query in queries]
         for number in retrieved.unique().tolist():
             wanted = (retrieved == number).any(dim=1).nonzero()[:, 0].tolist()
@@ -98,7 +98,7 @@ class Walked:
         return pyramid(self._features, [number], self._levels)[0]
 
     def _reduce(self, image: Tensor) -> Reduced:
-        return self._screen.gallery(require_finite(image, "features"))
+        return self._screen.gallery(require_comparable(image, "features"))
 
 
 class _Nearest:
@@ -153,7 +153,7 @@ class Tiled:
         together = max(1, int(min(QUERY_SHARE * features.memory, 4 * TILE_BYTES) / image))
         found = []
         for images in features.batches(together):
-            queries = require_finite(pyramid(features, images, self._levels), "features")
+            queries = require_comparable(pyramid(features, images, self._levels), "features")
             wanted, k = retrieved[images], min(kappa, looked)
             one = search(queries, wanted, self._parts, self._screen, height=positions, k=k)
             found.append(one.distances.float())
@@ -168,13 +168,13 @@ class Tiled:
         positions = pyramid(self._features, images, self._levels)
         alone = len(positions) == len(self._features)
         first = images.start or 0
-        return Part.of(first, require_finite(positions, "features"), self._screen, alone=alone)
+        return Part.of(first, require_comparable(positions, "features"), self._screen, alone=alone)
 
 
 def _screen(features: Features, levels: Sequence[int]) -> tuple[Screen, int]:
     """Return the screen of training features' positions, and the positions an image."""
     sampled = range(0, len(features), max(1, len(features) // SAMPLE_IMAGES))
-    sample = require_finite(pyramid(features, list(sampled), levels), "features")
+    sample = require_comparable(pyramid(features, list(sampled), levels), "features")
     return Screen.of(sample.flatten(0, 1)), sample.shape[1]
 
 

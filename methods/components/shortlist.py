@@ -2,8 +2,9 @@
 
 Each query's bounds are reduced to a list of fixed length, whose rows are compared exactly. What
 was left off is at least as far as the list's end. Where that is nearer than what was found, the
-query is open: the open ones are counted once for all, and searched again with bounds of whole
-vectors in float32, then in float64, then, if even that leaves a doubt, by all differences.
+query is open: the open ones are counted once for all, and searched again with a longer list, then
+with bounds of whole vectors in float32, then in float64, then, if even that leaves a doubt, by all
+differences.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 GROUP = 32
 """Neighbouring rows that one minimum stands for."""
 
-LISTED = 12
-"""Rows that are compared exactly beyond those asked for."""
+LISTED, LONGER = 12, 256
+"""Rows that are compared exactly beyond those asked for, at first and where that leaves doubts."""
 
 TILE_BYTES = 1 << 30
 """Memory for what is made of some queries at a time."""
@@ -143,13 +144,12 @@ def search(
         height: h, the rows of an image.
         k: how many rows; no more than there are in K images.
     """
-    found = _pass(queries, wanted, parts(), screen, k)
+    found = _pass(queries, wanted, parts(), screen, k=k, listed=LISTED)
     together = max(1, TILE_BYTES // (16 * wanted.shape[1] * height * queries.shape[2]))
-    for precision in _after(screen):
+    for finer, listed in _after(screen):
         opened = found.open()
         number = opened.sum(dim=1)
         counts = sorted(number.tolist(), reverse=True)
-        whole = None if precision is None else screen.whole(precision)
         if counts[0] == 0:
             break
         images = number.argsort(descending=True, stable=True)[: len(counts) - counts.count(0)]
@@ -157,7 +157,7 @@ def search(
             most, counts = counts[0], counts[len(some) :]
             which = _first_true(opened.index_select(0, some), most)
             asked = queries[some[:, None], which]
-            again = _pass(asked, wanted.index_select(0, some), parts(), whole, k)
+            again = _pass(asked, wanted.index_select(0, some), parts(), finer, k=k, listed=listed)
             found.replace(some, which, again)
     return found
 
@@ -176,15 +176,22 @@ def search_bank(queries: Tensor, part: Part, k: int) -> tuple[Tensor, Tensor]:
     )
 
 
-def _after(screen: Screen) -> list[torch.dtype | None]:
-    """Return the precisions of whole vectors that leave less open than a screen; None for all."""
+def _after(screen: Screen) -> list[tuple[Screen | None, int]]:
+    """Return screens and lengths of lists that leave ever less open; None for no screen."""
     coarser = 0 if screen.basis is not None else screen.dtype.itemsize
     wider = [kind for kind in (torch.float32, torch.float64) if kind.itemsize > coarser]
-    return [*wider, None]
+    longer = [(screen, LONGER)] if screen.basis is not None else []
+    return [*longer, *((screen.whole(kind), LISTED) for kind in wider), (None, LISTED)]
 
 
 def _pass(
-    queries: Tensor, wanted: Tensor, parts: Iterable[Part], screen: Screen | None, k: int
+    queries: Tensor,
+    wanted: Tensor,
+    parts: Iterable[Part],
+    screen: Screen | None,
+    *,
+    k: int,
+    listed: int,
 ) -> Found:
     """Search with one screen's bounds, or, without one, by all differences."""
     found = Found.none(queries, k)
@@ -195,7 +202,7 @@ def _pass(
             rows, height = _nearest_rows(queries, part, local, k), part.gallery.shape[1]
             least = torch.full_like(found.least, torch.inf)
         else:
-            rows, least = _shortlist(reduced_queries, part.chosen(local, screen), k + LISTED)
+            rows, least = _shortlist(reduced_queries, part.chosen(local, screen), k + listed)
             height = part.height
         found = found.with_(*_compare(queries, part, local, rows, height), least)
     return found

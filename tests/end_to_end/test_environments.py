@@ -187,6 +187,15 @@ def test_without_a_home_the_cache_is_the_users_own_temporary_folder(
     assert os.environ["TORCH_HOME"] == "chosen"
 
 
+def test_without_any_folder_the_cache_is_one_line(tmp_path: Path) -> None:
+    unset = ("HOME", "XDG_CACHE_HOME", "TOTAL_RECALL_CACHE", *LIBRARIES)
+    nowhere = "import tempfile\ntempfile.tempdir = '/dev/null/none'\n"
+    status, _, err = start(NOBODY + nowhere + tiny("--dry-run"), tmp_path, unset)
+    assert status == "2"
+    assert err.splitlines()[-1].startswith("error: /dev/null/total-recall-bench-")
+    assert "Traceback" not in err
+
+
 def test_a_user_without_name_and_home_can_run(tmp_path: Path) -> None:
     write_dataset(tmp_path / "data", "part")
     unset = ("HOME", "XDG_CACHE_HOME", "TOTAL_RECALL_CACHE", *LIBRARIES)

@@ -22,7 +22,7 @@ from methods.testing.pretended import Counts, OnDevice, pretended_cuda
 from tests.helpers.data_sets import write_dataset
 
 LEVELS = (1, 2, 3)
-PROTOCOL = EvaluationProtocol(backbones.describe("filterbank"), image_size=32)
+PROTOCOL = EvaluationProtocol(backbones.describe(backbones.Choice("filterbank")), image_size=32)
 ENOUGH = 1 << 30
 
 
@@ -195,6 +195,8 @@ def test_crops_are_what_decoding_gives(tmp_path: Path, category: Category) -> No
         joined = np.concatenate(list(ours.batches(category, "test")))
         np.testing.assert_array_equal(joined, expected.transpose(0, 3, 1, 2))
         np.testing.assert_array_equal(ours.images(category, "test"), joined)
-    changed = EvaluationProtocol(backbones.describe("filterbank"), image_size=32, resize=40)
+    changed = EvaluationProtocol(
+        backbones.describe(backbones.Choice("filterbank")), image_size=32, resize=40
+    )
     other = Crops(FeatureCache(tmp_path), "data", changed).images(category, "test")
     assert not np.array_equal(other, joined)

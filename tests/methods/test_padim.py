@@ -159,3 +159,16 @@ def test_the_number_of_threads_changes_neither_numbers_nor_settings(threads: int
     finally:
         torch.set_num_threads(before)
     torch.testing.assert_close(actual, expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("count", [10, 60])
+def test_epsilon_that_is_lost_beside_the_features_is_refused(count: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = {1: (5, 4, 4), 2: (7, 2, 2), 3: (9, 1, 1)}
+    repeated = {
+        i: torch.rand(min(count, 12), *s, generator=generator).repeat(-(-count // 12), 1, 1, 1)
+        for i, s in shapes.items()
+    }
+    training = Features({i: level[:count] * 1e9 for i, level in repeated.items()})
+    with pytest.raises(ValueError, match=r"epsilon=0.01 is lost .* pass a larger one"):
+        create("padim[dims=-1]").fit(training, torch.Generator())

@@ -11,6 +11,10 @@ import torch
 
 from methods import create
 from methods.base import Features
+from methods.components import memory_bank
+from methods.components.coreset import Selection
+from methods.conformance import make_features
+from methods.patchcore import PatchCore
 from tests.methods.components.test_coreset import plain_loop
 from tests.methods.components.test_embedding import definition
 
@@ -112,3 +116,59 @@ def test_agrees_with_the_official_algorithm_on_real_images() -> None:
     expected = torch.cdist(patches(test), bank).min(dim=2).values.square()
     assert isinstance(scores.maps, torch.Tensor)
     torch.testing.assert_close(scores.maps.flatten(1).double(), expected, rtol=1e-4, atol=0)
+
+
+def test_a_weight_of_one_neighbour_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 or at least 2, not 1"):
+        create("patchcore-25[reweight=1]")
+    with pytest.raises(ValueError, match="two patches"):
+        create("patchcore-1[reweight=3]").fit(features(1, 0), torch.Generator())
+
+
+@pytest.mark.parametrize("method", ["patchcore-100", "patchcore-10", "spade", "spade-5"])
+@pytest.mark.parametrize(("scale", "what"), [(1e19, "large"), (1e-20, "small")])
+def test_features_without_distances_in_float32_are_refused(
+    method: str, scale: float, what: str
+) -> None:
+    training = make_features(4, 0, (1, 2, 3, 4))
+    scaled = Features({i: training.read(i) * scale for i in training.levels})
+    with pytest.raises(ValueError, match=f"too {what}: scale them"):
+        create(method).fit(scaled, torch.Generator()).score(scaled)
+
+
+@pytest.mark.parametrize("ratios", [(25, 10, 1), (1, 25, 10)])
+def test_ratios_share_one_selection(
+    ratios: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their scores are the same as alone, and what is selected once isn't selected again."""
+    made: list[int] = []
+
+    def count(points: torch.Tensor, distances: torch.Tensor) -> Selection:
+        made.append(len(points))
+        return Selection(points, distances)
+
+    monkeypatch.setattr(memory_bank, "Selection", count)
+    training, test = features(10, 0), features(2, 1)
+    shared = Features({i: training.read(i) for i in training.levels}, share=True)
+    for ratio in ratios:
+        scores = []
+        for given in (shared, training):
+            generator = torch.Generator().manual_seed(3)
+            method = create(f"patchcore-{ratio}").fit(given, generator)
+            images = method.score(test).images
+            assert images is not None
+            scores.append((images, torch.rand(1, generator=generator)))
+        assert torch.equal(scores[0][0], scores[1][0])
+        assert torch.equal(scores[0][1], scores[1][1]), "fit draws as much whether shared or not"
+    assert len(made) == 1 + len(ratios)
+
+
+def test_what_sharing_saves_is_told() -> None:
+    training = features(30, 0)
+    shared = Features({i: training.read(i) for i in training.levels}, share=True)
+    method = create("patchcore-25").fit(shared, torch.Generator())
+    assert isinstance(method, PatchCore)
+    assert method.saved_seconds <= 0, "nothing was at hand, some was selected ahead"
+    method = create("patchcore-10").fit(shared, torch.Generator())
+    assert isinstance(method, PatchCore)
+    assert method.saved_seconds > 0

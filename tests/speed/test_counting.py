@@ -14,13 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.speed import __main__ as speed
+from benchmarks.speed.counting import counting
 from benchmarks.speed.counting.card import CARDS, Card
 from benchmarks.speed.counting.estimate import CATEGORIES, Estimate, Part
 from benchmarks.speed.counting.growth import Growth, Size, fit
 from benchmarks.speed.counting.processor import Processor
+from benchmarks.speed.counting.steps import counted_steps
 from benchmarks.speed.counting.tables import COLUMNS
 from benchmarks.speed.counting.work import TOTALS, Kind, Ledger, Load, Work
-from benchmarks.speed.inputs import SCALES
+from benchmarks.speed.inputs import SCALES, Inputs
 from methods.components.precision import full_precision
 from methods.testing.pretended import pretended_cuda
 
@@ -174,25 +176,22 @@ def table(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_every_step_is_counted_and_estimated(out: Path) -> None:
+def test_every_step_is_counted_and_estimated(out: Path, tmp_path: Path) -> None:
     rows = table(out)
     assert tuple(rows[0]) == COLUMNS
-    counted = {row["step"] for row in rows if row["kind"] == "counted"}
+    steps = counted_steps(Inputs(SCALES["small"], "cpu", tmp_path))
     estimated = [row for row in rows if row["kind"] == "estimated"]
-    assert counted == {row["step"] for row in estimated}
+    assert [row["step"] for row in estimated] == [name for step in steps for name in step.estimated]
     for row in rows:
         assert int(row["operations"]) > 0
         assert float(row["device_seconds"]) > 0
         assert row["measured_seconds"] == ""
     assert sum(float(row["share"]) for row in estimated) == pytest.approx(1)
-
-
-def test_costs_at_full_size_are_at_least_those_counted(out: Path) -> None:
-    rows = table(out)
-    for row in rows:
-        if row["kind"] == "estimated":
-            small = [int(r["bytes_on_device"]) for r in rows if r["step"] == row["step"]][:-1]
-            assert int(row["bytes_on_device"]) >= max(small)
+    for step in steps:
+        counted = [int(r["bytes_on_device"]) for r in rows if r["step"] == step.name]
+        for row in estimated:
+            if row["step"] in step.estimated:
+                assert int(row["bytes_on_device"]) > max(counted[: len(step.sizes)])
 
 
 def test_the_summary_marks_the_estimate_and_names_the_largest_three(out: Path) -> None:
@@ -205,3 +204,15 @@ def test_the_summary_marks_the_estimate_and_names_the_largest_three(out: Path) -
 def test_steps_are_not_named_with_count(capsys: pytest.CaptureFixture[str]) -> None:
     assert speed.main(["--count", "coreset"]) == 2
     assert "leave their names out" in capsys.readouterr().err
+
+
+def test_where_there_is_a_gpu_every_size_is_timed_on_it(tmp_path: Path) -> None:
+    inputs = Inputs(replace(SCALES["small"], image_size=64, train=16, test=4), "cpu", tmp_path)
+    steps = [step for step in counted_steps(inputs) if step.name.startswith("padim")]
+    with pretended_cuda() as counts:
+        seconds = counting._measure(steps, inputs)
+    assert counts["wait: synchronize"] == 2 * sum(len(step.sizes) for step in steps)
+    assert {name: len(times) for name, times in seconds.items()} == {
+        step.name: len(step.sizes) for step in steps
+    }
+    assert min(min(times) for times in seconds.values()) > 0

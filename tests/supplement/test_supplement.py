@@ -65,7 +65,7 @@ def test_one_command_makes_everything_and_a_second_runs_nothing(
     sheets = ("S1", "S2", "S3", "S4", "S5-image", "S5-pixel", "S5-pro", "S6")
     expected = {OUT / "tables" / f"{s}.{kind}" for s in sheets for kind in ("md", "csv", "tex")}
     expected |= {OUT / "tables" / f"errors.{kind}" for kind in ("md", "csv")}
-    expected |= {Path(f"out/plots/figS{i}.{kind}") for i in (1, 3, 4) for kind in ("png", "svg")}
+    expected |= {OUT / "plots" / f"figS{i}.{kind}" for i in (1, 3, 4) for kind in ("png", "svg")}
     assert expected <= written
     sizes = {32, 40, 46, 41, 51, 64}  # 224, 280, 320, 288, 360 and 448, in proportion
     assert {size for *_, size in cells()} == sizes
@@ -94,6 +94,19 @@ def test_tables_show_the_stored_cells_and_their_means() -> None:
     value, deviation = (float(text) for text in by_labels["cup", "2"][2:4])
     np.testing.assert_allclose([value, deviation], [np.mean(pair), np.std(pair, ddof=1)])
     assert set(by_labels["cup", "10"]) == {""}  # there are six images
+
+
+def test_a_category_called_mean_is_not_the_mean() -> None:
+    write_category(Path("data/mean"))
+    assert supplement.main(command("S2")) == 0
+    stored = {
+        key[0]: 100 * found["pixel_auroc"] for key, found in cells().items() if "spade" in key
+    }
+    rows = {row[0]: float(row[1]) for row in table("S2")[1:]}
+    expected = {"cup": stored["cup"], "plate": stored["plate"], "mean (category)": stored["mean"]}
+    assert {name: value for name, value in rows.items() if name != "mean"} == expected
+    assert rows["mean"] == pytest.approx(sum(expected.values()) / 3)
+    assert abs(rows["mean"] - stored["mean"]) > 1e-6
 
 
 def test_part_of_the_categories_has_no_mean() -> None:

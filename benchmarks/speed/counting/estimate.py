@@ -97,9 +97,10 @@ def estimate(
     """Return the estimate for some categories."""
     parts = []
     for one in counted:
-        load = one.growth.at([one.step.at(size) for size in categories])
-        seconds = load.host(card), load.device(card), load.copying(card)
-        parts.append(Part(one.step.name, load, *seconds))
+        for name, at in one.step.estimated.items():
+            load = one.growth.at([at(size) for size in categories])
+            seconds = load.host(card), load.device(card), load.copying(card)
+            parts.append(Part(name, load, *seconds))
     images = sum(size.train + size.test for size in categories)
     maps = len(METHODS) * sum(size.test for size in categories)
     decoding, measuring = processor.seconds(images, maps, cores)

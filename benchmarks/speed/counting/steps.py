@@ -6,8 +6,8 @@ to be screened, SPADE's components come from as many training images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -50,15 +50,21 @@ class CountedStep:
         terms: what its arithmetic and bytes are made of.
         asked: what its operations, waits and copies are made of, where that is less.
         prepare: makes what it works on, and returns the step itself.
-        at: what it works on in a category of so many training and test images.
+        at: what the estimate calls it, and what it works on in a category of so many training and
+            test images; several where it is the same step on other memory banks.
     """
 
     name: str
     sizes: Sequence[Size]
     terms: Terms
     prepare: Callable[[Material, Size], Run]
-    at: Callable[[Size], Size] = lambda size: size
+    at: Mapping[str, Callable[[Size], Size]] = field(default_factory=dict)
     asked: Terms | None = None
+
+    @property
+    def estimated(self) -> Mapping[str, Callable[[Size], Size]]:
+        """What it is in the estimate: itself, on all images, unless `at` says otherwise."""
+        return self.at or {self.name: lambda size: size}
 
 
 class Material:
@@ -71,7 +77,8 @@ class Material:
 
     def __init__(self, inputs: Inputs, device: str) -> None:
         self.inputs, self.device = inputs, device
-        self._banked: Features | None = None
+        self._fitted: dict[tuple[str, int], Method] = {}
+        self._selected: dict[int, Features] = {}
         self._caches = 0
 
     def features(self, split: str, count: int) -> Features:
@@ -81,15 +88,19 @@ class Material:
         return Features(levels, device=self.device, memory=MEMORY, share=True)
 
     def fitted(self, name: str, count: int) -> Method:
-        """Return a method fitted to the first training images."""
-        return fit(name, self.features("train", count))
+        """Return a method fitted to the first training images, once."""
+        if (name, count) not in self._fitted:
+            of_a_bank = name.startswith("patchcore")
+            features = self.selected(count) if of_a_bank else self.features("train", count)
+            self._fitted[name, count] = fit(name, features)
+        return self._fitted[name, count]
 
-    def bank(self, ratio: float, count: int) -> Method:
-        """Return PatchCore with a bank of some ratio; the selection is shared by all of them."""
-        if self._banked is None:
-            self._banked = self.features("train", count)
-            fit("patchcore-25", self._banked)
-        return fit(f"patchcore-25[coreset_ratio={ratio}]", self._banked)
+    def selected(self, count: int) -> Features:
+        """Return training images' features of which PatchCore has selected a quarter already."""
+        if count not in self._selected:
+            self._selected[count] = self.features("train", count)
+            fit("patchcore-25", self._selected[count])
+        return self._selected[count]
 
     def extraction(self, images: int) -> Run:
         """Return the extraction of a category of image files, from a cache that is empty."""
@@ -141,22 +152,32 @@ def counted_steps(inputs: Inputs) -> list[CountedStep]:
             asked=lambda s: (1, s.train),
         ),
         CountedStep(
-            "patchcore-10 fit, from that selection",
+            "patchcore fit, from that selection, screened",
             [Size(most, 0, 0.15), Size(most, 0, 0.2)],
             lambda s: (1, rows(s)),
-            _another_bank,
-            _with_ratio("patchcore-10"),
+            lambda m, s: partial(fit, _named(s), m.selected(s.train)),
+            _with_ratios("patchcore-10 fit, from that selection"),
         ),
         CountedStep(
-            "patchcore-1 fit, from that selection",
+            "patchcore fit, from that selection, whole",
             [Size(most, 0, 0.01), Size(most, 0, 0.02)],
             lambda s: (1, rows(s)),
-            _another_bank,
-            _with_ratio("patchcore-1"),
+            lambda m, s: partial(fit, _named(s), m.selected(s.train)),
+            _with_ratios("patchcore-1 fit, from that selection"),
         ),
-        *(
-            CountedStep(f"{name} score", sizes, searched, _search, _with_ratio(name))
-            for name, sizes in zip(RATIOS, (scored, scored, whole), strict=True)
+        CountedStep(
+            "patchcore score, screened",
+            scored,
+            searched,
+            lambda m, s: _score(m, m.fitted(_named(s), s.train), s.test),
+            _with_ratios("patchcore-25 score", "patchcore-10 score"),
+        ),
+        CountedStep(
+            "patchcore score, whole",
+            whole,
+            searched,
+            lambda m, s: _score(m, m.fitted(_named(s), s.train), s.test),
+            _with_ratios("patchcore-1 score"),
         ),
         CountedStep(
             "spade fit",
@@ -199,17 +220,12 @@ def _passes(size: Size) -> Sequence[float]:
     )
 
 
-def _with_ratio(name: str) -> Callable[[Size], Size]:
-    return lambda size: Size(size.train, size.test, RATIOS[name])
+def _with_ratios(*names: str) -> Mapping[str, Callable[[Size], Size]]:
+    return {name: partial(replace, ratio=RATIOS[name.split()[0]]) for name in names}
 
 
-def _another_bank(material: Material, size: Size) -> Run:
-    material.bank(0.25, size.train)  # the selection is there, as after patchcore-25
-    return lambda: material.bank(size.ratio, size.train)
-
-
-def _search(material: Material, size: Size) -> Run:
-    return _score(material, material.bank(size.ratio, size.train), size.test)
+def _named(size: Size) -> str:
+    return f"patchcore-25[coreset_ratio={size.ratio}]"
 
 
 def _score(material: Material, method: Method, count: int) -> Run:

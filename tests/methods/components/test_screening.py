@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from methods.components import bounds, screening, shortlist
 from methods.components.bounds import Allowance, Screen
 from methods.components.screening import Best, ScreenedBank, improve
+from tests import adversarial_bounds
 
 
 def curved(rows: int, dims: int, seed: int, latent: int = 5) -> torch.Tensor:
@@ -137,3 +138,25 @@ def test_improving_keeps_what_was_nearer() -> None:
     torch.testing.assert_close(
         best.squared.sqrt().double(), brute_force(asked, both), rtol=1e-5, atol=0
     )
+
+
+@pytest.mark.parametrize("kind", adversarial_bounds.KINDS)
+def test_no_bound_is_violated_by_a_short_search(kind: str) -> None:
+    """`python -m tests.adversarial_bounds` searches for longer."""
+    dtype = bounds.low_precision(torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    for dims in (3, 100):
+        assert adversarial_bounds.attack(kind, dims, dtype, generator, 10) >= 0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "left"), [(torch.bfloat16, 0.3), (torch.float32, 2e-3), (torch.float64, 1e-6)]
+)
+def test_bounds_of_whole_vectors_are_as_tight_as_their_precision(
+    dtype: torch.dtype, left: float
+) -> None:
+    bank, queries = torch.randn(2, 64, 300, generator=torch.Generator().manual_seed(0)) + 5
+    whole = Screen(bank.mean(dim=0, dtype=torch.float64), None, dtype)
+    room = adversarial_bounds.room(bank, queries, whole)
+    assert float(room.min()) >= 0
+    assert float(room.max()) < left
