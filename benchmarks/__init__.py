@@ -1,1 +1,19 @@
-"""How methods are compared: data, features, metrics, cells, and what people look at."""
+"""How methods are compared, from the ground up; a package with a `__main__` is also a command.
+
+Ground: `errors`, `specs` (what makes a number), `array_types`, `files`, `places`, `console` (what
+programs say, and how they end); `options` that commands share.
+
+- `metrics`: scores against ground truth.
+- `datasets`: what is known, what lies on disk, its images. `synthetic`: the embedded set.
+- `backbones`: networks with verified weights, cut into pyramid levels.
+- `statistics`: what differences and intervals are worth; numbers only.
+- `features`: every image passes a backbone once, and what it gave is kept.
+- `results`: what a run's folder holds, the writer and the reader of each file.
+- `evaluation`: one cell: a method fitted and scored on a category, and measured.
+- `execution`: many cells: what is missing, who evaluates it, what is seen meanwhile.
+- `tables`, `figures`, `uncertainty`, `report`, `compare`: what a run stored, shown; none of them
+  imports what computes.
+- `run`, `supplement`, `speed`: the programs that do.
+
+`tests/end_to_end/test_imports.py` says which of them may import which.
+"""

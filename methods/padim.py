@@ -35,6 +35,11 @@ Samples = Sequence["Tensor"]
 """Features by level, (cells, n, dims) in float64; a coarse grid's lie beneath many positions."""
 
 
+def dims_of_backbone(total: int) -> int:
+    """Return the paper's number of dimensions: 100 of at most ResNet18's 448, else 550."""
+    return 100 if total <= 448 else 550
+
+
 @dataclass(frozen=True)
 class Parameters:
     """PaDiM's parameters; the defaults are the paper's.
@@ -114,7 +119,7 @@ class Padim:
         """Draw each level's dimensions; the draw depends on their numbers and the seed alone."""
         channels = [features.shape(level)[0] for level in LEVELS]
         total = sum(channels)
-        by_backbone = 100 if total <= 448 else 550
+        by_backbone = dims_of_backbone(total)
         wanted = total if self.parameters.dims == -1 else self.parameters.dims or by_backbone
         drawn = torch.zeros(total, dtype=torch.bool)
         drawn[torch.randperm(total, generator=generator)[:wanted]] = True

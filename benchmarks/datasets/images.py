@@ -80,7 +80,10 @@ def inspect(path: Path) -> ImageFile:
             turned = orientation in _TRANSPOSED
             shape = (image.height, image.width) if turned else image.size
             # A PNG's checksums prove it whole without the cost of decoding; no other format's do.
-            image.verify() if image.format == "PNG" else image.load()
+            if image.format == "PNG":
+                image.verify()
+            else:
+                image.load()
     except _DECODE_ERRORS as error:
         return ImageFile(size, sha256, problem=_damage(error))
     return ImageFile(size, sha256, shape, orientation not in (None, 0, 1), frames, wide)

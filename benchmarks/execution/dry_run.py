@@ -15,7 +15,7 @@ from benchmarks.features import FeatureCache
 
 
 def summary(plans: Sequence[tuple[Plan, JobsByCategory]], run: Path, cache: FeatureCache) -> str:
-    """Return in some lines what plans would take.
+    """Summarise the passes, features and time that the missing cells need.
 
     Args:
         plans: each plan with its missing cells.

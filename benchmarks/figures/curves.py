@@ -8,50 +8,37 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.figures.style import DOUBLE, SINGLE, add_legend, line, new_figure
+from benchmarks.metrics.image import precision_recall_curve, roc_curve
 from benchmarks.results import ResultSet, read_scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from benchmarks.array_types import Floats
+    from benchmarks.array_types import Curve, Floats
 
 
 @dataclass(frozen=True)
-class Curve:
+class DrawnCurve:
     """A curve over thresholds: `points` of labels and scores, both (N,), as x and y."""
 
     title: str
     x: str
     y: str
-    points: Callable[[Floats, Floats], tuple[Floats, Floats]]
+    points: Callable[[Floats, Floats], Curve]
     drawstyle: Literal["default", "steps-post"]
 
 
-def _roc(labels: Floats, scores: Floats) -> tuple[Floats, Floats]:
-    from sklearn.metrics import roc_curve
-
-    false_positive_rate, true_positive_rate, _ = roc_curve(labels, scores)
-    return false_positive_rate, true_positive_rate
-
-
-def _precision_recall(labels: Floats, scores: Floats) -> tuple[Floats, Floats]:
-    from sklearn.metrics import precision_recall_curve
-
-    precision, recall, _ = precision_recall_curve(labels, scores)
-    return recall, precision
-
-
 CURVES = {
-    "roc": Curve(
-        "Image-level ROC curves", "False-positive rate", "True-positive rate", _roc, "default"
+    "roc": DrawnCurve(
+        "Image-level ROC curves", "False-positive rate", "True-positive rate", roc_curve, "default"
     ),
     # Precision between two recalls is not linear: steps, as average precision sums them.
-    "precision_recall": Curve(
+    "precision_recall": DrawnCurve(
         "Image-level precision and recall",
         "Recall",
         "Precision",
-        _precision_recall,
+        precision_recall_curve,
         "steps-post",
     ),
 }
@@ -64,7 +51,7 @@ def figures(results: ResultSet) -> Iterator[tuple[str, Figure]]:
             yield name, draw_curves(results, curve)
 
 
-def draw_curves(results: ResultSet, curve: Curve) -> Figure:
+def draw_curves(results: ResultSet, curve: DrawnCurve) -> Figure:
     """Draw one panel a category and one line a method, labelled by its name.
 
     Args:
@@ -102,7 +89,7 @@ def _panels(count: int) -> tuple[int, int]:
     return rows, math.ceil(count / rows)
 
 
-def _draw_panel(panel: Axes, results: ResultSet, category: str, curve: Curve) -> None:
+def _draw_panel(panel: Axes, results: ResultSet, category: str, curve: DrawnCurve) -> None:
     drawn, notes = [], []
     for place, method in enumerate(results.methods):
         if (category, method) not in results.scores:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import nan
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,9 @@ from benchmarks.metrics.definitions import METRICS
 from benchmarks.metrics.tally import Tally, WorkingPoint, make_tally
 
 if TYPE_CHECKING:
-    from typing import Any
+    from numpy.typing import ArrayLike
 
-    from numpy.typing import ArrayLike, NDArray
-
-    from benchmarks.array_types import Floats, Masks
-
-    Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]
+    from benchmarks.array_types import Curve, Floats, Masks
 
 
 def image_metrics(labels: ArrayLike, scores: ArrayLike) -> dict[str, float]:
@@ -57,15 +52,6 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
     return nan if tally is None else tally.auroc()
 
 
-def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
-    """Return Σ (recall step · precision), not interpolated; nan where one class is missing.
-
-    Arguments and errors as `image_metrics`.
-    """
-    tally = _tally_images(labels, scores)
-    return nan if tally is None else tally.average_precision()
-
-
 def full_recall(labels: ArrayLike, scores: ArrayLike) -> WorkingPoint | None:
     """Return the working point at the lowest anomalous score; None where one class is missing.
 
@@ -87,23 +73,32 @@ def f1_optimal(labels: ArrayLike, scores: ArrayLike) -> WorkingPoint | None:
 
 
 def roc_curve(labels: ArrayLike, scores: ArrayLike) -> Curve:
-    """Return scikit-learn's (fpr, tpr, thresholds), all empty where one class is missing.
+    """Return false- and true-positive rates, ascending, both empty where one class is missing.
 
-    Arguments and errors as `image_metrics`.
+    scikit-learn's, which leaves vertices inside a straight piece out. Arguments and errors as
+    `image_metrics`.
     """
     from sklearn.metrics import roc_curve as curve
 
-    return _curve(curve, labels, scores)
+    anomalous, scores = _check_images(labels, scores)
+    if anomalous.all() or not anomalous.any():
+        return np.empty(0), np.empty(0)
+    false_positive_rate, true_positive_rate, _ = curve(anomalous, scores)
+    return false_positive_rate, true_positive_rate
 
 
 def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> Curve:
-    """Return scikit-learn's (precision, recall, thresholds), all empty where one class is missing.
+    """Return recalls, descending to 0, and precisions, both empty where one class is missing.
 
-    Arguments and errors as `image_metrics`.
+    scikit-learn's. Arguments and errors as `image_metrics`.
     """
     from sklearn.metrics import precision_recall_curve as curve
 
-    return _curve(curve, labels, scores)
+    anomalous, scores = _check_images(labels, scores)
+    if anomalous.all() or not anomalous.any():
+        return np.empty(0), np.empty(0)
+    precision, recall, _ = curve(anomalous, scores)
+    return recall, precision
 
 
 def _tally_images(labels: ArrayLike, scores: ArrayLike) -> Tally | None:
@@ -119,10 +114,3 @@ def _check_images(labels: ArrayLike, scores: ArrayLike) -> tuple[Masks, Floats]:
     if not np.isfinite(scores).all():
         raise ValueError("scores hold NaN or infinite values")
     return labels.astype(bool), scores
-
-
-def _curve(curve: Callable[..., Curve], labels: ArrayLike, scores: ArrayLike) -> Curve:
-    anomalous, scores = _check_images(labels, scores)
-    if anomalous.all() or not anomalous.any():
-        return np.empty(0), np.empty(0), np.empty(0)
-    return curve(anomalous, scores)

@@ -275,7 +275,7 @@ class ResultSet:
 
     @property
     def first_seed(self) -> str:
-        """Which seed files and curves are of, in words."""
+        """Which seed the files and curves belong to, in words."""
         firsts = {seeds[0] for seeds in self.methods.values()}
         return f"seed {min(firsts)}" if len(firsts) == 1 else "each method's first seed"
 

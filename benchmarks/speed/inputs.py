@@ -182,7 +182,9 @@ class Inputs:
         background = _smooth(torch.randn(self.scale.test, 1, 8, 8, generator=draw), side)[:, 0]
         noise = torch.randn(background.shape, generator=draw)
         scores = (0.5 * background + 0.2 * noise).exp() + 2 * self._discs(side)
-        return upsample_and_smooth(Scores(scores), self.scale.image_size, 4.0).numpy()
+        return upsample_and_smooth(
+            Scores(scores), self.scale.image_size, EvaluationProtocol.smoothing_sigma
+        ).numpy()
 
     @cached_property
     def real_files(self) -> tuple[Path, Path] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.figures import CURVES
-from benchmarks.figures.curves import Curve
+from benchmarks.figures.curves import DrawnCurve
 from benchmarks.figures.style import DOUBLE, new_figure, style
 from benchmarks.figures.working_points import WORKING_POINTS
 from benchmarks.metrics import METRICS
@@ -64,12 +64,12 @@ def draw_method_curves(material: Material) -> Figure:
     return figure
 
 
-def mean_curve(curve: Curve, lines: Sequence[Line]) -> Floats:
+def mean_curve(curve: DrawnCurve, lines: Sequence[Line]) -> Floats:
     """Return the mean height at `GRID` of lines, each x and y as `curve.points` gives them."""
     return np.mean([_heights(curve, x, y) for x, y in lines], axis=0)
 
 
-def _heights(curve: Curve, x: Floats, y: Floats) -> Floats:
+def _heights(curve: DrawnCurve, x: Floats, y: Floats) -> Floats:
     if curve.drawstyle == "default":
         return np.interp(GRID, x, y)
     # Recalls descend. A precision holds down to the next lower recall; of several at the same

@@ -69,7 +69,7 @@ def _category_marks(files: Files, table: Table) -> Marks:
 
 
 def category_pairs(files: Files, category: str, methods: Iterable[str]) -> tuple[Pair, ...]:
-    """Return the pairs of `methods` by their AUROC on one category's images, none of one class.
+    """Compare methods pairwise by image AUROC in one category; empty if a class is missing.
 
     Args:
         files: (category, method) → scores, as `ResultSet.scores` has them.

@@ -40,7 +40,7 @@ LENGTHS, EXTRA = (32, 64, 96, 128, 192, 256, 384, 512, 1024), 7
 """Candidates for a reduced vector's length: its components and 7 numbers beside them."""
 
 COMPARISON = {"cpu": 25, "cuda": 500}
-"""What comparing two vectors exactly costs, a dimension, in dimensions of a bound."""
+"""Cost of an exact comparison per dimension, relative to one dimension of a bound."""
 
 SAMPLE_ROWS, TRIAL_ROWS = 8192, 256
 

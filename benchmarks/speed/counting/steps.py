@@ -31,7 +31,7 @@ RESIDENT = 8 << 30
 """Bytes of a category's features that stay on the device."""
 
 NEIGHBOURS = 50
-SIGMA = 4.0
+SIGMA = EvaluationProtocol.smoothing_sigma
 SIDE = 256
 """Side in pixels of the image files that are extracted; decoding is timed by itself."""
 

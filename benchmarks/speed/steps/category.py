@@ -5,6 +5,7 @@ from __future__ import annotations
 import methods
 from benchmarks.evaluation import upsample_and_smooth
 from benchmarks.metrics import pixel_metrics
+from benchmarks.specs import EvaluationProtocol
 from benchmarks.speed import references as plain
 from benchmarks.speed.report import Row, in_seconds
 from benchmarks.speed.steps.aupro import aupro
@@ -75,7 +76,9 @@ def _fit_and_score(bench: Bench, name: str) -> tuple[float, float]:
         method.fit(inputs.train, torch.Generator().manual_seed(0))
 
     def score() -> None:
-        maps = upsample_and_smooth(method.score(test), scale.image_size, 4.0)
+        maps = upsample_and_smooth(
+            method.score(test), scale.image_size, EvaluationProtocol.smoothing_sigma
+        )
         pixel_metrics(maps.cpu().numpy(), masks)
 
     fitted, fit_peak = bench.time_and_memory(fit)

@@ -11,6 +11,7 @@ from benchmarks.speed import references as plain
 from benchmarks.speed.report import Row
 from benchmarks.speed.timing import Bench, Reference, close, only_maps
 from methods.lazy import torch
+from methods.padim import dims_of_backbone
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +22,7 @@ def padim(bench: Bench) -> list[Row]:
     train, test = bench.inputs.train, bench.inputs.test
     _, height, width = train.shape(1)
     total = sum(train.shape(level)[0] for level in (1, 2, 3))
-    count = 550 if total > 448 else 100
+    count = dims_of_backbone(total)
     drawn = torch.randperm(total, generator=torch.Generator().manual_seed(0))[:count]
     dims = sorted(drawn.tolist())
     where = np.linspace(0, height * width - 1, bench.scale.positions).astype(int)
