@@ -39,15 +39,19 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def require_writable(folder: Path) -> None:
-    """Make sure that a folder can be made and written, before anything expensive starts.
+    """Make sure that a folder can be written, before anything expensive starts; leave no trace.
 
     Raises:
         StorageError: it can't.
     """
     trial = folder / f".trial.{os.getpid()}"
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
     with atomic_file(trial):
         pass
     trial.unlink(missing_ok=True)
+    for one in made:  # nothing is left of it where something else stops the command
+        with contextlib.suppress(OSError):
+            one.rmdir()
 
 
 def as_csv(rows: Sequence[Sequence[Any]]) -> bytes:
