@@ -74,6 +74,11 @@ class Reduced:
         parts = (self.points, self.error, self.norms)
         return Reduced(*(part.index_select(0, rows) for part in parts))
 
+    def side_by_side(self, images: Tensor) -> Reduced:
+        """Return some images' vectors (b, k·n) of (P, n), for images (b, k)."""
+        parts = (self.points, self.error, self.norms)
+        return Reduced(*(part[images].flatten(1, 2) for part in parts))
+
     def room(self, count: int) -> Reduced:
         """Return room, not initialised, for `count` vectors of the same kind."""
         parts = (self.points, self.error, self.norms)

@@ -142,6 +142,8 @@ class Tiled:
         channels, _, _ = _shape(features, levels)
         image = positions * (4 * channels + self._screen.bytes_per_vector)
         self._images = max(1, int(KEPT_SHARE * features.memory / image))
+        both = positions * 4 * channels + image
+        self._roomy = both * len(features) <= KEPT_SHARE * features.memory
         self._kept = self._part(slice(None)) if self._images >= len(features) else None
 
     def correspond(self, features: Features, retrieved: Tensor, kappa: int) -> Tensor:
@@ -168,7 +170,8 @@ class Tiled:
         positions = pyramid(self._features, images, self._levels)
         alone = len(positions) == len(self._features)
         first = images.start or 0
-        return Part.of(first, require_comparable(positions, "features"), self._screen, alone=alone)
+        require_comparable(positions, "features")
+        return Part.of(first, positions, self._screen, alone=alone, roomy=self._roomy and alone)
 
 
 def _screen(features: Features, levels: Sequence[int]) -> tuple[Screen, int]:

@@ -42,12 +42,15 @@ class Part:
         screen: what reduces them.
         reduced: (P, H, K), H being h rounded up to whole groups by rows that are far from
             everything; where there are other parts, (P + 1, H, K), the last image all far.
+        finer: where there is memory for it, the same as wholly kept in float32 by another screen,
+            once that was asked for.
     """
 
     first: int
     gallery: Tensor
     screen: Screen
     reduced: Reduced
+    finer: list[Reduced] | None = None
 
     @property
     def height(self) -> int:
@@ -55,9 +58,26 @@ class Part:
         return self.reduced.points.shape[1]
 
     @classmethod
-    def of(cls, first: int, gallery: Tensor, screen: Screen, *, alone: bool = False) -> Part:
-        """Return images (P, h, d) reduced by a screen; alone, where there are no other parts."""
-        return cls(first, gallery, screen, _padded(screen.gallery(gallery), 0 if alone else 1))
+    def of(
+        cls,
+        first: int,
+        gallery: Tensor,
+        screen: Screen,
+        *,
+        alone: bool = False,
+        roomy: bool = False,
+    ) -> Part:
+        """Return images (P, h, d) reduced by a screen.
+
+        Args:
+            first: the number of the first image.
+            gallery: the images.
+            screen: what reduces them.
+            alone: there are no other parts.
+            roomy: there is memory for the images once more, in float32.
+        """
+        reduced = _padded(screen.gallery(gallery), 0 if alone else 1)
+        return cls(first, gallery, screen, reduced, [] if roomy else None)
 
     @classmethod
     def whole(cls, bank: Tensor, screen: Screen) -> Part:
@@ -74,8 +94,12 @@ class Part:
     def chosen(self, local: Tensor, screen: Screen) -> Reduced:
         """Return images (b, k) side by side as a screen reduces them, (b, k·H, K)."""
         if screen is self.screen:
-            parts = (self.reduced.points, self.reduced.error, self.reduced.norms)
-            return Reduced(*(part[local].flatten(1, 2) for part in parts))
+            return self.reduced.side_by_side(local)
+        if self.finer is not None and screen.dtype == torch.float32:
+            if not self.finer:
+                extra = len(self.reduced.points) - len(self.gallery)
+                self.finer.append(_padded(screen.gallery(self.gallery), extra))
+            return self.finer[0].side_by_side(local)
         reduced = _padded(screen.gallery(self.images(local)), 0)
         none = (local == len(self.gallery))[:, :, None, None]
         points = torch.where(none, _far(reduced.points), reduced.points)
