@@ -25,6 +25,9 @@ QUERY_SHARE, KEPT_SHARE = 1 / 4, 1 / 2
 SAMPLE_IMAGES = 8
 """Training images from which a gallery's principal components are estimated."""
 
+LISTED = 48
+"""Positions compared exactly at first: of so many, more are nearly as near as the nearest."""
+
 
 class Gallery(Protocol):
     """The training images' positions at some levels, h·w an image."""
@@ -157,7 +160,9 @@ class Tiled:
         for images in features.batches(together):
             queries = require_comparable(pyramid(features, images, self._levels), "features")
             wanted, k = retrieved[images], min(kappa, looked)
-            one = search(queries, wanted, self._parts, self._screen, height=positions, k=k)
+            one = search(
+                queries, wanted, self._parts, self._screen, height=positions, k=k, listed=LISTED
+            )
             found.append(one.distances.float())
         return torch.cat(found).unflatten(1, (height, width))
 

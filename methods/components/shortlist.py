@@ -154,7 +154,14 @@ Parts = Callable[[], Iterable[Part]]
 
 
 def search(
-    queries: Tensor, wanted: Tensor, parts: Parts, screen: Screen, *, height: int, k: int
+    queries: Tensor,
+    wanted: Tensor,
+    parts: Parts,
+    screen: Screen,
+    *,
+    height: int,
+    k: int,
+    listed: int = LISTED,
 ) -> Found:
     """Return the k nearest rows of every query, exact.
 
@@ -167,8 +174,9 @@ def search(
         screen: the bounds to begin with.
         height: h, the rows of an image.
         k: how many rows; no more than there are in K images.
+        listed: rows that are compared exactly beyond these, at first.
     """
-    found = _pass(queries, wanted, parts(), screen, k=k, listed=LISTED)
+    found = _pass(queries, wanted, parts(), screen, k=k, listed=listed)
     together = max(1, TILE_BYTES // (16 * wanted.shape[1] * height * queries.shape[2]))
     for finer, listed in _after(screen):
         opened = found.open()
