@@ -178,7 +178,7 @@ def search(
     """
     found = _pass(queries, wanted, parts(), screen, k=k, listed=listed)
     together = max(1, TILE_BYTES // (16 * wanted.shape[1] * height * queries.shape[2]))
-    for finer, listed in _after(screen):
+    for finer, longer in _after(screen):
         opened = found.open()
         number = opened.sum(dim=1)
         counts = sorted(number.tolist(), reverse=True)
@@ -189,7 +189,7 @@ def search(
             most, counts = counts[0], counts[len(some) :]
             which = _first_true(opened.index_select(0, some), most)
             asked = queries[some[:, None], which]
-            again = _pass(asked, wanted.index_select(0, some), parts(), finer, k=k, listed=listed)
+            again = _pass(asked, wanted.index_select(0, some), parts(), finer, k=k, listed=longer)
             found.replace(some, which, again)
     return found
 
