@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from benchmarks.datasets import Category, load_image
+from benchmarks.datasets import Category, Sample, load_image
 from benchmarks.specs import CropSpec, EvaluationProtocol
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Crops:
             DataError: an image can't be decoded.
             StorageError: the cache can't be written.
         """
-        count = len(_samples(category, split))
+        count = len(samples_of(category, split))
         stored = self._stored(category, split)
         if stored is None:
             yield from self._decode(category, split)
@@ -79,11 +79,11 @@ class Crops:
         spec = self._spec(category, split)
         if spec in self._recent:
             return self._recent[spec]
-        return self._cache.load(spec, len(_samples(category, split)), check=True)
+        return self._cache.load(spec, len(samples_of(category, split)), check=True)
 
     def _decode(self, category: Category, split: Split) -> Iterator[Pixels]:
         """Decode images ahead of those who take them, and keep them."""
-        spec, samples = self._spec(category, split), _samples(category, split)
+        spec, samples = self._spec(category, split), samples_of(category, split)
         on_disk = self._cache.on_disk
         if on_disk:
             self._cache.make_room(len(samples) * 3 * spec.image_size**2)
@@ -107,7 +107,8 @@ class Crops:
             self._recent[spec] = np.concatenate(kept)
 
 
-def _samples(category: Category, split: Split) -> Sequence[Any]:
+def samples_of(category: Category, split: Split) -> Sequence[Sample]:
+    """Return a split's images."""
     return category.train if split == "train" else category.test
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.datasets import Category, Sample
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.features.cache import FeatureCache
-from benchmarks.features.crops import Crops, Split
+from benchmarks.features.crops import Crops, Split, samples_of
 from benchmarks.features.writing import WriteBehind
 from benchmarks.specs import EvaluationProtocol, FeatureSpec
 
@@ -221,7 +221,7 @@ class Extractor:
         if not self._cache.on_disk:
             yield None
             return
-        specs, count = self._specs(category, split), len(_samples(category, split))
+        specs, count = self._specs(category, split), len(samples_of(category, split))
         writers = {level: self._cache.writer(specs[level], count) for level in levels}
         behind = WriteBehind(writers, backbone.device)
         try:
@@ -242,7 +242,7 @@ class Extractor:
         from methods.lazy import torch
 
         image = sum(one[0].nbytes for one in outputs.values())
-        count = len(_samples(category, split))
+        count = len(samples_of(category, split))
         if self._cache.on_disk:
             parts = [self._specs(category, part) for part, _ in _splits(category)]
             in_use = [spec for specs in parts for spec in specs.values()]
@@ -288,10 +288,6 @@ class Extractor:
                 f"beyond what {self._protocol.dtype} holds: pass --dtype float32"
             )
         return stored
-
-
-def _samples(category: Category, split: Split) -> Sequence[Sample]:
-    return category.train if split == "train" else category.test
 
 
 def _splits(category: Category) -> tuple[tuple[Split, Sequence[Sample]], ...]:
