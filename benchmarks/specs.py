@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 EXTRACTOR_VERSION = 2
 """Raised whenever the same image and weights give other features."""
@@ -58,8 +58,21 @@ class BackboneSpec:
         return self.name.count("+") + 1
 
 
+class Identified:
+    """A specification, a dataclass, whose hash is the identity of what is made by it."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the specification as JSON-ready values, `fit` where it isn't the crop."""
+        return _without_crop(asdict(cast("Any", self)))
+
+    @property
+    def key(self) -> str:
+        """The identity, as hex."""
+        return digest(self.as_dict())
+
+
 @dataclass(frozen=True)
-class FeatureSpec:
+class FeatureSpec(Identified):
     """Everything that one cached array depends on: one category, one split, one level."""
 
     dataset: str
@@ -77,18 +90,9 @@ class FeatureSpec:
     extractor_version: int = EXTRACTOR_VERSION
     fit: Fit = "crop"
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the specification as JSON-ready values, `fit` where it isn't the crop."""
-        return _without_crop(asdict(self))
-
-    @property
-    def key(self) -> str:
-        """The array's identity, as hex."""
-        return digest(self.as_dict())
-
 
 @dataclass(frozen=True)
-class CropSpec:
+class CropSpec(Identified):
     """Everything that a split's cached crops depend on."""
 
     dataset: str
@@ -100,15 +104,6 @@ class CropSpec:
     dtype: Literal["uint8"] = "uint8"
     decoder_version: int = DECODER_VERSION
     fit: Fit = "crop"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the specification as JSON-ready values, `fit` where it isn't the crop."""
-        return _without_crop(asdict(self))
-
-    @property
-    def key(self) -> str:
-        """The array's identity, as hex."""
-        return digest(self.as_dict())
 
 
 ArraySpec = FeatureSpec | CropSpec
@@ -136,7 +131,7 @@ class EvaluationProtocol:
 
 
 @dataclass(frozen=True)
-class CellSpec:
+class CellSpec(Identified):
     """Everything that one cell's numbers depend on.
 
     `shots` is the number of nominal training images, None for all of them; `params` are the
@@ -180,11 +175,6 @@ class CellSpec:
         """The cell's name for people: category, method, seed and shots."""
         shots = "" if self.shots is None else f" {self.shots} shots"
         return f"{self.category} {self.method} s{self.seed}{shots}"
-
-    @property
-    def key(self) -> str:
-        """The cell's identity, as hex."""
-        return digest(self.as_dict())
 
 
 def _without_crop(spec: dict[str, Any]) -> dict[str, Any]:
