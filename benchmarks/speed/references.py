@@ -221,14 +221,6 @@ def threshold_loop(maps: Floats, masks: Masks, thresholds: Sequence[float]) -> t
     return np.array(rates), np.array(overlaps)
 
 
-def threshold_aupro(maps: Floats, masks: Masks, count: int, limit: float = 0.3) -> float:
-    """Return AUPRO from `count` equispaced thresholds: what most public code calls it."""
-    levels = np.linspace(maps.max(), maps.min(), count)
-    rates, overlaps = threshold_loop(maps, masks, levels.tolist())
-    inside = np.append(rates[rates < limit], limit)
-    return float(np.trapezoid(np.interp(inside, rates, overlaps), inside)) / limit
-
-
 def adeval_metrics(maps: Floats, masks: NDArray[np.uint8]) -> tuple[float, float, float]:
     """Return ADEval's pixel AUROC, average precision and AUPRO, from 1,000 bins of scores."""
     # ADEval 1.1 calls what NumPy 2.4 removed
