@@ -29,11 +29,14 @@ class Parameters:
         gallery_neighbours: kappa, the gallery features that a position's score averages over.
         concatenate: True: the levels are resized to the first one's grid and concatenated (the
             paper). False: one map a level, upsampled and averaged (the popular public code).
+        squared: True: scores are means of squared distances (the paper, sections 3.2 and 3.3).
+            False: of the distances (the popular public code).
     """
 
     neighbours: int = 50
     gallery_neighbours: int = 1
     concatenate: bool = True
+    squared: bool = True
 
     def __post_init__(self) -> None:
         if min(self.neighbours, self.gallery_neighbours) < 1:
@@ -51,7 +54,7 @@ class Parameters:
 
 VARIANTS = {
     "spade": Parameters(),
-    "spade-5": Parameters(neighbours=5, concatenate=False),
+    "spade-5": Parameters(neighbours=5, concatenate=False, squared=False),
 }
 
 
@@ -76,9 +79,10 @@ class Spade:
         """Score images by retrieval (section 3.2), positions by correspondence (section 3.3).
 
         Returns:
-            images: mean distance to the K nearest training images, (N,).
-            maps: mean distance to the kappa nearest gallery features; on level 1's grid where the
-                levels are concatenated, else one map a level.
+            images: mean squared distance to the K nearest training images, (N,).
+            maps: mean squared distance to the kappa nearest gallery features; on level 1's grid
+                where the levels are concatenated, else one map a level. Both are means of plain
+                distances unless `squared`.
         """
         if self._descriptors is None:
             raise NotFittedError("Spade.score was called before fit")
@@ -87,8 +91,11 @@ class Spade:
         found = [
             one.correspond(features, retrieved, p.gallery_neighbours) for one in self._galleries
         ]
-        maps = tuple(distances.mean(dim=3) for distances in found)
-        return Scores(maps, distances.mean(dim=1))
+        return Scores(tuple(self._mean(each) for each in found), self._mean(distances))
+
+    def _mean(self, distances: Tensor) -> Tensor:
+        """Return the mean over the last dimension, of the squares if the scores are of those."""
+        return (distances.square() if self.parameters.squared else distances).mean(dim=-1)
 
 
 def _descriptors(features: Features) -> Tensor:

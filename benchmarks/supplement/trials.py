@@ -144,7 +144,9 @@ VARIED_METHODS = {
     "squared distances": f"{BASE_METHOD}[squared=true]",
     "eq. 7's re-weighting, b = 9": f"{BASE_METHOD}[reweight=9]",
     "SPADE, K = 50": "spade",
+    "SPADE, K = 50, distances not squared": "spade[squared=false]",
     "SPADE, K = 5": "spade[neighbours=5]",
+    "SPADE, K = 5, distances not squared": "spade[neighbours=5,squared=false]",
     "SPADE as in popular code, K = 5": "spade-5",
     "PaDiM": "padim",
 }

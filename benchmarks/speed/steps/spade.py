@@ -20,7 +20,7 @@ def spade(bench: Bench) -> list[Row]:
     """Time SPADE's score of one image, of several that share a gallery."""
     scale, gallery = bench.scale, bench.inputs.train.select(range(bench.scale.neighbours))
     test = bench.inputs.test.select(range(scale.correspond))
-    name = f"spade[neighbours={scale.neighbours}]"
+    name = f"spade[neighbours={scale.neighbours},squared=false]"  # the popular code's
     method = methods.create(name).fit(gallery, torch.Generator().manual_seed(0))
     _, height, width = gallery.shape(1)
     dims = sum(gallery.shape(level)[0] for level in (1, 2, 3))
