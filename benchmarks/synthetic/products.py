@@ -31,7 +31,7 @@ from benchmarks.synthetic.drawing import (
     worn,
 )
 
-VERSION = "synthetic-v1"
+VERSION = "synthetic-v2"
 """The data set's folder and the seed of all its pixels; it rises whenever a pixel changes."""
 
 Pixels = NDArray[np.uint8]

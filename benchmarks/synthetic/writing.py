@@ -14,7 +14,8 @@ from benchmarks.datasets.indexing import SYNTHETIC_MARKER
 from benchmarks.errors import StorageError
 from benchmarks.synthetic.products import PRODUCTS, VERSION, Pixels, render
 
-TRAIN, TEST_GOOD = 32, 12
+TRAIN, TEST_GOOD = 64, 12
+"""Images a category; more training images than the 50 that SPADE retrieves, so that it chooses."""
 
 
 def write(root: Path) -> int:
@@ -45,7 +46,7 @@ def _save(pixels: Pixels, path: Path) -> None:
 
 
 def ensure(folder: Path) -> Path:
-    """Return the data set's root, `folder/synthetic-v1`; write it first where it isn't there.
+    """Return the data set's root, `folder/synthetic-v2`; write it first where it isn't there.
 
     It appears under that name all at once, so neither an interruption nor another process that
     writes it at the same time can leave half of it.

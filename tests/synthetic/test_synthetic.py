@@ -62,7 +62,7 @@ def test_the_embedded_set_is_a_valid_data_set(dataset: Dataset) -> None:
     assert len(dataset.categories) == 15
     for category in dataset.categories:
         defects = [sample for sample in category.test if sample.label]
-        assert (len(category.train), len(category.test) - len(defects)) == (32, 12)
+        assert (len(category.train), len(category.test) - len(defects)) == (64, 12)
         assert {sample.defect for sample in defects} == set(PRODUCTS[category.name].defects)
         assert len(defects) in (18, 20)
 
@@ -96,7 +96,7 @@ def test_grey_categories_are_stored_grey(dataset: Dataset) -> None:
 
 def test_the_set_stays_small(dataset: Dataset) -> None:
     size = sum(path.stat().st_size for path in dataset.root.rglob("*") if path.is_file())
-    assert size <= 30_000_000
+    assert size <= 40_000_000
 
 
 def test_a_fingerprint_is_the_same_on_every_machine(dataset: Dataset) -> None:
@@ -106,7 +106,7 @@ def test_a_fingerprint_is_the_same_on_every_machine(dataset: Dataset) -> None:
     """
     fingerprints = {category.name: category.fingerprint for category in dataset.categories}
     assert (
-        fingerprints["mesh"] == "9dec0c8dc36ce8b462c89818313c9e767f57b8296348a60981787cec8d55d8f8"
+        fingerprints["mesh"] == "857d02b1407e7154900de4495ea7b3420728669b810ac90d371d46513bf31f4e"
     )
 
 
@@ -171,14 +171,14 @@ def test_shapes_cover_their_areas(radius: float, turns: float) -> None:
 @pytest.mark.usefixtures("only_steel")
 def test_written_twice_the_files_are_the_same(tmp_path: Path) -> None:
     first, second = ensure(tmp_path / "one"), ensure(tmp_path / "two")
-    assert len(contents(first)) == 32 + 12 + 3 * 6 * 2 + 1
+    assert len(contents(first)) == 64 + 12 + 3 * 6 * 2 + 1
     assert contents(first) == contents(second)
 
 
 @pytest.mark.usefixtures("only_steel")
 def test_a_complete_set_is_left_alone(tmp_path: Path) -> None:
     root = ensure(tmp_path / "new" / "folder")
-    assert root == tmp_path / "new" / "folder" / "synthetic-v1"
+    assert root == tmp_path / "new" / "folder" / "synthetic-v2"
     probe = root / "brushed_steel" / "train" / GOOD / "000.png"
     probe.write_bytes(b"untouched")
     assert ensure(tmp_path / "new" / "folder") == root
@@ -208,9 +208,9 @@ def test_two_processes_may_write_at_once(tmp_path: Path) -> None:
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     outputs = {process.communicate()[0].strip() for process in processes}
     assert [process.returncode for process in processes] == [0, 0]
-    assert outputs == {str(tmp_path / "synthetic-v1")}
-    assert [path.name for path in tmp_path.iterdir()] == ["synthetic-v1"]
-    assert len(index(tmp_path / "synthetic-v1").categories) == 1
+    assert outputs == {str(tmp_path / "synthetic-v2")}
+    assert [path.name for path in tmp_path.iterdir()] == ["synthetic-v2"]
+    assert len(index(tmp_path / "synthetic-v2").categories) == 1
 
 
 @pytest.mark.usefixtures("only_steel")
@@ -227,7 +227,7 @@ def test_the_command_says_where_and_how_many(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--out", str(tmp_path / "set")]) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'set'}: 62 images in 1 categories\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'set'}: 94 images in 1 categories\n"
     assert index(tmp_path / "set").synthetic
 
 
