@@ -25,7 +25,7 @@ Fit = Literal["crop", "stretch", "pad"]
 """How an image becomes a square: its centre cut out, stretched, or padded."""
 
 Interpolation = Literal["bilinear", "bicubic", "lanczos", "box"]
-"""How images are resized, in Pillow's and torchvision's names; masks never are so."""
+"""The filter that images are resized with, in Pillow's and torchvision's names."""
 
 
 def canonical_json(value: object) -> str:
