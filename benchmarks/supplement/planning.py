@@ -107,6 +107,7 @@ def _group(
         mask_resize=common.mask_resize,
         resize=common.resize or 0,
         fit=common.fit,
+        interpolation=common.interpolation,
     )
     wanted = [
         Request(
