@@ -167,6 +167,27 @@ def test_a_backbone_that_cant_be_had_leaves_its_row_empty(
     assert all(map(float, rows["filterbank"]))
 
 
+def test_methods_that_need_a_level_that_a_checkpoint_lacks_are_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    state = network("resnet18").state_dict()
+    begun = {name: value for name, value in state.items() if not name.startswith("layer4")}
+    torch.save(begun, "begun.pth")
+    arguments = [*command("S1"), "--backbone", "resnet18[weights=begun.pth]", "--categories", "cup"]
+    assert supplement.main([*arguments, "--image-size", "64"]) == 1
+    said = capsys.readouterr().err
+    assert "begun.pth ends before level 4 of resnet18" in said
+    assert "left out: resnet18[weights=begun.pth]: spade needs level 4, which" in said
+    spade, *others = table("S1")[1][1:]
+    assert not spade
+    assert all(map(float, others))
+    one = ["--data", "data", "--backbone", "resnet18", "--weights", "begun.pth", "--out", "one"]
+    assert run.main([*one, "--methods", "padim,spade", "--image-size", "64"]) == 2
+    assert "error: spade needs level 4, which resnet18 doesn't" in capsys.readouterr().err
+    assert run.main([*one, "--methods", "padim", "--image-size", "64"]) == 0
+    assert "ends before level 4" in capsys.readouterr().err
+
+
 def test_a_failed_cell_is_shown_and_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("out of patience")
