@@ -35,6 +35,7 @@ from benchmarks.options import (
     positive,
 )
 from benchmarks.places import written_path
+from benchmarks.reproduction.figures import DATASET
 from benchmarks.results import Store
 from benchmarks.results.folders import default_run, plots_folder
 from benchmarks.results.metrics_csv import category_label
@@ -98,7 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--seeds",
         default="0,1,2,3,4",
-        help="S5's, comma-separated; all else takes the first (default: %(default)s)",
+        help="S5's and the verdicts', comma-separated; all else takes the first "
+        "(default: %(default)s)",
     )
     add(
         "--out",
@@ -123,6 +125,13 @@ def _supplement(options: argparse.Namespace) -> int:
     if unknown := [part for part in parts if part not in PARTS]:
         raise BenchmarkError(f"unknown part {unknown[0]!r}: known are {', '.join(PARTS)}")
     dataset = chosen_dataset(options)
+    if dataset.name != DATASET:
+        if "verdicts" in options.parts:
+            raise BenchmarkError(
+                f"verdicts: nothing is published on {dataset.name} here: leave the part out, or "
+                "name MVTec AD's folder with --data"
+            )
+        parts = [part for part in parts if part != "verdicts"]
     settings = _settings(options, dataset)
     named = default_run(dataset.name, bare(settings.backbone), settings.image_size)
     run = options.out or named.with_name(f"{named.name}-supplement")

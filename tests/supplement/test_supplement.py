@@ -14,9 +14,10 @@ import torch
 from benchmarks.backbones import loading as backbones
 from benchmarks.run import __main__ as run
 from benchmarks.supplement import __main__ as supplement
+from benchmarks.supplement import trials
 from benchmarks.supplement.conventions import approximate_aupro
 from methods import patchcore
-from tests.helpers.data_sets import write_category, write_dataset
+from tests.helpers.data_sets import save, write_category, write_dataset
 from tests.helpers.networks import network
 from tests.helpers.passes import Passes
 
@@ -186,6 +187,38 @@ def test_methods_that_need_a_level_that_a_checkpoint_lacks_are_left_out(
     assert "error: spade needs level 4, which resnet18 doesn't" in capsys.readouterr().err
     assert run.main([*one, "--methods", "padim", "--image-size", "64"]) == 0
     assert "ends before level 4" in capsys.readouterr().err
+
+
+def test_verdicts_take_every_seed_and_are_of_mvtec_ad_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert supplement.main(command("verdicts")) == 2
+    assert "error: verdicts: nothing is published on data here" in capsys.readouterr().err
+    dice, square = np.random.default_rng(0), np.zeros((40, 40), np.uint8)
+    square[12:22, 14:24] = 255
+    counts = {"train/good": 60, "test/good": 12, "test/defective": 30}  # the toothbrush's
+    for place, number in [(place, n) for place, count in counts.items() for n in range(count)]:
+        image = dice.integers(80, 120, (40, 40, 3)).astype(np.uint8)
+        if place == "test/defective":
+            image += square[..., None] // 4
+            mask = Path("brushes/toothbrush/ground_truth/defective") / f"{number:03}_mask.png"
+            save(square, mask)
+        save(image, Path("brushes/toothbrush") / place / f"{number:03}.png")
+    arguments = [*command("verdicts"), "--data", "brushes"]
+    assert supplement.main(arguments) == 0
+    written = capsys.readouterr().out.split()
+    assert {Path(path).name for path in written} == {"verdicts.md", "verdicts.csv"}
+    assert {(method, seed) for _, method, _, seed, _ in cells()} == {
+        (method, seed) for method in trials.METHODS for seed in (0, 1)
+    }
+    with (OUT / "tables" / "verdicts.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["method"] for row in rows} == {*trials.METHODS}
+    assert {(row["category"], row["verdict"]) for row in rows} == {("toothbrush", "not comparable")}
+    assert "published with WideResNet50" in {row["notes"] for row in rows}
+    stored = [cells()["toothbrush", "padim", None, seed, 32]["pixel_auroc"] for seed in (0, 1)]
+    shown = {row["ours"] for row in rows if row["method"] == "padim" and "pixel" in row["metric"]}
+    assert [float(text) for text in shown] == pytest.approx([100 * np.mean(stored)])
 
 
 def test_a_failed_cell_is_shown_and_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
