@@ -145,6 +145,22 @@ def _group(
     return Group(replace(plan, work=work), jobs)
 
 
+def restricted(group: Group, requests: Requests) -> Group:
+    """Return what of a group is requested, with the maps that are, and the levels that it reads."""
+    jobs = {
+        category: [
+            (trial, replace(job, kept_maps=maps.kept, needed_maps=maps.needed))
+            for trial, job in pairs
+            if (maps := requests.get(trial))
+        ]
+        for category, pairs in group.jobs.items()
+    }
+    work = {category: [job for _, job in pairs] for category, pairs in jobs.items()}
+    every = [job for own in work.values() for job in own]
+    levels = sorted({level for job in every for level in job.parameters.levels})
+    return Group(replace(group.plan, work=work, levels=tuple(levels)), jobs)
+
+
 def adopt(group: Group, store: Store) -> None:
     """Take over what other runs beside `store` have already stored of a group."""
     others = beside(store)

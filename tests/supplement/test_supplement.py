@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -255,13 +256,63 @@ def test_a_dry_run_counts_cells_passes_and_bytes(capsys: pytest.CaptureFixture[s
     write_category(Path("data") / "jug", train=9)
     assert supplement.main(command("S4", "--categories", "jug", "--dry-run")) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "3 of 3 cells to evaluate, 0 stored in results/out"
+    assert "3 of 3 cells to evaluate, 0 stored in results/out" in lines
     shapes = backbones.shapes(backbones.Choice("filterbank"), 40)
     size = 16 * 4 * sum(int(np.prod(shapes[level])) for level in (1, 2, 3)) / 1e9
     passes = f"16 images to pass filterbank at 40 px, levels 1, 2, 3: {size:.2f} GB of features"
     assert passes in lines
     assert "32 passes in all; the rest is cached" in lines  # both members share theirs
     assert "no earlier cell of patchcore-1, patchcore-1[levels=1+2+3]" in lines[-1]
+
+
+def forecast(shown: str) -> dict[str, list[str]]:
+    """Return part → its counts, features and time in a dry run's table."""
+    lines = shown.splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith("---")) + 1
+    rows = [re.split(r" {2,}", line.strip()) for line in lines[first : lines.index("", first)]]
+    return {part: texts for part, *texts in rows}
+
+
+def test_a_dry_run_says_what_every_part_takes_and_shares(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert supplement.main(command("S6", "figS1")) == 0
+    capsys.readouterr()
+    assert supplement.main(command("--dry-run")) == 0
+    table = forecast(capsys.readouterr().out)
+    figures = [f"figS{number}" for number in range(1, 5)]
+    tables = [f"S{number}" for number in range(1, 7)]
+    assert list(table) == [*tables, *figures, "all of these", "differences"]
+    # Two categories, and three methods of five are stored: patchcore-10, -1 and, by figS1, -25.
+    assert table["S1"] == table["S2"] == table["S3"] == table["figS3"]
+    assert table["S1"][:3] == ["10", "6", "4"]
+    assert table["figS1"][:3] == ["2", "2", "0"]
+    assert table["S6"][:3] == ["4", "4", "0"]
+    # The cache has levels 2 and 3; PaDiM and SPADE read the others, too.
+    assert (table["S1"][3], table["S1"][5]) == ("26", "unknown of padim, spade")
+    assert table["S4"][3] == str(26 * 2)  # two sizes, and both members share theirs
+    assert table["figS4"][:4] == ["32", "2", "30", str(26 * 3)]
+    # Two seeds, four methods, and of the numbers of shots 1, 2 and 5, for there are six images.
+    assert table["S5"][:3] == [str(2 * 4 * 3 * 2), "0", str(2 * 4 * 3 * 2)]
+    assert table["all of these"][1] == "6"
+
+
+def test_a_dry_run_of_parts_counts_what_they_share_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    parts = ("S1", "S2", "figS1", "S6")
+    assert supplement.main(command(*parts, "--dry-run")) == 0
+    table = forecast(capsys.readouterr().out)
+    assert [row[2] for row in table.values()] == ["10", "10", "2", "4", "10"]
+    assert supplement.main(command(*parts)) == 0
+    assert f"10 cells evaluated, {table['all of these'][3]} images" in capsys.readouterr().err
+    assert supplement.main(command(*parts, "--dry-run")) == 0
+    table = forecast(capsys.readouterr().out)
+    assert {tuple(row[2:]) for row in table.values()} == {("0", "0", "0.00 GB", "–")}
+    assert supplement.main(command(*parts, "--dry-run", "--force")) == 0
+    table = forecast(capsys.readouterr().out)
+    assert [row[2] for row in table.values()] == ["10", "10", "2", "4", "10"]
+    assert table["S1"][5] == "about 1 min"
 
 
 def scores(out: Path) -> np.ndarray:
