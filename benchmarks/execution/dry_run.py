@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from pathlib import Path
 
@@ -136,6 +137,12 @@ def _passes(plan: Plan, missing: JobsByCategory, cache: FeatureCache) -> Iterato
 
 def _bytes(choice: Choice, plan: Plan) -> int:
     """Return the size of one image's features."""
-    of_image = shapes(choice, plan.protocol.image_size)
+    of_image = _shapes(choice, plan.protocol.image_size)
     numbers = sum(prod(of_image[level]) for level in plan.levels)
     return numbers * np.dtype(plan.protocol.dtype).itemsize
+
+
+@cache
+def _shapes(choice: Choice, image_size: int) -> Mapping[int, tuple[int, int, int]]:
+    """As `shapes`, which builds the network: once for all parts of a plan."""
+    return shapes(choice, image_size)

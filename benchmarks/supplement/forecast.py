@@ -54,6 +54,7 @@ def by_part(work: Mapping[str, Work], run: Path, cache: FeatureCache) -> str:
 
 def _texts(one: Needs) -> list[str]:
     counts = (one.cells, one.cells - one.left, one.left, one.images)
-    unknown = f"unknown of {', '.join(one.unknown)}" if one.unknown else ""
+    count = len(one.unknown)
+    unknown = f"unknown of {count} method{'s' * (count > 1)}" if count else ""
     time = "; ".join(filter(None, (one.minutes, unknown)))
     return [*map(str, counts), f"{one.size / 1e9:.2f} GB", time or "–"]

@@ -289,7 +289,7 @@ def test_a_dry_run_says_what_every_part_takes_and_shares(
     assert table["figS1"][:3] == ["2", "2", "0"]
     assert table["S6"][:3] == ["4", "4", "0"]
     # The cache has levels 2 and 3; PaDiM and SPADE read the others, too.
-    assert (table["S1"][3], table["S1"][5]) == ("26", "unknown of padim, spade")
+    assert (table["S1"][3], table["S1"][5]) == ("26", "unknown of 2 methods")
     assert table["S4"][3] == str(26 * 2)  # two sizes, and both members share theirs
     assert table["figS4"][:4] == ["32", "2", "30", str(26 * 3)]
     # Two seeds, four methods, and of the numbers of shots 1, 2 and 5, for there are six images.
