@@ -130,15 +130,17 @@ class _Measured:
         return figure.unlike(self.results) or self._other_images(figure)
 
     def _other_images(self, figure: Figure) -> str:
+        """Say where our images aren't as many as the data set's; "" where they are, or unknown."""
         cells = self.results.cells[self.results.cells["method"] == figure.method]
         if figure.category != MEAN:
             cells = cells[cells["category"] == figure.category]
-        columns = ["category", "n_test_good", "n_test_defect"]
-        for category, *counts in cells[columns].itertuples(index=False):
-            official = OFFICIAL_COUNTS.get(category, ())[1:]
-            if "" not in counts and official and tuple(map(int, counts)) != official:
-                there, usual = sum(map(int, counts)), sum(official)
-                return f"ours on {there} test images of {category}, not {usual}"
+        columns = ["category", "n_train", "n_test_good", "n_test_defect"]
+        for category, *texts in cells[columns].itertuples(index=False):
+            counts, official = tuple(map(int, filter(None, texts))), OFFICIAL_COUNTS.get(category)
+            wanted = official and (figure.shots or official[0], *official[1:])
+            if wanted and len(counts) == len(wanted) and counts != wanted:
+                ours, usual = (f"{one[0]} + {sum(one[1:])}" for one in (counts, wanted))
+                return f"ours on {ours} images of {category}, not {usual}"
         return ""
 
     def verdict(self, figure: Figure) -> Verdict:

@@ -116,7 +116,11 @@ def test_a_wrong_value_differs(tmp_path: Path) -> None:
         ({"smoothing_sigma": 2.0}, "ours with smoothing sigma 2.0"),
         (
             {"measured": {"n_train": 320, "n_test_good": 41, "n_test_defect": 118}},
-            "ours on 159 test images of screw, not 160",
+            "ours on 320 + 159 images of screw, not 320 + 160",
+        ),
+        (
+            {"measured": {"n_train": 319, "n_test_good": 41, "n_test_defect": 119}},
+            "ours on 319 + 160 images of screw, not 320 + 160",
         ),
     ],
 )
@@ -136,6 +140,11 @@ def test_only_the_like_of_several_result_sets_is_judged(tmp_path: Path) -> None:
     assert {one.backbone for one in wide} == {"wide_resnet50_2"}
     unsaid = [one.text for one in found if "anomalib" in one.figure.source]
     assert {"not comparable (published without its image size)"} <= set(unsaid)
+
+
+def test_the_official_counts_are_judged(tmp_path: Path) -> None:
+    counts = {"n_train": 320, "n_test_good": 41, "n_test_defect": 119}
+    assert of(judged(tmp_path, cell(measured=counts)), XIAHAIFENG, "image_auroc").word == "close"
 
 
 def test_shots_and_levels_meet_their_own(tmp_path: Path) -> None:
