@@ -23,6 +23,7 @@ SCRIPTS = (
     "histogram.js",
     "pictures.js",
     "overview.js",
+    "reproduction.js",
     "curves.js",
     "outcomes.js",
     "threshold.js",
