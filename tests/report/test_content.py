@@ -26,8 +26,7 @@ from benchmarks.results import journal, result_sets
 from benchmarks.results.folders import report_path
 from benchmarks.results.published import FILE
 from benchmarks.run import __main__ as program
-from benchmarks.statistics import bootstrap_intervals
-from benchmarks.statistics.delong import paired_delong
+from benchmarks.statistics import metric_intervals, paired_test
 from tests.helpers.data_sets import write_dataset
 from tests.helpers.runs import (
     MVTEC_AD,
@@ -153,7 +152,7 @@ def test_pictures_are_the_stored_ones_each_once(tmp_path: Path, cells: list[Cell
         np.testing.assert_allclose(shown["pro"], stored.maps["pro_curve"], atol=1e-6)
 
 
-def test_intervals_are_the_bootstraps_of_a_single_seed(tmp_path: Path) -> None:
+def test_intervals_are_those_of_a_single_seed(tmp_path: Path) -> None:
     cells = [cell("bolt", "spade", seen=False), cell("bolt", "padim", seen=False)]
     (one,) = content(written(tmp_path / "one", *cells))["sets"]
     assert one["tables"]["pixel_auroc"]["low"] is None
@@ -161,7 +160,7 @@ def test_intervals_are_the_bootstraps_of_a_single_seed(tmp_path: Path) -> None:
         table = one["tables"][name]
         for place, stored in enumerate(cells):
             assert stored.scores is not None
-            ends = bootstrap_intervals(*stored.scores)[name]
+            ends = metric_intervals(*stored.scores)[name]
             assert (table["low"][0][place], table["high"][0][place]) == ends
         assert table["low"][1] == table["high"][1] == [None, None]
 
@@ -186,7 +185,7 @@ def test_pixel_intervals_are_there_where_all_maps_are(tmp_path: Path) -> None:
     stored = Cell("bolt", "spade", {"pixel_auroc": 0.9}, scores=(labels, scores), maps=maps)
     (one,) = content(written(tmp_path / "one", stored))["sets"]
     table = one["tables"]["pixel_auroc"]
-    expected = bootstrap_intervals(labels, scores, maps["maps"], maps["masks"])["pixel_auroc"]
+    expected = metric_intervals(labels, scores, maps["maps"], maps["masks"])["pixel_auroc"]
     assert (table["low"][0][0], table["high"][0][0]) == expected
 
 
@@ -397,7 +396,7 @@ def test_two_runs_and_what_differs(tmp_path: Path) -> None:
     assert list(pair["tests"]) == ["bolt"]
     for method, p_value in pair["tests"]["bolt"].items():
         labels, scores = some_scores("bolt", method)
-        assert p_value == paired_delong(labels, scores, shifted("bolt", method)[1])
+        assert p_value == paired_test(labels, scores, shifted("bolt", method)[1])
     assert auroc(*some_scores("bolt", "spade")) != auroc(*shifted("bolt", "spade"))
 
 
@@ -420,7 +419,7 @@ def test_a_pair_is_judged_on_common_images(tmp_path: Path) -> None:
     (pair,) = content(
         write_report([result_sets(one) for one in runs[:2]], tmp_path / "page.html").read_text()
     )["pairs"]
-    expected = paired_delong(labels[5:], scores[5:], others)
+    expected = paired_test(labels[5:], scores[5:], others)
     assert pair["tests"] == {"bolt": {"spade": pytest.approx(expected)}}
     other = content(
         write_report(
