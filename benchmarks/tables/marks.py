@@ -49,7 +49,7 @@ def tested_marks(results: ResultSet, table: Table) -> Marks:
         judged = [*judged, MEAN]
     better = table.metric.higher_is_better
     marks = {row: _sharing(_row(table, row), rows.get(row, ()), better) for row in judged}
-    return Marks(marks, sum(map(len, rows.values())))
+    return Marks(marks, sum(len(pairs) for row, pairs in rows.items() if _corrected(row, pairs)))
 
 
 def table_pairs(results: ResultSet, table: Table) -> dict[str, tuple[Pair, ...]]:
@@ -67,15 +67,16 @@ def table_pairs(results: ResultSet, table: Table) -> dict[str, tuple[Pair, ...]]
             methods = [method for method in results.methods if (category, method) in results.scores]
             rows[category] = category_pairs(results.scores, category, methods)
     mean = compare_categories(table.complete_values(), table.metric.higher_is_better)
-    if any(pair.p_value is not None for pair in mean):
-        rows[MEAN] = mean
-    return {MEAN: mean, **correct_table({row: pairs for row, pairs in rows.items() if pairs})}
+    rows[MEAN] = mean
+    family = {row: pairs for row, pairs in rows.items() if _corrected(row, pairs)}
+    return {MEAN: mean, **correct_table(family)}
 
 
 def note(marks: Marks) -> str:
     """Say in one sentence what a mark means."""
     categories, mean = bool(marks.rows.keys() - {MEAN}), MEAN in marks.rows
-    family = f"Holm over all {marks.tests} pairs of the table, {LEVEL:.0%}"
+    pairs = "the 1 pair" if marks.tests == 1 else f"all {marks.tests} pairs"
+    family = f"Holm over {pairs} of the table, {LEVEL:.0%}"
     shared = f"the best and all not significantly worse ({{}}, {family})"
     if categories and mean:
         return f"Marked: {shared.format(f'{_IMAGES}; mean: {_CATEGORIES}')}."
@@ -116,6 +117,14 @@ def category_pairs(files: Files, category: str, methods: Iterable[str]) -> tuple
     if len(stored) < 2 or len({*every[0].tolist()}) < 2:
         return ()
     return compare_images(every[0], {method: scores for method, (_, scores) in stored.items()})
+
+
+def _corrected(row: str, pairs: Sequence[Pair]) -> bool:
+    """Return whether a row's pairs are among those that are corrected for.
+
+    Whether there are enough categories for the mean was known before any score.
+    """
+    return bool(pairs) and (row != MEAN or any(pair.p_value is not None for pair in pairs))
 
 
 def _tested(pairs: Sequence[Pair]) -> bool:

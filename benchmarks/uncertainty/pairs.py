@@ -68,12 +68,22 @@ def pairs_markdown(
     header = ["category", "first", "second", "difference", "effect", "p", "Holm p", "differ"]
     unit = "%" if scale == 100 else "images"
     subject = f"{METRICS[metric].label} in {unit}: pairs of methods, first − second,"
-    tested = int(own["holm"].notna().sum())
     explanation = (
-        "all: median difference over categories, rank-biserial correlation, Wilcoxon's test; within "
-        "a category: difference of the first seed's AUROCs, paired test. Holm corrects over all "
-        f"{len(own)} pairs of this metric, {tested} of them with a verdict: too few categories, or "
-        "a difference without variance over images, give none. A positive effect speaks for the "
-        "first."
+        "all: median difference over categories, rank-biserial correlation, Wilcoxon's test; "
+        "within a category: difference of the first seed's AUROCs, paired test. "
+        f"{_family(own)} A positive effect speaks for the first."
     )
     return captioned_table(f"{results.caption(subject)} {explanation}", header, rows)
+
+
+def _family(pairs: pd.DataFrame) -> str:
+    """Say for how many pairs a metric's p values are corrected, and why some have none."""
+    family = pairs[(pairs["test"] == WITHIN) | pairs["holm"].notna()]
+    if family.empty:
+        return "No verdict: too few categories for so many methods."
+    tested = int(family["holm"].notna().sum())
+    none = "too few categories, or a difference without variance over images"
+    return (
+        f"Holm corrects over all pairs of this metric, which are {len(family)}, {tested} of them "
+        f"with a verdict (none: {none})."
+    )

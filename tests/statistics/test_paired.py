@@ -1,4 +1,4 @@
-"""The paired test: exact over all swaps, without a verdict where nothing varies, and of its size."""
+"""The paired test: exact over all swaps, no verdict where nothing varies, of its size."""
 
 from __future__ import annotations
 
