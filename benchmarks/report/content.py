@@ -24,11 +24,12 @@ from benchmarks.results.captions import caption
 from benchmarks.results.journal import Call
 from benchmarks.results.metrics_csv import MEAN, usual_settings
 from benchmarks.results.published import TABLES
-from benchmarks.statistics.bootstrap import Interval
+from benchmarks.statistics.proportions import Interval
 from benchmarks.tables import tested_marks
 from benchmarks.tables.marks import note
 from benchmarks.tables.metric_tables import marked_methods
 from benchmarks.uncertainty import cell_intervals
+from benchmarks.uncertainty.caveats import caveat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,6 +204,7 @@ def _table(
         "failed": table.failed.to_numpy().tolist(),
         "low": _ends(spans, 0),
         "high": _ends(spans, 1),
+        "interval_note": caveat(metric),
         "best": best,
         "note": note(marks) if len(methods) > 1 else "",
         "published": beside,

@@ -15,7 +15,7 @@ from benchmarks.reproduction.tolerance import Tolerance, of_seeds
 from benchmarks.results import ResultSet
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.result_set import Table
-from benchmarks.statistics.bootstrap import Interval
+from benchmarks.statistics.proportions import Interval
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,6 +23,7 @@ COMMANDS = (
     "supplement",
     "compare",
     "uncertainty",
+    "uncertainty.coverage",
     "report",
     "speed",
     "features",

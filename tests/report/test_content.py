@@ -27,8 +27,7 @@ from benchmarks.results import journal, result_sets
 from benchmarks.results.folders import report_path
 from benchmarks.results.published import FILE
 from benchmarks.run import __main__ as program
-from benchmarks.statistics import bootstrap_intervals
-from benchmarks.statistics.delong import paired_delong
+from benchmarks.statistics import metric_intervals, paired_test
 from benchmarks.uncertainty import cell_intervals
 from tests.helpers.data_sets import write_dataset
 from tests.helpers.runs import (
@@ -155,7 +154,7 @@ def test_pictures_are_the_stored_ones_each_once(tmp_path: Path, cells: list[Cell
         np.testing.assert_allclose(shown["pro"], stored.maps["pro_curve"], atol=1e-6)
 
 
-def test_intervals_are_the_bootstraps_of_a_single_seed(tmp_path: Path) -> None:
+def test_intervals_are_those_of_a_single_seed(tmp_path: Path) -> None:
     cells = [cell("bolt", "spade", seen=False), cell("bolt", "padim", seen=False)]
     (one,) = content(written(tmp_path / "one", *cells))["sets"]
     assert one["tables"]["pixel_auroc"]["low"] is None
@@ -163,7 +162,7 @@ def test_intervals_are_the_bootstraps_of_a_single_seed(tmp_path: Path) -> None:
         table = one["tables"][name]
         for place, stored in enumerate(cells):
             assert stored.scores is not None
-            ends = bootstrap_intervals(*stored.scores)[name]
+            ends = metric_intervals(*stored.scores)[name]
             assert (table["low"][0][place], table["high"][0][place]) == ends
         assert table["low"][1] == table["high"][1] == [None, None]
 
@@ -188,7 +187,7 @@ def test_pixel_intervals_are_there_where_all_maps_are(tmp_path: Path) -> None:
     stored = Cell("bolt", "spade", {"pixel_auroc": 0.9}, scores=(labels, scores), maps=maps)
     (one,) = content(written(tmp_path / "one", stored))["sets"]
     table = one["tables"]["pixel_auroc"]
-    expected = bootstrap_intervals(labels, scores, maps["maps"], maps["masks"])["pixel_auroc"]
+    expected = metric_intervals(labels, scores, maps["maps"], maps["masks"])["pixel_auroc"]
     assert (table["low"][0][0], table["high"][0][0]) == expected
 
 
@@ -410,9 +409,13 @@ def test_two_runs_and_what_differs(tmp_path: Path) -> None:
     assert (pair["first"], pair["second"]) == (0, 1)
     assert pair["spec"] == [["protocol.smoothing_sigma", 4.0, 2.0]]
     assert list(pair["tests"]) == ["bolt"]
-    for method, p_value in pair["tests"]["bolt"].items():
-        labels, scores = some_scores("bolt", method)
-        assert p_value == paired_delong(labels, scores, shifted("bolt", method)[1])
+    p_values = {
+        method: paired_test(*some_scores("bolt", method), shifted("bolt", method)[1])
+        for method in pair["tests"]["bolt"]
+    }
+    low, high = sorted(p for p in p_values.values() if p is not None)
+    corrected = {low: min(1, 2 * low), high: max(min(1, 2 * low), high)}  # by Holm, of two
+    assert pair["tests"]["bolt"] == {method: corrected[p] for method, p in p_values.items()}  # type: ignore[index]
     assert auroc(*some_scores("bolt", "spade")) != auroc(*shifted("bolt", "spade"))
 
 
@@ -435,8 +438,14 @@ def test_a_pair_is_judged_on_common_images(tmp_path: Path) -> None:
     (pair,) = content(
         write_report([result_sets(one) for one in runs[:2]], tmp_path / "page.html").read_text()
     )["pairs"]
-    expected = paired_delong(labels[5:], scores[5:], others)
+    expected = paired_test(labels[5:], scores[5:], others)
     assert pair["tests"] == {"bolt": {"spade": pytest.approx(expected)}}
+    again = content(
+        write_report(
+            [result_sets(runs[0]), result_sets(runs[0])], tmp_path / "page.html"
+        ).read_text()
+    )["pairs"]
+    assert again[0]["tests"] == {"bolt": {"spade": None}}  # the same scores: no verdict
     other = content(
         write_report(
             [result_sets(one) for one in (runs[0], runs[2])], tmp_path / "page.html"

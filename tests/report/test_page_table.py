@@ -11,7 +11,7 @@ from benchmarks.metrics.definitions import METRICS
 from benchmarks.metrics.image import full_recall, image_metrics
 from benchmarks.report.page import write_report
 from benchmarks.results import result_sets
-from benchmarks.statistics.bootstrap import bootstrap_intervals
+from benchmarks.statistics import metric_intervals
 from tests.helpers.runs import write_run
 from tests.report.reading import (
     CATEGORIES,
@@ -107,7 +107,7 @@ def test_switching_the_metric(page: Any) -> None:
 def test_intervals_on_demand(page: Any) -> None:
     assert "[" not in page.locator("#table tbody").inner_text()
     page.locator("#intervals").check()
-    low, high = bootstrap_intervals(LABELS, scores_of("cable", "padim"))["image_auroc"]
+    low, high = metric_intervals(LABELS, scores_of("cable", "padim"))["image_auroc"]
     small = page.locator("#table tbody tr[data-row=cable] td").nth(1).locator("small")
     assert small.inner_text() == f"[{100 * low:.1f}, {100 * high:.1f}]"
 

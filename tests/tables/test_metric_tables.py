@@ -103,11 +103,11 @@ def test_methods_that_are_not_significantly_worse_share_the_mark(tmp_path: Path)
         assert row[1] != row[2]
     assert sum("**" in text for text in mean) == 1
     assert captions(folder)[0].endswith(
-        "2025-03-04. Marked: the best and all not significantly worse (paired DeLong over images, "
-        "Holm, 5%); mean: best by value."
+        "2025-03-04. Marked: the best and all not significantly worse (paired test over images, "
+        "Holm over all 6 pairs of the table, 5%); mean: best by value."
     )
     (caption,) = re.findall(r"\\caption\{(.*)\}", (folder / f"{AUROC}.tex").read_text())
-    assert r"Holm, 5\%); mean: best by value." in caption
+    assert r"Holm over all 6 pairs of the table, 5\%); mean: best by value." in caption
 
 
 @pytest.mark.parametrize("lacking", ["scores", "seed", "data", "class"])
@@ -140,7 +140,7 @@ def test_the_mean_is_marked_by_a_test_over_enough_categories(tmp_path: Path) -> 
     assert mean[1:] == ["**80.4**", "**80.6**", "65.6"]
     assert captions(folder)[0].endswith(
         "Marked: best by value; mean: the best and all not significantly worse (Wilcoxon over "
-        "categories, Holm, 5%)."
+        "categories, Holm over all 3 pairs of the table, 5%)."
     )
     few = tables(tmp_path / "few", [cell for cell in cells if cell.category in MVTEC_AD[:6]])
     assert captions(few)[0].endswith(" Marked: best by value.")

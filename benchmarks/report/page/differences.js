@@ -17,6 +17,9 @@ function common(one, other) {
 const pairOf = (from, to) =>
   content.pairs.find((pair) => pair.first === from && pair.second === to);
 
+/** A p value of a paired test, null without a verdict. */
+const corrected = (p) => (p === null ? "no verdict" : `p ${p < 0.001 ? "< 0.001" : p.toFixed(3)}`);
+
 function differenceEntry(metric, before, after, p) {
   if (before === null || before === undefined || after === null || after === undefined)
     return { sort: null, content: "–" };
@@ -35,9 +38,7 @@ function differenceEntry(metric, before, after, p) {
       element("span", { "aria-hidden": "true" }, sign),
       same ? null : spoken(better ? " better" : " worse"),
       element("small", {}, `${shown(before, metric)} → ${shown(after, metric)}`),
-      p === null || p === undefined
-        ? null
-        : element("small", {}, `p ${p < 0.001 ? "< 0.001" : p.toFixed(3)}`),
+      p === undefined ? null : element("small", {}, corrected(p)),
     ),
   };
 }
@@ -65,7 +66,7 @@ function differencesTable(one, other) {
           metric,
           before.values[ours][left],
           after.values[theirs][right],
-          alone(left, right) ? tests?.[name]?.[one.methods[left].name] : null,
+          alone(left, right) ? tests?.[name]?.[one.methods[left].name] : undefined,
         ),
       ),
     ],
@@ -74,7 +75,7 @@ function differencesTable(one, other) {
   const whole = rows.length === one.categories.length && rows.length === other.categories.length;
   const foot =
     whole && rows.length > 1 ? [line("mean", one.categories.length, other.categories.length)] : [];
-  const how = `Second minus first, in ${unitOf(metric)}${tests ? "; p of DeLong’s paired test on the images of both" : ""}`;
+  const how = `Second minus first, in ${unitOf(metric)}${tests ? "; p of the paired test on the images of both, corrected for all of the table by Holm’s method" : ""}`;
   return scrolling(
     "Differences by category",
     sortableTable(

@@ -63,6 +63,7 @@ function renderTable() {
   const notes = [
     `${metric.description} In ${unitOf(metric)}, ${direction} is better. ${table.note}`,
   ];
+  if (state.intervals && table.low) notes.push(`Intervals: ${table.interval_note}`);
   if (state.published)
     notes.push(table.published ? table.published_note : "No published values of this metric.");
   byId("metric-note").textContent = notes.join(" ");
