@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from benchmarks.results import ResultSet
 from benchmarks.results.metrics_csv import usual_settings
 from benchmarks.results.published import BACKBONES, METRICS, published_rows
-from benchmarks.specs import resize_for
+from benchmarks.specs import EvaluationProtocol, resize_for
 
 DATASET = "mvtec_ad"
 """What the published values are of."""
@@ -62,11 +62,11 @@ class Figure:
     rounding: float
 
     @property
-    def filter(self) -> str:
-        """How images were resized where that isn't as here: "Lanczos", else ""."""
+    def interpolation(self) -> str:
+        """How images were resized, as the protocol names it."""
         match = _SIZE.fullmatch(self.image_size)
         how = match["how"] if match else None
-        return how.capitalize() if how and how.isalpha() else ""
+        return how.lower() if how and how.isalpha() else EvaluationProtocol.interpolation
 
     def unlike(self, results: ResultSet) -> str:
         """Say why a result set can't be compared with it, in words; "" where it can."""
@@ -89,6 +89,8 @@ class Figure:
             return "published with the centre crop"
         usual = usual_settings(size, ours["fit"])
         unusual = [name for name in _PROTOCOL if ours[name] != usual[name]]
+        if ours["interpolation"] not in (usual["interpolation"], self.interpolation):
+            unusual.append("interpolation")
         said = ", ".join(f"{name.replace('_', ' ')} {ours[name]}" for name in unusual)
         return f"ours with {said}" if said else ""
 

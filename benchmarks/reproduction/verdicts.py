@@ -38,6 +38,7 @@ class Verdict:
         seeds: how many seeds.
         tolerance: how far they may be apart; None where they can't be compared.
         unlike: why they can't, in words; "" where they can.
+        resized: how theirs were resized, where ours were otherwise; else "".
     """
 
     figure: Figure
@@ -48,6 +49,7 @@ class Verdict:
     seeds: int
     tolerance: Tolerance | None
     unlike: str = ""
+    resized: str = ""
 
     @property
     def difference(self) -> float:
@@ -75,14 +77,14 @@ class Verdict:
     @property
     def notes(self) -> list[str]:
         """What the tolerance lacks, and what is known to differ."""
-        known, resized = self.tolerance, self.figure.filter
+        known = self.tolerance
         if known is None:
             return []
         said = {
             "one seed: spread unknown": known.seeds is None,
             "test images: unknown": known.images is None,
             "so wide that it says little": known.says_little(self.difference),
-            f"theirs resized by {resized}": bool(resized),
+            f"theirs resized by {self.resized}": bool(self.resized),
         }
         return [note for note, true in said.items() if true]
 
@@ -155,7 +157,9 @@ class _Measured:
             tolerance = Tolerance(of_seeds(deviation, count), images, figure.rounding)
         first = self.results.rows.iloc[0]
         setting = str(first["backbone"]), int(first["image_size"])
-        return Verdict(figure, *setting, ours, deviation, count, tolerance, unlike)
+        same = first["interpolation"] == figure.interpolation
+        resized = "" if same else figure.interpolation.capitalize()
+        return Verdict(figure, *setting, ours, deviation, count, tolerance, unlike, resized)
 
     def _table(self, metric: str) -> Table:
         if metric not in self.tables:

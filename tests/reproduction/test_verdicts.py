@@ -101,6 +101,12 @@ def test_one_seed_says_that_its_spread_is_unknown(tmp_path: Path) -> None:
     )
 
 
+def test_images_resized_as_theirs_need_no_word(tmp_path: Path) -> None:
+    image = of(judged(tmp_path, cell(interpolation="lanczos")), XIAHAIFENG, "image_auroc")
+    assert image.tolerance is not None
+    assert "Lanczos" not in image.text
+
+
 def test_a_wrong_value_differs(tmp_path: Path) -> None:
     cells = [cell(values={"pixel_auroc": 0.96 + seed / 1000}, seed=seed) for seed in range(5)]
     one = of(judged(tmp_path, *cells), XIAHAIFENG, "pixel_auroc")
@@ -114,6 +120,7 @@ def test_a_wrong_value_differs(tmp_path: Path) -> None:
         ({"backbone": "mobilenet_v2"}, "published with ResNet18"),
         ({"image_size": 320}, "published at 256 → 224 pixels"),
         ({"smoothing_sigma": 2.0}, "ours with smoothing sigma 2.0"),
+        ({"interpolation": "box"}, "ours with interpolation box"),
         (
             {"measured": {"n_train": 320, "n_test_good": 41, "n_test_defect": 118}},
             "ours on 320 + 159 images of screw, not 320 + 160",
