@@ -68,7 +68,7 @@ def predict(job: Job, data: Callable[[], CategoryData], at: Callable[[Stage], No
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         outcome = failed(job, _one_line(error), made.started_utc)
         return lambda at: outcome
-    return partial(_measure, job.spec, job.kept_maps, category.truth, prediction, made)
+    return partial(_measure, job.spec, category.truth, prediction, made, kept_maps=job.kept_maps)
 
 
 def measure(
@@ -83,7 +83,7 @@ def measure(
         prediction: what is said of them.
     """
     made = _Origin(_now(), git_sha(), versions())
-    return _measure(spec, kept_maps, truth, prediction, made, lambda stage: None)
+    return _measure(spec, truth, prediction, made, lambda stage: None, kept_maps=kept_maps)
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,12 @@ def _now() -> str:
 
 def _measure(
     spec: CellSpec,
-    kept_maps: KeptMaps,
     truth: GroundTruth,
     prediction: Prediction,
     made: _Origin,
     at: Callable[[Stage], None],
+    *,
+    kept_maps: KeptMaps,
 ) -> Evaluated:
     try:
         at("measure")

@@ -22,6 +22,7 @@ import methods
 from benchmarks.console import run_program, say, show
 from benchmarks.datasets import Dataset
 from benchmarks.errors import BenchmarkError
+from benchmarks.evaluation.job import KeptMaps
 from benchmarks.features import Crops, FeatureCache
 from benchmarks.files import require_writable
 from benchmarks.maps import image_scores
@@ -132,10 +133,10 @@ def _import(options: argparse.Namespace) -> int:
     for category in dataset.categories:  # what is missing stops everything before it starts
         _say_what_else_lies_there(source, find_maps(source.folder, category)[1])
     crops = Crops(FeatureCache(options.cache, 0), dataset.name, protocol)
-    kept = "all" if options.save_maps else "errors"
+    kept: KeptMaps = "all" if options.save_maps else "errors"
     failures = 0
     for category in dataset.categories:
-        found = import_category(source, dataset, category, protocol, crops, kept)
+        found = import_category(source, dataset, category, protocol, crops=crops, kept_maps=kept)
         if different := other_data(stored, [found.cell]):
             raise BenchmarkError(f"{store.run}: {different}; name another run with --out")
         store.write(found.cell, found.scores, found.maps)

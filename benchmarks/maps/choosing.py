@@ -10,12 +10,10 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.options import EMBEDDED_SIZE, REAL_SIZE
 from benchmarks.results import Cell
 from benchmarks.results.agreement import Measure, measures
-from benchmarks.specs import resize_for
+from benchmarks.specs import Fit, resize_for
 
 
-def chosen_measure(
-    options: argparse.Namespace, dataset: Dataset, cells: Sequence[Cell]
-) -> Measure:
+def chosen_measure(options: argparse.Namespace, dataset: Dataset, cells: Sequence[Cell]) -> Measure:
     """Return the one measure of a run's cells that agrees with the options, or the options' own.
 
     Args:
@@ -49,7 +47,7 @@ def chosen_measure(
 
 def _asked_for(options: argparse.Namespace, dataset: Dataset) -> Measure:
     size = options.image_size or (EMBEDDED_SIZE if dataset.synthetic else REAL_SIZE)
-    fit = options.fit or "crop"
+    fit: Fit = options.fit or "crop"
     if options.resize and fit != "crop":
         raise BenchmarkError(f"--resize is of the crop; with --fit {fit} leave it out")
     if options.resize and options.resize < size:

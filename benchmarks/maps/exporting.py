@@ -24,7 +24,9 @@ from benchmarks.specs import CellSpec
 
 DType = Literal["float32", "float16"]
 
-ALL_MAPS = "python -m benchmarks.run with --save-maps, and the run's own options, stores all of them"
+ALL_MAPS = (
+    "python -m benchmarks.run with --save-maps, and the run's own options, stores all of them"
+)
 
 
 @dataclass
@@ -100,9 +102,7 @@ def export_category(
     return done
 
 
-def _stored(
-    results: ResultSet, method: str, category: Category
-) -> tuple[CellSpec, dict[str, Map]]:
+def _stored(results: ResultSet, method: str, category: Category) -> tuple[CellSpec, dict[str, Map]]:
     """Return a cell's specification, and its maps as they were measured by their stems."""
     place, what = (category.name, method), f"{method} on {category.name}"
     spec, path = results.specs.get(place), results.maps.get(place)

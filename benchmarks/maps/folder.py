@@ -61,9 +61,7 @@ def find_maps(folder: Path, category: Category) -> tuple[list[Path], list[str]]:
     return [found[name][0] for name in names], others
 
 
-def _problems(
-    root: Path, names: dict[str, Sample], found: dict[str, list[Path]]
-) -> list[str]:
+def _problems(root: Path, names: dict[str, Sample], found: dict[str, list[Path]]) -> list[str]:
     problems = []
     for name, sample in names.items():
         paths = found.get(name, [])

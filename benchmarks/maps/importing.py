@@ -76,6 +76,7 @@ def import_category(
     dataset: Dataset,
     category: Category,
     protocol: EvaluationProtocol,
+    *,
     crops: Crops,
     kept_maps: KeptMaps,
 ) -> Evaluated:
@@ -145,7 +146,10 @@ def _check_shape(path: Path, values: Map, width: int, height: int) -> None:
         DataError: it hasn't.
     """
     sides = list(zip(values.shape, (height, width), strict=True))
-    least, most = (max((own - 1) / of for own, of in sides), min((own + 1) / of for own, of in sides))
+    least, most = (
+        max((own - 1) / of for own, of in sides),
+        min((own + 1) / of for own, of in sides),
+    )
     if least >= most:
         down, across = values.shape
         raise DataError(

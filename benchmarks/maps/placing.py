@@ -99,7 +99,9 @@ class Placing:
     def _between(self, axis: int) -> NDArray[Any]:
         """Return the weights that the image's own pixels take from the square's."""
         own, whole = self.image[axis], self.whole[axis]
-        places = _nearest(own, whole) if own >= whole else (np.arange(whole) + 0.5) * own / whole - 0.5
+        places = (
+            _nearest(own, whole) if own >= whole else (np.arange(whole) + 0.5) * own / whole - 0.5
+        )
         return _linear(places[self._seen(axis)].astype(float), np.arange(own, dtype=float))
 
 

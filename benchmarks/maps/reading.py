@@ -107,7 +107,7 @@ READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
 
 
 def write_tiff(file: IO[bytes], values: NDArray[np.floating[Any]]) -> None:
-    """Write a map, (h, w), as an uncompressed TIFF of its own type; the same map, the same bytes."""
+    """Write a map, (h, w), as an uncompressed TIFF of its own type."""
     import tifffile
 
     tifffile.imwrite(file, values, metadata=None, photometric="minisblack")
