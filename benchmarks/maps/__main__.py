@@ -27,7 +27,7 @@ from benchmarks.features import Crops, FeatureCache
 from benchmarks.files import require_writable
 from benchmarks.maps import image_scores
 from benchmarks.maps.choosing import chosen_measure
-from benchmarks.maps.exporting import DType, Exported, export_category, find_set, folder_of
+from benchmarks.maps.exporting import DType, Exported, export_category, find_method, folder_of
 from benchmarks.maps.folder import find_maps
 from benchmarks.maps.importing import Source, column, import_category, protocol_of
 from benchmarks.options import add_data, chosen_dataset, side
@@ -159,11 +159,11 @@ def _say_what_else_lies_there(source: Source, others: Sequence[str]) -> None:
 def _export(options: argparse.Namespace) -> int:
     run = find_run(options.run)
     sets = result_sets(run)
-    chosen = {name: find_set(sets, name) for name in methods.split(options.methods)}
+    chosen = [find_method(sets, name) for name in methods.split(options.methods)]
     if not chosen:
         raise BenchmarkError("--methods: name at least one")
     dataset = chosen_dataset(options)
-    for method, results in chosen.items():
+    for results, method in chosen:
         out = options.out / folder_of(method)
         exported = []
         for category in dataset.categories:

@@ -46,22 +46,25 @@ class Exported:
     scores: dict[str, float]
 
 
-def find_set(sets: Sequence[ResultSet], method: str) -> ResultSet:
-    """Return the result set of a run that holds a method.
+def find_method(sets: Sequence[ResultSet], name: str) -> tuple[ResultSet, str]:
+    """Return the result set of a run that holds a method, and what its table calls the method.
+
+    Args:
+        sets: the run's.
+        name: as a table calls it, or without the backbone behind the @.
 
     Raises:
-        BenchmarkError: none does, or several.
+        BenchmarkError: none of that name is there, or several.
     """
-    run, holding = sets[0].run, [one for one in sets if method in one.methods]
-    if not holding:
-        names = ", ".join(dict.fromkeys(name for one in sets for name in one.methods))
-        raise BenchmarkError(f"--methods {method}: {run} has {names}")
-    if len(holding) > 1:
-        raise BenchmarkError(
-            f"--methods {method}: {run} holds it under {len(holding)} protocols; run the one that "
-            "is meant into a folder of its own, with --out and --save-maps"
-        )
-    return holding[0]
+    every = [(one, method) for one in sets for method in one.methods]
+    found = [pair for pair in every if pair[1] == name]
+    found = found or [pair for pair in every if pair[1].partition(" @ ")[0] == name]
+    if len(found) != 1:
+        names = ", ".join(dict.fromkeys(method for _, method in found or every))
+        several = f" {len(found)} times, under other backbones or crops," if found else ""
+        remedy = "; run the one that is meant into a folder of its own" if found else ""
+        raise BenchmarkError(f"--methods {name}: {sets[0].run} has{several} {names}{remedy}")
+    return found[0]
 
 
 def folder_of(method: str) -> str:

@@ -36,7 +36,7 @@ def with_makings(rows: pd.DataFrame) -> pd.DataFrame:
     every = makings(rows)
     if len(every) < 2:
         return rows
-    names = {making: ", ".join(_parts(making, every)) for making in every}
+    names = {making: " ".join(_parts(making, every)) for making in every}
     keys = rows[COLUMNS].itertuples(index=False, name=None)
     methods = [
         f"{method} @ {names[key]}" if key in names else method

@@ -28,10 +28,12 @@ COMMANDS = (
     "features",
     "datasets",
     "synthetic",
+    "maps",
+    "join",
 )
 GROUND = {"errors", "specs", "array_types", "files", "console", "places", "markdown"}
 COMPUTES = {"features", "evaluation", "execution"}
-SHOWS = {"tables", "figures", "uncertainty", "report", "compare"}
+SHOWS = {"tables", "figures", "uncertainty", "report", "compare", "join"}
 LONGEST = 8
 
 LAZY = "methods.lazy"
@@ -58,11 +60,13 @@ SUBJECTS = {
         *("figures.style", "results.folders", "results.previews"),
     },
     "report": {"metrics", "results", "statistics", "tables", "uncertainty", "figures.style"},
+    "join": {"results"},
     "options": {"datasets", "synthetic", "features", "evaluation", "execution"},
+    "maps": {"options", "datasets", "features", "evaluation", "results", "tables", "methods"},
 }
 LEFT_OUT = {
-    "supplement": {"run", "report", "compare", "speed", "uncertainty"},
-    "run": {"supplement", "compare", "speed", "uncertainty"},
+    "supplement": {"run", "report", "compare", "speed", "uncertainty", "maps", "join"},
+    "run": {"supplement", "compare", "speed", "uncertainty", "maps", "join"},
 }
 ALLOWED = {
     "methods": set(),

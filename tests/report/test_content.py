@@ -335,14 +335,16 @@ def test_two_backbones_are_columns_whose_names_and_facts_tell_them_apart(tmp_pat
     ]
     (one,) = content(written(tmp_path / "parts", *cells))["sets"]
     assert [method["name"] for method in one["methods"]] == [
-        "spade @ wide_resnet50_2, weights IMAGENET1K_V1",
-        "spade @ wide_resnet50_2, weights IMAGENET1K_V2",
+        "spade @ wide_resnet50_2 weights IMAGENET1K_V1",
+        "spade @ wide_resnet50_2 weights IMAGENET1K_V2",
         "spade @ resnet18",
     ]
     facts = dict(one["facts"])
     assert facts["weights of resnet18"].startswith("IMAGENET1K_V1, sha256 abab")
     assert "backbone" not in facts
-    made = "wide_resnet50_2, weights IMAGENET1K_V1, wide_resnet50_2, weights IMAGENET1K_V2, resnet18"
+    made = (
+        "wide_resnet50_2, weights IMAGENET1K_V1, wide_resnet50_2, weights IMAGENET1K_V2, resnet18"
+    )
     assert made in one["caption"]
 
 

@@ -268,8 +268,8 @@ def test_what_is_measured_alike_stands_in_one_table_whatever_made_it(tmp_path: P
     assert table == [
         [
             "category",
-            "a @ wide_resnet50_2, smoothing sigma 4.0",
-            "a @ wide_resnet50_2, smoothing sigma 2.0",
+            "a @ wide_resnet50_2 smoothing sigma 4.0",
+            "a @ wide_resnet50_2 smoothing sigma 2.0",
             "a @ resnet18",
         ],
         ["bolt", "**50.0**", "25.0", "12.5"],
