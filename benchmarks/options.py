@@ -41,8 +41,8 @@ GREATEST_SIDE = 8192
 """Pixels; a square of so many is 200 MB before a network sees it."""
 
 
-def add_shared(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say on which data, and on what machine, cells are evaluated."""
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the data, of which `chosen_dataset` makes a data set."""
     add = parser.add_argument
     add(
         "--data",
@@ -57,13 +57,19 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="don't read masks, nor miss them: image-level metrics alone",
     )
+    add("--cache", type=written_path, default=default_folder(), help="(default: %(default)s)")
+
+
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say on which data, and on what machine, cells are evaluated."""
+    add_data(parser)
+    add = parser.add_argument
     add(
         "--dtype",
         choices=get_args(DType),
         default="float32",
         help="type of cached features (default: %(default)s)",
     )
-    add("--cache", type=written_path, default=default_folder(), help="(default: %(default)s)")
     add(
         "--cache-gb",
         type=size,

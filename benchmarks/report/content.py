@@ -24,6 +24,7 @@ from benchmarks.results.captions import caption
 from benchmarks.results.journal import Call
 from benchmarks.results.metrics_csv import MEAN, usual_settings
 from benchmarks.results.published import TABLES
+from benchmarks.specs import IMPORTED
 from benchmarks.statistics.proportions import Interval
 from benchmarks.tables import tested_marks
 from benchmarks.tables.marks import note
@@ -80,10 +81,14 @@ def _sets(sets: Sequence[ResultSet], sheets: Sheets, suffix: str) -> Iterator[di
     """Yield everything of a run's result sets, `suffix` behind their short names."""
     calls = journal.read(sets[0].run, lambda line: say(f"warning: {line}"))
     for one in sets:
-        first = one.cells.iloc[0]
-        what = (one.dataset, first["backbone"], str(first["image_size"]))
-        own = [c for c in calls if (c.dataset, c.backbone, str(c.image_size)) == what]
-        yield {"short": _short(one, sets) + suffix, **_set(one, own, sheets)}
+        size, backbones = one.cells["image_size"].iloc[0], {making[0] for making in one.makings}
+        own = [
+            call
+            for call in calls
+            if (call.dataset, str(call.image_size)) == (one.dataset, size)
+            and call.backbone in backbones
+        ]
+        yield {"short": _short(one) + suffix, **_set(one, own, sheets)}
 
 
 def _set(results: ResultSet, calls: Sequence[Call], sheets: Sheets) -> dict[str, Any]:
@@ -106,21 +111,16 @@ def _set(results: ResultSet, calls: Sequence[Call], sheets: Sheets) -> dict[str,
     }
 
 
-def _short(results: ResultSet, every: Sequence[ResultSet]) -> str:
+def _short(results: ResultSet) -> str:
     """Return what tells a result set from the others of its run, usual settings left out."""
-    first = results.rows.iloc[0]
-    alike = [one.rows.iloc[0] for one in every if one.rows.iloc[0]["backbone"] == first["backbone"]]
-    size = int(first["image_size"])
-    parts = [f"{first['backbone']} {size} px"]
+    shared = results.shared
+    backbones = ", ".join(dict.fromkeys(making[0] for making in results.makings)) or IMPORTED
+    parts = [f"{backbones} {shared['image_size']} px"]
     if "dataset" in results.varying:
         parts.insert(0, results.dataset)
-    if any(first[column] != alike[0][column] for column in ("weights", "weights_sha256")):
-        parts.append(f"weights {first['weights']}, sha256 {first['weights_sha256'][:8]}")
-    if first["layers"] != alike[0]["layers"]:
-        parts.append(f"layers {', '.join(json.loads(first['layers']).values())}")
-    for column, value in usual_settings(size, first["fit"]).items():
-        if first[column] != value:
-            parts.append(f"{column.replace('_', ' ')} {first[column]}")
+    for column, value in usual_settings(int(shared["image_size"]), shared["fit"]).items():
+        if shared.get(column, value) != value:
+            parts.append(f"{column.replace('_', ' ')} {shared[column]}")
     return ", ".join(parts)
 
 

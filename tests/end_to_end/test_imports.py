@@ -29,10 +29,12 @@ COMMANDS = (
     "features",
     "datasets",
     "synthetic",
+    "maps",
+    "join",
 )
 GROUND = {"errors", "specs", "array_types", "files", "console", "places", "markdown"}
 COMPUTES = {"features", "evaluation", "execution"}
-SHOWS = {"tables", "figures", "uncertainty", "reproduction", "report", "compare"}
+SHOWS = {"tables", "figures", "uncertainty", "reproduction", "report", "compare", "join"}
 LONGEST = 8
 
 LAZY = "methods.lazy"
@@ -63,11 +65,13 @@ SUBJECTS = {
         *("metrics", "results", "statistics", "tables", "uncertainty", "reproduction"),
         "figures.style",
     },
+    "join": {"results"},
     "options": {"datasets", "synthetic", "features", "evaluation", "execution"},
+    "maps": {"options", "datasets", "features", "evaluation", "results", "tables", "methods"},
 }
 LEFT_OUT = {
-    "supplement": {"run", "report", "compare", "speed"},
-    "run": {"supplement", "compare", "speed", "uncertainty", "reproduction"},
+    "supplement": {"run", "report", "compare", "speed", "maps", "join"},
+    "run": {"supplement", "compare", "speed", "uncertainty", "reproduction", "maps", "join"},
 }
 ALLOWED = {
     "methods": set(),

@@ -331,15 +331,35 @@ def test_several_protocols_have_telling_names(tmp_path: Path) -> None:
         cell("bolt", "spade", seen=False),
         cell("bolt", "spade", seen=False, shots=5),
         cell("bolt", "spade", seen=False, image_size=320),
-        cell("bolt", "spade", seen=False, weights="IMAGENET1K_V2"),
+        cell("bolt", "spade", seen=False, image_size=320, backbone="resnet18"),
     ]
     sets = content(written(tmp_path / "parts", *cells))["sets"]
     assert [one["short"] for one in sets] == [
         "wide_resnet50_2 224 px",
         "wide_resnet50_2 224 px, shots 5",
-        "wide_resnet50_2 320 px",
-        "wide_resnet50_2 224 px, weights IMAGENET1K_V2, sha256 abababab",
+        "wide_resnet50_2, resnet18 320 px",
     ]
+
+
+def test_two_backbones_are_columns_whose_names_and_facts_tell_them_apart(tmp_path: Path) -> None:
+    cells = [
+        cell("bolt", "spade", seen=False),
+        cell("bolt", "spade", seen=False, weights="IMAGENET1K_V2"),
+        cell("bolt", "spade", seen=False, backbone="resnet18"),
+    ]
+    (one,) = content(written(tmp_path / "parts", *cells))["sets"]
+    assert [method["name"] for method in one["methods"]] == [
+        "spade @ wide_resnet50_2 weights IMAGENET1K_V1",
+        "spade @ wide_resnet50_2 weights IMAGENET1K_V2",
+        "spade @ resnet18",
+    ]
+    facts = dict(one["facts"])
+    assert facts["weights of resnet18"].startswith("IMAGENET1K_V1, sha256 abab")
+    assert "backbone" not in facts
+    made = (
+        "wide_resnet50_2, weights IMAGENET1K_V1, wide_resnet50_2, weights IMAGENET1K_V2, resnet18"
+    )
+    assert made in one["caption"]
 
 
 def test_what_the_journal_holds_of_a_set(tmp_path: Path) -> None:

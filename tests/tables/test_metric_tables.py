@@ -240,7 +240,7 @@ def test_each_protocol_has_its_table_and_a_caption_that_tells_it_apart(tmp_path:
         auroc("bolt", "a", 0.5),
         auroc("gear", "a", 0.7),
         auroc("bolt", "a", 0.25, shots=10),
-        auroc("bolt", "a", 0.125, smoothing_sigma=2.0),
+        auroc("bolt", "a", 0.125, image_size=320, smoothing_sigma=2.0),
     ]
     folder = tables(tmp_path, cells)
     assert [[row[1] for row in table[1:]] for table in markdown(folder)] == [
@@ -252,9 +252,34 @@ def test_each_protocol_has_its_table_and_a_caption_that_tells_it_apart(tmp_path:
     assert "10 shots" in few
     assert "shots" not in everything + smooth
     assert "smoothing sigma 4.0" in everything
-    assert "smoothing sigma 2.0" in smooth
+    assert "320 px; smoothing sigma 2.0" in smooth
     assert (folder / f"{AUROC}.tex").read_text().count(r"\begin{tabular}") == 3
     assert (folder / f"{AUROC}.csv").read_text().count("category,a\n") == 3
+
+
+def test_what_is_measured_alike_stands_in_one_table_whatever_made_it(tmp_path: Path) -> None:
+    cells = [
+        auroc("bolt", "a", 0.5),
+        auroc("bolt", "a", 0.25, smoothing_sigma=2.0),
+        auroc("bolt", "a", 0.125, backbone="resnet18"),
+    ]
+    folder = tables(tmp_path, cells)
+    (table,) = markdown(folder)
+    assert table == [
+        [
+            "category",
+            "a @ wide_resnet50_2 smoothing sigma 4.0",
+            "a @ wide_resnet50_2 smoothing sigma 2.0",
+            "a @ resnet18",
+        ],
+        ["bolt", "**50.0**", "25.0", "12.5"],
+        ["mean", "**50.0**", "25.0", "12.5"],
+    ]
+    (caption,) = captions(folder)
+    assert "wide_resnet50_2, weights IMAGENET1K_V1, resnet18, weights IMAGENET1K_V1, 224 px" in (
+        caption
+    )
+    assert "; smoothing sigma" not in caption
 
 
 def test_the_newest_of_two_cells_with_one_identity_wins(tmp_path: Path) -> None:
