@@ -102,7 +102,12 @@ def verdicts(sets: Sequence[ResultSet], intervals_of: IntervalsOf) -> list[Verdi
     Raises:
         BenchmarkError: the published numbers, or stored scores or maps, can't be read.
     """
-    measured = [_Measured(one, cache(intervals_of)) for one in sets if one.dataset == DATASET]
+    measured = [
+        _Measured(own, cache(intervals_of))
+        for one in sets
+        if one.dataset == DATASET
+        for own in one.apart
+    ]
     found: list[Verdict] = []
     for figure in figures() if measured else ():
         having = [one for one in measured if one.has(figure)]

@@ -18,6 +18,9 @@ COLUMNS = ["backbone", "weights", "weights_sha256", "layers", "dtype", "smoothin
 Making = tuple[str, ...]
 """A value for each of `COLUMNS`."""
 
+_AT = " @ "
+"""Between a method and its backbone; no name has it."""
+
 SHOWN = 8
 """Characters of a sha256 that are shown."""
 
@@ -39,10 +42,15 @@ def with_makings(rows: pd.DataFrame) -> pd.DataFrame:
     names = {making: " ".join(_parts(making, every)) for making in every}
     keys = rows[COLUMNS].itertuples(index=False, name=None)
     methods = [
-        f"{method} @ {names[key]}" if key in names else method
+        f"{method}{_AT}{names[key]}" if key in names else method
         for method, key in zip(rows["method"], keys, strict=True)
     ]
     return rows.assign(method=methods)
+
+
+def own_method(name: str) -> str:
+    """Return a method's name without the backbone that `with_makings` has put behind it."""
+    return name.partition(_AT)[0]
 
 
 def _parts(making: Making, every: Sequence[Making]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,13 @@ from benchmarks.results.cell import Cell
 from benchmarks.results.cropping import LEAST_SHARE, lost_to_crop
 from benchmarks.results.identity import told_apart
 from benchmarks.results.makings import COLUMNS as FEATURE_COLUMNS
-from benchmarks.results.makings import Making, imported_methods, makings, with_makings
+from benchmarks.results.makings import (
+    Making,
+    imported_methods,
+    makings,
+    own_method,
+    with_makings,
+)
 from benchmarks.results.metrics_csv import (
     CELL_COLUMNS,
     COLUMNS,
@@ -159,6 +165,14 @@ class ResultSet:
     def makings(self) -> list[Making]:
         """What made the features of the cells, but for those whose maps are imported."""
         return makings(self.rows)
+
+    @property
+    def apart(self) -> list[ResultSet]:
+        """The cells of each making in a set of its own, its methods by their own names."""
+        own = self.rows[self.rows["backbone"] != IMPORTED]
+        own = own.assign(method=own["method"].map(own_method))
+        groups = own.groupby(list(FEATURE_COLUMNS), sort=False)
+        return [replace(self, rows=rows) for _, rows in groups]
 
     @property
     def shared(self) -> Mapping[str, str]:

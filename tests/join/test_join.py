@@ -26,7 +26,7 @@ def test_columns_of_several_backbones_are_named_and_tested_in_pairs(folder: Path
     assert main(["one", "other", "--out", "both"]) == 0  # again changes nothing
     (results,) = result_sets(Path("both"))
     assert list(results.methods) == ["a @ resnet18", "b @ resnet18", "a @ wide_resnet50_2"]
-    assert "bolt" in marks.tested_marks(results, results.table("image_auroc"))
+    assert "bolt" in marks.tested_marks(results, results.table("image_auroc")).rows
     assert list(result_sets(Path("one"))[0].methods) == ["a", "b"]
 
 

@@ -154,7 +154,7 @@ def test_imported_methods_stand_beside_others(data: Path) -> None:
     origin = "copy (imported): maps of another program, image scores: each map's maximum"
     assert origin in one.caption("x")
     frame = all_pairs(one)
-    tests = frame[(frame["test"] == "delong") & (frame["category"] == "cup")]
+    tests = frame[(frame["test"] == "paired") & (frame["category"] == "cup")]
     assert {*zip(tests["first"], tests["second"], strict=True)} == {
         (names[i], names[j]) for i in range(4) for j in range(i + 1, 4)
     }

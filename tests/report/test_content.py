@@ -316,7 +316,7 @@ def test_published_values_stand_beside_mvtec_ad(tmp_path: Path) -> None:
 def test_verdicts_are_of_what_can_be_compared(tmp_path: Path) -> None:
     named = {"seen": False, "dataset": "mvtec_ad"}
     alike = [cell("screw", "padim", seed=seed, backbone="resnet18", **named) for seed in (0, 1)]
-    other = cell("screw", "padim", backbone="mobilenet_v2", **named)
+    other = cell("screw", "padim", backbone="mobilenet_v2", image_size=320, **named)
     one, none = content(written(tmp_path / "run", *alike, other))["sets"]
     found = verdicts(result_sets(tmp_path / "run")[:1], cell_intervals)
     judged = [verdict_texts(verdict) for verdict in found if verdict.tolerance]
