@@ -1,14 +1,20 @@
 """Check that the tables in README.md and docs/ are those of the results that they name.
 
-    python3 .ci/quotes.py            # say which are stale; exit status 1 if any
-    python3 .ci/quotes.py --write    # bring them up to date
+    python .ci/quotes.py            # say which are stale; exit status 1 if any
+    python .ci/quotes.py --write    # bring them up to date
 
-A table stands between `<!-- quote WHAT -->` and `<!-- end of quote -->`. WHAT is a Markdown file,
-or a run's metrics.csv, a category and metrics: `results/RUN/metrics.csv screw image_auroc aupro_30`.
+A table stands between `<!-- quote WHAT -->` and `<!-- end of quote -->`. WHAT is one of
+
+    FILE.md                                whole
+    FILE.md columns=a,b row "other row"    those columns of the rows that have these cells, several
+                                           with / between them
+    RUN/metrics.csv screw image_auroc      a row a method, a column a metric; with the word
+                                           published, a published value beside each
 """
 
 import csv
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,28 +41,59 @@ def main() -> int:
 
 def quoted(what: str) -> str:
     """Return the table that `what` names, as Markdown."""
-    path, *chosen = what.split()
+    path, *chosen = shlex.split(what)
     if path.endswith(".csv"):
         return "\n".join(table(ROOT / path, *chosen)) + "\n"
-    return (ROOT / path).read_text("utf-8").strip() + "\n"
+    text = (ROOT / path).read_text("utf-8").strip()
+    return "\n".join(part(text, chosen) if chosen else [text]) + "\n"
+
+
+def part(text: str, chosen: list[str]) -> Iterator[str]:
+    """Yield the lines of the first table of `text`, of it the columns and the rows chosen."""
+    columns, rows = (chosen[0], chosen[1:]) if chosen[0].startswith("columns=") else ("", chosen)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    heads, rule, *body = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    names = columns.removeprefix("columns=").split(",") if columns else heads
+    kept = [heads.index(name) for name in names]
+    wanted = [next(cells for cells in body if {*row.split(" / ")} <= {*cells}) for row in rows]
+    for cells in (heads, [re.sub("-+", "--", cell) for cell in rule], *wanted):
+        yield "| " + " | ".join(cells[column] for column in kept) + " |"
 
 
 def table(path: Path, category: str, *metrics: str) -> Iterator[str]:
     """Yield the lines of a table: a row a method, as the run has them, and a column a metric."""
+    names = [each for each in metrics if each != "published"]
     rows: dict[str, dict[str, str]] = {}
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            if row["category"] == category and row["metric"] in metrics:
-                shown = (
-                    f"{100 * float(row['value']):.1f}"
-                    if row["unit"] == "fraction"
-                    else (f"{float(row['value']):g}")
-                )
+            if row["category"] == category and row["metric"] in names:
+                scale = 100 if row["unit"] == "fraction" else 1
+                shown = f"{scale * float(row['value']):.{1 if scale == 100 else 0}f}"
                 rows.setdefault(row["method"], {})[row["metric"]] = shown
-    yield "| " + " | ".join(["method", *(each.replace("_", " ") for each in metrics)]) + " |"
-    yield "|:--|" + "--:|" * len(metrics)
+    if "published" in metrics:
+        for method, values in rows.items():
+            values.update(
+                {f"published {name}": published(method, name, category) for name in names}
+            )
+        names = [each for name in names for each in (name, f"published {name}")]
+    yield "| " + " | ".join(["method", *map(heading, names)]) + " |"
+    yield "|:--|" + "--:|" * len(names)
     for method, values in rows.items():
-        yield "| " + " | ".join([method, *(values[each] for each in metrics)]) + " |"
+        yield "| " + " | ".join([method, *(values[each] for each in names)]) + " |"
+
+
+def published(method: str, metric: str, category: str) -> str:
+    """Return the value that the papers report, in per cent, or a dash."""
+    from benchmarks.results.published import Published
+
+    value = Published.load().main(method, metric, category)
+    return "–" if value is None else f"{value:.1f}"
+
+
+def heading(metric: str) -> str:
+    """Return what stands above a column."""
+    words = "published" if metric.startswith("published ") else metric.replace("_", " ")
+    return re.sub(r"\b(auroc|aupro|ap)\b", lambda found: found[0].upper(), words)
 
 
 if __name__ == "__main__":

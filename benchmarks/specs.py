@@ -24,6 +24,9 @@ DType = Literal["float32", "float16"]
 Fit = Literal["crop", "stretch", "pad"]
 """How an image becomes a square: its centre cut out, stretched, or padded."""
 
+Interpolation = Literal["bilinear", "bicubic", "lanczos", "box"]
+"""The filter that images are resized with, in Pillow's and torchvision's names."""
+
 
 def canonical_json(value: object) -> str:
     """Return the one JSON text of `value`: keys sorted, no spaces, no NaN."""
@@ -62,8 +65,8 @@ class Identified:
     """A specification, a dataclass, whose hash is the identity of what is made by it."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the specification as JSON-ready values, `fit` where it isn't the crop."""
-        return _without_crop(asdict(cast("Any", self)))
+        """Return the specification as JSON-ready values, without what `_USUAL` leaves out."""
+        return _without_usual(asdict(cast("Any", self)))
 
     @property
     def key(self) -> str:
@@ -89,6 +92,7 @@ class FeatureSpec(Identified):
     dtype: DType
     extractor_version: int = EXTRACTOR_VERSION
     fit: Fit = "crop"
+    interpolation: Interpolation = "bilinear"
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ class CropSpec(Identified):
     dtype: Literal["uint8"] = "uint8"
     decoder_version: int = DECODER_VERSION
     fit: Fit = "crop"
+    interpolation: Interpolation = "bilinear"
 
 
 ArraySpec = FeatureSpec | CropSpec
@@ -124,6 +129,7 @@ class EvaluationProtocol:
     smoothing_sigma: float = 4.0
     resize: int = 0
     fit: Fit = "crop"
+    interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
         usual = resize_for(self.image_size) if self.fit == "crop" else self.image_size
@@ -166,9 +172,9 @@ class CellSpec(Identified):
         return spec
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the specification as JSON-ready values, the protocol's `fit` if not the crop."""
+        """Return the specification as JSON-ready values, the protocol's without `_USUAL`."""
         found = asdict(self)
-        return found | {"protocol": _without_crop(found["protocol"])}
+        return found | {"protocol": _without_usual(found["protocol"])}
 
     @property
     def label(self) -> str:
@@ -177,12 +183,12 @@ class CellSpec(Identified):
         return f"{self.category} {self.method} s{self.seed}{shots}"
 
 
-def _without_crop(spec: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the fit where it is the paper's, so that what was made before others keeps its key.
+_USUAL = {"fit": "crop", "interpolation": "bilinear"}
+"""What goes without saying, so that what was made before there was anything else keeps its key."""
 
-    (Stored specifications without it are of the crop.)
-    """
-    return {name: value for name, value in spec.items() if (name, value) != ("fit", "crop")}
+
+def _without_usual(spec: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in spec.items() if _USUAL.get(name) != value}
 
 
 def flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

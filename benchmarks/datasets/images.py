@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from benchmarks.datasets.framing import frame
 from benchmarks.errors import DataError
-from benchmarks.specs import Fit
+from benchmarks.specs import Fit, Interpolation
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -122,15 +122,23 @@ def image_size(path: Path) -> tuple[int, int]:
     return file.shape
 
 
-def load_image(path: Path, resize: int, size: int, fit: Fit = "crop") -> NDArray[np.uint8]:
+def load_image(
+    path: Path,
+    resize: int,
+    size: int,
+    fit: Fit = "crop",
+    interpolation: Interpolation = "bilinear",
+) -> NDArray[np.uint8]:
     """Return an image as RGB, uint8, shape (size, size, 3), framed as `framing.frame` does.
+
+    Resized by Pillow, which antialiases: a filter widens by as much as an image shrinks.
 
     Grey is repeated, 16-bit grey divided by 256, transparency dropped, EXIF orientation applied.
 
     Raises:
         DataError: the file can't be read or decoded, or holds 32-bit pixels.
     """
-    return frame(load_rgb(path), resize, size, Image.Resampling.BILINEAR, fit)
+    return frame(load_rgb(path), resize, size, Image.Resampling[interpolation.upper()], fit)
 
 
 def load_rgb(path: Path) -> Image.Image:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from benchmarks.backbones import Choice, describe, load
+from benchmarks.backbones import Choice, describe, load, served
+from benchmarks.console import say
 from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import Job
@@ -100,10 +101,15 @@ def backbone_specs(
 ) -> tuple[tuple[Choice, BackboneSpec], ...]:
     """Return each member of an ensemble with its specification.
 
+    Of a checkpoint that ends before the network's last levels, which is said, it has the others.
+
     Raises:
         BenchmarkError: there is no such backbone, or its weights can't be had.
     """
-    return tuple((choice, describe(choice, download=download)) for choice in members)
+    found = [served(choice) for choice in members]
+    for said in dict.fromkeys(filter(None, (said for _, said in found))):
+        say(said)
+    return tuple((choice, describe(choice, download=download)) for choice, _ in found)
 
 
 def make_plan(
@@ -125,11 +131,8 @@ def make_plan(
     """
     requests = list(requests)
     levels = sorted({level for one in requests for level in one.variant.parameters.levels})
-    if absent := [level for level in levels if level not in protocol.backbone.layers]:
-        raise BenchmarkError(
-            f"the chosen methods read level {', '.join(map(str, absent))}, for which "
-            f"{protocol.backbone.name} has no layer: name one with --layers a,b,c,d"
-        )
+    if said := unread(protocol.backbone, [one.variant for one in requests]):
+        raise BenchmarkError(said)
     work = {
         category: [
             Job(
@@ -143,6 +146,23 @@ def make_plan(
         for category in dataset.categories
     }
     return Plan(dataset, protocol, tuple(members), tuple(levels), work)
+
+
+def unread(backbone: BackboneSpec, variants: Iterable[Variant]) -> str:
+    """Say which methods read levels that a backbone doesn't have, and what helps; "" if none do."""
+    absent = {
+        variant.name: [level for level in variant.parameters.levels if level not in backbone.layers]
+        for variant in variants
+    }
+    lacking = {name: levels for name, levels in absent.items() if levels}
+    levels = ", ".join(map(str, sorted({level for some in lacking.values() for level in some})))
+    if not lacking:
+        return ""
+    return (
+        f"{', '.join(lacking)} need{'s' * (len(lacking) == 1)} level {levels}, which "
+        f"{backbone.name} doesn't have here: leave out what needs it, or name a layer for "
+        "every level with --layers a,b,c,d, of weights that hold them"
+    )
 
 
 def _spec(

@@ -73,6 +73,7 @@ class Crops:
         return CropSpec(
             *(self._dataset, category.fingerprint, category.name, split, p.image_size, p.resize),
             fit=p.fit,
+            interpolation=p.interpolation,
         )
 
     def _stored(self, category: Category, split: Split) -> Pixels | None:
@@ -115,8 +116,9 @@ def samples_of(category: Category, split: Split) -> Sequence[Sample]:
 def _ahead(pool: ThreadPoolExecutor, paths: Sequence[Any], spec: CropSpec) -> Iterator[Pixels]:
     """Yield batches in order, a few of them decoded ahead."""
     waiting: list[Future[Any]] = []
+    how = (spec.resize, spec.image_size, spec.fit, spec.interpolation)
     for path in paths:
-        waiting.append(pool.submit(load_image, path, spec.resize, spec.image_size, spec.fit))
+        waiting.append(pool.submit(load_image, path, *how))
         if len(waiting) == (AHEAD + 1) * BATCH_IMAGES:
             yield _stack(waiting[:BATCH_IMAGES])
             del waiting[:BATCH_IMAGES]

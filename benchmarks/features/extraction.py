@@ -55,6 +55,7 @@ def feature_specs(
             resize=protocol.resize,
             dtype=protocol.dtype,
             fit=protocol.fit,
+            interpolation=protocol.interpolation,
         )
         for level in levels
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.metrics.definitions import METRICS
-from benchmarks.metrics.tally import Tally, WorkingPoint, make_tally
+from benchmarks.metrics.tally import Tally, WorkingPoint, make_tally, real_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -24,7 +24,8 @@ def image_metrics(labels: ArrayLike, scores: ArrayLike) -> dict[str, float]:
         scores: (N,), higher is more anomalous, on any scale.
 
     Raises:
-        ValueError: shapes differ, a label is neither 0 nor 1, a score is NaN or infinite.
+        ValueError: shapes differ, a label is neither 0 nor 1, scores are no real numbers of at most
+            64 bits, or NaN or infinite.
     """
     tally = _tally_images(labels, scores)
     if tally is None:
@@ -106,11 +107,9 @@ def _tally_images(labels: ArrayLike, scores: ArrayLike) -> Tally | None:
 
 
 def _check_images(labels: ArrayLike, scores: ArrayLike) -> tuple[Masks, Floats]:
-    labels, scores = np.asarray(labels), np.asarray(scores)
+    labels, scores = np.asarray(labels), real_numbers(scores, "scores")
     if labels.ndim != 1 or labels.shape != scores.shape:
         raise ValueError(f"labels {labels.shape} and scores {scores.shape} are not both (N,)")
     if not np.isin(labels, (0, 1)).all():
         raise ValueError("labels hold something else than 0 (normal) and 1 (anomalous)")
-    if not np.isfinite(scores).all():
-        raise ValueError("scores hold NaN or infinite values")
     return labels.astype(bool), scores

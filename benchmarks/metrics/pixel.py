@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.metrics.definitions import METRICS, PRO_LIMIT
-from benchmarks.metrics.tally import Tally, make_tally
+from benchmarks.metrics.tally import Tally, make_tally, real_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -36,7 +36,8 @@ def measure_pixels(
         ignored: pixels that count as nothing, (N, H, W), bool, none of them a defect.
 
     Raises:
-        ValueError: shapes differ, masks aren't bool, a map holds NaN or infinite values.
+        ValueError: shapes differ, masks or `ignored` aren't bool, maps are no real numbers of at
+            most 64 bits, or hold NaN or infinite values.
     """
     maps, masks = _check_pixels(maps, masks)
     tally = _tally(maps, masks, ignored)
@@ -85,21 +86,19 @@ def pro_curve(
 
 
 def _check_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[Floats, Masks]:
-    maps, masks = np.asarray(maps), np.asarray(masks)
+    maps, masks = real_numbers(maps, "maps"), np.asarray(masks)
     if maps.ndim != 3 or maps.shape != masks.shape:
         raise ValueError(f"maps {maps.shape} and masks {masks.shape} are not both (N, H, W)")
     if masks.dtype != bool:
         raise ValueError(f"masks are {masks.dtype}, not bool")
-    if not np.isfinite(maps).all():
-        raise ValueError("maps hold NaN or infinite values")
     return maps, masks
 
 
 def _tally(maps: Floats, masks: Masks, ignored: Masks | None) -> Tally | None:
     if ignored is None:
         return make_tally(maps.ravel(), masks.ravel())
-    if ignored.shape != masks.shape or (ignored & masks).any():
-        raise ValueError("ignored pixels are not those of the masks, or hold defects")
+    if ignored.shape != masks.shape or ignored.dtype != bool or (ignored & masks).any():
+        raise ValueError("ignored pixels are not bool, not those of the masks, or hold defects")
     return make_tally(maps[~ignored], masks[~ignored])
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.metrics.definitions import PRO_LIMIT
+from benchmarks.metrics.tally import real_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -34,8 +35,11 @@ def resampled_image_metrics(
         labels: (N,), 0 normal, 1 anomalous, of both some.
         scores: (N,), higher is more anomalous, on any scale.
         drawn: from `multiplicities`, (B, N).
+
+    Raises:
+        ValueError: scores are no real numbers of at most 64 bits, or NaN or infinite.
     """
-    anomalous, scores = np.asarray(labels) == 1, np.asarray(scores)
+    anomalous, scores = np.asarray(labels) == 1, real_numbers(scores, "scores")
     positives, negatives = scores[anomalous, None], scores[~anomalous, None]
     thresholds = np.unique(positives)
     weights, others = drawn[:, anomalous].astype(float), drawn[:, ~anomalous].astype(float)
@@ -74,8 +78,11 @@ def resampled_pixel_bounds(maps: Floats, masks: Masks, drawn: Counts) -> dict[st
         maps: anomaly maps of all test images, (N, H, W).
         masks: defect pixels, (N, H, W).
         drawn: from `multiplicities`, (B, N).
+
+    Raises:
+        ValueError: maps are no real numbers of at most 64 bits, or hold NaN or infinite values.
     """
-    counts = _pixel_counts(maps, masks)
+    counts = _pixel_counts(real_numbers(maps, "maps"), masks)
     there = np.logical_and(*((drawn @ part.sum(axis=1)) > 0 for part in counts[:2]))
     parts = np.array_split(drawn[there].astype(float), ceil(len(drawn) / RESAMPLES_TOGETHER))
     bounds = [_pixel_bounds(*(part @ count for count in counts)) for part in parts if len(part)]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from benchmarks.array_types import Counts, Floats, Masks
 
 
@@ -107,6 +109,27 @@ class Tally:
         # different ones differ, which the usual 2·precision·recall / (precision + recall) spoils.
         f1 = 2 * self.found() / (self.found() + self.at_or_above + self.rank.size)
         return self.working_point(int(f1.argmax()))
+
+
+def real_numbers(values: ArrayLike, what: str) -> Floats:
+    """Return scores as they are, in this machine's order of bytes, which compiled loops need.
+
+    Args:
+        values: of any shape.
+        what: what they are, for messages.
+
+    Raises:
+        ValueError: they aren't real numbers, are of more than 64 bits, NaN or infinite.
+    """
+    found = np.asarray(values)
+    kind, size = found.dtype.kind, found.dtype.itemsize
+    if kind not in "biuf" or size > 8:
+        raise ValueError(
+            f"{what} are {found.dtype}; give real numbers of at most 64 bits, such as float64"
+        )
+    if not np.isfinite(found).all():
+        raise ValueError(f"{what} hold NaN or infinite values")
+    return found.astype(f"{kind}{size}", copy=False)
 
 
 def make_tally(scores: Floats, anomalous: Masks) -> Tally | None:

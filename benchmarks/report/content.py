@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from benchmarks.report.differences import pairs
 from benchmarks.report.facts import facts
 from benchmarks.report.pictures import Sheets
 from benchmarks.report.ranking import Ranking
+from benchmarks.reproduction import MEANING, counted, verdict_texts, verdicts
+from benchmarks.reproduction.verdicts import IntervalsOf
 from benchmarks.results import Published, ResultSet, journal
 from benchmarks.results.captions import caption
 from benchmarks.results.journal import Call
@@ -86,6 +89,7 @@ def _sets(sets: Sequence[ResultSet], sheets: Sheets, suffix: str) -> Iterator[di
 def _set(results: ResultSet, calls: Sequence[Call], sheets: Sheets) -> dict[str, Any]:
     """Return everything of one result set; `calls` are those that evaluated its like."""
     parts = [category_parts(results, category, sheets) for category in results.categories]
+    intervals_of = cache(cell_intervals)
     return {
         "run": _name(results.run),
         "caption": caption("", results.describe("Results")),
@@ -93,7 +97,8 @@ def _set(results: ResultSet, calls: Sequence[Call], sheets: Sheets) -> dict[str,
         "facts": facts(results, calls),
         "categories": [_category(results, category) for category in results.categories],
         "methods": [_method(results, method) for method in results.methods],
-        "tables": _tables(results),
+        "tables": _tables(results, intervals_of),
+        **_reproduction(results, intervals_of),
         "images": [images for images, _ in parts],
         "cells": [cells for _, cells in parts],
         "extractions": _extractions(calls),
@@ -155,10 +160,21 @@ def _call(call: Call) -> dict[str, Any]:
     return {name: getattr(call, name) for name in names}
 
 
-def _tables(results: ResultSet) -> dict[str, dict[str, Any]]:
+def _reproduction(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, Any]:
+    """Return verdicts on published values, and what they mean; empty where none can be judged."""
+    found = verdicts([results], intervals_of)
+    judged = [one for one in found if one.tolerance is not None]
+    note = f"{MEANING} Of all published values of these methods, {counted(found)}."
+    return {
+        "verdicts": [verdict_texts(one) for one in judged],
+        "verdicts_note": note if judged else "",
+    }
+
+
+def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, dict[str, Any]]:
     """Return metric → its table, of all metrics that any cell names."""
     intervals = {
-        (category, method): cell_intervals(path, results.maps.get((category, method)))
+        (category, method): intervals_of(path, results.maps.get((category, method)))
         for (category, method), path in results.scores.items()
         if len(results.methods[method]) == 1
     }

@@ -61,6 +61,7 @@ def _protocol(results: ResultSet) -> Iterable[tuple[str, str]]:
     yield "layers", ", ".join(f"{level}: {name}" for level, name in layers.items())
     size = first["image_size"]
     yield "image size", f"{size} × {size} pixels, {_FITS[first['fit']].format(first['resize'])}"
+    yield "images resized", f"{first['interpolation']}, antialiased"
     yield "features", first["dtype"]
     yield "masks", f"resized: {first['mask_resize']}"
     yield "smoothing", f"Gaussian, σ = {first['smoothing_sigma']} pixels"

@@ -30,6 +30,7 @@ SCRIPTS = (
     "failures.js",
     "summary.js",
     "overview.js",
+    "reproduction.js",
     "curves.js",
     "threshold.js",
     "gallery.js",

@@ -24,7 +24,7 @@ COLUMNS = (
     "higher_is_better", "n_train", "n_test_good", "n_test_defect", "status", "error",
     "fit_seconds", "score_seconds", "peak_memory_mb", "device", "git_sha", "versions",
     "started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "resize", "spec",
-    "fit", "unseen_defects", "unseen_share", "warnings",
+    "fit", "unseen_defects", "unseen_share", "warnings", "interpolation",
 )
 # fmt: on
 
@@ -64,13 +64,17 @@ def rows_of(run: str, cell: Cell, metrics: Iterable[Metric]) -> Iterator[list[An
 
 PROTOCOL_COLUMNS = [
     *("dataset", "backbone", "weights", "weights_sha256", "layers", "image_size"),
-    *("dtype", "mask_resize", "smoothing_sigma", "fit", "resize", "shots"),
+    *("dtype", "mask_resize", "smoothing_sigma", "fit", "resize", "interpolation", "shots"),
 ]
 """What the cells of one table share."""
 
 CELL_COLUMNS = [*PROTOCOL_COLUMNS, "category", "method", "seed"]
 
-_LATER = {"fit": EvaluationProtocol.fit, "unseen_defects": "", "unseen_share": "", "warnings": ""}
+_LATER = {
+    "fit": EvaluationProtocol.fit,
+    "interpolation": EvaluationProtocol.interpolation,
+    **dict.fromkeys(("unseen_defects", "unseen_share", "warnings"), ""),
+}
 """Columns that older tables lack, and what stands for them."""
 
 _NEEDED = {*CELL_COLUMNS, "dataset_fingerprint", "metric", "value", "status", "started_utc", "spec"}
@@ -82,6 +86,7 @@ def usual_settings(image_size: int, fit: str) -> dict[str, str]:
     return {
         "fit": EvaluationProtocol.fit,
         "resize": str(resize_for(image_size) if fit == "crop" else image_size),
+        "interpolation": EvaluationProtocol.interpolation,
         "dtype": EvaluationProtocol.dtype,
         "mask_resize": EvaluationProtocol.mask_resize,
         "smoothing_sigma": str(EvaluationProtocol.smoothing_sigma),

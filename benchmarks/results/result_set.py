@@ -154,7 +154,14 @@ class ResultSet:
         usual |= {"layers": first["layers"]}
         said = [
             f"{column.replace('_', ' ')} {first[column]}"
-            for column in ("layers", "dtype", "mask_resize", "smoothing_sigma", "fit")
+            for column in (
+                "layers",
+                "dtype",
+                "mask_resize",
+                "smoothing_sigma",
+                "fit",
+                "interpolation",
+            )
             if column in self.varying or first[column] != usual[column]
         ]
         if first["resize"] != usual["resize"]:

@@ -36,7 +36,7 @@ from benchmarks.report import write_report
 from benchmarks.results import Store, derived, result_sets
 from benchmarks.results.folders import plots_folder, report_path
 from benchmarks.run.request import check_size, plan_of, run_folder, say_what_is_cut_off
-from benchmarks.specs import Fit, MaskResize
+from benchmarks.specs import Fit, Interpolation, MaskResize
 from benchmarks.tables import terminal_tables, write_tables
 
 DEFAULT_METHODS = "patchcore-25,spade,padim"
@@ -130,6 +130,13 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         "--resize",
         type=side,
         help="the shorter side before the crop, in pixels (default: 8/7 of the crop)",
+    )
+    add(
+        "--interpolation",
+        choices=get_args(Interpolation),
+        default="bilinear",
+        help="how images are resized: bilinear, as the official PatchCore code; lanczos, as "
+        "popular code of PaDiM and SPADE (default: %(default)s)",
     )
 
 

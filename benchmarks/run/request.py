@@ -75,6 +75,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         mask_resize=options.mask_resize,
         resize=options.resize or 0,
         fit=options.fit,
+        interpolation=options.interpolation,
     )
     return make_plan(dataset, members, protocol, requests)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from benchmarks.results import Cell
-from benchmarks.specs import Fit, MaskResize
+from benchmarks.specs import Fit, Interpolation, MaskResize
 
 METHODS = ("spade", "padim", "patchcore-25", "patchcore-10", "patchcore-1")
 """Columns of tables S1–S3."""
@@ -45,6 +45,7 @@ class Trial:
         resize: the shorter side before the crop, None for 8/7 of the crop.
         mask_resize: how masks are resized.
         fit: how an image becomes a square.
+        interpolation: how images are resized.
     """
 
     backbone: str
@@ -55,6 +56,7 @@ class Trial:
     resize: int | None = None
     mask_resize: MaskResize = "nearest"
     fit: Fit = "crop"
+    interpolation: Interpolation = "bilinear"
 
 
 Cells = Mapping[Trial, Mapping[str, Cell]]
@@ -71,7 +73,7 @@ class Settings:
         ensemble: table S4's ensemble, backbones joined by +.
         backbones: the rows of table S6.
         image_size: stands for the paper's 224 pixels; its other sizes are scaled alike.
-        seeds: of table S5; the first one's are all other numbers.
+        seeds: of table S5 and the verdicts; the first one's are all other numbers.
     """
 
     backbone: str
@@ -93,6 +95,15 @@ class Settings:
 def main_trials(settings: Settings) -> dict[str, Trial]:
     """Return method → trial: tables S1–S3 and figure S3."""
     return {method: settings.trial(method) for method in METHODS}
+
+
+def seed_trials(settings: Settings) -> dict[tuple[str, int], Trial]:
+    """Return (method, seed) → trial: the verdicts, tables S1–S3 with every seed."""
+    return {
+        (method, seed): replace(trial, seed=seed)
+        for method, trial in main_trials(settings).items()
+        for seed in settings.seeds
+    }
 
 
 def large_trials(settings: Settings) -> dict[tuple[str, str], Trial]:
@@ -152,6 +163,9 @@ VARIED_METHODS = {
 }
 """Choices that are a method's parameters."""
 
+POPULAR_METHODS = {"SPADE as in popular code, K = 5": "spade-5", "PaDiM": "padim"}
+"""Those whose popular code resizes images with Lanczos's filter."""
+
 
 def difference_trials(settings: Settings) -> dict[str, Trial]:
     """Return choice → trial: what differs between tools, each against the first."""
@@ -163,4 +177,12 @@ def difference_trials(settings: Settings) -> dict[str, Trial]:
     found["the whole image, no crop"] = replace(base, resize=settings.image_size)
     found["the whole image, stretched to a square"] = replace(base, fit="stretch")
     found["the whole image, padded to a square"] = replace(base, fit="pad")
-    return found | {name: settings.trial(method) for name, method in VARIED_METHODS.items()}
+    found["images resized bicubically"] = replace(base, interpolation="bicubic")
+    found["images resized by area averages"] = replace(base, interpolation="box")
+    found["images resized with Lanczos's filter"] = replace(base, interpolation="lanczos")
+    found |= {name: settings.trial(method) for name, method in VARIED_METHODS.items()}
+    for name, method in POPULAR_METHODS.items():
+        found[f"{name}, with Lanczos's filter"] = replace(
+            settings.trial(method), interpolation="lanczos"
+        )
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from benchmarks.datasets import load_image, load_mask
 from benchmarks.errors import DataError
+from benchmarks.specs import Interpolation
 from tests.datasets.plain import encoded, save
 
 # --- images ----------------------------------------------------------------------------------
@@ -19,7 +21,10 @@ from tests.datasets.plain import encoded, save
 
 @settings(max_examples=60)
 @given(
-    width=st.integers(1, 90), height=st.integers(1, 90), resize=st.integers(8, 40), data=st.data()
+    width=st.integers(1, 90),
+    height=st.integers(1, 90),
+    resize=st.integers(8, 40),
+    data=st.data(),
 )
 def test_images_are_what_torchvision_makes_of_them(
     tmp_path_factory: pytest.TempPathFactory,
@@ -30,12 +35,37 @@ def test_images_are_what_torchvision_makes_of_them(
 ) -> None:
     transforms = pytest.importorskip("torchvision.transforms")
     crop = data.draw(st.integers(1, resize), "crop")
+    interpolation = data.draw(st.sampled_from(get_args(Interpolation)), "interpolation")
     pixels = np.random.default_rng(width * 100 + height).integers(0, 256, (height, width, 3))
     image = Image.fromarray(pixels.astype(np.uint8))
     path = tmp_path_factory.mktemp("image") / "image.png"
     image.save(path)
-    expected = transforms.CenterCrop(crop)(transforms.Resize(resize)(image))
-    np.testing.assert_array_equal(load_image(path, resize, crop), np.asarray(expected))
+    resized = transforms.Resize(resize, transforms.InterpolationMode(interpolation))(image)
+    expected = np.asarray(transforms.CenterCrop(crop)(resized))
+    loaded = load_image(path, resize, crop, interpolation=interpolation)
+    np.testing.assert_array_equal(loaded, expected)
+    if interpolation == "bilinear":
+        plain = transforms.CenterCrop(crop)(transforms.Resize(resize)(image))
+        np.testing.assert_array_equal(load_image(path, resize, crop), np.asarray(plain))
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_a_box_is_the_mean_of_the_area_where_the_side_divides(tmp_path: Path, factor: int) -> None:
+    side = 16
+    pixels = np.random.default_rng(factor).integers(0, 256, (side * factor, side * factor, 3))
+    Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "image.png")
+    rows = np.floor(pixels.reshape(side * factor, side, factor, 3).mean(axis=2) + 0.5)
+    areas = np.floor(rows.reshape(side, factor, side, 3).mean(axis=1) + 0.5)  # rounded twice
+    loaded = load_image(tmp_path / "image.png", side, side, interpolation="box")
+    np.testing.assert_array_equal(loaded, areas)
+
+
+def test_elsewhere_a_box_weighs_whole_pixels(tmp_path: Path) -> None:
+    row = np.array([0, 90, 0], np.uint8)
+    Image.fromarray(np.tile(row, (3, 1))).save(tmp_path / "image.png")
+    loaded = load_image(tmp_path / "image.png", 2, 2, interpolation="box")
+    # by shares of area both would be (0 + 90 / 2) / 1.5 = 30; of two whole pixels the mean is 45
+    assert loaded[..., 0].tolist() == [[45, 0], [45, 0]]
 
 
 def constant(tmp_path: Path, image: Image.Image, name: str = "image.png") -> tuple[int, ...]:

@@ -31,7 +31,7 @@ COMMANDS = (
 )
 GROUND = {"errors", "specs", "array_types", "files", "console", "places", "markdown"}
 COMPUTES = {"features", "evaluation", "execution"}
-SHOWS = {"tables", "figures", "uncertainty", "report", "compare"}
+SHOWS = {"tables", "figures", "uncertainty", "reproduction", "report", "compare"}
 LONGEST = 8
 
 LAZY = "methods.lazy"
@@ -57,12 +57,16 @@ SUBJECTS = {
         *("backbones", "datasets", "features", "evaluation", "metrics", "methods"),
         *("figures.style", "results.folders", "results.previews"),
     },
-    "report": {"metrics", "results", "statistics", "tables", "uncertainty", "figures.style"},
+    "reproduction": {"metrics", "datasets.known", "results", "statistics", "tables"},
+    "report": {
+        *("metrics", "results", "statistics", "tables", "uncertainty", "reproduction"),
+        "figures.style",
+    },
     "options": {"datasets", "synthetic", "features", "evaluation", "execution"},
 }
 LEFT_OUT = {
-    "supplement": {"run", "report", "compare", "speed", "uncertainty"},
-    "run": {"supplement", "compare", "speed", "uncertainty"},
+    "supplement": {"run", "report", "compare", "speed"},
+    "run": {"supplement", "compare", "speed", "uncertainty", "reproduction"},
 }
 ALLOWED = {
     "methods": set(),

@@ -119,6 +119,7 @@ OTHER: dict[str, Any] = {
     "dtype": "float16",
     "extractor_version": 99,
     "fit": "pad",
+    "interpolation": "lanczos",
 }
 
 
@@ -145,6 +146,7 @@ def test_specs_follow_data_split_backbone_and_protocol(category: Category) -> No
         keys(protocol=replace(PROTOCOL, image_size=40)),
         keys(protocol=replace(PROTOCOL, dtype="float16")),
         keys(protocol=replace(PROTOCOL, fit="stretch")),
+        keys(protocol=replace(PROTOCOL, interpolation="lanczos")),
     ):
         assert not changed & keys()
     assert keys(protocol=replace(PROTOCOL, mask_resize="official", smoothing_sigma=0)) == keys()

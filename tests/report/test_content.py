@@ -22,12 +22,14 @@ from benchmarks.report import page as pages
 from benchmarks.report import write_report
 from benchmarks.report.__main__ import main
 from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
+from benchmarks.reproduction import counted, verdict_texts, verdicts
 from benchmarks.results import journal, result_sets
 from benchmarks.results.folders import report_path
 from benchmarks.results.published import FILE
 from benchmarks.run import __main__ as program
 from benchmarks.statistics import bootstrap_intervals
 from benchmarks.statistics.delong import paired_delong
+from benchmarks.uncertainty import cell_intervals
 from tests.helpers.data_sets import write_dataset
 from tests.helpers.runs import (
     MVTEC_AD,
@@ -310,6 +312,19 @@ def test_published_values_stand_beside_mvtec_ad(tmp_path: Path) -> None:
     few = [replace(stored, shots=5) for stored in cells]
     (one,) = content(written(tmp_path / "few", *few))["sets"]
     assert one["tables"]["pixel_auroc"]["published"] is None
+
+
+def test_verdicts_are_of_what_can_be_compared(tmp_path: Path) -> None:
+    named = {"seen": False, "dataset": "mvtec_ad"}
+    alike = [cell("screw", "padim", seed=seed, backbone="resnet18", **named) for seed in (0, 1)]
+    other = cell("screw", "padim", backbone="mobilenet_v2", **named)
+    one, none = content(written(tmp_path / "run", *alike, other))["sets"]
+    found = verdicts(result_sets(tmp_path / "run")[:1], cell_intervals)
+    judged = [verdict_texts(verdict) for verdict in found if verdict.tolerance]
+    assert one["verdicts"] == judged
+    assert {row[5] for row in judged} == {"74.5", "97.2", "97.4"}
+    assert counted(found) in one["verdicts_note"]
+    assert (none["verdicts"], none["verdicts_note"]) == ([], "")
 
 
 def test_several_protocols_have_telling_names(tmp_path: Path) -> None:

@@ -134,5 +134,22 @@ def test_published_values_on_demand(browser: Any, tmp_path: Path) -> None:
         assert "No published values" in page.locator("#metric-note").inner_text()
 
 
+def test_verdicts_stand_where_something_can_be_compared(browser: Any, tmp_path: Path) -> None:
+    named = {"dataset": "mvtec_ad"}
+    cells = [cell("screw", "padim", seed=seed, backbone="resnet18", **named) for seed in (0, 1)]
+    run = write_run(tmp_path / "screw", [*cells, cell("screw", "padim", **named, image_size=64)])
+    for page in opened(browser, write_report([result_sets(run)], run / "report.html")):
+        rows = page.locator("#reproduction tbody tr")
+        assert rows.count() == 3
+        assert "tolerance ±" in rows.first.inner_text()
+        assert page.locator("nav a[href='#reproduction']").is_visible()
+        page.locator("#set").select_option(index=1)
+        assert not page.locator("#reproduction").is_visible()
+        assert not page.locator("nav a[href='#reproduction']").is_visible()
+    run = write_run(tmp_path / "parts", [cell("screw", "padim")])
+    for page in opened(browser, write_report([result_sets(run)], run / "report.html")):
+        assert page.locator("#reproduction").count() == 0
+
+
 def test_every_metric_is_offered(page: Any) -> None:
     assert page.locator("#metric option").all_inner_texts() == [m.label for m in METRICS.values()]

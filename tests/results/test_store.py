@@ -55,6 +55,7 @@ def test_a_cell_is_found_by_its_whole_specification(tmp_path: Path) -> None:
         replace(SPEC, protocol=replace(SPEC.protocol, smoothing_sigma=0.0)),
         replace(SPEC, protocol=replace(SPEC.protocol, fit="pad")),
         replace(SPEC, protocol=replace(SPEC.protocol, fit="stretch")),
+        replace(SPEC, protocol=replace(SPEC.protocol, interpolation="lanczos")),
         replace(SPEC, protocol=replace(SPEC.protocol, image_size=280)),
         replace(SPEC, protocol=replace(SPEC.protocol, backbone=replace(BACKBONE, weights="X"))),
     ]
