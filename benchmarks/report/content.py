@@ -17,6 +17,7 @@ from benchmarks.report.cells import category_parts
 from benchmarks.report.differences import pairs
 from benchmarks.report.facts import facts
 from benchmarks.report.pictures import Sheets
+from benchmarks.report.ranking import Ranking
 from benchmarks.reproduction import MEANING, counted, verdict_texts, verdicts
 from benchmarks.reproduction.verdicts import IntervalsOf
 from benchmarks.results import Published, ResultSet, journal
@@ -192,21 +193,25 @@ def _table(
     table = results.table(metric)
     marks = tested_marks(results, table)
     methods = list(results.methods)
-    best = [sorted(map(methods.index, row)) for row in marked_methods(table, marks)]
+    marked = marked_methods(table, marks)
+    best = [sorted(map(methods.index, row)) for row in marked]
     rows = [*results.categories, None]
     spans = [
         [intervals.get((str(row), method), {}).get(metric) for method in methods] for row in rows
     ]
+    low, high = _ends(spans, 0), _ends(spans, 1)
+    tested = [str(row) for row in table.values.index if row in marks.rows]
     beside = _published(published, metric, results)
     return {
         "values": _grid(table.values),
         "deviations": _grid(table.deviations),
         "failed": table.failed.to_numpy().tolist(),
-        "low": _ends(spans, 0),
-        "high": _ends(spans, 1),
+        "low": low,
+        "high": high,
         "interval_note": caveat(metric),
         "best": best,
         "note": note(marks) if len(methods) > 1 else "",
+        "ranking": Ranking(table, results.dataset, low, high, marked, tested).content(),
         "published": beside,
         "published_note": _SOURCES.format(*TABLES[metric]) if beside else "",
     }

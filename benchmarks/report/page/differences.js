@@ -1,6 +1,16 @@
 /* What lies between two sets of results: their specifications, every metric, every changed verdict. */
 
-Object.assign(state, { from: 0, to: 1, differenceMetric: state.metric, differenceSorting: null });
+const alike = content.pairs[0] ?? { first: 0, second: 1 };
+
+declare("from", alike.first, "from", as.set);
+declare("to", alike.second, "to", as.set);
+declare("differenceMetric", state.metric, "difference-metric", as.metric);
+declare(
+  "differenceSorting",
+  null,
+  "difference-sort",
+  as.sorting(["category"], ({ from }) => content.sets[from].methods),
+);
 
 /** Categories and methods that both sets hold: {rows: [[row, row]], methods: [[index, index]]}. */
 function common(one, other) {
@@ -90,14 +100,6 @@ function differencesTable(one, other) {
   );
 }
 
-/** Whether an image's verdict is wrong at a cell's F1-optimal threshold; null where it has none. */
-function wrong(set, row, method, image) {
-  const cell = set.cells[row][method];
-  if (!isScored(cell) || !cell.f1_optimal || cell.scores[image] === null) return null;
-  const label = set.images[row].labels[image];
-  return isError(verdict(label, cell.scores[image], cell.f1_optimal.threshold));
-}
-
 /** Images whose verdict differs between the two sets: [category, method, newly right, newly wrong]. */
 function changedVerdicts(one, other) {
   const { rows, methods } = common(one, other);
@@ -125,17 +127,14 @@ function changedVerdicts(one, other) {
   return found;
 }
 
-const named = (names) =>
-  names.length
-    ? element("details", {}, element("summary", {}, `${names.length}`), names.join(", "))
-    : "0";
+const named = (id, found) => (found.length ? folding(id, `${found.length}`, found.join(", ")) : "0");
 
 function verdictsTable(one, other) {
   const rows = changedVerdicts(one, other).map(([category, method, right, worse]) => [
     category,
     method,
-    named(right),
-    named(worse),
+    named(`newly-right ${category} ${method}`, right),
+    named(`newly-wrong ${category} ${method}`, worse),
   ]);
   if (!rows.length)
     return element(
@@ -183,19 +182,8 @@ function renderDifferences() {
 function startDifferences() {
   if (content.sets.length < 2) return;
   byId("differences").hidden = byId("to-differences").hidden = false;
-  const first = content.pairs[0] ?? { first: 0, second: 1 };
-  Object.assign(state, { from: first.first, to: first.second });
-  for (const name of ["from", "to"]) {
-    fillSelect(byId(name), setChoices);
-    byId(name).value = state[name];
-    byId(name).addEventListener("change", (event) =>
-      change({ [name]: Number(event.target.value) }),
-    );
-  }
-  fillSelect(byId("difference-metric"), metricChoices);
-  byId("difference-metric").addEventListener("change", (event) =>
-    change({ differenceMetric: event.target.value }),
-  );
+  for (const name of ["from", "to"]) tie(name, name, { choices: () => setChoices, read: Number });
+  tie("difference-metric", "differenceMetric", { choices: () => metricChoices });
   watch(["hidden", "from", "to", "differenceMetric", "differenceSorting"], renderDifferences);
 }
 
