@@ -43,7 +43,9 @@ class Ranking:
         names = list(map(str, self.table.values))
         places = [names.index(name) for name in self.ranked]
         spans = [self._interval(name) for name in self.ranked]
-        row = self.table.deviations.loc[self.row]
+        row = dict(
+            zip(names, self.table.deviations.loc[[self.row]].to_numpy(float)[0], strict=True)
+        )
         deviations = [float(row[name]) for name in self.ranked]
         return {
             "methods": places,
@@ -172,8 +174,8 @@ class Ranking:
             return ""
         won = sum(self.ranked[0] in best for best in rows)
         return (
-            f"Tested in each category, {self.ranked[0]} is best or not significantly worse in {won} "
-            f"of {len(rows)}."
+            f"Tested in each category, {self.ranked[0]} is best or not significantly worse in "
+            f"{won} of {len(rows)}."
         )
 
 

@@ -63,7 +63,7 @@ SUBJECTS = {
     "reproduction": {"metrics", "datasets.known", "results", "statistics", "tables"},
     "report": {
         *("metrics", "results", "statistics", "tables", "uncertainty", "reproduction"),
-        "figures.style",
+        *("figures.style", "datasets.known"),
     },
     "join": {"results"},
     "options": {"datasets", "synthetic", "features", "evaluation", "execution"},
