@@ -22,6 +22,7 @@ from benchmarks.features.cache import DEFAULT_LIMIT_GB, default_folder
 from benchmarks.places import written_path
 from benchmarks.specs import DType
 from benchmarks.synthetic import writing as synthetic
+from methods.lazy import torch
 
 REAL_BACKBONE, REAL_SIZE = "wide_resnet50_2", 224
 EMBEDDED_BACKBONE, EMBEDDED_SIZE = "filterbank", 128
@@ -105,6 +106,12 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=1,
         help="processes on this machine that evaluate cells side by side (default: %(default)s)",
+    )
+    add(
+        "--threads",
+        type=positive,
+        help="of the processor, for each process: equal numbers of them give equal results to the "
+        "last digit (default: the cores of its machine, shared by the processes there)",
     )
     add(
         "--patience-minutes",
@@ -197,17 +204,26 @@ def chosen_cache(options: argparse.Namespace) -> FeatureCache:
 
 @contextmanager
 def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
-    """Yield where cells are evaluated, by --device, --memory-gb, --executor and --jobs.
+    """Yield where cells are evaluated, by --device, --memory-gb, --threads, --executor and --jobs.
 
     Raises:
         BenchmarkError: a GPU was named that there is not; or Ray can't be had.
     """
-    device = choose_device(options.device)
-    memory = options.memory_gb * 1e9 if options.memory_gb else free_memory(device) / 2
-    wanted = WantedPool(options.jobs, device, 60 * options.patience_minutes, options.ray_address)
+    device, threads = choose_device(options.device), torch.get_num_threads()
+    memory = int(options.memory_gb * 1e9) if options.memory_gb else None
+    wanted = WantedPool(
+        options.jobs,
+        device,
+        60 * options.patience_minutes,
+        options.ray_address,
+        options.threads,
+        memory,
+    )
     pool = EXECUTORS[options.executor](wanted)
     try:
-        yield Machine(device, int(memory), pool)
+        torch.set_num_threads(options.threads or threads)
+        yield Machine(device, memory or free_memory(device) // 2, pool)
     finally:
+        torch.set_num_threads(threads)
         if pool is not None:
             pool.close()

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import prod
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks.backbones import Choice, shapes
 from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.progress.forecast import MINUTE, pixels, rate_of, rates
 from benchmarks.features import FeatureCache
@@ -46,13 +42,7 @@ def _passes(
         if images := sum(map(extractor.missing, work)):
             levels = ", ".join(map(str, plan.levels))
             what = f"{spec.name} at {size} px, levels {levels}"
-            yield images, what, _gigabytes(choice, plan, images)
-
-
-def _gigabytes(choice: Choice, plan: Plan, images: int) -> str:
-    of_image = shapes(choice, plan.protocol.image_size)
-    numbers = sum(prod(of_image[level]) for level in plan.levels)
-    return f"{images * numbers * np.dtype(plan.protocol.dtype).itemsize / 1e9:.2f} GB of features"
+            yield images, what, f"{images * plan.image_bytes(choice) / 1e9:.2f} GB of features"
 
 
 def _time(plans: Sequence[tuple[Plan, JobsByCategory]], run: Path) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from benchmarks.backbones import Choice, describe, load
+import numpy as np
+
+from benchmarks.backbones import Choice, describe, load, shapes
 from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import Job
@@ -56,6 +59,14 @@ class Plan:
             for category, jobs in self.work.items()
         }
         return {category: jobs for category, jobs in left.items() if jobs}
+
+    def image_bytes(self, *choices: Choice) -> int:
+        """Return the bytes of one image's features, of some members of the ensemble or all."""
+        size, total = self.protocol.image_size, 0
+        for choice in choices or [choice for choice, _ in self.members]:
+            of_image = shapes(choice, size)
+            total += sum(math.prod(of_image[level]) for level in self.levels)
+        return total * np.dtype(self.protocol.dtype).itemsize
 
     def extractors(
         self, cache: FeatureCache, device: str = "cpu", memory: int = 0

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from benchmarks.console import say
-from benchmarks.execution.distributed import hand_out
+from benchmarks.execution.dividing import Estimate, divided
+from benchmarks.execution.flow import hand_out
 from benchmarks.execution.local import run_locally
 from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.progress.forecast import Forecast, earlier_rates
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.recorder import Machine, Recorder
+from benchmarks.execution.scheduling import Scheduler
 from benchmarks.features import Extractor, FeatureCache
 from benchmarks.results import Store, journal
 
@@ -46,8 +48,10 @@ def run_plan(
         if machine.pool is None:
             run_locally(missing, plan.protocol, extractors, recorder, machine)
         else:
-            hand_out(plan, missing, cache, recorder, machine)
-        return sum(extraction.passed for extraction in recorder.extractions)
+            workers = machine.pool.workers
+            portions = divided(missing, Estimate(plan, earlier, images), cache.settings, workers)
+            hand_out(Scheduler(portions, workers, cache.limit), machine.pool, recorder)
+        return sum(one.passed for one in recorder.extractions.values())
     finally:
         recorder.progress.close()
         seconds = time.perf_counter() - begun
@@ -68,7 +72,7 @@ def _call(
         workers=machine.workers,
         cells=len(recorder.statuses),
         failed=recorder.statuses.count("failed"),
-        extractions=tuple(recorder.extractions),
+        extractions=tuple(recorder.extractions.values()),
     )
 
 

@@ -58,7 +58,7 @@ SUBJECTS = {
         *("figures.style", "results.folders", "results.previews"),
     },
     "report": {"metrics", "results", "statistics", "tables", "uncertainty", "figures.style"},
-    "options": {"datasets", "synthetic", "features", "evaluation", "execution"},
+    "options": {"datasets", "synthetic", "features", "evaluation", "execution", LAZY},
 }
 LEFT_OUT = {
     "supplement": {"run", "report", "compare", "speed", "uncertainty"},

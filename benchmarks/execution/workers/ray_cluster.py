@@ -1,12 +1,14 @@
-"""Workers of a Ray cluster."""
+"""Workers of a Ray cluster: one actor for as many processors as a worker has threads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.execution.workers.tasks import Done, Task, WantedPool, perform
+from benchmarks.execution.workers.tasks import Done, Hand, Task, WantedPool
+from benchmarks.execution.workers.worker import settle
 
 
 def start(wanted: WantedPool) -> RayCluster:
@@ -19,61 +21,138 @@ def start(wanted: WantedPool) -> RayCluster:
         raise BenchmarkError(
             f"--device {wanted.device}: Ray hands out the GPUs; take --device cuda"
         )
-    return RayCluster(wanted.address, wanted.jobs, int(wanted.device == "cuda"), wanted.patience)
+    return RayCluster(wanted)
+
+
+class Actor:
+    """A worker, in a process that Ray has started.
+
+    Args:
+        wanted: what the command line says of workers.
+        needs: what of a node's resources one worker takes.
+    """
+
+    def __init__(self, wanted: WantedPool, needs: dict[str, float]) -> None:
+        import ray
+
+        self._node: str = ray.get_runtime_context().get_node_id()
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        has = next(node["Resources"] for node in nodes if node["NodeID"] == self._node)
+        self._worker = settle(wanted, fitting(has, needs), on_device(has, needs))
+
+    def node(self) -> str:
+        """Return the node that this worker is on."""
+        return self._node
+
+    def perform(self, task: Task) -> Done:
+        """Do a task."""
+        return self._worker.perform(task)
+
+
+def fitting(has: dict[str, float], needs: dict[str, float]) -> int:
+    """Return how many workers a node, or a cluster, has the resources for."""
+    return max(1, int(min(has.get(name, 0) // count for name, count in needs.items())))
+
+
+def on_device(has: dict[str, float], needs: dict[str, float]) -> int:
+    """Return how many workers share a device's memory: a node's, where they compute on its CPU."""
+    return 1 if "GPU" in needs else fitting(has, needs)
+
+
+@dataclass
+class _Member:
+    """An actor, where it is, and what it is at; no node as long as it has not answered."""
+
+    actor: Any
+    answer: Any
+    node: str = ""
+    task: Task | None = None
 
 
 class RayCluster:
     """A Ray cluster: one that runs already, or one of this machine for as long as this runs.
 
+    There is always one actor more than the cluster has resources for: it tells an autoscaler that
+    more could be used, and is there first where a node is added or replaced.
+
     Args:
-        address: of a running cluster, as `ray.init` takes it; None starts one here.
-        workers: how many processors a cluster that is started here has.
-        gpus: GPUs that a task asks for.
-        patience: seconds without any task done after which all are taken for hanging, and killed.
+        wanted: the address of a running cluster, as `ray.init` takes it, else how many workers
+            the one that is started here has; and how long a task may take.
 
     Raises:
         BenchmarkError: Ray is not installed, or there is no cluster at the address.
     """
 
-    def __init__(self, address: str | None, workers: int, gpus: int, patience: float) -> None:
+    def __init__(self, wanted: WantedPool) -> None:
         try:
             import ray
         except ImportError:
             raise BenchmarkError(
                 "--executor ray: Ray is not installed; pip install -c constraints.txt -e '.[ray]'"
             ) from None
-        own: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
+        threads = wanted.threads or 1
+        own: dict[str, Any] = {"num_cpus": wanted.jobs * threads, "include_dashboard": False}
         try:
-            ray.init(address, log_to_driver=False, **({} if address else own))
+            ray.init(wanted.address, log_to_driver=False, **({} if wanted.address else own))
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise BenchmarkError(f"--ray-address {address}: no cluster there ({reason})") from error
-        self._ray, self._patience = ray, patience
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        self.workers = int(resources.get("CPU", 1))
-        self.sharers = 1 if gpus else self.workers
-        self._perform = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(perform)
+            raise BenchmarkError(
+                f"--ray-address {wanted.address}: no cluster there ({reason})"
+            ) from error
+        self._ray, self._wanted = ray, wanted
+        self._needs = {"CPU": float(threads)} | ({"GPU": 1.0} if wanted.device == "cuda" else {})
+        self._actor: Any = ray.remote(num_cpus=threads, num_gpus=self._needs.get("GPU", 0))(Actor)
+        self._members: dict[int, _Member] = {}
+        self._count = 0
+        self.workers = self._room()
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:
-        """Yield each task as it is done, with None where its worker was lost."""
-        ray = self._ray
-        waiting = {self._perform.remote(task): task for task in tasks}
-        while waiting:
-            done, _ = ray.wait(list(waiting), timeout=self._patience)
-            if not done:
-                for reference in waiting:
-                    ray.cancel(reference, force=True)
-            for reference in done:
-                task = waiting.pop(reference)
-                try:
-                    yield task, ray.get(reference)
-                except ray.exceptions.TaskCancelledError:
-                    yield task, None
-                except ray.exceptions.RayTaskError as error:
-                    raise error.cause from error
-                except ray.exceptions.RayError:
-                    yield task, None
+    def idle(self) -> Sequence[Hand]:
+        """Return the workers that wait for a task; have actors started for what the cluster has."""
+        while len(self._members) <= self._room():
+            actor = self._actor.remote(self._wanted, self._needs)
+            self._members[self._count] = _Member(actor, actor.node.remote())
+            self._count += 1
+        return [
+            Hand(number, member.node)
+            for number, member in self._members.items()
+            if member.node and member.task is None
+        ]
+
+    def start(self, hand: Hand, task: Task) -> None:
+        """Have a worker begin a task."""
+        member = self._members[hand.number]
+        member.task, member.answer = task, member.actor.perform.remote(task)
+
+    def finished(self) -> Iterator[tuple[Hand, Task, Done | None]]:
+        """Wait until some tasks have ended, and yield them; None where the worker was lost."""
+        awaited = {one.answer: number for number, one in self._members.items() if one.answer}
+        answers, _ = self._ray.wait(list(awaited), timeout=self._wanted.patience)
+        if not answers:
+            for member in self._members.values():
+                if member.task is not None:
+                    self._ray.kill(member.actor)
+        for answer in answers:
+            yield from self._taken(awaited[answer])
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
         self._ray.shutdown()
+
+    def _taken(self, number: int) -> Iterator[tuple[Hand, Task, Done | None]]:
+        """Take a worker's answer: where it is, or what it has done."""
+        member = self._members[number]
+        task, member.task = member.task, None
+        answer, member.answer = member.answer, None
+        try:
+            came = self._ray.get(answer)
+        except self._ray.exceptions.RayActorError:
+            del self._members[number]
+            came = None
+        if task is not None:
+            yield Hand(number, member.node), task, came
+        elif came is not None:
+            member.node = came
+
+    def _room(self) -> int:
+        resources: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return fitting(resources, self._needs)
