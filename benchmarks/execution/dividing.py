@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import get_args
 
 from benchmarks.datasets import Category
 from benchmarks.evaluation import Job
@@ -11,13 +13,17 @@ from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.progress.forecast import Rates, pixels, rate_of
 from benchmarks.execution.scheduling import Portion
 from benchmarks.execution.workers.tasks import Evaluate, Extract, Setting, Task
-from benchmarks.features import CacheSettings
+from benchmarks.features import CacheSettings, Split
+from benchmarks.features.crops import BATCH_IMAGES, samples_of
 
 UNKNOWN_RATE = 1e-6
 """Seconds a pixel that is taken for what never ran, that is 24 s for 480 images of 224 pixels."""
 
 LONGEST_BUNDLE = 60.0
 """Seconds that cells evaluated by one task take at most; one that takes longer is alone."""
+
+LEAST_BATCHES = 2
+"""Batches of images that one task extracts at least: opening and writing files takes time, too."""
 
 BUNDLES = 20
 """Tasks that each worker gets at least, so that the last ones end at about the same time."""
@@ -79,10 +85,23 @@ def divided(
             Evaluate(setting, category, bundle, sum(seconds[id(job)] for job in bundle))
             for bundle in _bundles(jobs, seconds, longest)
         )
-        shards = (Extract(setting, category, estimate.features(category)),)
         images = len(category.train) + len(category.test)
+        image = estimate.features(category) / images
+        shards = tuple(
+            Extract(setting, category, split, rows, len(rows) * image)
+            for split in get_args(Split)
+            for rows in shards_of(len(samples_of(category, split)), workers)
+        )
         found.append(Portion[Task](shards, cells, images * size))
     return found
+
+
+def shards_of(images: int, workers: int) -> list[range]:
+    """Return a split's images in as many runs of whole batches as there are workers at most."""
+    batches = -(-images // BATCH_IMAGES)
+    count = max(1, min(workers, batches // LEAST_BATCHES))
+    bounds = [BATCH_IMAGES * (batches * number // count) for number in range(count)]
+    return [range(*pair) for pair in pairwise([*bounds, images])]
 
 
 def _bundles(

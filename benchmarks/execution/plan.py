@@ -69,7 +69,11 @@ class Plan:
         return total * np.dtype(self.protocol.dtype).itemsize
 
     def extractors(
-        self, cache: FeatureCache, device: str = "cpu", memory: int = 0
+        self,
+        cache: FeatureCache,
+        device: str = "cpu",
+        memory: int = 0,
+        decoders: int | None = None,
     ) -> list[Extractor]:
         """Return what brings each member's features.
 
@@ -77,8 +81,9 @@ class Plan:
             cache: where they are kept.
             device: where images pass the backbone.
             memory: bytes on it that features and methods may fill with what they could do without.
+            decoders: threads that decode images; None for one a processor.
         """
-        crops = Crops(cache, self.dataset.name, self.protocol)
+        crops = Crops(cache, self.dataset.name, self.protocol, decoders)
         stays = device != "cpu" or not cache.on_disk
         resident = resident_bytes(memory, len(self.members)) if stays else 0
         return [

@@ -9,7 +9,7 @@ from typing import Protocol
 from benchmarks.datasets import Category
 from benchmarks.evaluation import Evaluated, Job
 from benchmarks.execution.plan import Plan
-from benchmarks.features import CacheSettings
+from benchmarks.features import CacheSettings, Split
 from benchmarks.results.journal import Extraction
 
 
@@ -28,10 +28,12 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Extract:
-    """A category's features are to be brought into the cache; `seconds` by forecast."""
+    """Features of some of a category's images are to be brought; `seconds` by forecast."""
 
     setting: Setting
     category: Category
+    split: Split
+    rows: range
     seconds: float
 
 

@@ -10,7 +10,7 @@ from benchmarks.errors import StorageError
 from benchmarks.evaluation import CategoryData, GroundTruth, evaluate
 from benchmarks.evaluation.device import free_memory
 from benchmarks.evaluation.evaluating import one_line
-from benchmarks.execution.extracting import Lazy, extract_category
+from benchmarks.execution.extracting import Lazy, extract_category, extract_shard
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting, Task, WantedPool
 from benchmarks.features import Extractor, Split
 from benchmarks.features.crops import cores
@@ -63,12 +63,14 @@ class Worker:
     def _begin(self, setting: Setting) -> None:
         cache = setting.cache.open(self._warnings.append)
         self._setting, self._data = setting, None
-        self._extractors = setting.plan.extractors(cache, self._device, self._memory)
+        decoders = torch.get_num_threads()
+        self._extractors = setting.plan.extractors(cache, self._device, self._memory, decoders)
 
     def _extract(self, task: Extract) -> Done:
         failure = ""
         try:
-            self._bring(task.category)
+            note = self._extractions.append
+            extract_shard(self._extractors, task.category, task.split, task.rows, note)
         except Exception as error:  # noqa: BLE001 it becomes the failure of the category's cells
             failure = one_line(error)
         return Done((), tuple(self._extractions), self._said(), failure)
