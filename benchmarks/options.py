@@ -78,6 +78,12 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     )
     add("--force", action="store_true", help="evaluate stored cells again (default: never)")
     add("--dry-run", action="store_true", help="say what would run, and run nothing")
+    add(
+        "--workers",
+        type=positive,
+        help="with --dry-run: simulate the run on so many, by what earlier cells took "
+        "(default: --jobs)",
+    )
     _add_machine(parser)
 
 
@@ -207,8 +213,11 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     """Yield where cells are evaluated, by --device, --memory-gb, --threads, --executor and --jobs.
 
     Raises:
-        BenchmarkError: a GPU was named that there is not; or Ray can't be had.
+        BenchmarkError: a GPU was named that there is not; Ray can't be had; or workers were named,
+            which only a dry run pretends.
     """
+    if options.workers:
+        raise BenchmarkError("--workers is of --dry-run: name real ones with --jobs or --executor")
     device, threads = choose_device(options.device), torch.get_num_threads()
     memory = int(options.memory_gb * 1e9) if options.memory_gb else None
     wanted = WantedPool(

@@ -55,9 +55,16 @@ class Estimate:
         """Return the seconds that a category's images take to pass the backbones."""
         guess = UNKNOWN_RATE * self.plan.protocol.image_size**2
         return sum(
-            self.to_pass[category.name, spec.name] * self.rates.images.get(spec.name, guess)
-            for _, spec in self.plan.members
+            self.to_pass[category.name, name] * self.rates.images.get(name, guess)
+            for name in {spec.name for _, spec in self.plan.members}
         )
+
+    def guessed(self, work: JobsByCategory) -> set[str]:
+        """Return the methods and backbones of which nothing is known, of those that are needed."""
+        named = {job.spec.method for jobs in work.values() for job in jobs}
+        passing = {name for (_, name), count in self.to_pass.items() if count}
+        unknown = {method for method in named if rate_of(self.rates.cells, method) is None}
+        return unknown | (passing - self.rates.images.keys())
 
 
 def divided(

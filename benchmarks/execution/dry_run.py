@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.execution.plan import JobsByCategory, Plan
-from benchmarks.execution.progress.forecast import MINUTE, pixels, rate_of, rates
+from benchmarks.execution.dividing import Estimate, divided
+from benchmarks.execution.plan import JobsByCategory, Plan, images_to_pass
+from benchmarks.execution.progress.forecast import MINUTE, earlier_rates, pixels, rate_of, rates
+from benchmarks.execution.progress.tracking import about
+from benchmarks.execution.simulation import simulate
 from benchmarks.features import FeatureCache
 
 
-def summary(plans: Sequence[tuple[Plan, JobsByCategory]], run: Path, cache: FeatureCache) -> str:
+def summary(
+    plans: Sequence[tuple[Plan, JobsByCategory]],
+    run: Path,
+    cache: FeatureCache,
+    device: str,
+    workers: int,
+) -> str:
     """Summarise the passes, features and time that the missing cells need.
 
     Args:
         plans: each plan with its missing cells.
         run: the folder that their cells go to; earlier cells are those in it and beside it.
         cache: what needn't be extracted again.
+        device: where images would pass the backbones.
+        workers: how many would share the work; where there are several, they are simulated.
 
     Raises:
         BenchmarkError: a backbone that has to be run can't be made.
@@ -30,6 +41,8 @@ def summary(plans: Sequence[tuple[Plan, JobsByCategory]], run: Path, cache: Feat
     lines.append(f"{sum(images for images, *_ in passes)} passes in all; the rest is cached")
     if left:
         lines.append(_time(plans, run))
+    if left and workers > 1:
+        lines += _simulated(plans, run, cache, device, workers)
     return "\n".join(lines)
 
 
@@ -59,3 +72,30 @@ def _time(plans: Sequence[tuple[Plan, JobsByCategory]], run: Path) -> str:
     lacking = f"no earlier cell of {', '.join(sorted(unknown))}" if unknown else ""
     said = "; ".join(filter(None, (about if seconds else "", lacking)))
     return f"methods: {said}; the backbone's passes come on top"
+
+
+def _simulated(
+    plans: Sequence[tuple[Plan, JobsByCategory]],
+    run: Path,
+    cache: FeatureCache,
+    device: str,
+    workers: int,
+) -> Iterator[str]:
+    """Yield what the plans, one after the other, would take of so many workers."""
+    found, guessed = [], set()
+    for plan, work in plans:
+        earlier = earlier_rates(run, plan.protocol.image_size, device)
+        to_pass = images_to_pass(plan.extractors(cache), work)
+        estimate = Estimate(plan, earlier, to_pass)
+        portions = divided(work, estimate, cache.settings, workers)
+        found.append(simulate(portions, workers, cache.limit))
+        guessed |= estimate.guessed(work)
+    makespan = sum(one.makespan for one in found)
+    used = sum(one.work for one in found) / (workers * makespan) if makespan else 1.0
+    bound, chain = sum(one.bound for one in found), sum(one.chain for one in found)
+    yield (
+        f"on {workers} workers: {about(makespan)}, of which they work {100 * used:.1f} %; no order "
+        f"takes less than {about(bound)}; the longest chain takes {about(chain)}"
+    )
+    if guessed:
+        yield f"guessed, as nothing like it ran: {', '.join(sorted(guessed))}"

@@ -29,7 +29,9 @@ def hand_out(scheduler: Scheduler[Task], pool: Pool, recorder: Recorder) -> None
 
 
 def flow(
-    scheduler: Scheduler[Task], pool: Pool, at_work: Callable[[Sequence[Task]], None]
+    scheduler: Scheduler[Task],
+    pool: Pool,
+    at_work: Callable[[Sequence[Task]], None] = lambda tasks: None,
 ) -> Iterator[tuple[Task, Done]]:
     """Yield tasks as they are done; those of lost workers are handed out again, then fail.
 
@@ -68,9 +70,7 @@ def _ended(
 
 
 def _given_up(task: Task, why: str) -> Done:
-    if isinstance(task, Extract):
-        return Done(failure=why)
-    return Done(tuple(failed(job, why) for job in task.jobs))
+    return Done(tuple(failed(job, why) for job in _jobs(task)), failure=why)
 
 
 def _show(tasks: Iterable[Task], progress: Progress) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -98,6 +99,17 @@ class Plan:
             )
             for choice, spec in self.members
         ]
+
+
+def images_to_pass(
+    extractors: Sequence[Extractor], work: JobsByCategory
+) -> Counter[tuple[str, str]]:
+    """Return (category, backbone) → images that have to pass it, members of an ensemble summed."""
+    images = Counter[tuple[str, str]]()
+    for extractor in extractors:
+        for category in work:
+            images[category.name, extractor.backbone] += extractor.missing(category)
+    return images
 
 
 def is_done(store: Store, job: Job) -> bool:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from benchmarks.console import say
 from benchmarks.execution.dividing import Estimate, divided
 from benchmarks.execution.flow import hand_out
 from benchmarks.execution.local import run_locally
-from benchmarks.execution.plan import JobsByCategory, Plan
+from benchmarks.execution.plan import JobsByCategory, Plan, images_to_pass
 from benchmarks.execution.progress.forecast import Forecast, earlier_rates
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.recorder import Machine, Recorder
 from benchmarks.execution.scheduling import Scheduler
-from benchmarks.features import Extractor, FeatureCache
+from benchmarks.features import FeatureCache
 from benchmarks.results import Store, journal
 
 
@@ -40,7 +38,10 @@ def run_plan(
     started, begun = datetime.now(UTC), time.perf_counter()
     cache.sweep()
     extractors = plan.extractors(cache, machine.device, machine.memory)
-    images = _to_pass(extractors, missing)
+    images = images_to_pass(extractors, missing)
+    for extractor in extractors:
+        if any(images[category.name, extractor.backbone] for category in missing):
+            extractor.prepare()  # what can't be made stops the run, not every cell
     earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
     progress = Progress(plan, missing, images, Forecast(earlier, machine.workers))
     recorder = Recorder(store, progress, plan.dataset.place)
@@ -74,19 +75,3 @@ def _call(
         failed=recorder.statuses.count("failed"),
         extractions=tuple(recorder.extractions.values()),
     )
-
-
-def _to_pass(extractors: Sequence[Extractor], work: JobsByCategory) -> Counter[tuple[str, str]]:
-    """Return (category, backbone) → images that have to pass it, and make the backbones for them.
-
-    Raises:
-        BenchmarkError: one can't be made, which stops the run before it fails every cell.
-    """
-    images = Counter[tuple[str, str]]()
-    for extractor in extractors:
-        missing = {category.name: extractor.missing(category) for category in work}
-        if any(missing.values()):
-            extractor.prepare()
-        for category, count in missing.items():
-            images[category, extractor.backbone] += count
-    return images

@@ -45,11 +45,15 @@ class Portion(Generic[T]):
 
 @dataclass
 class _Open(Generic[T]):
-    """A portion in work: tasks that wait, the longest last, and where its features were made."""
+    """A portion in work: tasks that wait, the longest last, and where its features were made.
+
+    `images` are the shards, those that are done as well.
+    """
 
     portion: Portion[T]
     shards: list[T]
     cells: list[T]
+    images: frozenset[T]
     running: set[T] = field(default_factory=set)
     made: dict[T, str] = field(default_factory=dict)
     places: set[str] = field(default_factory=set)
@@ -57,7 +61,7 @@ class _Open(Generic[T]):
     @property
     def whole(self) -> bool:
         """Whether the features of all images are there."""
-        return len(self.made) == len(self.portion.shards)
+        return len(self.made) == len(self.images)
 
     @property
     def over(self) -> bool:
@@ -112,7 +116,7 @@ class Scheduler(Generic[T]):
         home = self._home[task]
         home.running.discard(task)
         home.places.add(place)
-        if task in home.portion.shards:
+        if task in home.images:
             home.made[task] = place
         self._close(home)
         return task in home.made and home.whole
@@ -129,9 +133,11 @@ class Scheduler(Generic[T]):
         return False
 
     def give_up(self, task: T) -> list[T]:
-        """Note that a shard can't be made; return the cells that therefore can't be, either."""
+        """Note that a task can't be done; return the cells that can't be, either, without it."""
         home = self._home[task]
         home.running.discard(task)
+        if task not in home.images:
+            return []
         cells = [*home.cells]
         self._waiting -= sum(one.seconds for one in (*home.shards, *cells))
         home.shards.clear()
@@ -149,7 +155,7 @@ class Scheduler(Generic[T]):
                     self._again(home, task)
 
     def _again(self, home: _Open[T], task: T) -> None:
-        tasks = home.shards if task in home.portion.shards else home.cells
+        tasks = home.shards if task in home.images else home.cells
         tasks.append(task)
         tasks.sort(key=lambda one: one.seconds)
         self._waiting += task.seconds
@@ -176,7 +182,8 @@ class Scheduler(Generic[T]):
         return None
 
     def _begin(self, portion: Portion[T]) -> _Open[T]:
-        begun = _Open(portion, _longest_last(portion.shards), _longest_last(portion.cells))
+        shards, cells = _longest_last(portion.shards), _longest_last(portion.cells)
+        begun = _Open(portion, shards, cells, frozenset(shards))
         self._home |= dict.fromkeys((*portion.shards, *portion.cells), begun)
         self._open.append(begun)
         return begun

@@ -21,6 +21,7 @@ from benchmarks.console import CONTINUES, run_program, say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
+from benchmarks.evaluation import choose_device
 from benchmarks.execution import summary
 from benchmarks.files import atomic_file, require_writable
 from benchmarks.options import (
@@ -134,7 +135,8 @@ def _supplement(options: argparse.Namespace) -> int:
     if options.dry_run:
         stores = (store, *beside(store))
         work = [(group.plan, group.plan.missing(*stores, force=options.force)) for group in found]
-        show(summary(work, run, chosen_cache(options)))
+        device, workers = choose_device(options.device), options.workers or options.jobs
+        show(summary(work, run, chosen_cache(options), device, workers))
         return 0
     require_writable(run)
     left = _evaluate(found, store, options)
