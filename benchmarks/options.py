@@ -17,6 +17,7 @@ from benchmarks.evaluation import choose_device
 from benchmarks.evaluation.device import free_memory
 from benchmarks.execution import Machine
 from benchmarks.execution.workers import EXECUTORS, WantedPool
+from benchmarks.execution.workers.tasks import Share
 from benchmarks.features import FeatureCache
 from benchmarks.features.cache import DEFAULT_LIMIT_GB, default_folder
 from benchmarks.places import written_path
@@ -127,6 +128,14 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         "killed, and their work is handed out again (default: %(default)s)",
     )
     add("--ray-address", help="of a running Ray cluster, auto for the one this machine is in")
+    add(
+        "--share",
+        choices=get_args(Share),
+        default="folder",
+        help="how a cluster's workers come by features: from --cache, a folder that every node "
+        "sees, or from Ray's object store, each node with a cache of its own (default: "
+        "%(default)s)",
+    )
 
 
 def positive(text: str) -> int:
@@ -200,8 +209,11 @@ def chosen_cache(options: argparse.Namespace) -> FeatureCache:
     """Return the cache of --cache, --cache-gb and --no-disk-cache.
 
     Raises:
-        BenchmarkError: workers, which share features through the disk, are to do without it.
+        BenchmarkError: workers, which share features through the disk, are to do without it; or
+            processes through an object store, which only Ray has.
     """
+    if options.share == "objects" and options.executor != "ray":
+        raise BenchmarkError("--share objects is of Ray's object store: add --executor ray")
     limit = 0.0 if options.no_disk_cache else options.cache_gb
     if limit == 0 and (options.jobs > 1 or options.executor != "local"):
         raise BenchmarkError("--no-disk-cache is for one process: workers share features on disk")
@@ -227,6 +239,7 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
         options.ray_address,
         options.threads,
         memory,
+        options.share,
     )
     pool = EXECUTORS[options.executor](wanted)
     try:

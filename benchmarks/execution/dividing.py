@@ -88,16 +88,16 @@ def divided(
     size = plan.image_bytes() + 3 * plan.protocol.image_size**2  # and the crops
     found = []
     for category, jobs in missing.items():
-        cells = tuple(
-            Evaluate(setting, category, bundle, sum(seconds[id(job)] for job in bundle))
-            for bundle in _bundles(jobs, seconds, longest)
-        )
         images = len(category.train) + len(category.test)
         image = estimate.features(category) / images
         shards = tuple(
             Extract(setting, category, split, rows, len(rows) * image)
             for split in get_args(Split)
             for rows in shards_of(len(samples_of(category, split)), workers)
+        )
+        cells = tuple(
+            Evaluate(setting, category, bundle, shards, sum(seconds[id(job)] for job in bundle))
+            for bundle in _bundles(jobs, seconds, longest)
         )
         found.append(Portion[Task](shards, cells, images * size))
     return found

@@ -42,6 +42,8 @@ def flow(
     """
     running: list[Task] = []
     while scheduler.unfinished:
+        for place in pool.gone():
+            scheduler.forget(place)
         for hand in pool.idle():
             if (task := scheduler.ready(hand.place)) is None:
                 break

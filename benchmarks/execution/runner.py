@@ -49,9 +49,11 @@ def run_plan(
         if machine.pool is None:
             run_locally(missing, plan.protocol, extractors, recorder, machine)
         else:
-            workers = machine.pool.workers
-            portions = divided(missing, Estimate(plan, earlier, images), cache.settings, workers)
-            hand_out(Scheduler(portions, workers, cache.limit), machine.pool, recorder)
+            workers, estimate = machine.pool.workers, Estimate(plan, earlier, images)
+            scheduler = Scheduler(
+                divided(missing, estimate, cache.settings, workers), workers, cache.limit
+            )
+            hand_out(scheduler, machine.pool, recorder)
         return sum(one.passed for one in recorder.extractions.values())
     finally:
         recorder.progress.close()

@@ -191,6 +191,8 @@ class Scheduler(Generic[T]):
     def _close(self, home: _Open[T]) -> None:
         if home.over and home in self._open:
             self._open.remove(home)
+            for task in (*home.portion.shards, *home.portion.cells):
+                del self._home[task]  # and so lets what pools keep for a task go
 
 
 def _longest(tasks: Iterable[Timed]) -> float:

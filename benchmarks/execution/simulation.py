@@ -63,6 +63,10 @@ class Pretended:
         self._idle.append(hand)
         yield hand, task, Done()
 
+    def gone(self) -> Sequence[str]:
+        """Return nothing: none is ever lost."""
+        return ()
+
     def close(self) -> None:
         """Do nothing: there is nobody to let go."""
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from platform import node
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -59,6 +59,11 @@ class Joined:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.concatenate(self._parts).astype(dtype or self.dtype, copy=False)
+
+
+def join(parts: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """Return arrays (n, …) as one that is read like NumPy's, as it is where there is only one."""
+    return parts[0] if len(parts) == 1 else cast("np.ndarray[Any, Any]", Joined(parts))
 
 
 def read_array(

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from benchmarks.features.arrays import OWNER, ArrayWriter, DamagedArrayError, Joined, read_array
+from benchmarks.features.arrays import OWNER, ArrayWriter, DamagedArrayError, join, read_array
 from benchmarks.places import user_cache, written_path
 from benchmarks.specs import ArraySpec
 
@@ -97,7 +97,7 @@ class FeatureCache:
             if array is None:
                 return None
             found.append(array[wanted.start - held.start : wanted.stop - held.start])
-        return found[0] if len(found) == 1 else cast("np.ndarray[Any, Any]", Joined(found))
+        return join(found)
 
     def _read(
         self, spec: ArraySpec, rows: range, *, whole: bool, check: bool

@@ -113,6 +113,9 @@ class Losing:
         else:
             yield hand, task, self.worker.perform(task)
 
+    def gone(self) -> list[str]:
+        return []
+
     def close(self) -> None: ...
 
 

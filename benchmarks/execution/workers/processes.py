@@ -79,6 +79,10 @@ class Processes:
                 task, member.task = member.task, None
                 yield member.hand, task, _received(member)
 
+    def gone(self) -> Sequence[str]:
+        """Return nothing: what processes make lies on disk."""
+        return ()
+
     def close(self) -> None:
         """Stop the processes, whatever they do."""
         for member in self._members.values():

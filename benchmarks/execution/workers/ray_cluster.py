@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.execution.workers.tasks import Done, Hand, Task, WantedPool
-from benchmarks.execution.workers.worker import settle
+from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Hand, Task, WantedPool
+from benchmarks.execution.workers.worker import Made, settle
+from methods.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STILLBORN = 10
+"""Workers, one after the other, that may end before they begin, as on a node that is just lost."""
 
 
 def start(wanted: WantedPool) -> RayCluster:
@@ -36,17 +47,34 @@ class Actor:
         import ray
 
         self._node: str = ray.get_runtime_context().get_node_id()
-        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-        has = next(node["Resources"] for node in nodes if node["NodeID"] == self._node)
+        has = next(node["Resources"] for node in _nodes() if node["NodeID"] == self._node)
         self._worker = settle(wanted, fitting(has, needs), on_device(has, needs))
 
     def node(self) -> str:
         """Return the node that this worker is on."""
         return self._node
 
-    def perform(self, task: Task) -> Done:
-        """Do a task."""
+    def perform(self, task: Task, *made: Made) -> Done:
+        """Do a task, with what those that it needs have made, where that is no folder's."""
+        if isinstance(task, Evaluate):
+            return self._worker.evaluate(task, made)
         return self._worker.perform(task)
+
+    def extract(self, task: Extract) -> tuple[Done, Made]:
+        """Extract features, and leave them in the object store, which spills to disk."""
+        done, made = self._worker.extract(task)
+        return done, [{level: _array(one) for level, one in arrays.items()} for arrays in made]
+
+
+def _array(features: Tensor | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.asarray(features.cpu() if isinstance(features, torch.Tensor) else features)
+
+
+def _nodes() -> list[dict[str, Any]]:
+    import ray
+
+    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return found
 
 
 def fitting(has: dict[str, float], needs: dict[str, float]) -> int:
@@ -103,15 +131,16 @@ class RayCluster:
         self._needs = {"CPU": float(threads)} | ({"GPU": 1.0} if wanted.device == "cuda" else {})
         self._actor: Any = ray.remote(num_cpus=threads, num_gpus=self._needs.get("GPU", 0))(Actor)
         self._members: dict[int, _Member] = {}
-        self._count = 0
+        self._made: WeakKeyDictionary[Extract, Any] = WeakKeyDictionary()
+        self._places: set[str] = set()
+        self._numbers, self._stillborn, self._suspicious = itertools.count(), 0, False
         self.workers = self._room()
 
     def idle(self) -> Sequence[Hand]:
         """Return the workers that wait for a task; have actors started for what the cluster has."""
         while len(self._members) <= self._room():
             actor = self._actor.remote(self._wanted, self._needs)
-            self._members[self._count] = _Member(actor, actor.node.remote())
-            self._count += 1
+            self._members[next(self._numbers)] = _Member(actor, actor.node.remote())
         return [
             Hand(number, member.node)
             for number, member in self._members.items()
@@ -121,10 +150,22 @@ class RayCluster:
     def start(self, hand: Hand, task: Task) -> None:
         """Have a worker begin a task."""
         member = self._members[hand.number]
-        member.task, member.answer = task, member.actor.perform.remote(task)
+        member.task = task
+        if self._wanted.share == "folder":
+            member.answer = member.actor.perform.remote(task)
+        elif isinstance(task, Evaluate):
+            made = [self._made[one] for one in task.needs]
+            member.answer = member.actor.perform.remote(task, *made)
+        else:
+            extract = member.actor.extract.options(num_returns=2)
+            member.answer, self._made[task] = extract.remote(task)
 
     def finished(self) -> Iterator[tuple[Hand, Task, Done | None]]:
-        """Wait until some tasks have ended, and yield them; None where the worker was lost."""
+        """Wait until some tasks have ended, and yield them; None where the worker was lost.
+
+        Raises:
+            BenchmarkError: workers end before they begin.
+        """
         awaited = {one.answer: number for number, one in self._members.items() if one.answer}
         answers, _ = self._ray.wait(list(awaited), timeout=self._wanted.patience)
         if not answers:
@@ -133,6 +174,20 @@ class RayCluster:
                     self._ray.kill(member.actor)
         for answer in answers:
             yield from self._taken(awaited[answer])
+
+    def gone(self) -> Sequence[str]:
+        """Return the nodes that were lost with features that lay only there."""
+        if not self._suspicious:
+            return ()
+        self._suspicious = False
+        lost = self._places - {node["NodeID"] for node in _nodes() if node["Alive"]}
+        self._places -= lost
+        self._members = {
+            number: member
+            for number, member in self._members.items()
+            if member.task is not None or member.node not in lost
+        }
+        return sorted(lost) if self._wanted.share == "objects" else ()
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
@@ -143,15 +198,31 @@ class RayCluster:
         member = self._members[number]
         task, member.task = member.task, None
         answer, member.answer = member.answer, None
-        try:
-            came = self._ray.get(answer)
-        except self._ray.exceptions.RayActorError:
-            del self._members[number]
-            came = None
+        came = self._answer(answer, number, begun=task is not None)
         if task is not None:
             yield Hand(number, member.node), task, came
         elif came is not None:
-            member.node = came
+            member.node, self._stillborn = came, 0
+            self._places.add(came)
+
+    def _answer(self, answer: Any, number: int, *, begun: bool) -> Any:
+        """Return what a worker answers, None where it, or what it needs, was lost."""
+        errors = self._ray.exceptions
+        try:
+            return self._ray.get(answer)
+        except errors.RayActorError as error:
+            del self._members[number]
+            self._stillborn += not begun
+            if self._stillborn > STILLBORN:
+                reason = str(error).strip().splitlines()[-1]
+                raise BenchmarkError(f"--executor ray: no worker starts ({reason})") from error
+        except errors.RayTaskError as error:
+            if not isinstance(error.cause, errors.RayError):
+                raise error.cause from error
+        except errors.RayError:  # as where the node is gone that had what it needs
+            pass
+        self._suspicious = True
+        return None
 
     def _room(self) -> int:
         resources: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]

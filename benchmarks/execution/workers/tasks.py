@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from benchmarks.datasets import Category
 from benchmarks.evaluation import Evaluated, Job
 from benchmarks.execution.plan import Plan
 from benchmarks.features import CacheSettings, Split
 from benchmarks.results.journal import Extraction
+
+Share = Literal["folder", "objects"]
+"""How workers come by features: from the cache's folder, which all see, or Ray's object store."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,15 @@ class Extract:
 
 @dataclass(frozen=True, eq=False)
 class Evaluate:
-    """Some jobs of one category are to be evaluated; `seconds` by forecast."""
+    """Some jobs of one category are to be evaluated; `seconds` by forecast.
+
+    `needs` are the tasks that bring the features of all of its images.
+    """
 
     setting: Setting
     category: Category
     jobs: tuple[Job, ...]
+    needs: tuple[Extract, ...]
     seconds: float
 
 
@@ -89,6 +96,9 @@ class Pool(Protocol):
     def finished(self) -> Iterator[tuple[Hand, Task, Done | None]]:
         """Wait until some tasks have ended, and yield them; None where the worker was lost."""
 
+    def gone(self) -> Sequence[str]:
+        """Return the places lost since this was last asked, and with them what was made there."""
+
     def close(self) -> None:
         """Let the workers go, whatever they do."""
 
@@ -105,6 +115,7 @@ class WantedPool:
         threads: of each worker's processor; None for its share of the cores where it is.
         memory: bytes on a device that methods may fill with what they could do without; None for
             half of what is free where the worker is. Workers on one device share them.
+        share: how features come from those who extract to those who evaluate.
     """
 
     jobs: int
@@ -113,3 +124,4 @@ class WantedPool:
     address: str | None = None
     threads: int | None = None
     memory: int | None = None
+    share: Share = "folder"

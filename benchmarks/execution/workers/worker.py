@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any, get_args
+
+import numpy as np
 
 from benchmarks.datasets import Category
 from benchmarks.errors import StorageError
@@ -13,10 +17,15 @@ from benchmarks.evaluation.evaluating import one_line
 from benchmarks.execution.extracting import Lazy, extract_category, extract_shard
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting, Task, WantedPool
 from benchmarks.features import Extractor, Split
+from benchmarks.features.arrays import join
+from benchmarks.features.cache import default_folder
 from benchmarks.features.crops import cores
 from benchmarks.features.extraction import Arrays
 from benchmarks.results.journal import Extraction
 from methods.lazy import torch
+
+Made = Sequence[Mapping[int, np.ndarray[Any, Any]]]
+"""What an extraction makes: of each member level → features (n, C, H, W)."""
 
 
 def settle(wanted: WantedPool, on_node: int, on_device: int) -> Worker:
@@ -29,7 +38,7 @@ def settle(wanted: WantedPool, on_node: int, on_device: int) -> Worker:
     """
     torch.set_num_threads(wanted.threads or max(1, cores() // on_node))
     memory = wanted.memory or free_memory(wanted.device) // 2
-    return Worker(wanted.device, memory // on_device)
+    return Worker(wanted.device, memory // on_device, own_cache=wanted.share == "objects")
 
 
 class Worker:
@@ -41,10 +50,11 @@ class Worker:
     Args:
         device: "cpu", "cuda" or "cuda:N".
         memory: bytes on it that a method may fill with what it could do without.
+        own_cache: whether features are kept in this machine's default folder, not in the plan's.
     """
 
-    def __init__(self, device: str, memory: int) -> None:
-        self._device, self._memory = device, memory
+    def __init__(self, device: str, memory: int, *, own_cache: bool = False) -> None:
+        self._device, self._memory, self._own = device, memory, own_cache
         self._setting: Setting | None = None
         self._extractors: Sequence[Extractor] = ()
         self._data: tuple[str, Lazy[CategoryData]] | None = None
@@ -53,30 +63,29 @@ class Worker:
 
     def perform(self, task: Task) -> Done:
         """Do a task; what can't be extracted fails its cells, not the task."""
-        if task.setting != self._setting:
-            self._begin(task.setting)
-        done = self._evaluate(task) if isinstance(task, Evaluate) else self._extract(task)
-        self._extractions.clear()
-        self._warnings.clear()
-        return done
+        return self.evaluate(task) if isinstance(task, Evaluate) else self.extract(task)[0]
 
-    def _begin(self, setting: Setting) -> None:
-        cache = setting.cache.open(self._warnings.append)
-        self._setting, self._data = setting, None
-        decoders = torch.get_num_threads()
-        self._extractors = setting.plan.extractors(cache, self._device, self._memory, decoders)
-
-    def _extract(self, task: Extract) -> Done:
-        failure = ""
+    def extract(self, task: Extract) -> tuple[Done, list[Arrays]]:
+        """Bring features into the cache; return them of each member, too, none on failure."""
+        self._begin(task.setting)
+        made, failure = list[Arrays](), ""
         try:
             note = self._extractions.append
-            extract_shard(self._extractors, task.category, task.split, task.rows, note)
+            made = extract_shard(self._extractors, task.category, task.split, task.rows, note)
         except Exception as error:  # noqa: BLE001 it becomes the failure of the category's cells
             failure = one_line(error)
-        return Done((), tuple(self._extractions), self._said(), failure)
+        return Done((), tuple(self._extractions), self._said(), failure), made
 
-    def _evaluate(self, task: Evaluate) -> Done:
-        data = self._category(task)
+    def evaluate(self, task: Evaluate, made: Sequence[Made] = ()) -> Done:
+        """Evaluate cells.
+
+        Args:
+            task: which.
+            made: what the tasks that it needs have made; without it, features are read from the
+                cache, and extracted where they aren't there.
+        """
+        self._begin(task.setting)
+        data = self._category(task, made)
         evaluated = tuple(evaluate(job, data) for job in task.jobs)
         if any(one.cell.status == "failed" for one in evaluated):
             self._data = None  # the next one finds out for itself
@@ -84,16 +93,27 @@ class Worker:
         passed = tuple(one for one in self._extractions if one.passed)
         return Done(evaluated, passed, self._said())
 
-    def _category(self, task: Evaluate) -> Callable[[], CategoryData]:
+    def _begin(self, setting: Setting) -> None:
+        self._extractions.clear()
+        self._warnings.clear()
+        if setting == self._setting:
+            return
+        settings = replace(setting.cache, folder=default_folder()) if self._own else setting.cache
+        cache, decoders = settings.open(self._warnings.append), torch.get_num_threads()
+        self._setting, self._data = setting, None
+        self._extractors = setting.plan.extractors(cache, self._device, self._memory, decoders)
+
+    def _category(self, task: Evaluate, made: Sequence[Made]) -> Callable[[], CategoryData]:
         if self._data is None or self._data[0] != task.category.fingerprint:
             self._data = None  # its memory makes room for the next
-            make = partial(self._make_data, task.setting, task.category)
-            self._data = (task.category.fingerprint, Lazy(make))
+            self._data = (task.category.fingerprint, Lazy(partial(self._make_data, task, made)))
         return self._data[1]
 
-    def _make_data(self, setting: Setting, category: Category) -> CategoryData:
-        truth = GroundTruth(category, setting.plan.protocol, self._extractors[0].crops)
-        return CategoryData(truth, self._bring(category), self._device, self._memory)
+    def _make_data(self, task: Evaluate, made: Sequence[Made]) -> CategoryData:
+        protocol = task.setting.plan.protocol
+        truth = GroundTruth(task.category, protocol, self._extractors[0].crops)
+        members = joined(task.needs, made) if made else self._bring(task.category)
+        return CategoryData(truth, members, self._device, self._memory)
 
     def _bring(self, category: Category) -> list[dict[Split, Arrays]]:
         return extract_category(self._extractors, category, _ignore, self._extractions.append)
@@ -106,6 +126,26 @@ class Worker:
             except StorageError as error:
                 self._warnings.append(str(error))
         return tuple(self._warnings)
+
+
+def joined(needs: Sequence[Extract], made: Sequence[Made]) -> list[dict[Split, Arrays]]:
+    """Return each member's features of a whole category.
+
+    Args:
+        needs: the tasks that brought them.
+        made: what each of these has made.
+    """
+    pairs = sorted(zip(needs, made, strict=True), key=lambda pair: pair[0].rows.start)
+    return [
+        {
+            split: {
+                level: join([one[member][level] for task, one in pairs if task.split == split])
+                for level in needs[0].setting.plan.levels
+            }
+            for split in get_args(Split)
+        }
+        for member in range(len(made[0]))
+    ]
 
 
 def _ignore(backbone: str, images: int) -> None:
