@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from benchmarks.execution.dividing import Estimate, divided
 from benchmarks.execution.plan import JobsByCategory, Plan, images_to_pass
 from benchmarks.execution.progress.forecast import MINUTE, earlier_rates, pixels, rate_of, rates
-from benchmarks.execution.progress.tracking import about
 from benchmarks.execution.simulation import simulate
 from benchmarks.features import FeatureCache
 
@@ -91,11 +91,15 @@ def _simulated(
         found.append(simulate(portions, workers, cache.limit))
         guessed |= estimate.guessed(work)
     makespan = sum(one.makespan for one in found)
-    used = sum(one.work for one in found) / (workers * makespan) if makespan else 1.0
+    busy = sum(one.work for one in found) / (workers * makespan) if makespan else 1.0
     bound, chain = sum(one.bound for one in found), sum(one.chain for one in found)
     yield (
-        f"on {workers} workers: {about(makespan)}, of which they work {100 * used:.1f} %; no order "
-        f"takes less than {about(bound)}; the longest chain takes {about(chain)}"
+        f"on {workers} workers: {_clock(makespan)}, {100 * busy:.1f} % busy; no order takes less "
+        f"than {_clock(bound)}, the longest chain takes {_clock(chain)}"
     )
     if guessed:
         yield f"guessed, as nothing like it ran: {', '.join(sorted(guessed))}"
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

@@ -125,7 +125,8 @@ class RayCluster:
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise BenchmarkError(
-                f"--ray-address {wanted.address}: no cluster there ({reason})"
+                f"--ray-address {wanted.address}: no cluster there, or one with a token, which Ray "
+                f"sends with RAY_AUTH_MODE=token ({reason})"
             ) from error
         self._ray, self._wanted = ray, wanted
         self._needs = {"CPU": float(threads)} | ({"GPU": 1.0} if wanted.device == "cuda" else {})
