@@ -66,7 +66,7 @@ def predict(job: Job, data: Callable[[], CategoryData], at: Callable[[Stage], No
         prediction = average_members(members)
         made = replace(made, device=category.device, peak_memory_mb=memory.megabytes())
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
-        outcome = failed(job, _one_line(error), made.started_utc)
+        outcome = failed(job, one_line(error), made.started_utc)
         return lambda at: outcome
     return partial(_measure, job.spec, category.truth, prediction, made, kept_maps=job.kept_maps)
 
@@ -143,7 +143,7 @@ def _measure(
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
         return Evaluated(cell, rows, maps_to_keep(truth, prediction, kept_maps, pro))
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
-        return _failed(spec, _one_line(error), made.started_utc)
+        return _failed(spec, one_line(error), made.started_utc)
 
 
 def _cell(
@@ -259,7 +259,8 @@ def draw_shots(features: Features, count: int | None, seed: int) -> Features:
     return features.select(sorted(drawn.tolist()))
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Return what a failed cell says of what went wrong."""
     if isinstance(error, torch.AcceleratorError):  # the process can't use the GPU any more
         return (
             f"the GPU gave up ({str(error).partition(chr(10))[0]}): run the same command again, "

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from math import prod
+from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks.backbones import Choice, shapes
-from benchmarks.execution.plan import JobsByCategory, Plan
-from benchmarks.execution.progress.forecast import MINUTE, pixels, rate_of, rates
+from benchmarks.execution.dividing import Estimate, divided
+from benchmarks.execution.plan import JobsByCategory, Plan, images_to_pass
+from benchmarks.execution.progress.forecast import MINUTE, earlier_rates, pixels, rate_of, rates
+from benchmarks.execution.simulation import simulate
 from benchmarks.features import FeatureCache
 
 Work = Sequence[tuple[Plan, JobsByCategory]]
@@ -101,13 +99,15 @@ def needs(work: Work, known: Mapping[str, float], cache: FeatureCache) -> Needs:
     )
 
 
-def summary(work: Work, run: Path, cache: FeatureCache) -> str:
+def summary(work: Work, run: Path, cache: FeatureCache, device: str, workers: int) -> str:
     """Summarise the passes, features and time that the missing cells need.
 
     Args:
         work: each plan with its missing cells.
         run: the folder that their cells go to; earlier cells are those in it and beside it.
         cache: what needn't be extracted again.
+        device: where images would pass the backbones.
+        workers: how many would share the work; where there are several, they are simulated.
 
     Raises:
         BenchmarkError: a backbone that has to be run can't be made.
@@ -122,6 +122,7 @@ def summary(work: Work, run: Path, cache: FeatureCache) -> str:
         lacking = f"no earlier cell of {', '.join(found.unknown)}" if found.unknown else ""
         said = "; ".join(filter(None, (about, lacking)))
         lines.append(f"methods: {said}; the backbone's passes come on top")
+        lines += simulated(work, run, cache, device, workers)
     return "\n".join(lines)
 
 
@@ -132,17 +133,32 @@ def _passes(plan: Plan, missing: JobsByCategory, cache: FeatureCache) -> Iterato
         if images := sum(map(extractor.missing, missing)):
             levels = ", ".join(map(str, plan.levels))
             what = f"{spec.name} at {size} px, levels {levels}"
-            yield Passes(images, what, images * _bytes(choice, plan))
+            yield Passes(images, what, images * plan.image_bytes(choice))
 
 
-def _bytes(choice: Choice, plan: Plan) -> int:
-    """Return the size of one image's features."""
-    of_image = _shapes(choice, plan.protocol.image_size)
-    numbers = sum(prod(of_image[level]) for level in plan.levels)
-    return numbers * np.dtype(plan.protocol.dtype).itemsize
+def simulated(
+    work: Work, run: Path, cache: FeatureCache, device: str, workers: int
+) -> Iterator[str]:
+    """Yield what the plans, one after the other, would take of several workers; else nothing."""
+    if workers < 2:
+        return
+    found, guessed = [], set()
+    for plan, missing in work:
+        earlier = earlier_rates(run, plan.protocol.image_size, device)
+        estimate = Estimate(plan, earlier, images_to_pass(plan.extractors(cache), missing))
+        portions = divided(missing, estimate, cache.settings, workers)
+        found.append(simulate(portions, workers, cache.limit))
+        guessed |= estimate.guessed(missing)
+    makespan = sum(one.makespan for one in found)
+    busy = sum(one.work for one in found) / (workers * makespan) if makespan else 1.0
+    bound, chain = sum(one.bound for one in found), sum(one.chain for one in found)
+    yield (
+        f"on {workers} workers: {_clock(makespan)}, {100 * busy:.1f} % busy; no order takes less "
+        f"than {_clock(bound)}, the longest chain takes {_clock(chain)}"
+    )
+    if guessed:
+        yield f"guessed, as nothing like it ran: {', '.join(sorted(guessed))}"
 
 
-@cache
-def _shapes(choice: Choice, image_size: int) -> Mapping[int, tuple[int, int, int]]:
-    """As `shapes`, which builds the network: once for all parts of a plan."""
-    return shapes(choice, image_size)
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 
-from benchmarks.backbones import Choice, describe, load, served
+import numpy as np
+
+from benchmarks.backbones import Choice, describe, load, served, shapes
 from benchmarks.console import say
 from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
@@ -58,8 +62,20 @@ class Plan:
         }
         return {category: jobs for category, jobs in left.items() if jobs}
 
+    def image_bytes(self, *choices: Choice) -> int:
+        """Return the bytes of one image's features, of some members of the ensemble or all."""
+        size, total = self.protocol.image_size, 0
+        for choice in choices or [choice for choice, _ in self.members]:
+            of_image = _shapes(choice, size)
+            total += sum(math.prod(of_image[level]) for level in self.levels)
+        return total * np.dtype(self.protocol.dtype).itemsize
+
     def extractors(
-        self, cache: FeatureCache, device: str = "cpu", memory: int = 0
+        self,
+        cache: FeatureCache,
+        device: str = "cpu",
+        memory: int = 0,
+        decoders: int | None = None,
     ) -> list[Extractor]:
         """Return what brings each member's features.
 
@@ -67,8 +83,9 @@ class Plan:
             cache: where they are kept.
             device: where images pass the backbone.
             memory: bytes on it that features and methods may fill with what they could do without.
+            decoders: threads that decode images; None for one a processor.
         """
-        crops = Crops(cache, self.dataset.name, self.protocol)
+        crops = Crops(cache, self.dataset.name, self.protocol, decoders)
         stays = device != "cpu" or not cache.on_disk
         resident = resident_bytes(memory, len(self.members)) if stays else 0
         return [
@@ -83,6 +100,23 @@ class Plan:
             )
             for choice, spec in self.members
         ]
+
+
+@cache
+def _shapes(choice: Choice, image_size: int) -> Mapping[int, tuple[int, int, int]]:
+    """As `shapes`, which builds the network: once for all that ask."""
+    return shapes(choice, image_size)
+
+
+def images_to_pass(
+    extractors: Sequence[Extractor], work: JobsByCategory
+) -> Counter[tuple[str, str]]:
+    """Return (category, backbone) → images that have to pass it, members of an ensemble summed."""
+    images = Counter[tuple[str, str]]()
+    for extractor in extractors:
+        for category in work:
+            images[category.name, extractor.backbone] += extractor.missing(category)
+    return images
 
 
 def is_done(store: Store, job: Job) -> bool:

@@ -21,6 +21,7 @@ from benchmarks.console import CONTINUES, run_program, say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
+from benchmarks.evaluation import choose_device
 from benchmarks.execution import summary
 from benchmarks.files import atomic_file, require_writable
 from benchmarks.options import (
@@ -186,7 +187,8 @@ def _forecast(
     }
     cache = chosen_cache(options)
     show(by_part(work, run, cache))
-    show(summary(work[ALL], run, cache))
+    device, workers = choose_device(options.device), options.workers or options.jobs
+    show(summary(work[ALL], run, cache, device, workers))
     return 0
 
 

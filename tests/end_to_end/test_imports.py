@@ -66,7 +66,7 @@ SUBJECTS = {
         *("figures.style", "datasets.known"),
     },
     "join": {"results"},
-    "options": {"datasets", "synthetic", "features", "evaluation", "execution"},
+    "options": {"datasets", "synthetic", "features", "evaluation", "execution", LAZY},
     "maps": {"options", "datasets", "features", "evaluation", "results", "tables", "methods"},
 }
 LEFT_OUT = {
