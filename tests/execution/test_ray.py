@@ -112,7 +112,7 @@ def test_a_lost_node_costs_no_result_and_changes_no_number(
         assert features == {"shared"}
         assert not forgotten
     else:
-        assert len(forgotten) == 1
+        assert len(forgotten) <= 1  # none where all was done before Ray noticed
         assert passed >= IMAGES
         assert features == {"node-0", "node-1", "node-2"}
     assert call.failed == 0
