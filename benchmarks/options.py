@@ -17,11 +17,13 @@ from benchmarks.evaluation import choose_device
 from benchmarks.evaluation.device import free_memory
 from benchmarks.execution import Machine
 from benchmarks.execution.workers import EXECUTORS, WantedPool
+from benchmarks.execution.workers.tasks import Share
 from benchmarks.features import FeatureCache
 from benchmarks.features.cache import DEFAULT_LIMIT_GB, default_folder
 from benchmarks.places import written_path
 from benchmarks.specs import DType
 from benchmarks.synthetic import writing as synthetic
+from methods.lazy import torch
 
 REAL_BACKBONE, REAL_SIZE = "wide_resnet50_2", 224
 EMBEDDED_BACKBONE, EMBEDDED_SIZE = "filterbank", 128
@@ -41,8 +43,8 @@ GREATEST_SIDE = 8192
 """Pixels; a square of so many is 200 MB before a network sees it."""
 
 
-def add_shared(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say on which data, and on what machine, cells are evaluated."""
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the data, of which `chosen_dataset` makes a data set."""
     add = parser.add_argument
     add(
         "--data",
@@ -57,13 +59,19 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="don't read masks, nor miss them: image-level metrics alone",
     )
+    add("--cache", type=written_path, default=default_folder(), help="(default: %(default)s)")
+
+
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say on which data, and on what machine, cells are evaluated."""
+    add_data(parser)
+    add = parser.add_argument
     add(
         "--dtype",
         choices=get_args(DType),
         default="float32",
         help="type of cached features (default: %(default)s)",
     )
-    add("--cache", type=written_path, default=default_folder(), help="(default: %(default)s)")
     add(
         "--cache-gb",
         type=size,
@@ -77,6 +85,12 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     )
     add("--force", action="store_true", help="evaluate stored cells again (default: never)")
     add("--dry-run", action="store_true", help="say what would run, and run nothing")
+    add(
+        "--workers",
+        type=positive,
+        help="with --dry-run: simulate the run on so many, by what earlier cells took "
+        "(default: --jobs)",
+    )
     _add_machine(parser)
 
 
@@ -107,6 +121,12 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         help="processes on this machine that evaluate cells side by side (default: %(default)s)",
     )
     add(
+        "--threads",
+        type=positive,
+        help="of the processor, for each process: equal numbers of them give equal results to the "
+        "last digit (default: the cores of its machine, shared by the processes there)",
+    )
+    add(
         "--patience-minutes",
         type=amount,
         default=120.0,
@@ -114,6 +134,14 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         "killed, and their work is handed out again (default: %(default)s)",
     )
     add("--ray-address", help="of a running Ray cluster, auto for the one this machine is in")
+    add(
+        "--share",
+        choices=get_args(Share),
+        default="folder",
+        help="how a cluster's workers come by features: from --cache, a folder that every node "
+        "sees, or from Ray's object store, each node with a cache of its own (default: "
+        "%(default)s)",
+    )
 
 
 def positive(text: str) -> int:
@@ -187,8 +215,11 @@ def chosen_cache(options: argparse.Namespace) -> FeatureCache:
     """Return the cache of --cache, --cache-gb and --no-disk-cache.
 
     Raises:
-        BenchmarkError: workers, which share features through the disk, are to do without it.
+        BenchmarkError: workers, which share features through the disk, are to do without it; or
+            processes through an object store, which only Ray has.
     """
+    if options.share == "objects" and options.executor != "ray":
+        raise BenchmarkError("--share objects is of Ray's object store: add --executor ray")
     limit = 0.0 if options.no_disk_cache else options.cache_gb
     if limit == 0 and (options.jobs > 1 or options.executor != "local"):
         raise BenchmarkError("--no-disk-cache is for one process: workers share features on disk")
@@ -197,17 +228,30 @@ def chosen_cache(options: argparse.Namespace) -> FeatureCache:
 
 @contextmanager
 def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
-    """Yield where cells are evaluated, by --device, --memory-gb, --executor and --jobs.
+    """Yield where cells are evaluated, by --device, --memory-gb, --threads, --executor and --jobs.
 
     Raises:
-        BenchmarkError: a GPU was named that there is not; or Ray can't be had.
+        BenchmarkError: a GPU was named that there is not; Ray can't be had; or workers were named,
+            which only a dry run pretends.
     """
-    device = choose_device(options.device)
-    memory = options.memory_gb * 1e9 if options.memory_gb else free_memory(device) / 2
-    wanted = WantedPool(options.jobs, device, 60 * options.patience_minutes, options.ray_address)
+    if options.workers:
+        raise BenchmarkError("--workers is of --dry-run: name real ones with --jobs or --executor")
+    device, threads = choose_device(options.device), torch.get_num_threads()
+    memory = int(options.memory_gb * 1e9) if options.memory_gb else None
+    wanted = WantedPool(
+        options.jobs,
+        device,
+        60 * options.patience_minutes,
+        options.ray_address,
+        options.threads,
+        memory,
+        options.share,
+    )
     pool = EXECUTORS[options.executor](wanted)
     try:
-        yield Machine(device, int(memory), pool)
+        torch.set_num_threads(options.threads or threads)
+        yield Machine(device, memory or free_memory(device) // 2, pool)
     finally:
+        torch.set_num_threads(threads)
         if pool is not None:
             pool.close()

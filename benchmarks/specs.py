@@ -17,6 +17,9 @@ DECODER_VERSION = 1
 METRICS_VERSION = 1
 """Raised whenever the same scores give other metric values."""
 
+IMPORTED = "imported"
+"""What stands for the backbone of a cell whose anomaly maps another program made."""
+
 MaskResize = Literal["nearest", "official"]
 
 DType = Literal["float32", "float16"]

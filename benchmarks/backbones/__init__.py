@@ -2,6 +2,16 @@
 
 from benchmarks.backbones.backbone import Backbone
 from benchmarks.backbones.choice import Choice, joined, parse, split
-from benchmarks.backbones.loading import describe, load, shapes
+from benchmarks.backbones.loading import describe, load, served, shapes
 
-__all__ = ["Backbone", "Choice", "describe", "joined", "load", "parse", "shapes", "split"]
+__all__ = [
+    "Backbone",
+    "Choice",
+    "describe",
+    "joined",
+    "load",
+    "parse",
+    "served",
+    "shapes",
+    "split",
+]

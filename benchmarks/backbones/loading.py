@@ -7,6 +7,7 @@ Level 1 has stride 4, 2 has 8, 3 has 16 and 4 has 32. Names are torchvision's as
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,39 @@ def describe(choice: Choice, *, download: bool = False) -> BackboneSpec:
         WeightsError: the weights can't be had.
     """
     return _resolve(choice, download)[0]
+
+
+def served(choice: Choice) -> tuple[Choice, str]:
+    """Return a choice with the layers named that its checkpoint holds, and what it lacks, in words.
+
+    A checkpoint may end before the network's last levels. The choice stays as it is, and the words
+    are empty, where the checkpoint holds all levels, is no beginning of this network, which `load`
+    says, or where the weights are published ones or the layers chosen.
+
+    Raises:
+        BenchmarkError: the name can't be right, or the network has no known pyramid.
+        WeightsError: the checkpoint can't be read.
+    """
+    if choice.weights is None or choice.layers is not None or choice.name == filterbank.NAME:
+        return choice, ""
+    source = sources.source(choice.name)
+    pyramid = source.pyramid()
+    source.check()
+    with torch.device("meta"):
+        network, _ = source.build()
+    missing = checkpoints.lacking(network, checkpoints.readings(choice.weights))
+    gone = {
+        level: names
+        for level, layer in pyramid.items()
+        if (names := [name for name in missing if name.startswith(f"{layer}.")])
+    }
+    kept = [level for level in pyramid if level not in gone]
+    if not gone or not kept or min(gone) < max(kept):
+        return choice, ""
+    lost = f"level{'s' * (len(gone) > 1)} {', '.join(map(str, gone))} of {choice.name}"
+    first = next(iter(gone.values()))[0]
+    said = f"{choice.weights} ends before {lost} (it lacks {first}): no method can read it"
+    return replace(choice, layers=tuple(pyramid[level] for level in kept)), said
 
 
 def load(

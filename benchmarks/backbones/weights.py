@@ -212,6 +212,25 @@ def install(
     _set(network, chosen.state)
 
 
+def lacking(network: nn.Module, found: Sequence[Reading]) -> tuple[str, ...]:
+    """Return the parameters that a beginning of this network lacks to be whole.
+
+    None where the checkpoint is not such a beginning: what is in it is unknown to the network, or,
+    but for a classifier, of another shape.
+
+    Args:
+        network: only the names and shapes of its parameters are looked at.
+        found: as `readings` returns them.
+    """
+    misfits = [_misfit(network, one.state, ()) for one in found]
+    begun = [
+        misfit.missing
+        for misfit in misfits
+        if not misfit.unexpected and all(one.startswith(CLASSIFIER) for one in misfit.others)
+    ]
+    return min(begun, key=len, default=())
+
+
 def _runs(
     network: nn.Module, found: Sequence[Reading], number: int, runs: Callable[[], bool]
 ) -> bool:

@@ -33,8 +33,7 @@ def frame(
         return np.pad(inside, borders[: inside.ndim], mode="edge")
     if size > resize:
         raise ValueError(f"crop {size} is larger than the resized shorter side {resize}")
-    width, height = _resized(*image.size, resize)
-    left, top = (round((length - size) / 2.0) for length in (width, height))
+    width, height, left, top = whole_and_square(*image.size, resize, size, fit)
     return np.asarray(
         image.resize((width, height), resampling).crop((left, top, left + size, top + size))
     )
@@ -56,13 +55,30 @@ def padding(width: int, height: int, size: int) -> NDArray[np.bool_]:
     return outside
 
 
+def whole_and_square(
+    width: int, height: int, resize: int, size: int, fit: Fit
+) -> tuple[int, int, int, int]:
+    """Return where the square lies in the whole image, resized as the fit says.
+
+    Returns:
+        The resized image's width and height, and the square's left and top in it, negative where
+        the image doesn't reach the square's border.
+    """
+    if fit == "stretch":
+        return size, size, 0, 0
+    if fit == "pad":
+        left, top, right, bottom = padded_box(width, height, size)
+        return right - left, bottom - top, -left, -top
+    wide, high = _resized(width, height, resize)
+    return wide, high, round((wide - size) / 2.0), round((high - size) / 2.0)
+
+
 def seen_box(width: int, height: int, resize: int, size: int, fit: Fit) -> Box:
     """Return which part of an image is in the square, in the image's own pixels."""
     if fit != "crop":
         return 0, 0, width, height
-    resized = _resized(width, height, resize)
-    starts = [round((length - size) / 2.0) for length in resized]
-    scales = [own / length for own, length in zip((width, height), resized, strict=True)]
+    wide, high, *starts = whole_and_square(width, height, resize, size, fit)
+    scales = [width / wide, height / high]
     left, top = (start * scale for start, scale in zip(starts, scales, strict=True))
     right, bottom = ((start + size) * scale for start, scale in zip(starts, scales, strict=True))
     return left, top, right, bottom

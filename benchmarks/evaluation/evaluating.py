@@ -15,13 +15,14 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import PeakMemory
-from benchmarks.evaluation.job import Evaluated, Job, Prediction, Stage
+from benchmarks.evaluation.job import Evaluated, Job, KeptMaps, Prediction, Stage
 from benchmarks.evaluation.kept_maps import maps_to_keep
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.features import Split
 from benchmarks.metrics import image_metrics
 from benchmarks.metrics.pixel import measure_pixels
 from benchmarks.results import Cell
+from benchmarks.specs import CellSpec
 from methods.base import Features
 from methods.components.precision import full_precision
 from methods.lazy import torch
@@ -65,9 +66,24 @@ def predict(job: Job, data: Callable[[], CategoryData], at: Callable[[Stage], No
         prediction = average_members(members)
         made = replace(made, device=category.device, peak_memory_mb=memory.megabytes())
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
-        outcome = failed(job, _one_line(error), made.started_utc)
+        outcome = failed(job, one_line(error), made.started_utc)
         return lambda at: outcome
-    return partial(_measure, job, category.truth, prediction, made)
+    return partial(_measure, job.spec, category.truth, prediction, made, kept_maps=job.kept_maps)
+
+
+def measure(
+    spec: CellSpec, kept_maps: KeptMaps, truth: GroundTruth, prediction: Prediction
+) -> Evaluated:
+    """Return the cell of a prediction that was made elsewhere; failures become failed cells.
+
+    Args:
+        spec: what makes its numbers.
+        kept_maps: which maps are stored beside it.
+        truth: the category's test images.
+        prediction: what is said of them.
+    """
+    made = _Origin(_now(), git_sha(), versions())
+    return _measure(spec, truth, prediction, made, lambda stage: None, kept_maps=kept_maps)
 
 
 @dataclass(frozen=True)
@@ -89,15 +105,20 @@ def failed(job: Job, why: str, started: str = "") -> Evaluated:
         why: one line.
         started: when, as ISO 8601 in UTC; now where it is empty.
     """
-    cell = Cell(
-        job.spec,
-        "failed",
-        error=why,
-        started_utc=started or _now(),
-        git_sha=git_sha(),
-        versions=versions(),
+    return _failed(job.spec, why, started or _now())
+
+
+def _failed(spec: CellSpec, why: str, started: str) -> Evaluated:
+    return Evaluated(
+        Cell(
+            spec,
+            "failed",
+            error=why,
+            started_utc=started,
+            git_sha=git_sha(),
+            versions=versions(),
+        )
     )
-    return Evaluated(cell)
 
 
 def _now() -> str:
@@ -105,36 +126,38 @@ def _now() -> str:
 
 
 def _measure(
-    job: Job,
+    spec: CellSpec,
     truth: GroundTruth,
     prediction: Prediction,
     made: _Origin,
     at: Callable[[Stage], None],
+    *,
+    kept_maps: KeptMaps,
 ) -> Evaluated:
     try:
         at("measure")
         of_pixels, pro = measure_pixels(prediction.maps, truth.masks, truth.ignored)
         metrics = {**image_metrics(truth.labels, prediction.images), **of_pixels}
-        cell = _cell(job, truth, prediction, metrics, made)
+        cell = _cell(spec, truth, prediction, metrics, made)
         names = zip(truth.category.test, prediction.images, strict=True)
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
-        return Evaluated(cell, rows, maps_to_keep(truth, prediction, job.kept_maps, pro))
+        return Evaluated(cell, rows, maps_to_keep(truth, prediction, kept_maps, pro))
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
-        return failed(job, _one_line(error), made.started_utc)
+        return _failed(spec, one_line(error), made.started_utc)
 
 
 def _cell(
-    job: Job,
+    spec: CellSpec,
     truth: GroundTruth,
     prediction: Prediction,
     metrics: Mapping[str, float],
     made: _Origin,
 ) -> Cell:
     return Cell(
-        job.spec,
+        spec,
         "ok",
         metrics={name: None if np.isnan(value) else value for name, value in metrics.items()},
-        n_train=len(truth.category.train) if job.spec.shots is None else job.spec.shots,
+        n_train=len(truth.category.train) if spec.shots is None else spec.shots,
         n_test_good=int((truth.labels == 0).sum()),
         n_test_defect=int((truth.labels == 1).sum()),
         fit_seconds=prediction.fit_seconds,
@@ -212,8 +235,8 @@ def average_members(members: Sequence[Prediction]) -> Prediction:
     return Prediction(
         images,
         maps,
-        sum(member.fit_seconds for member in members),
-        sum(member.score_seconds for member in members),
+        sum(member.fit_seconds or 0.0 for member in members),
+        sum(member.score_seconds or 0.0 for member in members),
     )
 
 
@@ -236,7 +259,8 @@ def draw_shots(features: Features, count: int | None, seed: int) -> Features:
     return features.select(sorted(drawn.tolist()))
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Return what a failed cell says of what went wrong."""
     if isinstance(error, torch.AcceleratorError):  # the process can't use the GPU any more
         return (
             f"the GPU gave up ({str(error).partition(chr(10))[0]}): run the same command again, "

@@ -52,11 +52,11 @@ class Prediction:
     Attributes:
         images: image scores, (N,) float64.
         maps: anomaly maps at the crop's resolution, (N, S, S) float32.
-        fit_seconds: time to fit.
-        score_seconds: time to score and to post-process the maps.
+        fit_seconds: time to fit; None where that isn't known.
+        score_seconds: time to score and to post-process the maps, likewise.
     """
 
     images: np.ndarray[Any, Any]
     maps: np.ndarray[Any, Any]
-    fit_seconds: float
-    score_seconds: float
+    fit_seconds: float | None = None
+    score_seconds: float | None = None

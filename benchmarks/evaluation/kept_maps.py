@@ -21,6 +21,7 @@ def maps_to_keep(
     """Return the arrays of the maps file: kept maps with images and masks, previews of all.
 
     Images, masks and maps are in the images' own proportions, each in its box of the square.
+    Where that isn't what was measured, of stretched images, the square is there, too: `measured`.
 
     Args:
         truth: the category's test images.
@@ -44,9 +45,11 @@ def maps_to_keep(
         maps=truth.shown(prediction.maps[rows], rows),
         scores=prediction.images[rows],
     )
+    squares = {"measured": prediction.maps[rows]} if truth.protocol.fit == "stretch" else {}
     every = truth.shown(prediction.maps, range(len(samples)))
     return {
         **kept._asdict(),
+        **squares,
         "boxes": np.array([truth.frames[i].box for i in rows]),
         **truth.pictures,
         **map_sheet(every, thinned(*pro)),

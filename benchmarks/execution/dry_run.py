@@ -1,71 +1,164 @@
-"""What plans would take, as text: backbone passes, features, time."""
+"""What plans would take: cells, backbone passes, features, time; as numbers and as text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from math import prod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks.backbones import Choice, shapes
-from benchmarks.execution.plan import JobsByCategory, Plan
-from benchmarks.execution.progress.forecast import MINUTE, pixels, rate_of, rates
+from benchmarks.execution.dividing import Estimate, divided
+from benchmarks.execution.plan import JobsByCategory, Plan, images_to_pass
+from benchmarks.execution.progress.forecast import MINUTE, earlier_rates, pixels, rate_of, rates
+from benchmarks.execution.simulation import simulate
 from benchmarks.features import FeatureCache
 
+Work = Sequence[tuple[Plan, JobsByCategory]]
+"""Each plan with its missing cells."""
 
-def summary(plans: Sequence[tuple[Plan, JobsByCategory]], run: Path, cache: FeatureCache) -> str:
-    """Summarise the passes, features and time that the missing cells need.
+
+@dataclass(frozen=True)
+class Passes:
+    """Images that have to pass a backbone.
+
+    Attributes:
+        images: how many.
+        what: the backbone, the image size and the levels, for people.
+        size: bytes of their features.
+    """
+
+    images: int
+    what: str
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.images} images to pass {self.what}: {self.size / 1e9:.2f} GB of features"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the missing cells of some plans need.
+
+    Attributes:
+        cells: of the plans.
+        left: those that are missing.
+        passes: images that have to pass backbones, each once.
+        seconds: what the methods take, in proportion to the pixels of earlier cells.
+        unknown: methods without an earlier cell, whose time isn't in `seconds`.
+    """
+
+    cells: int
+    left: int
+    passes: tuple[Passes, ...]
+    seconds: float
+    unknown: tuple[str, ...]
+
+    @property
+    def images(self) -> int:
+        """All passes."""
+        return sum(one.images for one in self.passes)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all features that are not cached yet."""
+        return sum(one.size for one in self.passes)
+
+    @property
+    def minutes(self) -> str:
+        """How long the methods take, at least a minute; "" where nothing is known."""
+        return f"about {max(1, round(self.seconds / MINUTE))} min" if self.seconds else ""
+
+
+def needs(work: Work, known: Mapping[str, float], cache: FeatureCache) -> Needs:
+    """Return what missing cells need.
 
     Args:
-        plans: each plan with its missing cells.
-        run: the folder that their cells go to; earlier cells are those in it and beside it.
+        work: each plan with its missing cells.
+        known: method → seconds a pixel, from `progress.forecast.rates`.
         cache: what needn't be extracted again.
 
     Raises:
         BenchmarkError: a backbone that has to be run can't be made.
     """
-    total = sum(len(jobs) for plan, _ in plans for jobs in plan.work.values())
-    left = sum(len(jobs) for _, work in plans for jobs in work.values())
-    lines = [f"{left} of {total} cells to evaluate, {total - left} stored in {run}"]
-    # Members of an ensemble may share what is extracted.
-    passes = sorted({one for plan, work in plans for one in _passes(plan, work, cache)})
-    lines += [f"{images} images to pass {what}: {size}" for images, what, size in passes]
-    lines.append(f"{sum(images for images, *_ in passes)} passes in all; the rest is cached")
-    if left:
-        lines.append(_time(plans, run))
-    return "\n".join(lines)
-
-
-def _passes(
-    plan: Plan, work: JobsByCategory, cache: FeatureCache
-) -> Iterator[tuple[int, str, str]]:
-    """Yield the images that must pass each backbone, its name, and the size of their features."""
-    size = plan.protocol.image_size
-    for (choice, spec), extractor in zip(plan.members, plan.extractors(cache), strict=True):
-        if images := sum(map(extractor.missing, work)):
-            levels = ", ".join(map(str, plan.levels))
-            what = f"{spec.name} at {size} px, levels {levels}"
-            yield images, what, _gigabytes(choice, plan, images)
-
-
-def _gigabytes(choice: Choice, plan: Plan, images: int) -> str:
-    of_image = shapes(choice, plan.protocol.image_size)
-    numbers = sum(prod(of_image[level]) for level in plan.levels)
-    return f"{images * numbers * np.dtype(plan.protocol.dtype).itemsize / 1e9:.2f} GB of features"
-
-
-def _time(plans: Sequence[tuple[Plan, JobsByCategory]], run: Path) -> str:
-    """Say how long the methods would take, in proportion to the pixels of earlier cells."""
-    known, seconds, unknown = rates(run), 0.0, set()
-    for plan, work in plans:
-        for category, jobs in work.items():
+    seconds, unknown = 0.0, set()
+    for plan, missing in work:
+        for category, jobs in missing.items():
             for job in jobs:
                 rate = rate_of(known, job.spec.method)
                 seconds += pixels(plan, category, job) * (rate or 0)
                 if rate is None:
                     unknown.add(job.spec.method)
-    about = f"about {max(1, round(seconds / MINUTE))} min by what earlier cells took"
-    lacking = f"no earlier cell of {', '.join(sorted(unknown))}" if unknown else ""
-    said = "; ".join(filter(None, (about if seconds else "", lacking)))
-    return f"methods: {said}; the backbone's passes come on top"
+    # Members of an ensemble may share what is extracted.
+    passes = {one for plan, missing in work for one in _passes(plan, missing, cache)}
+    return Needs(
+        cells=sum(len(jobs) for plan, _ in work for jobs in plan.work.values()),
+        left=sum(len(jobs) for _, missing in work for jobs in missing.values()),
+        passes=tuple(sorted(passes, key=lambda one: (one.images, one.what))),
+        seconds=seconds,
+        unknown=tuple(sorted(unknown)),
+    )
+
+
+def summary(work: Work, run: Path, cache: FeatureCache, device: str, workers: int) -> str:
+    """Summarise the passes, features and time that the missing cells need.
+
+    Args:
+        work: each plan with its missing cells.
+        run: the folder that their cells go to; earlier cells are those in it and beside it.
+        cache: what needn't be extracted again.
+        device: where images would pass the backbones.
+        workers: how many would share the work; where there are several, they are simulated.
+
+    Raises:
+        BenchmarkError: a backbone that has to be run can't be made.
+    """
+    found = needs(work, rates(run), cache)
+    stored = found.cells - found.left
+    lines = [f"{found.left} of {found.cells} cells to evaluate, {stored} stored in {run}"]
+    lines += map(str, found.passes)
+    lines.append(f"{found.images} passes in all; the rest is cached")
+    if found.left:
+        about = f"{found.minutes} by what earlier cells took" if found.minutes else ""
+        lacking = f"no earlier cell of {', '.join(found.unknown)}" if found.unknown else ""
+        said = "; ".join(filter(None, (about, lacking)))
+        lines.append(f"methods: {said}; the backbone's passes come on top")
+        lines += simulated(work, run, cache, device, workers)
+    return "\n".join(lines)
+
+
+def _passes(plan: Plan, missing: JobsByCategory, cache: FeatureCache) -> Iterator[Passes]:
+    """Yield the images that must pass each backbone, with the size of their features."""
+    size = plan.protocol.image_size
+    for (choice, spec), extractor in zip(plan.members, plan.extractors(cache), strict=True):
+        if images := sum(map(extractor.missing, missing)):
+            levels = ", ".join(map(str, plan.levels))
+            what = f"{spec.name} at {size} px, levels {levels}"
+            yield Passes(images, what, images * plan.image_bytes(choice))
+
+
+def simulated(
+    work: Work, run: Path, cache: FeatureCache, device: str, workers: int
+) -> Iterator[str]:
+    """Yield what the plans, one after the other, would take of several workers; else nothing."""
+    if workers < 2:
+        return
+    found, guessed = [], set()
+    for plan, missing in work:
+        earlier = earlier_rates(run, plan.protocol.image_size, device)
+        estimate = Estimate(plan, earlier, images_to_pass(plan.extractors(cache), missing))
+        portions = divided(missing, estimate, cache.settings, workers)
+        found.append(simulate(portions, workers, cache.limit))
+        guessed |= estimate.guessed(missing)
+    makespan = sum(one.makespan for one in found)
+    busy = sum(one.work for one in found) / (workers * makespan) if makespan else 1.0
+    bound, chain = sum(one.bound for one in found), sum(one.chain for one in found)
+    yield (
+        f"on {workers} workers: {_clock(makespan)}, {100 * busy:.1f} % busy; no order takes less "
+        f"than {_clock(bound)}, the longest chain takes {_clock(chain)}"
+    )
+    if guessed:
+        yield f"guessed, as nothing like it ran: {', '.join(sorted(guessed))}"
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

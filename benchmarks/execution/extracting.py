@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -55,14 +56,49 @@ def extract_category(
         BenchmarkError: an image can't be decoded, or the cache can't be written.
         InterruptedExtractionError: the extractor was told to stop.
     """
+    images = len(category.train) + len(category.test)
     found = []
     for extractor in extractors:
-        name = extractor.backbone
-        begun, before, brought = time.perf_counter(), extractor.passes, 0
-        try:
-            found.append(extractor.arrays(category, partial(advance, name)))
-            brought = len(category.train) + len(category.test)
-        finally:
-            passed, seconds = extractor.passes - before, time.perf_counter() - begun
-            note(Extraction(category.name, name, brought or passed, passed, seconds))
+        with _noted(extractor, category, images, note):
+            found.append(extractor.arrays(category, partial(advance, extractor.backbone)))
     return found
+
+
+def extract_shard(
+    extractors: Sequence[Extractor],
+    category: Category,
+    split: Split,
+    rows: range,
+    note: Callable[[Extraction], None],
+) -> list[Arrays]:
+    """Return each member's arrays of some of a split's images, and note what bringing them took.
+
+    Args:
+        extractors: as for `extract_category`.
+        category: the category.
+        split: the split.
+        rows: whole batches of it.
+        note: as for `extract_category`.
+
+    Raises:
+        BenchmarkError: as `extract_category`.
+    """
+    found = []
+    for extractor in extractors:
+        with _noted(extractor, category, len(rows), note):
+            found.append(extractor.part(category, split, rows, lambda images: None))
+    return found
+
+
+@contextmanager
+def _noted(
+    extractor: Extractor, category: Category, images: int, note: Callable[[Extraction], None]
+) -> Iterator[None]:
+    """Note what an extraction takes that is to bring so many images, also where it breaks off."""
+    begun, before, brought = time.perf_counter(), extractor.passes, 0
+    try:
+        yield
+        brought = images
+    finally:
+        passed, seconds = extractor.passes - before, time.perf_counter() - begun
+        note(Extraction(category.name, extractor.backbone, brought or passed, passed, seconds))

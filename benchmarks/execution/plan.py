@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 
-from benchmarks.backbones import Choice, describe, load
+import numpy as np
+
+from benchmarks.backbones import Choice, describe, load, served, shapes
+from benchmarks.console import say
 from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import Job
@@ -57,8 +62,20 @@ class Plan:
         }
         return {category: jobs for category, jobs in left.items() if jobs}
 
+    def image_bytes(self, *choices: Choice) -> int:
+        """Return the bytes of one image's features, of some members of the ensemble or all."""
+        size, total = self.protocol.image_size, 0
+        for choice in choices or [choice for choice, _ in self.members]:
+            of_image = _shapes(choice, size)
+            total += sum(math.prod(of_image[level]) for level in self.levels)
+        return total * np.dtype(self.protocol.dtype).itemsize
+
     def extractors(
-        self, cache: FeatureCache, device: str = "cpu", memory: int = 0
+        self,
+        cache: FeatureCache,
+        device: str = "cpu",
+        memory: int = 0,
+        decoders: int | None = None,
     ) -> list[Extractor]:
         """Return what brings each member's features.
 
@@ -66,8 +83,9 @@ class Plan:
             cache: where they are kept.
             device: where images pass the backbone.
             memory: bytes on it that features and methods may fill with what they could do without.
+            decoders: threads that decode images; None for one a processor.
         """
-        crops = Crops(cache, self.dataset.name, self.protocol)
+        crops = Crops(cache, self.dataset.name, self.protocol, decoders)
         stays = device != "cpu" or not cache.on_disk
         resident = resident_bytes(memory, len(self.members)) if stays else 0
         return [
@@ -82,6 +100,23 @@ class Plan:
             )
             for choice, spec in self.members
         ]
+
+
+@cache
+def _shapes(choice: Choice, image_size: int) -> Mapping[int, tuple[int, int, int]]:
+    """As `shapes`, which builds the network: once for all that ask."""
+    return shapes(choice, image_size)
+
+
+def images_to_pass(
+    extractors: Sequence[Extractor], work: JobsByCategory
+) -> Counter[tuple[str, str]]:
+    """Return (category, backbone) → images that have to pass it, members of an ensemble summed."""
+    images = Counter[tuple[str, str]]()
+    for extractor in extractors:
+        for category in work:
+            images[category.name, extractor.backbone] += extractor.missing(category)
+    return images
 
 
 def is_done(store: Store, job: Job) -> bool:
@@ -100,10 +135,15 @@ def backbone_specs(
 ) -> tuple[tuple[Choice, BackboneSpec], ...]:
     """Return each member of an ensemble with its specification.
 
+    Of a checkpoint that ends before the network's last levels, which is said, it has the others.
+
     Raises:
         BenchmarkError: there is no such backbone, or its weights can't be had.
     """
-    return tuple((choice, describe(choice, download=download)) for choice in members)
+    found = [served(choice) for choice in members]
+    for said in dict.fromkeys(filter(None, (said for _, said in found))):
+        say(said)
+    return tuple((choice, describe(choice, download=download)) for choice, _ in found)
 
 
 def make_plan(
@@ -125,11 +165,8 @@ def make_plan(
     """
     requests = list(requests)
     levels = sorted({level for one in requests for level in one.variant.parameters.levels})
-    if absent := [level for level in levels if level not in protocol.backbone.layers]:
-        raise BenchmarkError(
-            f"the chosen methods read level {', '.join(map(str, absent))}, for which "
-            f"{protocol.backbone.name} has no layer: name one with --layers a,b,c,d"
-        )
+    if said := unread(protocol.backbone, [one.variant for one in requests]):
+        raise BenchmarkError(said)
     work = {
         category: [
             Job(
@@ -143,6 +180,23 @@ def make_plan(
         for category in dataset.categories
     }
     return Plan(dataset, protocol, tuple(members), tuple(levels), work)
+
+
+def unread(backbone: BackboneSpec, variants: Iterable[Variant]) -> str:
+    """Say which methods read levels that a backbone doesn't have, and what helps; "" if none do."""
+    absent = {
+        variant.name: [level for level in variant.parameters.levels if level not in backbone.layers]
+        for variant in variants
+    }
+    lacking = {name: levels for name, levels in absent.items() if levels}
+    levels = ", ".join(map(str, sorted({level for some in lacking.values() for level in some})))
+    if not lacking:
+        return ""
+    return (
+        f"{', '.join(lacking)} need{'s' * (len(lacking) == 1)} level {levels}, which "
+        f"{backbone.name} doesn't have here: leave out what needs it, or name a layer for "
+        "every level with --layers a,b,c,d, of weights that hold them"
+    )
 
 
 def _spec(

@@ -42,7 +42,7 @@ class Recorder:
     progress: Progress
     place: str = ""
     statuses: list[str] = field(default_factory=list)
-    extractions: list[Extraction] = field(default_factory=list)
+    extractions: dict[tuple[str, str], Extraction] = field(default_factory=dict)
 
     def take(self, job: Job, evaluated: Evaluated) -> None:
         """Store a cell, and show it."""
@@ -52,6 +52,15 @@ class Recorder:
         self.progress.cell(evaluated.cell)
 
     def note(self, extraction: Extraction) -> None:
-        """Keep an extraction for the journal, and show it."""
-        self.extractions.append(extraction)
+        """Keep an extraction, which may be of some images only, for the journal, and show it."""
+        key = extraction.category, extraction.backbone
+        if (known := self.extractions.get(key)) is None:
+            self.extractions[key] = extraction
+        else:
+            self.extractions[key] = replace(
+                known,
+                images=known.images + extraction.images,
+                passed=known.passed + extraction.passed,
+                seconds=known.seconds + extraction.seconds,
+            )
         self.progress.extracted(extraction)

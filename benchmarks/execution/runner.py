@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from benchmarks.console import say
-from benchmarks.execution.distributed import hand_out
+from benchmarks.execution.dividing import Estimate, divided
+from benchmarks.execution.flow import hand_out
 from benchmarks.execution.local import run_locally
-from benchmarks.execution.plan import JobsByCategory, Plan
+from benchmarks.execution.plan import JobsByCategory, Plan, images_to_pass
 from benchmarks.execution.progress.forecast import Forecast, earlier_rates
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.recorder import Machine, Recorder
-from benchmarks.features import Extractor, FeatureCache
+from benchmarks.execution.scheduling import Scheduler
+from benchmarks.features import FeatureCache
 from benchmarks.results import Store, journal
 
 
@@ -38,7 +38,10 @@ def run_plan(
     started, begun = datetime.now(UTC), time.perf_counter()
     cache.sweep()
     extractors = plan.extractors(cache, machine.device, machine.memory)
-    images = _to_pass(extractors, missing)
+    images = images_to_pass(extractors, missing)
+    for extractor in extractors:
+        if any(images[category.name, extractor.backbone] for category in missing):
+            extractor.prepare()  # what can't be made stops the run, not every cell
     earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
     progress = Progress(plan, missing, images, Forecast(earlier, machine.workers))
     recorder = Recorder(store, progress, plan.dataset.place)
@@ -46,8 +49,12 @@ def run_plan(
         if machine.pool is None:
             run_locally(missing, plan.protocol, extractors, recorder, machine)
         else:
-            hand_out(plan, missing, cache, recorder, machine)
-        return sum(extraction.passed for extraction in recorder.extractions)
+            workers, estimate = machine.pool.workers, Estimate(plan, earlier, images)
+            scheduler = Scheduler(
+                divided(missing, estimate, cache.settings, workers), workers, cache.limit
+            )
+            hand_out(scheduler, machine.pool, recorder)
+        return sum(one.passed for one in recorder.extractions.values())
     finally:
         recorder.progress.close()
         seconds = time.perf_counter() - begun
@@ -68,21 +75,5 @@ def _call(
         workers=machine.workers,
         cells=len(recorder.statuses),
         failed=recorder.statuses.count("failed"),
-        extractions=tuple(recorder.extractions),
+        extractions=tuple(recorder.extractions.values()),
     )
-
-
-def _to_pass(extractors: Sequence[Extractor], work: JobsByCategory) -> Counter[tuple[str, str]]:
-    """Return (category, backbone) → images that have to pass it, and make the backbones for them.
-
-    Raises:
-        BenchmarkError: one can't be made, which stops the run before it fails every cell.
-    """
-    images = Counter[tuple[str, str]]()
-    for extractor in extractors:
-        missing = {category.name: extractor.missing(category) for category in work}
-        if any(missing.values()):
-            extractor.prepare()
-        for category, count in missing.items():
-            images[category, extractor.backbone] += count
-    return images

@@ -1,13 +1,15 @@
-"""One cached array on disk: written batch by batch, and read only as it was written."""
+"""Cached arrays on disk: written batch by batch, in one file or several, and read as one."""
 
 from __future__ import annotations
 
 import json
 import os
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from platform import node
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -16,18 +18,64 @@ from benchmarks.specs import ArraySpec, canonical_json
 
 CHECKED_BYTES = 1 << 24
 
+OWNER = node().replace(".", "-") or "unknown"
+"""This machine's name in those of temporary files: others may write to the same folder."""
+
 
 class DamagedArrayError(Exception):
     """An array that is truncated, changed, or of something else than its name says."""
 
 
-def read_array(path: Path, spec: ArraySpec, images: int, *, check: bool) -> np.ndarray[Any, Any]:
-    """Return the array (images, C, H, W) at `path` as a read-only memory map.
+class Joined:
+    """An array (N, …) whose images lie in several arrays, one after the other.
+
+    It is read as NumPy's are, `joined[3:7]` or `joined[[5, 1]]`, and copies no more than it must.
+    """
+
+    def __init__(self, parts: Sequence[np.ndarray[Any, Any]]) -> None:
+        self._parts = tuple(parts)
+        self._ends = np.cumsum([len(part) for part in parts])
+        self.shape = (int(self._ends[-1]), *parts[0].shape[1:])
+        self.dtype = parts[0].dtype
+        self.nbytes = sum(part.nbytes for part in parts)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: int | slice | Sequence[int]) -> np.ndarray[Any, Any]:
+        images = np.arange(len(self))[rows]
+        if images.ndim == 0:
+            return self[[int(images)]][0]
+        owners = np.searchsorted(self._ends, images, side="right")
+        places = images - np.concatenate([[0], self._ends])[owners]
+        if isinstance(rows, slice) and len(images) and (owners == owners[0]).all():
+            step = rows.step or 1
+            stop = places[-1] + step
+            return self._parts[owners[0]][places[0] : stop if stop >= 0 else None : step]
+        found = np.empty((len(images), *self.shape[1:]), self.dtype)
+        for owner in np.unique(owners):
+            found[owners == owner] = self._parts[owner][places[owners == owner]]
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.concatenate(self._parts).astype(dtype or self.dtype, copy=False)
+
+
+def join(parts: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """Return arrays (n, …) as one that is read like NumPy's, as it is where there is only one."""
+    return parts[0] if len(parts) == 1 else cast("np.ndarray[Any, Any]", Joined(parts))
+
+
+def read_array(
+    path: Path, spec: ArraySpec, rows: range, *, whole: bool, check: bool
+) -> np.ndarray[Any, Any]:
+    """Return the array (n, C, H, W) at `path` as a read-only memory map.
 
     Args:
         path: the array; its description lies beside it.
         spec: what it should hold.
-        images: how many images it should hold.
+        rows: the images that it should hold.
+        whole: whether these are all images.
         check: whether to compare every byte with the checksum, too.
 
     Raises:
@@ -38,12 +86,18 @@ def read_array(path: Path, spec: ArraySpec, images: int, *, check: bool) -> np.n
         array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DamagedArrayError(f"unreadable ({error})") from error
-    fits = isinstance(stored, dict) and stored.get("spec") == spec.as_dict()
-    if not fits or len(array) != images or array.dtype != spec.dtype:
+    named = described(spec, rows, whole=whole)
+    fits = isinstance(stored, dict) and {**stored, "crc32": 0} == {**named, "crc32": 0}
+    if not fits or len(array) != len(rows) or array.dtype != spec.dtype:
         raise DamagedArrayError("holds something else than its name says")
     if check and _checksum(array) != stored.get("crc32"):
         raise DamagedArrayError("its bytes have changed since they were written")
     return array
+
+
+def described(spec: ArraySpec, rows: range, *, whole: bool) -> dict[str, Any]:
+    """Return what lies beside an array: what it is and, where these aren't all, of which images."""
+    return {"spec": spec.as_dict()} | ({} if whole else {"rows": [rows.start, rows.stop]})
 
 
 def _checksum(array: np.ndarray[Any, Any]) -> int:
@@ -60,10 +114,11 @@ class ArrayWriter:
     memory map would kill the process.
     """
 
-    def __init__(self, path: Path, spec: ArraySpec, images: int) -> None:
-        self._path, self._spec, self._images = path, spec, images
+    def __init__(self, path: Path, spec: ArraySpec, rows: range, *, whole: bool) -> None:
+        self._path, self._spec, self._images = path, spec, len(rows)
+        self._described = described(spec, rows, whole=whole)
         self._description = path.with_suffix(".json")
-        self._temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        self._temporary = path.with_name(f"{path.name}.{OWNER}.{os.getpid()}.tmp")
         self._file: IO[bytes] | None = None
         self._written, self._crc32 = 0, 0
 
@@ -88,8 +143,9 @@ class ArrayWriter:
                 self._file.close()
             if kind is None and self._written == self._images:
                 self._temporary.replace(self._path)
-                part = self._description.with_name(f"{self._description.name}.{os.getpid()}.tmp")
-                content = {"spec": self._spec.as_dict(), "crc32": self._crc32}
+                name = self._temporary.name.replace(self._path.name, self._description.name)
+                part = self._description.with_name(name)
+                content = self._described | {"crc32": self._crc32}
                 part.write_text(canonical_json(content), encoding="utf-8")
                 part.replace(self._description)
         except OSError as error:

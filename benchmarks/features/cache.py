@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.features.arrays import ArrayWriter, DamagedArrayError, read_array
+from benchmarks.features.arrays import OWNER, ArrayWriter, DamagedArrayError, join, read_array
 from benchmarks.places import user_cache, written_path
 from benchmarks.specs import ArraySpec
 
@@ -27,9 +27,9 @@ def default_folder() -> Path:
 
 @dataclass(frozen=True)
 class Entry:
-    """One cached array: its specification, its size and when it was last used."""
+    """One cached array: its files, its specification, its size and when it was last used."""
 
-    path: Path
+    paths: tuple[Path, ...]
     spec: Mapping[str, Any]
     bytes: int
     used: float
@@ -49,6 +49,8 @@ class CacheSettings:
 
 class FeatureCache:
     """Memory-mapped arrays on disk, one a (category, split, level), beside their specifications.
+
+    An array is one file, or several where several workers have made it, each some of its images.
 
     Args:
         folder: where the arrays lie; made when first written to.
@@ -71,21 +73,43 @@ class FeatureCache:
         self._checked: set[Path] = set()
 
     def load(
-        self, spec: ArraySpec, images: int, *, check: bool = False
+        self, spec: ArraySpec, images: int, rows: range | None = None, *, check: bool = False
     ) -> np.ndarray[Any, Any] | None:
-        """Return the array (images, C, H, W) as a read-only memory map, None where there is none.
+        """Return an array (n, C, H, W) as a read-only memory map, None where it isn't all there.
 
-        An array that is truncated, unreadable or of another specification counts as absent, and
-        is warned of; so does one of which a byte has changed, where `check` says to read it.
+        Where its images lie in several files, what is returned is only read like one (`Joined`).
+        A file that is truncated, unreadable or of another specification counts as absent, and is
+        warned of and removed; so does one with a changed byte, where `check` says to read it.
+
+        Args:
+            spec: what it holds.
+            images: how many images it has in all.
+            rows: those that are wanted; None for all.
+            check: whether to compare the bytes with their checksum.
         """
-        path = self._array(spec)
-        if not self.on_disk or not path.with_suffix(".json").exists():
+        rows = range(images) if rows is None else rows
+        covering = _covering(self._files(spec, images), rows) if self.on_disk else None
+        if covering is None:
             return None
+        found = []
+        for held, wanted in covering:
+            array = self._read(spec, held, whole=len(held) == images, check=check)
+            if array is None:
+                return None
+            found.append(array[wanted.start - held.start : wanted.stop - held.start])
+        return join(found)
+
+    def _read(
+        self, spec: ArraySpec, rows: range, *, whole: bool, check: bool
+    ) -> np.ndarray[Any, Any] | None:
+        path = self._path(spec, rows, whole=whole)
         unchecked = check and path not in self._checked
         try:
-            array = read_array(path, spec, images, check=unchecked)
+            array = read_array(path, spec, rows, whole=whole, check=unchecked)
         except DamagedArrayError as error:
             self._warn(f"{path}: {error}; extracting again")
+            with suppress(OSError):  # so that it isn't preferred to what is extracted now
+                path.with_suffix(".json").unlink(missing_ok=True)
             return None
         if check:
             self._checked.add(path)
@@ -93,46 +117,84 @@ class FeatureCache:
             os.utime(path.with_suffix(".json"))
         return array
 
-    def writer(self, spec: ArraySpec, images: int) -> ArrayWriter:
-        """Return a writer for the array; nothing is visible before it is closed complete."""
-        self._checked.discard(self._array(spec))
-        return ArrayWriter(self._array(spec), spec, images)
+    def _files(self, spec: ArraySpec, images: int) -> list[range]:
+        """Return the images that each file of an array holds."""
+        if self._path(spec, range(images), whole=True).with_suffix(".json").exists():
+            return [range(images)]
+        found = []
+        for description in self.folder.glob(f"{spec.key}.*-*.json"):
+            first, _, stop = description.name.split(".")[1].partition("-")
+            if first.isdecimal() and stop.isdecimal():
+                found.append(range(int(first), int(stop)))
+        return found
+
+    def writer(self, spec: ArraySpec, images: int, rows: range | None = None) -> ArrayWriter:
+        """Return a writer for an array or some of its images, invisible until it is complete."""
+        rows = range(images) if rows is None else rows
+        whole = len(rows) == images
+        path = self._path(spec, rows, whole=whole)
+        self._checked.discard(path)
+        return ArrayWriter(path, spec, rows, whole=whole)
 
     def make_room(self, needed: int, keep: Sequence[ArraySpec] = ()) -> None:
         """Remove least recently used arrays until `needed` bytes more stay within the limit."""
-        kept = {self._array(spec) for spec in keep}
+        kept = {spec.key for spec in keep}
         entries = sorted(self.entries(), key=lambda entry: entry.used)
         excess = sum(entry.bytes for entry in entries) + needed - self.limit
         for entry in entries:
             if excess <= 0:
                 return
-            if entry.path not in kept:
+            if _key(entry.paths[0]) not in kept:
                 self.remove(entry)
                 excess -= entry.bytes
 
     def entries(self) -> list[Entry]:
         """Return what is cached, by category, split and level."""
-        found = []
+        files: dict[str, list[Path]] = {}
         for description in self.folder.glob("*.json"):
-            path = description.with_suffix(".npy")
+            files.setdefault(_key(description), []).append(description)
+        found = []
+        for descriptions in files.values():
             with suppress(OSError, ValueError, KeyError):
-                spec = json.loads(description.read_text(encoding="utf-8"))["spec"]
-                used = description.stat().st_mtime
-                found.append(Entry(path, spec, path.stat().st_size, used))
+                spec = json.loads(descriptions[0].read_text(encoding="utf-8"))["spec"]
+                used = max(description.stat().st_mtime for description in descriptions)
+                paths = tuple(description.with_suffix(".npy") for description in descriptions)
+                size = sum(path.stat().st_size for path in paths)
+                found.append(Entry(paths, spec, size, used))
         order = ("dataset", "category", "split", "backbone", "image_size", "level")
         return sorted(found, key=lambda entry: [str(entry.spec.get(name)) for name in order])
 
     def remove(self, entry: Entry) -> None:
-        """Remove one array, its description first, so that it is never half there."""
-        entry.path.with_suffix(".json").unlink(missing_ok=True)
-        entry.path.unlink(missing_ok=True)
+        """Remove one array, its descriptions first, so that it is never half there."""
+        for path in entry.paths:
+            path.with_suffix(".json").unlink(missing_ok=True)
+        for path in entry.paths:
+            path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Remove what interrupted processes left behind."""
         for temporary in self.folder.glob("*.tmp"):
-            owner = temporary.name.split(".")[-2]
-            if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
+            *_, machine, process, _ = temporary.name.split(".")
+            if machine == OWNER and not Path(f"/proc/{process}").exists():
                 temporary.unlink(missing_ok=True)
 
-    def _array(self, spec: ArraySpec) -> Path:
-        return self.folder / f"{spec.key}.npy"
+    def _path(self, spec: ArraySpec, rows: range, *, whole: bool) -> Path:
+        part = "" if whole else f".{rows.start}-{rows.stop}"
+        return self.folder / f"{spec.key}{part}.npy"
+
+
+def _key(path: Path) -> str:
+    """Return the identity of the array that a file belongs to."""
+    return path.name.partition(".")[0]
+
+
+def _covering(files: Sequence[range], rows: range) -> list[tuple[range, range]] | None:
+    """Return files that hold all rows together, each with those to take of it; None if none do."""
+    found, at = [], rows.start
+    while at < rows.stop:
+        held = max((one for one in files if at in one), key=lambda one: one.stop, default=None)
+        if held is None:
+            return None
+        found.append((held, range(at, min(held.stop, rows.stop))))
+        at = held.stop
+    return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -27,8 +28,12 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many processors this process may use, within the control group's limit."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with suppress(OSError, ValueError):  # there is none, or no limit: "max"
+        quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
+        return max(1, min(count or 1, quota // period))
+    return count or 1
 
 
 class Crops:
@@ -40,33 +45,49 @@ class Crops:
         cache: where they are kept.
         dataset: the data set's name.
         protocol: how images are resized and cropped.
+        decoders: threads that decode; None for one a processor.
     """
 
-    def __init__(self, cache: FeatureCache, dataset: str, protocol: EvaluationProtocol) -> None:
+    def __init__(
+        self,
+        cache: FeatureCache,
+        dataset: str,
+        protocol: EvaluationProtocol,
+        decoders: int | None = None,
+    ) -> None:
         self._cache, self._dataset, self._protocol = cache, dataset, protocol
+        self._decoders = decoders or cores()
         self._recent: dict[CropSpec, Pixels] = {}
 
-    def batches(self, category: Category, split: Split) -> Iterator[Pixels]:
+    def batches(
+        self, category: Category, split: Split, rows: range | None = None
+    ) -> Iterator[Pixels]:
         """Yield a split's images in batches (n, 3, S, S) of `BATCH_IMAGES`.
+
+        Args:
+            category: the category.
+            split: the split.
+            rows: the images, from the beginning of a batch; None for all.
 
         Raises:
             DataError: an image can't be decoded.
             StorageError: the cache can't be written.
         """
-        count = len(samples_of(category, split))
-        stored = self._stored(category, split)
+        rows = range(len(samples_of(category, split))) if rows is None else rows
+        stored = self._stored(category, split, rows)
         if stored is None:
-            yield from self._decode(category, split)
+            yield from self._decode(category, split, rows)
         else:
-            for start in range(0, count, BATCH_IMAGES):
+            for start in range(0, len(rows), BATCH_IMAGES):
                 yield np.array(stored[start : start + BATCH_IMAGES])
 
     def images(self, category: Category, split: Split) -> Pixels:
         """Return a split's images, (N, 3, S, S), as a memory map where they are on disk."""
-        stored = self._stored(category, split)
+        rows = range(len(samples_of(category, split)))
+        stored = self._stored(category, split, rows)
         if stored is not None:
             return stored
-        return np.concatenate(list(self._decode(category, split)))
+        return np.concatenate(list(self._decode(category, split, rows)))
 
     def _spec(self, category: Category, split: Split) -> CropSpec:
         p = self._protocol
@@ -76,25 +97,25 @@ class Crops:
             interpolation=p.interpolation,
         )
 
-    def _stored(self, category: Category, split: Split) -> Pixels | None:
+    def _stored(self, category: Category, split: Split, rows: range) -> Pixels | None:
         spec = self._spec(category, split)
         if spec in self._recent:
-            return self._recent[spec]
-        return self._cache.load(spec, len(samples_of(category, split)), check=True)
+            return self._recent[spec][rows.start : rows.stop]
+        return self._cache.load(spec, len(samples_of(category, split)), rows, check=True)
 
-    def _decode(self, category: Category, split: Split) -> Iterator[Pixels]:
+    def _decode(self, category: Category, split: Split, rows: range) -> Iterator[Pixels]:
         """Decode images ahead of those who take them, and keep them."""
         spec, samples = self._spec(category, split), samples_of(category, split)
         on_disk = self._cache.on_disk
         if on_disk:
-            self._cache.make_room(len(samples) * 3 * spec.image_size**2)
+            self._cache.make_room(len(rows) * 3 * spec.image_size**2)
         kept: list[Pixels] = []
         with (
-            self._cache.writer(spec, len(samples)) if on_disk else nullcontext() as writer,
-            ThreadPoolExecutor(cores()) as pool,
+            self._cache.writer(spec, len(samples), rows) if on_disk else nullcontext() as writer,
+            ThreadPoolExecutor(self._decoders) as pool,
         ):
             try:
-                for batch in _ahead(pool, [sample.path for sample in samples], spec):
+                for batch in _ahead(pool, [samples[row].path for row in rows], spec):
                     if writer is None:
                         kept.append(batch)
                     else:

@@ -126,28 +126,56 @@ class Extractor:
         return sum(
             len(samples)
             for split, samples in _splits(category)
-            if self._absent(category, split, samples)
+            if self._absent(category, split, range(len(samples)))
         )
 
-    def arrays(self, category: Category, advance: Callable[[int], Any]) -> dict[Split, Arrays]:
+    def arrays(
+        self, category: Category, advance: Callable[[int], Any], *, check: bool = True
+    ) -> dict[Split, Arrays]:
         """Return split → level → array (N, C, H, W), extracting what the cache lacks.
 
         Args:
             category: the category.
             advance: called with the number of images that have just been extracted.
+            check: whether to compare what is cached with its checksums.
 
         Raises:
             DataError: an image can't be decoded.
             StorageError: the cache can't be written.
             InterruptedExtractionError: `stopped` was set.
         """
-        found: dict[Split, Arrays] = {}
-        for split, samples in _splits(category):
-            absent = self._absent(category, split, samples, check=True)
-            found[split] = self._extract(category, split, absent, advance) if absent else {}
-            for level, spec in self._specs(category, split).items():
-                if level not in found[split]:
-                    found[split][level] = self._stored(category, spec, len(samples))
+        return {
+            split: self.part(category, split, range(len(samples)), advance, check=check)
+            for split, samples in _splits(category)
+        }
+
+    def part(
+        self,
+        category: Category,
+        split: Split,
+        rows: range,
+        advance: Callable[[int], Any],
+        *,
+        check: bool = True,
+    ) -> Arrays:
+        """Return level → array (n, C, H, W) of some of a split's images.
+
+        Args:
+            category: the category.
+            split: the split.
+            rows: the images, from the beginning of a batch to the end of one: whoever extracts
+                them passes each in the batch that it always passes in, so that no bit differs.
+            advance: as for `arrays`.
+            check: as for `arrays`.
+
+        Raises:
+            DataError, StorageError, InterruptedExtractionError: as `arrays`.
+        """
+        absent = self._absent(category, split, rows, check=check)
+        found = self._extract(category, split, rows, absent, advance) if absent else {}
+        for level, spec in self._specs(category, split).items():
+            if level not in found:
+                found[level] = self._stored(category, split, spec, rows)
         return found
 
     def finish(self) -> None:
@@ -159,8 +187,10 @@ class Extractor:
         while self._behind:
             self._behind.pop(0).wait()
 
-    def _stored(self, category: Category, spec: FeatureSpec, images: int) -> np.ndarray[Any, Any]:
-        array = self._cache.load(spec, images)
+    def _stored(
+        self, category: Category, split: Split, spec: FeatureSpec, rows: range
+    ) -> np.ndarray[Any, Any]:
+        array = self._cache.load(spec, len(samples_of(category, split)), rows)
         if array is None:
             raise StorageError(
                 f"{self._cache.folder}: {category.name} was removed while in use, by "
@@ -172,13 +202,13 @@ class Extractor:
         return feature_specs(self._dataset, category, split, self._protocol, self._levels)
 
     def _absent(
-        self, category: Category, split: Split, samples: Sequence[Sample], *, check: bool = False
+        self, category: Category, split: Split, rows: range, *, check: bool = False
     ) -> list[int]:
         """Return the levels that the cache lacks; checksums are summed in threads, one a level."""
-        specs, count = self._specs(category, split), len(samples)
+        specs, count = self._specs(category, split), len(samples_of(category, split))
         with ThreadPoolExecutor(len(specs)) as pool:
             loads = {
-                level: pool.submit(self._cache.load, spec, count, check=check)
+                level: pool.submit(self._cache.load, spec, count, rows, check=check)
                 for level, spec in specs.items()
             }
         return [level for level, load in loads.items() if load.result() is None]
@@ -187,18 +217,19 @@ class Extractor:
         self,
         category: Category,
         split: Split,
+        rows: range,
         levels: Sequence[int],
         advance: Callable[[int], Any],
     ) -> Arrays:
-        """Pass one split's images through the backbone; return the levels that stay there."""
+        """Pass some of a split's images through the backbone; return the levels that stay there."""
         backbone, stays, first = self.prepare(), dict[int, "Tensor"](), 0
-        with self._behind_back(category, split, levels, backbone) as behind:
-            for images in self.crops.batches(category, split):
+        with self._behind_back(category, split, rows, levels, backbone) as behind:
+            for images in self.crops.batches(category, split, rows):
                 if self.stopped.is_set():
                     raise InterruptedExtractionError
                 outputs = self._forward(backbone, images, levels)
                 if first == 0:
-                    stays = self._room(category, split, outputs)
+                    stays = self._room(category, split, rows, outputs)
                 for level, array in stays.items():
                     array[first : first + len(images)] = outputs[level]
                 if behind is not None:
@@ -216,14 +247,19 @@ class Extractor:
 
     @contextmanager
     def _behind_back(
-        self, category: Category, split: Split, levels: Sequence[int], backbone: Backbone
+        self,
+        category: Category,
+        split: Split,
+        rows: range,
+        levels: Sequence[int],
+        backbone: Backbone,
     ) -> Iterator[WriteBehind | None]:
         """Yield what writes the levels to disk, None where there is none to write to."""
         if not self._cache.on_disk:
             yield None
             return
         specs, count = self._specs(category, split), len(samples_of(category, split))
-        writers = {level: self._cache.writer(specs[level], count) for level in levels}
+        writers = {level: self._cache.writer(specs[level], count, rows) for level in levels}
         behind = WriteBehind(writers, backbone.device)
         try:
             yield behind
@@ -233,7 +269,7 @@ class Extractor:
             raise
 
     def _room(
-        self, category: Category, split: Split, outputs: Mapping[int, Tensor]
+        self, category: Category, split: Split, rows: range, outputs: Mapping[int, Tensor]
     ) -> dict[int, Tensor]:
         """Make room on disk, and return room on the device where a whole category fits there.
 
@@ -247,7 +283,9 @@ class Extractor:
         if self._cache.on_disk:
             parts = [self._specs(category, part) for part, _ in _splits(category)]
             in_use = [spec for specs in parts for spec in specs.values()]
-            self._cache.make_room(image * count, in_use)
+            self._cache.make_room(image * len(rows), in_use)
+            if len(rows) < count:  # a part is for those who read the whole
+                return {}
         needed = image * (len(category.train) + len(category.test))
         with suppress(torch.OutOfMemoryError):
             if needed <= self._resident:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from benchmarks.figures.style import CHARACTER, SINGLE, new_figure, style
 from benchmarks.metrics import HEADLINE, METRICS
 from benchmarks.results import ResultSet
-from benchmarks.statistics import average_ranks, compare_categories, groups
+from benchmarks.statistics import average_ranks, compare_categories, correct_table, groups
 from benchmarks.statistics.pairs import LEVEL
 from benchmarks.statistics.ranks import fewest_categories
 
@@ -42,7 +42,7 @@ def draw_critical_difference(results: ResultSet) -> Figure:
     ]
     caption = results.caption(
         "Average rank over the categories (1 is best); lines join methods that do not differ "
-        f"(Wilcoxon signed-rank, Holm, {LEVEL:.0%})"
+        f"(Wilcoxon signed-rank, Holm over a panel's pairs, {LEVEL:.0%})"
     )
     figure = new_figure(SINGLE, sum(heights), caption)
     panels = figure.subplots(len(heights), squeeze=False, height_ratios=heights)[:, 0]
@@ -75,8 +75,9 @@ def _draw_ranks(panel: Axes, values: Mapping[str, Floats], higher_is_better: boo
         panel.plot(rank, row, look.marker, color=look.colour, markersize=4.5, label=method)
         panel.annotate(f"{rank:.1f}", (rank, row), (5, 0), textcoords="offset points", va="center")
     pairs = compare_categories({name: values[name] for name in names}, higher_is_better)
+    corrected = correct_table({"all": pairs})["all"]
     across = panel.get_yaxis_transform()
-    for place, group in enumerate(groups(pairs)):
+    for place, group in enumerate(groups(corrected)):
         rows = [names.index(method) for method in group]
         at = [1.03 + 0.04 * place] * len(rows)
         panel.plot(at, rows, "o-", color="0.2", transform=across, clip_on=False, markersize=2.5)

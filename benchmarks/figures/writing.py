@@ -29,7 +29,7 @@ def write_figures(
 ) -> list[Path]:
     """Write every figure of a run to `out` as PNG and SVG; return the paths.
 
-    Where the run holds several protocols each has its own figures, numbered in order of
+    Where the run holds several result sets each has its own figures, numbered in order of
     appearance.
 
     Args:

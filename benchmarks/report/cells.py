@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.metrics import f1_optimal, full_recall
 from benchmarks.report.pictures import Sheets
 from benchmarks.results import ResultSet
 from benchmarks.results.cell import AGAIN
-from benchmarks.results.previews import Previews, columns, read_previews
+from benchmarks.results.previews import Previews, columns, read_previews, tile_side
 from benchmarks.results.scores import read_image_scores
 
 if TYPE_CHECKING:
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 
 
 DIGITS = 6
-"""Decimals of the points of a PRO curve, which are only drawn."""
+"""Decimals of what is only drawn or told: points of a PRO curve, shares of an image."""
 
 Parts = tuple[dict[str, Any] | None, list[dict[str, Any] | None]]
 
@@ -58,7 +62,7 @@ def category_parts(results: ResultSet, category: str, sheets: Sheets) -> Parts:
 def _images(frame: pd.DataFrame, previews: Previews | None, sheets: Sheets) -> dict[str, Any]:
     """Return the test images of a category, in the order of their tiles."""
     names, labels = frame["path"].tolist(), frame["label"].tolist()
-    images: dict[str, Any] = {"images": None, "masks": None, "side": None, "columns": None}
+    images: dict[str, Any] = dict.fromkeys(("images", "masks", "side", "columns", "areas"))
     if previews is not None:
         number = sheets.add(previews.images, len(names))
         images = {
@@ -66,10 +70,20 @@ def _images(frame: pd.DataFrame, previews: Previews | None, sheets: Sheets) -> d
             "masks": sheets.add(previews.masks, len(names)),
             "side": sheets.side(number),
             "columns": columns(len(names)),
+            "areas": _areas(previews.masks, len(names)),
         }
     folders = (PurePosixPath(name).parent.name for name in names)
     kinds = [folder if label else "good" for folder, label in zip(folders, labels, strict=True)]
     return {"names": names, "labels": labels, "kinds": kinds, **images}
+
+
+def _areas(masks: bytes, count: int) -> list[float]:
+    """Return which share of each image its defect covers, as its tile of the sheet has it."""
+    across, side = columns(count), tile_side(masks, count)
+    with Image.open(io.BytesIO(masks)) as picture:
+        pixels = np.asarray(picture, float)
+    tiles = pixels.reshape(-1, side, across, side).mean(axis=(1, 3)).ravel()[:count]
+    return tiles.round(DIGITS).tolist()
 
 
 def _cell(row: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,16 +17,21 @@ from benchmarks.report.cells import category_parts
 from benchmarks.report.differences import pairs
 from benchmarks.report.facts import facts
 from benchmarks.report.pictures import Sheets
+from benchmarks.report.ranking import Ranking
+from benchmarks.reproduction import MEANING, counted, verdict_texts, verdicts
+from benchmarks.reproduction.verdicts import IntervalsOf
 from benchmarks.results import Published, ResultSet, journal
 from benchmarks.results.captions import caption
 from benchmarks.results.journal import Call
 from benchmarks.results.metrics_csv import MEAN, usual_settings
 from benchmarks.results.published import TABLES
-from benchmarks.statistics.bootstrap import Interval
+from benchmarks.specs import IMPORTED
+from benchmarks.statistics.proportions import Interval
 from benchmarks.tables import tested_marks
 from benchmarks.tables.marks import note
 from benchmarks.tables.metric_tables import marked_methods
 from benchmarks.uncertainty import cell_intervals
+from benchmarks.uncertainty.caveats import caveat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,15 +82,20 @@ def _sets(sets: Sequence[ResultSet], sheets: Sheets, suffix: str) -> Iterator[di
     """Yield everything of a run's result sets, `suffix` behind their short names."""
     calls = journal.read(sets[0].run, lambda line: say(f"warning: {line}"))
     for one in sets:
-        first = one.cells.iloc[0]
-        what = (one.dataset, first["backbone"], str(first["image_size"]))
-        own = [c for c in calls if (c.dataset, c.backbone, str(c.image_size)) == what]
-        yield {"short": _short(one, sets) + suffix, **_set(one, own, sheets)}
+        size, backbones = one.cells["image_size"].iloc[0], {making[0] for making in one.makings}
+        own = [
+            call
+            for call in calls
+            if (call.dataset, str(call.image_size)) == (one.dataset, size)
+            and call.backbone in backbones
+        ]
+        yield {"short": _short(one) + suffix, **_set(one, own, sheets)}
 
 
 def _set(results: ResultSet, calls: Sequence[Call], sheets: Sheets) -> dict[str, Any]:
     """Return everything of one result set; `calls` are those that evaluated its like."""
     parts = [category_parts(results, category, sheets) for category in results.categories]
+    intervals_of = cache(cell_intervals)
     return {
         "run": _name(results.run),
         "caption": caption("", results.describe("Results")),
@@ -92,7 +103,8 @@ def _set(results: ResultSet, calls: Sequence[Call], sheets: Sheets) -> dict[str,
         "facts": facts(results, calls),
         "categories": [_category(results, category) for category in results.categories],
         "methods": [_method(results, method) for method in results.methods],
-        "tables": _tables(results),
+        "tables": _tables(results, intervals_of),
+        **_reproduction(results, intervals_of),
         "images": [images for images, _ in parts],
         "cells": [cells for _, cells in parts],
         "extractions": _extractions(calls),
@@ -100,21 +112,16 @@ def _set(results: ResultSet, calls: Sequence[Call], sheets: Sheets) -> dict[str,
     }
 
 
-def _short(results: ResultSet, every: Sequence[ResultSet]) -> str:
+def _short(results: ResultSet) -> str:
     """Return what tells a result set from the others of its run, usual settings left out."""
-    first = results.rows.iloc[0]
-    alike = [one.rows.iloc[0] for one in every if one.rows.iloc[0]["backbone"] == first["backbone"]]
-    size = int(first["image_size"])
-    parts = [f"{first['backbone']} {size} px"]
+    shared = results.shared
+    backbones = ", ".join(dict.fromkeys(making[0] for making in results.makings)) or IMPORTED
+    parts = [f"{backbones} {shared['image_size']} px"]
     if "dataset" in results.varying:
         parts.insert(0, results.dataset)
-    if any(first[column] != alike[0][column] for column in ("weights", "weights_sha256")):
-        parts.append(f"weights {first['weights']}, sha256 {first['weights_sha256'][:8]}")
-    if first["layers"] != alike[0]["layers"]:
-        parts.append(f"layers {', '.join(json.loads(first['layers']).values())}")
-    for column, value in usual_settings(size, first["fit"]).items():
-        if first[column] != value:
-            parts.append(f"{column.replace('_', ' ')} {first[column]}")
+    for column, value in usual_settings(int(shared["image_size"]), shared["fit"]).items():
+        if shared.get(column, value) != value:
+            parts.append(f"{column.replace('_', ' ')} {shared[column]}")
     return ", ".join(parts)
 
 
@@ -154,10 +161,21 @@ def _call(call: Call) -> dict[str, Any]:
     return {name: getattr(call, name) for name in names}
 
 
-def _tables(results: ResultSet) -> dict[str, dict[str, Any]]:
+def _reproduction(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, Any]:
+    """Return verdicts on published values, and what they mean; empty where none can be judged."""
+    found = verdicts([results], intervals_of)
+    judged = [one for one in found if one.tolerance is not None]
+    note = f"{MEANING} Of all published values of these methods, {counted(found)}."
+    return {
+        "verdicts": [verdict_texts(one) for one in judged],
+        "verdicts_note": note if judged else "",
+    }
+
+
+def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, dict[str, Any]]:
     """Return metric → its table, of all metrics that any cell names."""
     intervals = {
-        (category, method): cell_intervals(path, results.maps.get((category, method)))
+        (category, method): intervals_of(path, results.maps.get((category, method)))
         for (category, method), path in results.scores.items()
         if len(results.methods[method]) == 1
     }
@@ -175,20 +193,25 @@ def _table(
     table = results.table(metric)
     marks = tested_marks(results, table)
     methods = list(results.methods)
-    best = [sorted(map(methods.index, row)) for row in marked_methods(table, marks)]
+    marked = marked_methods(table, marks)
+    best = [sorted(map(methods.index, row)) for row in marked]
     rows = [*results.categories, None]
     spans = [
         [intervals.get((str(row), method), {}).get(metric) for method in methods] for row in rows
     ]
+    low, high = _ends(spans, 0), _ends(spans, 1)
+    tested = [str(row) for row in table.values.index if row in marks.rows]
     beside = _published(published, metric, results)
     return {
         "values": _grid(table.values),
         "deviations": _grid(table.deviations),
         "failed": table.failed.to_numpy().tolist(),
-        "low": _ends(spans, 0),
-        "high": _ends(spans, 1),
+        "low": low,
+        "high": high,
+        "interval_note": caveat(metric),
         "best": best,
         "note": note(marks) if len(methods) > 1 else "",
+        "ranking": Ranking(table, results.dataset, low, high, marked, tested).content(),
         "published": beside,
         "published_note": _SOURCES.format(*TABLES[metric]) if beside else "",
     }

@@ -8,7 +8,8 @@ from typing import Any
 from benchmarks.results import ResultSet
 from benchmarks.results.scores import read_image_scores
 from benchmarks.specs import flat
-from benchmarks.statistics.delong import paired_delong
+from benchmarks.statistics import paired_test
+from benchmarks.statistics.pairs import holm
 
 Specs = Mapping[tuple[str, str], Mapping[str, Any]]
 """(category, method) → the flattened specification of the first seed's cell."""
@@ -68,12 +69,18 @@ def _differences(before: Specs, after: Specs) -> list[list[Any]]:
 
 
 def _tests(before: ResultSet, after: ResultSet) -> dict[str, dict[str, float | None]]:
-    """Return category → method → p value of equal AUROCs, of the cells that both have."""
-    tests: dict[str, dict[str, float | None]] = {}
-    for category, method in before.scores:
-        if (category, method) in after.scores:
-            frames = [read_image_scores(one.scores[category, method]) for one in (before, after)]
+    """Return category → method → p value of equal AUROCs, of the cells that both have.
+
+    Corrected for all of them by Holm's method; None without a verdict.
+    """
+    found: dict[tuple[str, str], float | None] = {}
+    for place in before.scores:
+        if place in after.scores:
+            frames = [read_image_scores(one.scores[place]) for one in (before, after)]
             common = frames[0].merge(frames[1], on=["path", "label"])
-            test = paired_delong(common["label"], common["score_x"], common["score_y"])
-            tests.setdefault(category, {})[method] = test
+            found[place] = paired_test(common["label"], common["score_x"], common["score_y"])
+    corrected = holm([1 if p_value is None else p_value for p_value in found.values()]).tolist()
+    tests: dict[str, dict[str, float | None]] = {}
+    for ((category, method), p_value), p in zip(found.items(), corrected, strict=True):
+        tests.setdefault(category, {})[method] = None if p_value is None else p
     return tests

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.results import ResultSet
 from benchmarks.results.journal import Call
+from benchmarks.results.makings import imported_methods
 
 _DIGITS = 12  # of a sha256 that are shown
 
@@ -53,19 +54,24 @@ def _data(results: ResultSet) -> Iterable[tuple[str, str]]:
 
 
 def _protocol(results: ResultSet) -> Iterable[tuple[str, str]]:
-    first = results.cells.iloc[0]
-    layers = json.loads(first["layers"] or "{}")
+    shared, several = results.shared, len(results.makings) > 1
+    for backbone, weights, sha256, layers, dtype, sigma in results.makings:
+        mark = f" of {backbone}" if several else ""
+        named = ", ".join(f"{level}: {name}" for level, name in json.loads(layers or "{}").items())
+        if not several:
+            yield "backbone", backbone
+        yield f"weights{mark}", f"{weights or 'none'}, sha256 {sha256[:_DIGITS]}"
+        yield f"layers{mark}", named
+        yield f"features{mark}", dtype
+        yield f"smoothing{mark}", f"Gaussian, σ = {sigma} pixels"
+    for method, scores in imported_methods(results.cells).items():
+        yield method, f"maps of another program, as they are; image scores: {scores}"
+    size, fit = shared["image_size"], shared["fit"]
+    yield "image size", f"{size} × {size} pixels, {_FITS[fit].format(shared['resize'])}"
+    yield "images resized", f"{shared['interpolation']}, antialiased"
+    yield "masks", f"resized: {shared['mask_resize']}"
+    yield "training images", f"{shared['shots']} shots" if shared["shots"] else "all"
     seeds = sorted({seed for seeds in results.methods.values() for seed in seeds})
-    yield "backbone", first["backbone"]
-    yield "weights", f"{first['weights'] or 'none'}, sha256 {first['weights_sha256'][:_DIGITS]}"
-    yield "layers", ", ".join(f"{level}: {name}" for level, name in layers.items())
-    size = first["image_size"]
-    yield "image size", f"{size} × {size} pixels, {_FITS[first['fit']].format(first['resize'])}"
-    yield "images resized", f"{first['interpolation']}, antialiased"
-    yield "features", first["dtype"]
-    yield "masks", f"resized: {first['mask_resize']}"
-    yield "smoothing", f"Gaussian, σ = {first['smoothing_sigma']} pixels"
-    yield "training images", f"{first['shots']} shots" if first["shots"] else "all"
     yield "seeds", ", ".join(map(str, seeds))
 
 

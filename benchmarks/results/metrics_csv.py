@@ -66,7 +66,12 @@ PROTOCOL_COLUMNS = [
     *("dataset", "backbone", "weights", "weights_sha256", "layers", "image_size"),
     *("dtype", "mask_resize", "smoothing_sigma", "fit", "resize", "interpolation", "shots"),
 ]
-"""What the cells of one table share."""
+"""What a cell has of its protocol."""
+
+MEASURED_COLUMNS = [
+    *("dataset", "image_size", "mask_resize", "fit", "resize", "interpolation", "shots"),
+]
+"""What the cells of one table share: the data, the crop, the masks, the shots."""
 
 CELL_COLUMNS = [*PROTOCOL_COLUMNS, "category", "method", "seed"]
 

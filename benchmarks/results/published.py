@@ -16,7 +16,8 @@ FILE = Path(__file__).parents[1] / "published" / "published_numbers.csv"
 
 _PAPER = "PatchCore paper Table "
 
-_METRICS = {"image_auroc": "image_auroc", "pixel_auroc": "pixel_auroc", "aupro_30": "pro"}
+METRICS = {"image_auroc": "image_auroc", "pixel_auroc": "pixel_auroc", "aupro_30": "pro"}
+"""Our metric → the published one."""
 
 TABLES = {"image_auroc": ("S1", "1"), "pixel_auroc": ("S2", "2"), "aupro_30": ("S3", "3")}
 """Metric → the paper's table of categories and its table of means."""
@@ -32,13 +33,16 @@ _OWN_PAPERS = {
     "padim": ("PaDiM paper (as copied by DANFlow)", "PaDiM-Rd550"),
 }
 
-_BACKBONES = {
+BACKBONES = {
+    "resnet18": "ResNet18",
     "resnet50": "ResNet50",
     "resnet101": "ResNet101",
     "wide_resnet50_2": "WRN50",
     "wide_resnet101_2": "WRN101",
     "resnext101_32x8d": "ResNeXt101",
+    "densenet201": "DenseNet201",
 }
+"""Torchvision's name → the published one."""
 
 _OTHER_BACKBONES = {"PaDiM*": "task-selected"}
 
@@ -62,14 +66,7 @@ class Published:
         Raises:
             BenchmarkError: the file, which lies in the package, is missing or unreadable.
         """
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                return cls(dict(map(_entry, csv.DictReader(file))))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BenchmarkError(
-                f"can't read the published numbers, {path} ({type(error).__name__}): install the "
-                "package again, which holds them"
-            ) from error
+        return cls(dict(map(_entry, published_rows(path))))
 
     def main(self, method: str, metric: str, category: str) -> float | None:
         """Return a value of tables S1–S3, of one of our methods or of OTHERS.
@@ -81,7 +78,7 @@ class Published:
         own = _OWN_PAPERS.get(method, (_PAPER + table, name))
         backbone = _OTHER_BACKBONES.get(method, "WRN50")
         for source, entry in (own, (_PAPER + means, name)):
-            value = self.values.get((source, entry, backbone, _METRICS[metric], category))
+            value = self.values.get((source, entry, backbone, METRICS[metric], category))
             if value is not None:
                 return value
         return None
@@ -89,13 +86,13 @@ class Published:
     def large(self, levels: str, metric: str, category: str, *, ensemble: bool) -> float | None:
         """Return a value of table S4: WideResNet101's with `levels` like 2+3, or the ensemble's."""
         backbone = f"{_ENSEMBLE if ensemble else 'WRN101'} ({levels})"
-        return self.values.get((_PAPER + "4", "PatchCore-1", backbone, _METRICS[metric], category))
+        return self.values.get((_PAPER + "4", "PatchCore-1", backbone, METRICS[metric], category))
 
     def few_shot(
         self, method: str, shots: int, metric: str, category: str
     ) -> tuple[float | None, float | None]:
         """Return a value of table S5 and its standard deviation over seeds."""
-        source, entry, name = _PAPER + "S5", f"{_NAMES[method]}|shots={shots}", _METRICS[metric]
+        source, entry, name = _PAPER + "S5", f"{_NAMES[method]}|shots={shots}", METRICS[metric]
         return (
             self.values.get((source, entry, "WRN50", name, category)),
             self.values.get((source, entry, "WRN50", f"{name}_std", category)),
@@ -103,8 +100,27 @@ class Published:
 
     def by_backbone(self, backbone: str, method: str, metric: str, category: str) -> float | None:
         """Return a value of table S6, of a backbone by its torchvision name."""
-        key = _NAMES[method], _BACKBONES.get(backbone, ""), _METRICS[metric], category
+        key = _NAMES[method], BACKBONES.get(backbone, ""), METRICS[metric], category
         return self.values.get((_PAPER + "S6", *key))
+
+
+def published_rows(path: Path = FILE) -> list[Mapping[str, str]]:
+    """Return the lines of the file of published numbers, as texts.
+
+    Raises:
+        BenchmarkError: the file, which lies in the package, is missing or unreadable.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows: list[Mapping[str, str]] = list(csv.DictReader(file))
+        for row in rows:
+            _entry(row)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchmarkError(
+            f"can't read the published numbers, {path} ({type(error).__name__}): install the "
+            "package again, which holds them"
+        ) from error
+    return rows
 
 
 def _entry(row: Mapping[str, str]) -> tuple[tuple[str, str, str, str, str], float]:

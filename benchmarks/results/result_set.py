@@ -1,9 +1,9 @@
-"""A run's cells of one protocol, which may stand in one table, with the files beside them."""
+"""A run's cells that are measured alike, and so stand in one table, with the files beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,23 +15,35 @@ from benchmarks.results.captions import caption, failures
 from benchmarks.results.cell import Cell
 from benchmarks.results.cropping import LEAST_SHARE, lost_to_crop
 from benchmarks.results.identity import told_apart
+from benchmarks.results.makings import COLUMNS as FEATURE_COLUMNS
+from benchmarks.results.makings import (
+    Making,
+    imported_methods,
+    makings,
+    own_method,
+    with_makings,
+)
 from benchmarks.results.metrics_csv import (
     CELL_COLUMNS,
     COLUMNS,
     MEAN,
+    MEASURED_COLUMNS,
     PROTOCOL_COLUMNS,
     newest_rows,
     read_rows,
     usual_settings,
 )
 from benchmarks.results.store import Store
-from benchmarks.specs import CellSpec
+from benchmarks.specs import IMPORTED, CellSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from benchmarks.array_types import Floats
 
+
+_SAID = ("layers", "dtype", "mask_resize", "smoothing_sigma", "fit", "interpolation")
+"""Columns of the protocol that captions name where they aren't as usual."""
 
 Files = Mapping[tuple[str, str], Path]
 """(category, method) → a file that one of its cells stored."""
@@ -62,13 +74,15 @@ class Table:
 
 @dataclass(frozen=True)
 class ResultSet:
-    """The cells of a run that share one protocol, and hence may stand in one table.
+    """The cells of a run that are measured on the same data, crop and masks, and the same shots.
+
+    They stand in one table. Where several backbones made them, methods are named with theirs.
 
     Attributes:
         run: the run's folder.
         rows: their rows of metrics.csv.
         categories: every category that the run holds of this dataset, alphabetically.
-        varying: the protocol columns in which the run's result sets differ.
+        varying: the protocol columns in which the run's cells differ.
         stored: short key → cell, of all result sets of the run.
     """
 
@@ -136,39 +150,71 @@ class ResultSet:
             subject: what is shown.
             seeds: which seeds are shown; None for the mean and deviation over all of them.
         """
-        first = self.rows.iloc[0]
         return [
-            f"{subject} on {first['dataset']}",
-            f"{first['backbone']}, weights {first['weights'] or 'none'}, {first['image_size']} px",
+            f"{subject} on {self.dataset}",
+            f"{self._made()}{self.rows['image_size'].iloc[0]} px",
             *self._unusual(),
+            *self._imported(),
             seeds or self._seeds(),
             *self._unseen(),
             *self._warnings(),
             f"{self.rows['started_utc'].max():%Y-%m-%d}",
         ]
 
-    def _unusual(self) -> list[str]:
-        """Say what of the protocol is not the default, or tells the run's result sets apart."""
+    @cached_property
+    def makings(self) -> list[Making]:
+        """What made the features of the cells, but for those whose maps are imported."""
+        return makings(self.rows)
+
+    @property
+    def apart(self) -> list[ResultSet]:
+        """The cells of each making in a set of its own, its methods by their own names."""
+        own = self.rows[self.rows["backbone"] != IMPORTED]
+        own = own.assign(method=own["method"].map(own_method))
+        groups = own.groupby(list(FEATURE_COLUMNS), sort=False)
+        return [replace(self, rows=rows) for _, rows in groups]
+
+    @property
+    def shared(self) -> Mapping[str, str]:
+        """Column of the protocol → its value, of those in which all cells agree."""
         first = self.rows.iloc[0]
-        usual = usual_settings(int(first["image_size"]), first["fit"])
-        usual |= {"layers": first["layers"]}
-        said = [
-            f"{column.replace('_', ' ')} {first[column]}"
-            for column in (
-                "layers",
-                "dtype",
-                "mask_resize",
-                "smoothing_sigma",
-                "fit",
-                "interpolation",
-            )
-            if column in self.varying or first[column] != usual[column]
+        of_features = zip(FEATURE_COLUMNS, zip(*self.makings, strict=True), strict=False)
+        return {column: first[column] for column in MEASURED_COLUMNS} | {
+            column: values[0] for column, values in of_features if len({*values}) == 1
+        }
+
+    def _made(self) -> str:
+        """Say what made the features; nothing where all maps are imported."""
+        texts = [
+            f"{backbone}, weights {weights or 'none'}" for backbone, weights, *_ in self.makings
         ]
-        if first["resize"] != usual["resize"]:
-            said.append(f"cropped from {first['resize']}")
-        if "weights_sha256" in self.varying:
-            said.append(f"sha256 {first['weights_sha256'][:8]}")
-        if shots := first["shots"]:
+        return "".join(f"{text}, " for text in dict.fromkeys(texts))
+
+    def _imported(self) -> list[str]:
+        """Say which methods' maps come from another program, and where their scores do."""
+        return [
+            f"{name}: maps of another program, image scores: {scores.partition(',')[0]}"
+            for name, scores in imported_methods(self.rows).items()
+        ]
+
+    def _unusual(self) -> list[str]:
+        """Say what of the protocol is not the default, or tells the run's result sets apart.
+
+        What tells the columns apart stands above them.
+        """
+        shared = self.shared
+        usual = usual_settings(int(shared["image_size"]), shared["fit"])
+        said = [
+            f"{column.replace('_', ' ')} {shared[column]}"
+            for column in _SAID
+            if column in shared
+            and (column in self.varying or shared[column] != usual.get(column, shared[column]))
+        ]
+        if shared["resize"] != usual["resize"]:
+            said.append(f"cropped from {shared['resize']}")
+        if "weights_sha256" in self.varying and "weights_sha256" in shared:
+            said.append(f"sha256 {shared['weights_sha256'][:8]}")
+        if shots := shared["shots"]:
             said.append(f"{shots} shot{'s' * (shots != '1')}")
         return said
 
@@ -294,7 +340,9 @@ class ResultSet:
 
 
 def result_sets(run: Path) -> list[ResultSet]:
-    """Return the result sets of a run, one a data set and protocol, in order of appearance.
+    """Return the result sets of a run, one a data set, crop and number of shots.
+
+    They are in order of appearance, and hold all backbones, and imported maps.
 
     Its cells are what counts: a metrics.csv that doesn't match them is written anew. Cells that
     can't be read are named on stderr and left out.
@@ -311,9 +359,17 @@ def result_sets(run: Path) -> list[ResultSet]:
     pairs = zip(rows["spec"], rows["dataset"], strict=True)
     rows["dataset"] = [names.get(spec, dataset) for spec, dataset in pairs]
     rows = newest_rows(rows)
-    varying = tuple(column for column in PROTOCOL_COLUMNS if rows[column].nunique() > 1)
-    categories = rows.groupby("dataset")["category"].unique()
+    made = rows[rows["backbone"] != IMPORTED]
+    varying = tuple(
+        column
+        for column in PROTOCOL_COLUMNS
+        if (made if column in FEATURE_COLUMNS else rows)[column].nunique() > 1
+    )
+    categories = {
+        dataset: tuple(sorted(found))
+        for dataset, found in rows.groupby("dataset")["category"].unique().items()
+    }
     return [
-        ResultSet(run, group, tuple(sorted(categories[group["dataset"].iloc[0]])), varying, stored)
-        for _, group in rows.groupby(PROTOCOL_COLUMNS, sort=False)
+        ResultSet(run, with_makings(group), categories[group["dataset"].iloc[0]], varying, stored)
+        for _, group in rows.groupby(MEASURED_COLUMNS, sort=False)
     ]

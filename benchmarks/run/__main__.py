@@ -17,6 +17,7 @@ from typing import get_args
 
 import methods
 from benchmarks.console import CONTINUES, run_program, say, show
+from benchmarks.evaluation import choose_device
 from benchmarks.execution import summary
 from benchmarks.figures import writing
 from benchmarks.files import require_writable
@@ -163,7 +164,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         for job in itertools.chain.from_iterable(missing.values()):
             show(job.spec.label)
-        show(summary([(plan, missing)], run, cache))
+        device, workers = choose_device(options.device), options.workers or options.jobs
+        show(summary([(plan, missing)], run, cache, device, workers))
         return 0
     if missing:
         from benchmarks.execution import run_plan

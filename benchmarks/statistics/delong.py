@@ -1,15 +1,14 @@
-"""DeLong's variance of the AUROC: intervals, and paired tests over images."""
+"""DeLong's variance of the AUROC, the interval that follows, and the paired test."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.metrics import auroc
-from benchmarks.statistics.pairs import DIGITS, LEVEL, Pair, correct_pairs
+from benchmarks.statistics.pairs import DIGITS
+from benchmarks.statistics.proportions import Interval, effective_images, proportion_interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -35,6 +34,10 @@ def _placements(labels: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats] |
 
 
 def _variance(placements: tuple[Floats, Floats]) -> float:
+    """Return the variance of a mean over both classes, exactly 0 where nothing varies."""
+    rounded = [part.round(DIGITS) for part in placements]
+    if all(np.ptp(part) == 0 for part in rounded):
+        return 0.0
     return float(sum(part.var(ddof=1) / part.size for part in placements))
 
 
@@ -52,29 +55,45 @@ def delong_variance(labels: ArrayLike, scores: ArrayLike) -> float | None:
     return None if placements is None else _variance(placements)
 
 
-def delong_interval(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float] | None:
-    """Return a 95 % interval of the AUROC, symmetric on the logit scale; None as the variance.
+def usual_images(area: float, normals: int, anomalous: int) -> float:
+    """Return of how many images a proportion varies as an AUROC usually does.
 
-    On that scale it keeps its coverage near 1 and stays within [0, 1]. It has no width where the
-    classes are perfectly separated: the images then say nothing of how nearly they were not.
-    Arguments and errors as `benchmarks.metrics.auroc`.
+    By Hanley & McNeil's variance (Radiology 1982), which needs no scores, with both classes' sizes
+    replaced by their mean where they are numerators, as Newcombe's fifth method has it (Statistics
+    in Medicine 2006).
+
+    Args:
+        area: the AUROC.
+        normals: how many normal images.
+        anomalous: how many anomalous ones.
     """
-    from scipy.special import expit, logit
-    from scipy.stats import norm
+    others = (normals + anomalous) / 2 - 1
+    together = 1 + others * ((1 - area) / (2 - area) + area / (1 + area))
+    return normals * anomalous / together
 
+
+def auroc_interval(labels: ArrayLike, scores: ArrayLike) -> Interval:
+    """Return the 95 % interval of the AUROC, with a width where the classes are separated too.
+
+    That of a proportion of as many images as DeLong's variance says, but of no more than
+    `usual_images`: near 1 the variance of these images says little. Of a class of one image nothing
+    says how it varies, and they are no more than the smaller class.
+    Arguments and errors as `benchmarks.metrics.image_metrics`, both classes there.
+    """
     area, variance = auroc(labels, scores), delong_variance(labels, scores)
+    anomalous = int((np.asarray(labels) == 1).sum())
+    normals = np.asarray(labels).size - anomalous
     if variance is None:
-        return None
-    if area in {0, 1}:
-        return area, area
-    reach = norm.isf(LEVEL / 2) * np.sqrt(variance) / (area * (1 - area))
-    return float(expit(logit(area) - reach)), float(expit(logit(area) + reach))
+        return proportion_interval(area, min(normals, anomalous))
+    most = usual_images(area, normals, anomalous)
+    return proportion_interval(area, effective_images(area, variance, most))
 
 
 def paired_delong(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> float | None:
-    """Return the two-sided p value of equal AUROCs on the same images; None as the variance.
+    """Return the two-sided p value of equal AUROCs on the same images.
 
-    1 where the methods rank all images alike.
+    None where the difference has no variance: where both rank alike, where each separates the
+    classes or fails to without a remainder, and below two images of a class.
 
     Args:
         labels: (N,), 0 normal, 1 anomalous.
@@ -88,23 +107,5 @@ def paired_delong(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> flo
         return None
     # From the differences, not from two variances less twice a covariance, which cancel.
     differences = (ones[0] - others[0], ones[1] - others[1])
-    difference, variance = float(differences[0].mean()), _variance(differences)
-    if abs(difference) < 10**-DIGITS:
-        return 1.0
-    return float(2 * norm.sf(abs(difference) / np.sqrt(variance))) if variance else 0.0
-
-
-def compare_images(labels: ArrayLike, scores: Mapping[str, Floats]) -> tuple[Pair, ...]:
-    """Return all pairs of methods by their AUROC on the same images, Holm-corrected.
-
-    Args:
-        labels: (N,), 0 normal, 1 anomalous.
-        scores: method → image scores, (N,).
-    """
-    areas = {method: auroc(labels, own) for method, own in scores.items()}
-    pairs = []
-    for first, second in combinations(scores, 2):
-        difference = areas[first] - areas[second]
-        p_value = paired_delong(labels, scores[first], scores[second])
-        pairs.append(Pair(first, second, difference, difference, p_value))
-    return correct_pairs(pairs)
+    difference, variance = float(differences[0].mean().round(DIGITS)), _variance(differences)
+    return float(2 * norm.sf(abs(difference) / np.sqrt(variance))) if variance else None

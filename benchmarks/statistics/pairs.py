@@ -1,19 +1,20 @@
-"""Two methods compared, and Holm's correction of all pairs of a family."""
+"""Two methods compared, and Holm's correction of all pairs that a table shows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+Row = TypeVar("Row")
 
 LEVEL = 0.05
-"""Chance of calling any pair of a family different where none is."""
+"""Chance of calling any pair of a table different where none is."""
 
 DIGITS = 12  # what is left of a difference when floating-point noise is taken off
 
@@ -28,8 +29,8 @@ class Pair:
         difference: first − second on the metric's own scale: of AUROC, or the median difference.
         effect: in [-1, 1], positive where the first is better: the difference of AUROC, or the
             matched-pairs rank-biserial correlation.
-        p_value: two-sided; None where the test can't tell.
-        holm: the same, corrected for all pairs of the family.
+        p_value: two-sided; None where the test has no verdict.
+        holm: the same, corrected for all pairs of the table; None until then.
     """
 
     first: str
@@ -43,6 +44,11 @@ class Pair:
     def significant(self) -> bool:
         """Whether they differ at `LEVEL` after Holm's correction."""
         return self.holm is not None and self.holm < LEVEL
+
+    @property
+    def verdict(self) -> str:
+        """Whether they differ, as tables say it."""
+        return "no verdict" if self.holm is None else "yes" if self.significant else "no"
 
     @property
     def worse(self) -> str | None:
@@ -62,10 +68,17 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     return corrected
 
 
-def correct_pairs(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
-    """Fill in Holm's correction; a family with an untestable pair has none."""
-    p_values = [pair.p_value for pair in pairs if pair.p_value is not None]
-    if len(p_values) < len(pairs):
-        return tuple(pairs)
-    corrected = holm(p_values).tolist()
-    return tuple(replace(pair, holm=p) for pair, p in zip(pairs, corrected, strict=True))
+def correct_table(rows: Mapping[Row, Sequence[Pair]]) -> dict[Row, tuple[Pair, ...]]:
+    """Fill in Holm's correction over all pairs of all rows, which are one family.
+
+    A pair without a verdict counts as one that does not differ, and stays without.
+    """
+    every = [pair for pairs in rows.values() for pair in pairs]
+    corrected = iter(holm([1 if one.p_value is None else one.p_value for one in every]).tolist())
+    return {
+        row: tuple(
+            replace(pair, holm=None if pair.p_value is None else p)
+            for pair, p in zip(pairs, corrected, strict=False)
+        )
+        for row, pairs in rows.items()
+    }

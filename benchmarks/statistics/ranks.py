@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.statistics.pairs import DIGITS, LEVEL, Pair, correct_pairs
+from benchmarks.statistics.pairs import DIGITS, LEVEL, Pair
+from benchmarks.statistics.sign_flips import flip_p_value
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 def fewest_categories(methods: int) -> int:
     """Return how many categories it takes to tell any pair of so many methods apart, two or more.
 
-    C differences of one sign have p = 2 / 2**C, which Holm multiplies by the number of pairs.
+    C differences of one sign have p = 2 / 2**C, which Holm multiplies by the number of pairs, or by
+    more where these are not all of a family.
     """
     return floor(log2(comb(methods, 2) / LEVEL)) + 2
 
@@ -38,21 +40,14 @@ def signed_rank(differences: ArrayLike) -> tuple[float, float]:
 
     differences = np.asarray(differences, float).round(DIGITS)
     signed = differences[differences != 0]
-    ranks = np.rint(2 * rankdata(abs(signed))).astype(int)
-    total, positive = int(ranks.sum()), int(ranks[signed > 0].sum())
-    if total == 0:
+    doubled = np.rint(2 * rankdata(abs(signed))).astype(np.int64) * np.sign(signed).astype(np.int64)
+    if not signed.size:
         return 0.0, 1.0
-    chance = np.zeros(total + 1)  # of each sum of doubled positive ranks
-    chance[0] = 1
-    for rank in ranks.tolist():
-        chance[rank:] += chance[:-rank]
-        chance /= 2
-    tail = chance[: min(positive, total - positive) + 1].sum()
-    return (2 * positive - total) / total, min(1.0, 2 * float(tail))
+    return int(doubled.sum()) / int(abs(doubled).sum()), flip_p_value(doubled)
 
 
 def compare_categories(values: Mapping[str, Floats], higher_is_better: bool) -> tuple[Pair, ...]:
-    """Return all pairs of methods by their values on the same categories, Holm-corrected.
+    """Return all pairs of methods by their values on the same categories, not corrected yet.
 
     Without p values where there are fewer than `fewest_categories`.
 
@@ -66,7 +61,7 @@ def compare_categories(values: Mapping[str, Floats], higher_is_better: bool) -> 
         effect, p_value = signed_rank(differences if higher_is_better else -differences)
         known = p_value if differences.size >= fewest_categories(len(values)) else None
         pairs.append(Pair(first, second, float(np.median(differences)), effect, known))
-    return correct_pairs(pairs)
+    return tuple(pairs)
 
 
 def average_ranks(values: Mapping[str, Floats], higher_is_better: bool) -> dict[str, float]:

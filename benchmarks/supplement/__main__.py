@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import methods
@@ -21,6 +21,7 @@ from benchmarks.console import CONTINUES, run_program, say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
+from benchmarks.evaluation import choose_device
 from benchmarks.execution import summary
 from benchmarks.files import atomic_file, require_writable
 from benchmarks.options import (
@@ -35,12 +36,21 @@ from benchmarks.options import (
     positive,
 )
 from benchmarks.places import written_path
+from benchmarks.reproduction.figures import DATASET
 from benchmarks.results import Store
 from benchmarks.results.folders import default_run, plots_folder
 from benchmarks.results.metrics_csv import category_label
+from benchmarks.supplement.forecast import ALL, by_part, missing_of
 from benchmarks.supplement.material import Material
 from benchmarks.supplement.parts import PARTS, SUPPLEMENT, figures, requests, tables
-from benchmarks.supplement.planning import Group, adopt, beside, collect, groups, merged
+from benchmarks.supplement.planning import (
+    Group,
+    Requests,
+    adopt,
+    collect,
+    groups,
+    merged,
+)
 from benchmarks.supplement.trials import PAPER_SIZE, Settings
 
 _LARGE = "wide_resnet101_2"
@@ -98,7 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--seeds",
         default="0,1,2,3,4",
-        help="S5's, comma-separated; all else takes the first (default: %(default)s)",
+        help="S5's and the verdicts', comma-separated; all else takes the first "
+        "(default: %(default)s)",
     )
     add(
         "--out",
@@ -123,19 +134,23 @@ def _supplement(options: argparse.Namespace) -> int:
     if unknown := [part for part in parts if part not in PARTS]:
         raise BenchmarkError(f"unknown part {unknown[0]!r}: known are {', '.join(PARTS)}")
     dataset = chosen_dataset(options)
+    if dataset.name != DATASET:
+        if "verdicts" in options.parts:
+            raise BenchmarkError(
+                f"verdicts: nothing is published on {dataset.name} here: leave the part out, or "
+                "name MVTec AD's folder with --data"
+            )
+        parts = [part for part in parts if part != "verdicts"]
     settings = _settings(options, dataset)
     named = default_run(dataset.name, bare(settings.backbone), settings.image_size)
     run = options.out or named.with_name(f"{named.name}-supplement")
     store = Store(run)
-    wanted = merged(requests(part, settings) for part in parts)
-    found, unavailable = groups(wanted, dataset, options.dtype, download=not options.dry_run)
-    for backbone, reason in unavailable.items():
-        say(f"left out: {backbone}: {reason}")
+    asked = {part: requests(part, settings) for part in parts}
     if options.dry_run:
-        stores = (store, *beside(store))
-        work = [(group.plan, group.plan.missing(*stores, force=options.force)) for group in found]
-        show(summary(work, run, chosen_cache(options)))
-        return 0
+        apart = [] if options.parts else [part for part in PARTS if part not in SUPPLEMENT]
+        return _forecast(options, asked, {p: requests(p, settings) for p in apart}, dataset, run)
+    found, unavailable = groups(merged(asked.values()), dataset, options.dtype, download=True)
+    _say_left_out(unavailable)
     require_writable(run)
     left = _evaluate(found, store, options)
     names = tuple(category.name for category in dataset.categories)
@@ -148,6 +163,33 @@ def _supplement(options: argparse.Namespace) -> int:
     if dataset.synthetic:
         say(NOTICE)
     return 1 if left or unavailable else 0
+
+
+def _say_left_out(unavailable: Mapping[str, str]) -> None:
+    for backbone, reason in unavailable.items():
+        say(f"left out: {backbone}: {reason}")
+
+
+def _forecast(
+    options: argparse.Namespace,
+    asked: Mapping[str, Requests],
+    apart: Mapping[str, Requests],
+    dataset: Dataset,
+    run: Path,
+) -> int:
+    """Show what each part would take, those `apart` beside the sum, then the sum at length."""
+    wanted = merged([*asked.values(), *apart.values()])
+    found, unavailable = groups(wanted, dataset, options.dtype, download=False)
+    _say_left_out(unavailable)
+    rows = {**asked, ALL: merged(asked.values()), **apart}
+    work = {
+        name: missing_of(own, found, Store(run), force=options.force) for name, own in rows.items()
+    }
+    cache = chosen_cache(options)
+    show(by_part(work, run, cache))
+    device, workers = choose_device(options.device), options.workers or options.jobs
+    show(summary(work[ALL], run, cache, device, workers))
+    return 0
 
 
 def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.results import Published
+from benchmarks import reproduction
+from benchmarks.reproduction import verdicts
+from benchmarks.results import Published, result_sets
 from benchmarks.supplement import trials
 from benchmarks.supplement.conventions import differences
 from benchmarks.supplement.material import Material
@@ -17,6 +19,7 @@ from benchmarks.supplement.size_sweep import draw_size_sweep
 from benchmarks.supplement.tables import s1_s2_s3, s4, s5, s6
 from benchmarks.supplement.trials import Settings, Trial
 from benchmarks.tables import RENDERERS, Sheet
+from benchmarks.uncertainty import cell_intervals
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,17 +35,18 @@ _TRIALS: dict[str, Callable[[Settings], Mapping[Any, Trial]]] = {
     "figS2": trials.error_trials,
     "figS3": trials.main_trials,
     "figS4": trials.sweep_trials,
+    "verdicts": trials.seed_trials,
     "differences": trials.difference_trials,
 }
 PARTS = tuple(_TRIALS)
 
 SUPPLEMENT = PARTS[:-1]
-"""What is made where nothing is named: all that the paper's supplement has."""
+"""What is made where nothing is named: all that the paper's supplement has, and the verdicts."""
 
 _ERRORS = ("figS1", "figS2")
 
 _MAPS = {
-    **dict.fromkeys(("S1", "S2", "S3", "figS3"), Maps(kept="errors")),
+    **dict.fromkeys(("S1", "S2", "S3", "figS3", "verdicts"), Maps(kept="errors")),
     **dict.fromkeys(_ERRORS, Maps(kept="errors", needed="errors")),
 }
 
@@ -56,11 +60,14 @@ def requests(part: str, settings: Settings) -> Requests:
 
 
 def tables(part: str, material: Material) -> Iterator[tuple[str, str]]:
-    """Yield the names and texts of a part's tables, as Markdown, CSV and LaTeX.
+    """Yield the names and texts of a part's tables, as Markdown, CSV and mostly LaTeX.
 
     Raises:
         BenchmarkError: the published numbers, or stored scores or maps, can't be read.
     """
+    if part == "verdicts" and (found := verdicts(result_sets(material.run), cell_intervals)):
+        yield "verdicts.md", reproduction.markdown(found)
+        yield "verdicts.csv", reproduction.comma_separated(found)
     for sheet in _sheets(part, material):
         for suffix, render in RENDERERS.items():
             yield f"{sheet.name}.{suffix}", render(sheet)

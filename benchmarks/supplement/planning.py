@@ -6,17 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import methods
-from benchmarks.backbones import joined, parse
+from benchmarks.backbones import Choice, joined, parse
 from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import Job
 from benchmarks.evaluation.job import KeptMaps
 from benchmarks.execution import Plan, make_plan
-from benchmarks.execution.plan import Request, backbone_specs, is_done
+from benchmarks.execution.plan import Request, backbone_specs, is_done, unread
 from benchmarks.results import Cell, Store
 from benchmarks.results.metrics_csv import category_label
-from benchmarks.specs import DType, EvaluationProtocol
+from benchmarks.specs import BackboneSpec, DType, EvaluationProtocol
 from benchmarks.supplement.trials import Cells, Trial
+from methods.base import Variant
 
 _MORE = {"none": 0, "errors": 1, "all": 2}
 
@@ -36,6 +37,9 @@ class Maps:
 
 
 Requests = Mapping[Trial, Maps]
+
+Members = tuple[tuple[Choice, BackboneSpec], ...]
+"""The backbones of an ensemble, mostly one."""
 
 
 @dataclass(frozen=True)
@@ -73,21 +77,32 @@ def groups(
         download: fetch weights that aren't here yet.
 
     Returns:
-        The groups, and backbone → why it can't be had, for those that can't.
+        The groups, and backbone → why it can't be had, or some methods can't read it.
     """
     together: dict[Trial, list[Trial]] = {}
     for trial in requests:
         together.setdefault(replace(trial, method="", shots=None, seed=0), []).append(trial)
-    found: list[Group] = []
+    specs: dict[str, Members] = {}
     unavailable: dict[str, str] = {}
-    for common, trials in together.items():
-        if common.backbone in unavailable:
-            continue
+    for backbone in dict.fromkeys(common.backbone for common in together):
         try:
-            found.append(_group(common, trials, requests, dataset, dtype, download=download))
+            specs[backbone] = backbone_specs(parse(backbone), download=download)
         except BenchmarkError as error:
-            unavailable[common.backbone] = str(error)
+            unavailable[backbone] = str(error)
+    found: list[Group] = []
+    for common, trials in together.items():
+        if (members := specs.get(common.backbone)) is None:
+            continue
+        spec = joined([spec for _, spec in members])
+        if said := unread(spec, map(_variant, trials)):
+            unavailable[common.backbone] = said
+        if readable := [trial for trial in trials if not unread(spec, [_variant(trial)])]:
+            found.append(_group(common, readable, requests, dataset, dtype, members=members))
     return found, unavailable
+
+
+def _variant(trial: Trial) -> Variant:
+    return methods.resolve(trial.method)
 
 
 def _group(
@@ -97,9 +112,8 @@ def _group(
     dataset: Dataset,
     dtype: DType,
     *,
-    download: bool,
+    members: Members,
 ) -> Group:
-    members = backbone_specs(parse(common.backbone), download=download)
     protocol = EvaluationProtocol(
         backbone=joined([spec for _, spec in members]),
         image_size=common.image_size,
@@ -111,7 +125,7 @@ def _group(
     )
     wanted = [
         Request(
-            methods.resolve(trial.method),
+            _variant(trial),
             trial.shots,
             trial.seed,
             requests[trial].kept,
@@ -130,6 +144,22 @@ def _group(
     }
     work = {category: [job for _, job in pairs] for category, pairs in jobs.items()}
     return Group(replace(plan, work=work), jobs)
+
+
+def restricted(group: Group, requests: Requests) -> Group:
+    """Return what of a group is requested, with the maps that are, and the levels that it reads."""
+    jobs = {
+        category: [
+            (trial, replace(job, kept_maps=maps.kept, needed_maps=maps.needed))
+            for trial, job in pairs
+            if (maps := requests.get(trial))
+        ]
+        for category, pairs in group.jobs.items()
+    }
+    work = {category: [job for _, job in pairs] for category, pairs in jobs.items()}
+    every = [job for own in work.values() for job in own]
+    levels = sorted({level for job in every for level in job.parameters.levels})
+    return Group(replace(group.plan, work=work, levels=tuple(levels)), jobs)
 
 
 def adopt(group: Group, store: Store) -> None:

@@ -73,7 +73,7 @@ class Settings:
         ensemble: table S4's ensemble, backbones joined by +.
         backbones: the rows of table S6.
         image_size: stands for the paper's 224 pixels; its other sizes are scaled alike.
-        seeds: of table S5; the first one's are all other numbers.
+        seeds: of table S5 and the verdicts; the first one's are all other numbers.
     """
 
     backbone: str
@@ -95,6 +95,15 @@ class Settings:
 def main_trials(settings: Settings) -> dict[str, Trial]:
     """Return method → trial: tables S1–S3 and figure S3."""
     return {method: settings.trial(method) for method in METHODS}
+
+
+def seed_trials(settings: Settings) -> dict[tuple[str, int], Trial]:
+    """Return (method, seed) → trial: the verdicts, tables S1–S3 with every seed."""
+    return {
+        (method, seed): replace(trial, seed=seed)
+        for method, trial in main_trials(settings).items()
+        for seed in settings.seeds
+    }
 
 
 def large_trials(settings: Settings) -> dict[tuple[str, str], Trial]:

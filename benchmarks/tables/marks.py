@@ -3,73 +3,102 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.results import ResultSet, read_scores
 from benchmarks.results.cell import AGAIN
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.result_set import Files, Table
-from benchmarks.statistics import Pair, compare_categories, compare_images
+from benchmarks.statistics import Pair, compare_categories, compare_images, correct_table
 from benchmarks.statistics.pairs import LEVEL
 
-Marks = Mapping[str, frozenset[str]]
-"""Row of a table → the methods that share its mark; rows that no test judged are absent."""
 
-_SHARED = f"the best and all not significantly worse ({{}}, Holm, {LEVEL:.0%})"
+@dataclass(frozen=True)
+class Marks:
+    """What tests say of a table.
 
-_IMAGES, _CATEGORIES = "paired DeLong over images", "Wilcoxon over categories"
+    Attributes:
+        rows: row → the methods that share its mark; rows that no test judged are absent.
+        tests: how many pairs of methods were compared in all rows, for which Holm corrects.
+    """
+
+    rows: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    tests: int = 0
+
+
+_IMAGES, _CATEGORIES = "paired test over images", "Wilcoxon over categories"
 
 
 def tested_marks(results: ResultSet, table: Table) -> Marks:
     """Return the rows that a test can judge.
 
-    Categories: the image AUROC, by paired DeLong tests of the image scores, where every method has
-    one seed, saw the same images and stored its scores. The mean: every metric, by Wilcoxon's test
-    over the categories, where there are enough.
+    Categories: the image AUROC, by paired tests of the image scores, where every method has one
+    seed, saw the same images and stored its scores. The mean: every metric, by Wilcoxon's test over
+    the categories, where there are enough.
 
     Raises:
         BenchmarkError: a score file is unreadable.
     """
-    marks: dict[str, frozenset[str]] = {}
-    if len(results.methods) < 2:
-        return marks
-    one_seed = all(len(seeds) == 1 for seeds in results.methods.values())
-    if table.metric.name == "image_auroc" and one_seed and results.same_images:
-        marks |= _category_marks(results.scores, table)
-    pairs = compare_categories(table.complete_values(), table.metric.higher_is_better)
-    if _tested(pairs) and table.values.loc[MEAN].notna().any():
-        marks[MEAN] = _sharing(_row(table, MEAN), pairs, table.metric.higher_is_better)
-    return marks
+    rows = table_pairs(results, table)
+    tested = {row: pairs for row, pairs in rows.items() if _tested(pairs)}
+    categories = list(map(str, table.values.index[:-1]))
+    told = _scored(results, table) and not tested.keys().isdisjoint(categories)
+    judged = categories if told else []
+    if MEAN in tested and table.values.loc[MEAN].notna().any():
+        judged = [*judged, MEAN]
+    better = table.metric.higher_is_better
+    marks = {row: _sharing(_row(table, row), rows.get(row, ()), better) for row in judged}
+    return Marks(marks, sum(len(pairs) for row, pairs in rows.items() if _corrected(row, pairs)))
+
+
+def table_pairs(results: ResultSet, table: Table) -> dict[str, tuple[Pair, ...]]:
+    """Return row → its pairs of methods, corrected over all rows by Holm's method.
+
+    Within categories there are pairs of the image AUROC, of each method's first seed, where the
+    methods saw the same images. Those of the mean count only where there are enough categories.
+
+    Raises:
+        BenchmarkError: a score file is unreadable.
+    """
+    rows: dict[str, tuple[Pair, ...]] = {}
+    if table.metric.name == "image_auroc" and results.same_images:
+        for category in results.categories:
+            methods = [method for method in results.methods if (category, method) in results.scores]
+            rows[category] = category_pairs(results.scores, category, methods)
+    mean = compare_categories(table.complete_values(), table.metric.higher_is_better)
+    rows[MEAN] = mean
+    family = {row: pairs for row, pairs in rows.items() if _corrected(row, pairs)}
+    return {MEAN: mean, **correct_table(family)}
 
 
 def note(marks: Marks) -> str:
     """Say in one sentence what a mark means."""
-    categories, mean = bool(marks.keys() - {MEAN}), MEAN in marks
+    categories, mean = bool(marks.rows.keys() - {MEAN}), MEAN in marks.rows
+    pairs = "the 1 pair" if marks.tests == 1 else f"all {marks.tests} pairs"
+    family = f"Holm over {pairs} of the table, {LEVEL:.0%}"
+    shared = f"the best and all not significantly worse ({{}}, {family})"
     if categories and mean:
-        return f"Marked: {_SHARED.format(f'{_IMAGES}; mean: {_CATEGORIES}')}."
+        return f"Marked: {shared.format(f'{_IMAGES}; mean: {_CATEGORIES}')}."
     if categories:
-        return f"Marked: {_SHARED.format(_IMAGES)}; mean: best by value."
+        return f"Marked: {shared.format(_IMAGES)}; mean: best by value."
     if mean:
-        return f"Marked: best by value; mean: {_SHARED.format(_CATEGORIES)}."
+        return f"Marked: best by value; mean: {shared.format(_CATEGORIES)}."
     return "Marked: best by value."
 
 
-def _category_marks(files: Files, table: Table) -> Marks:
-    """Return the marks of all categories, of none where one can't be tested."""
-    marks = {}
-    for category in map(str, table.values.index[:-1]):
-        values = _row(table, category)
-        if not all((category, method) in files for method in values):
-            return {}
-        pairs = category_pairs(files, category, list(values))
-        if pairs and not _tested(pairs):
-            return {}
-        marks[category] = _sharing(values, pairs, table.metric.higher_is_better)
-    return marks
+def _scored(results: ResultSet, table: Table) -> bool:
+    """Return whether every value of a category is one seed's, with its scores stored."""
+    return all(len(seeds) == 1 for seeds in results.methods.values()) and all(
+        (category, method) in results.scores
+        for category in map(str, table.values.index[:-1])
+        for method in _row(table, category)
+    )
 
 
 def category_pairs(files: Files, category: str, methods: Iterable[str]) -> tuple[Pair, ...]:
-    """Compare methods pairwise by image AUROC in one category; empty if a class is missing.
+    """Compare methods pairwise by image AUROC in one category, not corrected; empty if a
+    class is missing.
 
     Args:
         files: (category, method) → scores, as `ResultSet.scores` has them.
@@ -90,8 +119,16 @@ def category_pairs(files: Files, category: str, methods: Iterable[str]) -> tuple
     return compare_images(every[0], {method: scores for method, (_, scores) in stored.items()})
 
 
+def _corrected(row: str, pairs: Sequence[Pair]) -> bool:
+    """Return whether a row's pairs are among those that are corrected for.
+
+    Whether there are enough categories for the mean was known before any score.
+    """
+    return bool(pairs) and (row != MEAN or any(pair.p_value is not None for pair in pairs))
+
+
 def _tested(pairs: Sequence[Pair]) -> bool:
-    return bool(pairs) and all(pair.holm is not None for pair in pairs)
+    return any(pair.holm is not None for pair in pairs)
 
 
 def _row(table: Table, name: str) -> dict[str, float]:

@@ -81,7 +81,7 @@ def marked_methods(table: Table, marks: Marks) -> list[frozenset[str]]:
     for name, entries in zip(table.values.index, _entries(table), strict=True):
         numbers = {m: entry.number for m, entry in entries.items() if entry.number is not None}
         by_value = best_places(numbers if len(entries) > 1 else {}, choose)
-        marked.append(marks.get(str(name), by_value))
+        marked.append(marks.rows.get(str(name), by_value))
     return marked
 
 

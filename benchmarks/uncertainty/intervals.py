@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.results import ResultSet, read_scores
+from benchmarks.results import ResultSet
 from benchmarks.results.maps import open_maps
 from benchmarks.results.scores import read_image_scores
-from benchmarks.statistics import bootstrap_intervals, delong_interval
-from benchmarks.statistics.bootstrap import Interval
+from benchmarks.statistics import metric_intervals
+from benchmarks.statistics.proportions import Interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-ESTIMATE = ["category", "method", "seed", "metric", "value", "interval", "low", "high"]
+ESTIMATE = ["category", "method", "seed", "metric", "value", "low", "high"]
 
 
 def cell_intervals(scores: Path, maps: Path | None) -> dict[str, Interval]:
-    """Return `bootstrap_intervals` of a stored cell; pixel-level ones where it kept all maps.
+    """Return `metric_intervals` of a stored cell; pixel-level ones where it kept all maps.
 
     Maps that are stored in an image's own proportions aren't those that were measured: there are
     image-level intervals alone.
@@ -41,41 +41,32 @@ def cell_intervals(scores: Path, maps: Path | None) -> dict[str, Interval]:
         frame["path"].tolist(),
     )
     if maps is None:
-        return bootstrap_intervals(labels, values)
+        return metric_intervals(labels, values)
     with open_maps(maps) as stored:
         whole = stored["maps"] if stored["names"].tolist() == names else None
         if whole is None or np.isnan(whole).any():
-            return bootstrap_intervals(labels, values)
-        return bootstrap_intervals(labels, values, whole, stored["masks"])
+            return metric_intervals(labels, values)
+        return metric_intervals(labels, values, whole, stored["masks"])
 
 
 def estimates(results: ResultSet) -> pd.DataFrame:
     """Return the cells of each method's first seed with their intervals, long.
 
-    Columns: category, method, seed, metric, value, interval ("bootstrap", and "delong" for the
-    image AUROC), low, high; the last two NaN where nothing stored gives them.
+    Columns: category, method, seed, metric, value, low, high; the last two NaN where nothing stored
+    gives them.
 
     Raises:
         BenchmarkError: a file of scores or maps is unreadable.
     """
     import pandas as pd
 
-    scores, maps = results.scores, results.maps
-    found: dict[str, dict[tuple[str, str], dict[str, Interval]]] = {
-        "bootstrap": {key: cell_intervals(path, maps.get(key)) for key, path in scores.items()},
-        "delong": {},
+    found = {
+        key: cell_intervals(path, results.maps.get(key)) for key, path in results.scores.items()
     }
-    for key, path in scores.items():
-        if interval := delong_interval(*read_scores(path)):
-            found["delong"][key] = {"image_auroc": interval}
     records = []
     for row in results.rows.itertuples():
         category, method, metric = str(row.category), str(row.method), str(row.metric)
-        if row.seed != results.methods[method][0]:
-            continue
-        for kind, cells in found.items():
-            interval = cells.get((category, method), {}).get(metric)
-            if interval or kind == "bootstrap":
-                ends = interval or (nan, nan)
-                records.append((category, method, row.seed, metric, row.value, kind, *ends))
+        if row.seed == results.methods[method][0]:
+            ends = found.get((category, method), {}).get(metric, (nan, nan))
+            records.append((category, method, row.seed, metric, row.value, *ends))
     return pd.DataFrame(records, columns=ESTIMATE)

@@ -11,10 +11,11 @@ import numpy as np
 from benchmarks.files import atomic_file
 from benchmarks.metrics import MAIN, METRICS
 from benchmarks.results import ResultSet
-from benchmarks.statistics.bootstrap import COVERAGE
+from benchmarks.statistics.proportions import COVERAGE
 from benchmarks.tables.rendering import captioned_table
+from benchmarks.uncertainty.caveats import caveat
 from benchmarks.uncertainty.intervals import estimates
-from benchmarks.uncertainty.pairs import all_pairs, pairs_markdown
+from benchmarks.uncertainty.pairs import OVER, all_pairs, pairs_markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,16 +23,10 @@ if TYPE_CHECKING:
 
 FILES = ("uncertainty.md", "uncertainty.csv", "pairs.md", "pairs.csv")
 
-EXTREME = (
-    "It hangs on the lowest anomalous score, which resamples can only raise: its upper end is "
-    "likely too low."
-)
-"""Warning printed under intervals of metrics that hang on one score."""
-
 
 def _estimates_table(results: ResultSet, frame: pd.DataFrame, metric: str) -> str:
     """Return one metric's categories × methods as Markdown."""
-    own = frame[(frame["metric"] == metric) & (frame["interval"] == "bootstrap")]
+    own = frame[frame["metric"] == metric]
     fraction = METRICS[metric].unit == "fraction"
     texts = {}
     row: Any
@@ -43,16 +38,13 @@ def _estimates_table(results: ResultSet, frame: pd.DataFrame, metric: str) -> st
         spread = "" if np.isnan(row.low) else f" [{low}, {high}]"
         texts[row.category, row.method] = "–" if np.isnan(row.value) else value + spread
     unit = "%" if fraction else "images"
-    subject = (
-        f"{METRICS[metric].label} in {unit} [{COVERAGE:.0%} bootstrap interval over test images]"
-    )
-    extreme = f" {EXTREME}" if METRICS[metric].extreme else ""
+    subject = f"{METRICS[metric].label} in {unit} [{COVERAGE:.0%} interval over test images]"
     rows = [
         [category, *(texts.get((category, method), "–") for method in results.methods)]
         for category in results.categories
     ]
     header = ["category", *results.methods]
-    caption = f"{results.caption(subject, results.first_seed)}{extreme}"
+    caption = f"{results.caption(subject, results.first_seed)} {caveat(metric)}"
     return captioned_table(caption, header, rows)
 
 
@@ -74,13 +66,12 @@ def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:
         for name, head, frame in zip(FILES[1::2], heads, (cells, tests), strict=True):
             body = frame.to_csv(index=False, lineterminator="\n")
             texts[name].append(f"# {head}\n{body}")
-        over_categories = tests[tests["test"] == "wilcoxon"]
         for metric in filter(results.has, METRICS):
             texts["uncertainty.md"].append(_estimates_table(results, cells, metric))
             texts["pairs.md"].append(pairs_markdown(results, tests, metric))
             if metric in MAIN:
                 shown.append(texts["uncertainty.md"][-1])
-                shown.append(pairs_markdown(results, over_categories, metric))
+                shown.append(pairs_markdown(results, tests, metric, [OVER]))
     folder = sets[0].run / "tables"
     for name, parts in texts.items():
         with atomic_file(folder / name) as file:

@@ -11,8 +11,8 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from benchmarks.backbones import Choice, weights
 from benchmarks.backbones import loading as backbones
-from benchmarks.backbones import weights
 from benchmarks.errors import WeightsError
 
 
@@ -202,3 +202,48 @@ def test_a_stage_in_the_middle_is_needed(tmp_path: Path) -> None:
     torch.save(gone, tmp_path / "net.pth")
     with pytest.raises(WeightsError, match=r"missing layer2\.1\.bn2\.weight"):
         backbones.load("resnet18", weights=tmp_path / "net.pth", layers=["layer1", "layer2"])
+
+
+def begun(folder: Path, *gone: str, name: str = "begun.pth") -> Choice:
+    """Return a ResNet18 whose checkpoint lacks what begins so."""
+    state = torchvision.models.resnet18(num_classes=5).state_dict()
+    torch.save({n: v for n, v in state.items() if not n.startswith(gone)}, folder / name)
+    return Choice("resnet18", folder / name)
+
+
+@pytest.mark.parametrize(
+    ("gone", "levels", "first"),
+    [
+        (("layer4", "fc"), 3, "level 4 of resnet18 (it lacks layer4.0.conv1.weight)"),
+        (("layer4.1.conv2",), 3, "level 4 of resnet18 (it lacks layer4.1.conv2.weight)"),
+        (("layer3.1", "layer4"), 2, "levels 3, 4 of resnet18 (it lacks layer3.1.conv1.weight)"),
+    ],
+)
+def test_a_checkpoint_that_ends_early_serves_the_levels_before(
+    gone: tuple[str, ...], levels: int, first: str, tmp_path: Path
+) -> None:
+    choice, said = backbones.served(begun(tmp_path, *gone))
+    assert choice.layers == ("layer1", "layer2", "layer3", "layer4")[:levels]
+    assert said == f"{tmp_path / 'begun.pth'} ends before {first}: no method can read it"
+    backbone = backbones.load(choice)
+    whole = backbones.load(begun(tmp_path, "nothing", name="whole.pth"))
+    assert backbone.levels == tuple(range(1, levels + 1))
+    assert whole.levels == (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("gone", [("nothing",), ("fc",), ("layer2.1.bn2",), ("conv1",), ("layer",)])
+def test_whole_and_broken_checkpoints_are_left_to_loading(
+    gone: tuple[str, ...], tmp_path: Path
+) -> None:
+    choice = begun(tmp_path, *gone)
+    assert backbones.served(choice) == (choice, "")
+    if gone not in [("nothing",), ("fc",)]:
+        with pytest.raises(WeightsError, match="doesn't fit ResNet: missing"):
+            backbones.load(choice)
+
+
+def test_another_networks_checkpoint_does_not_end_early(tmp_path: Path) -> None:
+    choice = Choice("resnet34", begun(tmp_path, "layer4").weights)
+    assert backbones.served(choice) == (choice, "")
+    named = Choice("resnet18", choice.weights, ("layer1", "layer2"))
+    assert backbones.served(named) == (named, "")

@@ -31,7 +31,9 @@ PAGES = sorted(
 WITH_PYTHON = {
     f"docs/{name}.md" for name in ("add-a-backbone", "add-a-method", "add-a-metric", "faq")
 }
-COMMAND = re.compile(r"^ *(?:\w+=\S+ )*python -m ((?:benchmarks|tests)\.\w+)(.*)$", re.MULTILINE)
+COMMAND = re.compile(
+    r"^ *(?:\w+=\S+ )*python -m ((?:benchmarks|tests)(?:\.\w+)+)(.*)$", re.MULTILINE
+)
 SHOWN_METHOD = "mean-feature"
 """Registered on its page only."""
 

@@ -23,15 +23,18 @@ COMMANDS = (
     "supplement",
     "compare",
     "uncertainty",
+    "uncertainty.coverage",
     "report",
     "speed",
     "features",
     "datasets",
     "synthetic",
+    "maps",
+    "join",
 )
 GROUND = {"errors", "specs", "array_types", "files", "console", "places", "markdown"}
 COMPUTES = {"features", "evaluation", "execution"}
-SHOWS = {"tables", "figures", "uncertainty", "report", "compare"}
+SHOWS = {"tables", "figures", "uncertainty", "reproduction", "report", "compare", "join"}
 LONGEST = 8
 
 LAZY = "methods.lazy"
@@ -57,12 +60,18 @@ SUBJECTS = {
         *("backbones", "datasets", "features", "evaluation", "metrics", "methods"),
         *("figures.style", "results.folders", "results.previews"),
     },
-    "report": {"metrics", "results", "statistics", "tables", "uncertainty", "figures.style"},
-    "options": {"datasets", "synthetic", "features", "evaluation", "execution"},
+    "reproduction": {"metrics", "datasets.known", "results", "statistics", "tables"},
+    "report": {
+        *("metrics", "results", "statistics", "tables", "uncertainty", "reproduction"),
+        *("figures.style", "datasets.known"),
+    },
+    "join": {"results"},
+    "options": {"datasets", "synthetic", "features", "evaluation", "execution", LAZY},
+    "maps": {"options", "datasets", "features", "evaluation", "results", "tables", "methods"},
 }
 LEFT_OUT = {
-    "supplement": {"run", "report", "compare", "speed", "uncertainty"},
-    "run": {"supplement", "compare", "speed", "uncertainty"},
+    "supplement": {"run", "report", "compare", "speed", "maps", "join"},
+    "run": {"supplement", "compare", "speed", "uncertainty", "reproduction", "maps", "join"},
 }
 ALLOWED = {
     "methods": set(),

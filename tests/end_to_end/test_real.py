@@ -10,7 +10,10 @@ import pytest
 
 from benchmarks.datasets import load_image, load_mask
 from benchmarks.datasets.indexing import index
+from benchmarks.reproduction import verdicts
+from benchmarks.results import result_sets
 from benchmarks.run import __main__ as run
+from benchmarks.uncertainty import cell_intervals
 
 ROOT = os.environ.get("MVTEC_AD_ROOT")
 WEIGHTS = Path(ROOT or "").absolute().parent / "mobilenet_v2_imagenet.pth"
@@ -43,6 +46,33 @@ def test_the_official_algorithms_figures_are_reproduced(tmp_path: Path) -> None:
     with (tmp_path / "out" / "metrics.csv").open(newline="") as file:
         values = {row["metric"]: float(row["value"]) for row in csv.DictReader(file)}
     assert {name: round(values[name], 4) for name in OFFICIAL} == OFFICIAL
+
+
+RESNET18 = WEIGHTS.with_name("resnet18_layers1to3.safetensors")
+
+
+@pytest.mark.skipif(
+    not (ROOT and RESNET18.exists()),
+    reason="$MVTEC_AD_ROOT does not name the real data with ResNet18's weights beside it",
+)
+def test_what_was_published_of_padim_with_resnet18_is_met(tmp_path: Path) -> None:
+    arguments = [
+        *("--methods", "padim", "--categories", "screw", "--seeds", "0,1,2"),
+        *("--data", str(ROOT), "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")),
+        *("--backbone", "resnet18", "--weights", str(RESNET18)),
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert run.main(arguments) == 0
+    every = verdicts(result_sets(tmp_path / "out"), cell_intervals)
+    found = [one for one in every if one.tolerance]
+    assert {(one.figure.metric, one.figure.value, one.word) for one in found} == {
+        ("image_auroc", 74.5, "agrees"),
+        ("pixel_auroc", 97.2, "agrees"),
+        ("pixel_auroc", 97.4, "agrees"),
+    }
+    narrow = [one.tolerance.without_images for one in found if one.figure.metric == "pixel_auroc"]
+    assert max(narrow) < 0.5
 
 
 def test_real_screw_images_are_complete_and_every_defect_has_pixels() -> None:

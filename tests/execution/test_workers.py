@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from benchmarks.execution import Machine, run_plan
-from benchmarks.execution.distributed import ATTEMPTS
-from benchmarks.execution.workers.tasks import Done, Extract, Task, perform
+from benchmarks.execution.scheduling import ATTEMPTS
+from benchmarks.execution.workers.tasks import Done, Extract, Hand, Task
+from benchmarks.execution.workers.worker import Worker
 from benchmarks.features import FeatureCache
 from benchmarks.results import Store
 from benchmarks.run import __main__ as run
@@ -21,7 +22,11 @@ from benchmarks.run import request
 from tests.helpers.data_sets import write_dataset
 from tests.survival import METHODS, numbers
 
-SHARED = ["--data", "data", "--backbone", "filterbank", "--image-size", "32", "--methods", METHODS]
+SHARED = [
+    *("--data", "data", "--backbone", "filterbank", "--image-size", "32", "--methods", METHODS),
+    *("--threads", "1"),
+]
+LOST = "a task lost its worker; it is handed out again"
 
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -60,13 +65,13 @@ def test_workers_give_the_local_numbers_though_one_is_killed(
     if "ray" in executor:
         pytest.importorskip("ray")
     assert run.main([*SHARED, "--out", "alone"]) == 0
-    thread = kill_a_worker("ray::" if "ray" in executor else "multiprocessing.spawn")
+    thread = kill_a_worker("ray::Actor.perform" if "ray" in executor else "multiprocessing.spawn")
     assert run.main([*SHARED, "--out", "many", "--cache", "cache2", *executor]) == 0
     thread.join(1)
     assert not thread.is_alive()
     assert numbers(Path("many")) == numbers(Path("alone"))
     assert len(numbers(Path("many"))) == 9
-    assert "lost their worker; they are handed out again" in capsys.readouterr().err
+    assert LOST in capsys.readouterr().err
 
 
 def test_a_worker_that_hangs_is_killed_and_its_work_handed_out_again(
@@ -78,25 +83,38 @@ def test_a_worker_that_hangs_is_killed_and_its_work_handed_out_again(
     thread.join(1)
     assert not thread.is_alive()
     assert len(numbers(Path("many"))) == 9
-    assert "lost their worker; they are handed out again" in capsys.readouterr().err
+    assert LOST in capsys.readouterr().err
 
 
 class Losing:
-    """Performs tasks here, but loses some workers first."""
+    """Two workers of this process, of which some are lost over jug's cells first."""
 
-    workers = sharers = 2
+    workers = 2
 
     def __init__(self, losses: int) -> None:
         self.losses, self.extractions = losses, 0
+        self.worker = Worker("cpu", 1 << 30)
+        self.tasks: dict[Hand, Task] = {}
 
-    def run(self, tasks: list[Task]) -> Iterator[tuple[Task, Done | None]]:
-        for task in tasks:
-            self.extractions += isinstance(task, Extract)
-            if not isinstance(task, Extract) and task.category.name == "jug" and self.losses > 0:
-                self.losses -= 1
-                yield task, None
-            else:
-                yield task, perform(task)
+    def idle(self) -> list[Hand]:
+        hands = [Hand(number, str(number)) for number in range(self.workers)]
+        return [hand for hand in hands if hand not in self.tasks]
+
+    def start(self, hand: Hand, task: Task) -> None:
+        self.tasks[hand] = task
+        self.extractions += isinstance(task, Extract)
+
+    def finished(self) -> Iterator[tuple[Hand, Task, Done | None]]:
+        hand, task = next(iter(self.tasks.items()))
+        del self.tasks[hand]
+        if not isinstance(task, Extract) and task.category.name == "jug" and self.losses > 0:
+            self.losses -= 1
+            yield hand, task, None
+        else:
+            yield hand, task, self.worker.perform(task)
+
+    def gone(self) -> list[str]:
+        return []
 
     def close(self) -> None: ...
 
@@ -111,11 +129,11 @@ def run_with(pool: Losing) -> int:
 def test_features_are_extracted_once_a_category() -> None:
     pool = Losing(0)
     assert run_with(pool) == 3 * 13
-    assert pool.extractions == 3
+    assert pool.extractions == 2 * 3  # training and test images
 
 
 def test_a_task_whose_workers_are_always_lost_fails_its_cells_alone() -> None:
-    run_with(Losing(3 * ATTEMPTS))
+    run_with(Losing(ATTEMPTS * len(METHODS.split(","))))
     by_category = {(c.spec.category, c.status) for c in Store(Path("many")).cells()}
     assert by_category == {("cup", "ok"), ("plate", "ok"), ("jug", "failed")}
     errors = {c.error for c in Store(Path("many")).cells() if c.status == "failed"}

@@ -17,6 +17,7 @@ from benchmarks.datasets import images as images_module
 from benchmarks.errors import BenchmarkError, DataError, StorageError
 from benchmarks.features import Extractor, FeatureCache, crops
 from benchmarks.features import __main__ as features
+from benchmarks.features.arrays import OWNER
 from benchmarks.features.extraction import feature_specs
 from benchmarks.specs import BackboneSpec, EvaluationProtocol, FeatureSpec
 from tests.helpers.data_sets import write_dataset
@@ -163,7 +164,9 @@ def test_a_broken_array_is_extracted_again_loudly(
     expected = Extractor(cache, "data", PROTOCOL, LEVELS, lambda: counting).arrays(category, ignore)
     kept = np.array(expected["train"][2])
     path = next(
-        e.path for e in cache.entries() if (e.spec["split"], e.spec.get("level")) == ("train", 2)
+        e.paths[0]
+        for e in cache.entries()
+        if (e.spec["split"], e.spec.get("level")) == ("train", 2)
     )
     match damage:
         case "truncated":
@@ -212,11 +215,14 @@ def test_an_interrupted_extraction_leaves_nothing(tmp_path: Path, category: Cate
 def test_leftovers_of_dead_processes_are_swept(tmp_path: Path) -> None:
     folder = tmp_path / "features"
     folder.mkdir()
-    dead, alive = folder / "a.npy.99999999.tmp", folder / "b.npy.1.tmp"
-    dead.touch()
-    alive.touch()
+    dead, alive, elsewhere = (
+        folder / f"{name}.tmp"
+        for name in (f"a.npy.{OWNER}.99999999", f"b.npy.{OWNER}.1", "c.npy.elsewhere.99999999")
+    )
+    for path in (dead, alive, elsewhere):
+        path.touch()
     FeatureCache(tmp_path).sweep()
-    assert (dead.exists(), alive.exists()) == (False, True)
+    assert [path.exists() for path in (dead, alive, elsewhere)] == [False, True, True]
 
 
 def test_least_recently_used_arrays_go_first(tmp_path: Path) -> None:

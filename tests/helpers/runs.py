@@ -18,7 +18,7 @@ from benchmarks.metrics.pixel import thinned
 from benchmarks.results import Cell as StoredCell
 from benchmarks.results import Store
 from benchmarks.results.previews import map_sheet, picture_sheets
-from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
+from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol, Interpolation
 
 MVTEC_AD = [
     *("bottle", "cable", "capsule", "carpet", "grid", "hazelnut", "leather", "metal_nut"),
@@ -43,6 +43,7 @@ class Cell:
     weights: str = "IMAGENET1K_V1"
     image_size: int = 224
     smoothing_sigma: float = 4.0
+    interpolation: Interpolation = "bilinear"
     scores: tuple[Sequence[int], Sequence[float]] | None = None
     """Labels and scores of the test images."""
     maps: Mapping[str, Any] | None = None
@@ -55,7 +56,10 @@ class Cell:
         """What the cell's numbers depend on."""
         backbone = BackboneSpec(self.backbone, self.weights, "ab" * 32, {2: "layer2", 3: "layer3"})
         protocol = EvaluationProtocol(
-            backbone, self.image_size, smoothing_sigma=self.smoothing_sigma
+            backbone,
+            self.image_size,
+            smoothing_sigma=self.smoothing_sigma,
+            interpolation=self.interpolation,
         )
         return CellSpec(
             self.dataset,

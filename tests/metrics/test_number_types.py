@@ -14,7 +14,7 @@ from benchmarks.metrics.image import precision_recall_curve, roc_curve
 from benchmarks.metrics.pixel import measure_pixels, pixel_metrics, pro_curve
 from benchmarks.metrics.resampled import resampled_image_metrics, resampled_pixel_bounds
 from benchmarks.results.maps import read_maps, write_maps
-from benchmarks.statistics import bootstrap_intervals
+from benchmarks.statistics import metric_intervals
 from benchmarks.statistics.bootstrap import multiplicities
 
 LABELS = np.repeat([0, 1], [9, 7])
@@ -109,7 +109,7 @@ def test_stored_maps_of_another_order_of_bytes_are_read(tmp_path: Path) -> None:
         found.append(
             (
                 pixel_metrics(stored.maps, stored.masks),
-                bootstrap_intervals(labels, stored.scores, stored.maps, stored.masks),
+                metric_intervals(labels, stored.scores, stored.maps, stored.masks),
             )
         )
     np.testing.assert_equal(found[1], found[0])

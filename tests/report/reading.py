@@ -49,8 +49,8 @@ def cell(category: str, method: str, shift: float = 0.0, **others: Any) -> Cell:
     )
 
 
-def opened(browser: Any, report: Path, **context: Any) -> Iterator[Any]:
-    """Open a report; nothing may be logged, thrown, or asked of any network."""
+def opened(browser: Any, report: Path, fragment: str = "", **context: Any) -> Iterator[Any]:
+    """Open a report, or a link into it; nothing may be logged, thrown, or asked of any network."""
     context = browser.new_context(viewport={"width": 1200, "height": 900}, **context)
     page = context.new_page()
     troubles: list[str] = []
@@ -59,11 +59,12 @@ def opened(browser: Any, report: Path, **context: Any) -> Iterator[Any]:
     page.on("requestfailed", lambda request: troubles.append(request.url))
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    page.goto(report.resolve().as_uri())
+    page.goto(report.resolve().as_uri() + fragment)
     yield page
     page.wait_for_timeout(50)  # what is still being drawn may fail, too
     assert troubles == []
-    assert [url for url in requests if not url.startswith("data:")] == [report.resolve().as_uri()]
+    asked = [url.partition("#")[0] for url in requests if not url.startswith("data:")]
+    assert asked == [report.resolve().as_uri()]
     context.close()
 
 

@@ -22,12 +22,13 @@ from benchmarks.report import page as pages
 from benchmarks.report import write_report
 from benchmarks.report.__main__ import main
 from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
+from benchmarks.reproduction import counted, verdict_texts, verdicts
 from benchmarks.results import journal, result_sets
 from benchmarks.results.folders import report_path
 from benchmarks.results.published import FILE
 from benchmarks.run import __main__ as program
-from benchmarks.statistics import bootstrap_intervals
-from benchmarks.statistics.delong import paired_delong
+from benchmarks.statistics import metric_intervals, paired_test
+from benchmarks.uncertainty import cell_intervals
 from tests.helpers.data_sets import write_dataset
 from tests.helpers.runs import (
     MVTEC_AD,
@@ -153,7 +154,7 @@ def test_pictures_are_the_stored_ones_each_once(tmp_path: Path, cells: list[Cell
         np.testing.assert_allclose(shown["pro"], stored.maps["pro_curve"], atol=1e-6)
 
 
-def test_intervals_are_the_bootstraps_of_a_single_seed(tmp_path: Path) -> None:
+def test_intervals_are_those_of_a_single_seed(tmp_path: Path) -> None:
     cells = [cell("bolt", "spade", seen=False), cell("bolt", "padim", seen=False)]
     (one,) = content(written(tmp_path / "one", *cells))["sets"]
     assert one["tables"]["pixel_auroc"]["low"] is None
@@ -161,7 +162,7 @@ def test_intervals_are_the_bootstraps_of_a_single_seed(tmp_path: Path) -> None:
         table = one["tables"][name]
         for place, stored in enumerate(cells):
             assert stored.scores is not None
-            ends = bootstrap_intervals(*stored.scores)[name]
+            ends = metric_intervals(*stored.scores)[name]
             assert (table["low"][0][place], table["high"][0][place]) == ends
         assert table["low"][1] == table["high"][1] == [None, None]
 
@@ -186,7 +187,7 @@ def test_pixel_intervals_are_there_where_all_maps_are(tmp_path: Path) -> None:
     stored = Cell("bolt", "spade", {"pixel_auroc": 0.9}, scores=(labels, scores), maps=maps)
     (one,) = content(written(tmp_path / "one", stored))["sets"]
     table = one["tables"]["pixel_auroc"]
-    expected = bootstrap_intervals(labels, scores, maps["maps"], maps["masks"])["pixel_auroc"]
+    expected = metric_intervals(labels, scores, maps["maps"], maps["masks"])["pixel_auroc"]
     assert (table["low"][0][0], table["high"][0][0]) == expected
 
 
@@ -312,20 +313,53 @@ def test_published_values_stand_beside_mvtec_ad(tmp_path: Path) -> None:
     assert one["tables"]["pixel_auroc"]["published"] is None
 
 
+def test_verdicts_are_of_what_can_be_compared(tmp_path: Path) -> None:
+    named = {"seen": False, "dataset": "mvtec_ad"}
+    alike = [cell("screw", "padim", seed=seed, backbone="resnet18", **named) for seed in (0, 1)]
+    other = cell("screw", "padim", backbone="mobilenet_v2", image_size=320, **named)
+    one, none = content(written(tmp_path / "run", *alike, other))["sets"]
+    found = verdicts(result_sets(tmp_path / "run")[:1], cell_intervals)
+    judged = [verdict_texts(verdict) for verdict in found if verdict.tolerance]
+    assert one["verdicts"] == judged
+    assert {row[5] for row in judged} == {"74.5", "97.2", "97.4"}
+    assert counted(found) in one["verdicts_note"]
+    assert (none["verdicts"], none["verdicts_note"]) == ([], "")
+
+
 def test_several_protocols_have_telling_names(tmp_path: Path) -> None:
     cells = [
         cell("bolt", "spade", seen=False),
         cell("bolt", "spade", seen=False, shots=5),
         cell("bolt", "spade", seen=False, image_size=320),
-        cell("bolt", "spade", seen=False, weights="IMAGENET1K_V2"),
+        cell("bolt", "spade", seen=False, image_size=320, backbone="resnet18"),
     ]
     sets = content(written(tmp_path / "parts", *cells))["sets"]
     assert [one["short"] for one in sets] == [
         "wide_resnet50_2 224 px",
         "wide_resnet50_2 224 px, shots 5",
-        "wide_resnet50_2 320 px",
-        "wide_resnet50_2 224 px, weights IMAGENET1K_V2, sha256 abababab",
+        "wide_resnet50_2, resnet18 320 px",
     ]
+
+
+def test_two_backbones_are_columns_whose_names_and_facts_tell_them_apart(tmp_path: Path) -> None:
+    cells = [
+        cell("bolt", "spade", seen=False),
+        cell("bolt", "spade", seen=False, weights="IMAGENET1K_V2"),
+        cell("bolt", "spade", seen=False, backbone="resnet18"),
+    ]
+    (one,) = content(written(tmp_path / "parts", *cells))["sets"]
+    assert [method["name"] for method in one["methods"]] == [
+        "spade @ wide_resnet50_2 weights IMAGENET1K_V1",
+        "spade @ wide_resnet50_2 weights IMAGENET1K_V2",
+        "spade @ resnet18",
+    ]
+    facts = dict(one["facts"])
+    assert facts["weights of resnet18"].startswith("IMAGENET1K_V1, sha256 abab")
+    assert "backbone" not in facts
+    made = (
+        "wide_resnet50_2, weights IMAGENET1K_V1, wide_resnet50_2, weights IMAGENET1K_V2, resnet18"
+    )
+    assert made in one["caption"]
 
 
 def test_what_the_journal_holds_of_a_set(tmp_path: Path) -> None:
@@ -395,9 +429,13 @@ def test_two_runs_and_what_differs(tmp_path: Path) -> None:
     assert (pair["first"], pair["second"]) == (0, 1)
     assert pair["spec"] == [["protocol.smoothing_sigma", 4.0, 2.0]]
     assert list(pair["tests"]) == ["bolt"]
-    for method, p_value in pair["tests"]["bolt"].items():
-        labels, scores = some_scores("bolt", method)
-        assert p_value == paired_delong(labels, scores, shifted("bolt", method)[1])
+    p_values = {
+        method: paired_test(*some_scores("bolt", method), shifted("bolt", method)[1])
+        for method in pair["tests"]["bolt"]
+    }
+    low, high = sorted(p for p in p_values.values() if p is not None)
+    corrected = {low: min(1, 2 * low), high: max(min(1, 2 * low), high)}  # by Holm, of two
+    assert pair["tests"]["bolt"] == {method: corrected[p] for method, p in p_values.items()}  # type: ignore[index]
     assert auroc(*some_scores("bolt", "spade")) != auroc(*shifted("bolt", "spade"))
 
 
@@ -420,8 +458,14 @@ def test_a_pair_is_judged_on_common_images(tmp_path: Path) -> None:
     (pair,) = content(
         write_report([result_sets(one) for one in runs[:2]], tmp_path / "page.html").read_text()
     )["pairs"]
-    expected = paired_delong(labels[5:], scores[5:], others)
+    expected = paired_test(labels[5:], scores[5:], others)
     assert pair["tests"] == {"bolt": {"spade": pytest.approx(expected)}}
+    again = content(
+        write_report(
+            [result_sets(runs[0]), result_sets(runs[0])], tmp_path / "page.html"
+        ).read_text()
+    )["pairs"]
+    assert again[0]["tests"] == {"bolt": {"spade": None}}  # the same scores: no verdict
     other = content(
         write_report(
             [result_sets(one) for one in (runs[0], runs[2])], tmp_path / "page.html"

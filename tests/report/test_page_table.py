@@ -11,7 +11,7 @@ from benchmarks.metrics.definitions import METRICS
 from benchmarks.metrics.image import full_recall, image_metrics
 from benchmarks.report.page import write_report
 from benchmarks.results import result_sets
-from benchmarks.statistics.bootstrap import bootstrap_intervals
+from benchmarks.statistics import metric_intervals
 from tests.helpers.runs import write_run
 from tests.report.reading import (
     CATEGORIES,
@@ -107,7 +107,7 @@ def test_switching_the_metric(page: Any) -> None:
 def test_intervals_on_demand(page: Any) -> None:
     assert "[" not in page.locator("#table tbody").inner_text()
     page.locator("#intervals").check()
-    low, high = bootstrap_intervals(LABELS, scores_of("cable", "padim"))["image_auroc"]
+    low, high = metric_intervals(LABELS, scores_of("cable", "padim"))["image_auroc"]
     small = page.locator("#table tbody tr[data-row=cable] td").nth(1).locator("small")
     assert small.inner_text() == f"[{100 * low:.1f}, {100 * high:.1f}]"
 
@@ -132,6 +132,23 @@ def test_published_values_on_demand(browser: Any, tmp_path: Path) -> None:
         assert page.locator("#table tfoot").count() == 0
         page.locator("#metric").select_option("f1_max")
         assert "No published values" in page.locator("#metric-note").inner_text()
+
+
+def test_verdicts_stand_where_something_can_be_compared(browser: Any, tmp_path: Path) -> None:
+    named = {"dataset": "mvtec_ad"}
+    cells = [cell("screw", "padim", seed=seed, backbone="resnet18", **named) for seed in (0, 1)]
+    run = write_run(tmp_path / "screw", [*cells, cell("screw", "padim", **named, image_size=64)])
+    for page in opened(browser, write_report([result_sets(run)], run / "report.html")):
+        rows = page.locator("#reproduction tbody tr")
+        assert rows.count() == 3
+        assert "tolerance ±" in rows.first.inner_text()
+        assert page.locator("nav a[href='#reproduction']").is_visible()
+        page.locator("#set").select_option(index=1)
+        assert not page.locator("#reproduction").is_visible()
+        assert not page.locator("nav a[href='#reproduction']").is_visible()
+    run = write_run(tmp_path / "parts", [cell("screw", "padim")])
+    for page in opened(browser, write_report([result_sets(run)], run / "report.html")):
+        assert page.locator("#reproduction").count() == 0
 
 
 def test_every_metric_is_offered(page: Any) -> None:

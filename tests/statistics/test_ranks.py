@@ -16,10 +16,16 @@ from benchmarks.statistics import (
     Pair,
     average_ranks,
     compare_categories,
+    correct_table,
     groups,
 )
 from benchmarks.statistics.pairs import holm
 from benchmarks.statistics.ranks import fewest_categories, signed_rank
+
+
+def compared(values: Any, higher_is_better: bool) -> tuple[Pair, ...]:
+    """Return the pairs, corrected as a table of their own."""
+    return correct_table({"all": compare_categories(values, higher_is_better)})["all"]
 
 
 def test_holm_by_hand() -> None:
@@ -88,7 +94,7 @@ def test_too_few_categories_cannot_tell() -> None:
         for short in (0, 1):
             size = fewest_categories(methods) - short
             values = {name: np.arange(size) + 100.0 * place for place, name in enumerate(names)}
-            pairs = compare_categories(values, True)
+            pairs = compared(values, True)
             assert {pair.p_value is None for pair in pairs} == {bool(short)}
             assert {pair.significant for pair in pairs} == {not short}
             assert {pair.effect for pair in pairs} == {-1}
@@ -96,21 +102,21 @@ def test_too_few_categories_cannot_tell() -> None:
 
 def test_pairs_know_which_is_better_and_tell_nothing_of_ties() -> None:
     low, high = np.arange(8.0), np.arange(8.0) + 2
-    (pair,) = compare_categories({"low": low, "high": high}, True)
+    (pair,) = compared({"low": low, "high": high}, True)
     assert (pair.difference, pair.effect, pair.worse) == (-2, -1, "low")
     assert pair.p_value == pair.holm == 2 / 2**8
-    (pair,) = compare_categories({"low": low, "high": high}, False)
+    (pair,) = compared({"low": low, "high": high}, False)
     assert (pair.difference, pair.effect, pair.worse) == (-2, 1, "high")
-    (pair,) = compare_categories({"low": low, "again": low}, True)
+    (pair,) = compared({"low": low, "again": low}, True)
     assert (pair.effect, pair.p_value, pair.worse) == (0, 1, None)
 
 
 def test_the_order_of_methods_does_not_matter() -> None:
     random = np.random.default_rng(1)
     values = {name: random.normal(loc=place, size=12) for place, name in enumerate("abc")}
-    expected = {(p.first, p.second): p.holm for p in compare_categories(values, True)}
+    expected = {(p.first, p.second): p.holm for p in compared(values, True)}
     for names in permutations("abc"):
-        for pair in compare_categories({name: values[name] for name in names}, True):
+        for pair in compared({name: values[name] for name in names}, True):
             first, second = sorted((pair.first, pair.second))
             assert pair.holm == expected[first, second]
 

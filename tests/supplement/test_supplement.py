@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ import torch
 from benchmarks.backbones import loading as backbones
 from benchmarks.run import __main__ as run
 from benchmarks.supplement import __main__ as supplement
+from benchmarks.supplement import trials
 from benchmarks.supplement.conventions import approximate_aupro
 from methods import patchcore
-from tests.helpers.data_sets import write_category, write_dataset
+from tests.helpers.data_sets import save, write_category, write_dataset
 from tests.helpers.networks import network
 from tests.helpers.passes import Passes
 
@@ -179,6 +181,59 @@ def test_a_backbone_that_cant_be_had_leaves_its_row_empty(
     assert all(map(float, rows["filterbank"]))
 
 
+def test_methods_that_need_a_level_that_a_checkpoint_lacks_are_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    state = network("resnet18").state_dict()
+    begun = {name: value for name, value in state.items() if not name.startswith("layer4")}
+    torch.save(begun, "begun.pth")
+    arguments = [*command("S1"), "--backbone", "resnet18[weights=begun.pth]", "--categories", "cup"]
+    assert supplement.main([*arguments, "--image-size", "64"]) == 1
+    said = capsys.readouterr().err
+    assert "begun.pth ends before level 4 of resnet18" in said
+    assert "left out: resnet18[weights=begun.pth]: spade needs level 4, which" in said
+    spade, *others = table("S1")[1][1:]
+    assert not spade
+    assert all(map(float, others))
+    one = ["--data", "data", "--backbone", "resnet18", "--weights", "begun.pth", "--out", "one"]
+    assert run.main([*one, "--methods", "padim,spade", "--image-size", "64"]) == 2
+    assert "error: spade needs level 4, which resnet18 doesn't" in capsys.readouterr().err
+    assert run.main([*one, "--methods", "padim", "--image-size", "64"]) == 0
+    assert "ends before level 4" in capsys.readouterr().err
+
+
+def test_verdicts_take_every_seed_and_are_of_mvtec_ad_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert supplement.main(command("verdicts")) == 2
+    assert "error: verdicts: nothing is published on data here" in capsys.readouterr().err
+    dice, square = np.random.default_rng(0), np.zeros((40, 40), np.uint8)
+    square[12:22, 14:24] = 255
+    counts = {"train/good": 60, "test/good": 12, "test/defective": 30}  # the toothbrush's
+    for place, number in [(place, n) for place, count in counts.items() for n in range(count)]:
+        image = dice.integers(80, 120, (40, 40, 3)).astype(np.uint8)
+        if place == "test/defective":
+            image += square[..., None] // 4
+            mask = Path("brushes/toothbrush/ground_truth/defective") / f"{number:03}_mask.png"
+            save(square, mask)
+        save(image, Path("brushes/toothbrush") / place / f"{number:03}.png")
+    arguments = [*command("verdicts"), "--data", "brushes"]
+    assert supplement.main(arguments) == 0
+    written = capsys.readouterr().out.split()
+    assert {Path(path).name for path in written} == {"verdicts.md", "verdicts.csv"}
+    assert {(method, seed) for _, method, _, seed, _ in cells()} == {
+        (method, seed) for method in trials.METHODS for seed in (0, 1)
+    }
+    with (OUT / "tables" / "verdicts.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["method"] for row in rows} == {*trials.METHODS}
+    assert {(row["category"], row["verdict"]) for row in rows} == {("toothbrush", "not comparable")}
+    assert "published with WideResNet50" in {row["notes"] for row in rows}
+    stored = [cells()["toothbrush", "padim", None, seed, 32]["pixel_auroc"] for seed in (0, 1)]
+    shown = {row["ours"] for row in rows if row["method"] == "padim" and "pixel" in row["metric"]}
+    assert [float(text) for text in shown] == pytest.approx([100 * np.mean(stored)])
+
+
 def test_a_failed_cell_is_shown_and_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("out of patience")
@@ -213,13 +268,63 @@ def test_a_dry_run_counts_cells_passes_and_bytes(capsys: pytest.CaptureFixture[s
     write_category(Path("data") / "jug", train=9)
     assert supplement.main(command("S4", "--categories", "jug", "--dry-run")) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "3 of 3 cells to evaluate, 0 stored in results/out"
+    assert "3 of 3 cells to evaluate, 0 stored in results/out" in lines
     shapes = backbones.shapes(backbones.Choice("filterbank"), 40)
     size = 16 * 4 * sum(int(np.prod(shapes[level])) for level in (1, 2, 3)) / 1e9
     passes = f"16 images to pass filterbank at 40 px, levels 1, 2, 3: {size:.2f} GB of features"
     assert passes in lines
     assert "32 passes in all; the rest is cached" in lines  # both members share theirs
     assert "no earlier cell of patchcore-1, patchcore-1[levels=1+2+3]" in lines[-1]
+
+
+def forecast(shown: str) -> dict[str, list[str]]:
+    """Return part → its counts, features and time in a dry run's table."""
+    lines = shown.splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith("---")) + 1
+    rows = [re.split(r" {2,}", line.strip()) for line in lines[first : lines.index("", first)]]
+    return {part: texts for part, *texts in rows}
+
+
+def test_a_dry_run_says_what_every_part_takes_and_shares(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert supplement.main(command("S6", "figS1")) == 0
+    capsys.readouterr()
+    assert supplement.main(command("--dry-run")) == 0
+    table = forecast(capsys.readouterr().out)
+    figures = [f"figS{number}" for number in range(1, 5)]
+    tables = [f"S{number}" for number in range(1, 7)]
+    assert list(table) == [*tables, *figures, "all of these", "differences"]
+    # Two categories, and three methods of five are stored: patchcore-10, -1 and, by figS1, -25.
+    assert table["S1"] == table["S2"] == table["S3"] == table["figS3"]
+    assert table["S1"][:3] == ["10", "6", "4"]
+    assert table["figS1"][:3] == ["2", "2", "0"]
+    assert table["S6"][:3] == ["4", "4", "0"]
+    # The cache has levels 2 and 3; PaDiM and SPADE read the others, too.
+    assert (table["S1"][3], table["S1"][5]) == ("26", "unknown of 2 methods")
+    assert table["S4"][3] == str(26 * 2)  # two sizes, and both members share theirs
+    assert table["figS4"][:4] == ["32", "2", "30", str(26 * 3)]
+    # Two seeds, four methods, and of the numbers of shots 1, 2 and 5, for there are six images.
+    assert table["S5"][:3] == [str(2 * 4 * 3 * 2), "0", str(2 * 4 * 3 * 2)]
+    assert table["all of these"][1] == "6"
+
+
+def test_a_dry_run_of_parts_counts_what_they_share_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    parts = ("S1", "S2", "figS1", "S6")
+    assert supplement.main(command(*parts, "--dry-run")) == 0
+    table = forecast(capsys.readouterr().out)
+    assert [row[2] for row in table.values()] == ["10", "10", "2", "4", "10"]
+    assert supplement.main(command(*parts)) == 0
+    assert f"10 cells evaluated, {table['all of these'][3]} images" in capsys.readouterr().err
+    assert supplement.main(command(*parts, "--dry-run")) == 0
+    table = forecast(capsys.readouterr().out)
+    assert {tuple(row[2:]) for row in table.values()} == {("0", "0", "0.00 GB", "–")}
+    assert supplement.main(command(*parts, "--dry-run", "--force")) == 0
+    table = forecast(capsys.readouterr().out)
+    assert [row[2] for row in table.values()] == ["10", "10", "2", "4", "10"]
+    assert table["S1"][5] == "about 1 min"
 
 
 def scores(out: Path) -> np.ndarray:

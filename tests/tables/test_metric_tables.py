@@ -103,11 +103,11 @@ def test_methods_that_are_not_significantly_worse_share_the_mark(tmp_path: Path)
         assert row[1] != row[2]
     assert sum("**" in text for text in mean) == 1
     assert captions(folder)[0].endswith(
-        "2025-03-04. Marked: the best and all not significantly worse (paired DeLong over images, "
-        "Holm, 5%); mean: best by value."
+        "2025-03-04. Marked: the best and all not significantly worse (paired test over images, "
+        "Holm over all 6 pairs of the table, 5%); mean: best by value."
     )
     (caption,) = re.findall(r"\\caption\{(.*)\}", (folder / f"{AUROC}.tex").read_text())
-    assert r"Holm, 5\%); mean: best by value." in caption
+    assert r"Holm over all 6 pairs of the table, 5\%); mean: best by value." in caption
 
 
 @pytest.mark.parametrize("lacking", ["scores", "seed", "data", "class"])
@@ -140,7 +140,7 @@ def test_the_mean_is_marked_by_a_test_over_enough_categories(tmp_path: Path) -> 
     assert mean[1:] == ["**80.4**", "**80.6**", "65.6"]
     assert captions(folder)[0].endswith(
         "Marked: best by value; mean: the best and all not significantly worse (Wilcoxon over "
-        "categories, Holm, 5%)."
+        "categories, Holm over all 3 pairs of the table, 5%)."
     )
     few = tables(tmp_path / "few", [cell for cell in cells if cell.category in MVTEC_AD[:6]])
     assert captions(few)[0].endswith(" Marked: best by value.")
@@ -240,7 +240,7 @@ def test_each_protocol_has_its_table_and_a_caption_that_tells_it_apart(tmp_path:
         auroc("bolt", "a", 0.5),
         auroc("gear", "a", 0.7),
         auroc("bolt", "a", 0.25, shots=10),
-        auroc("bolt", "a", 0.125, smoothing_sigma=2.0),
+        auroc("bolt", "a", 0.125, image_size=320, smoothing_sigma=2.0),
     ]
     folder = tables(tmp_path, cells)
     assert [[row[1] for row in table[1:]] for table in markdown(folder)] == [
@@ -252,9 +252,34 @@ def test_each_protocol_has_its_table_and_a_caption_that_tells_it_apart(tmp_path:
     assert "10 shots" in few
     assert "shots" not in everything + smooth
     assert "smoothing sigma 4.0" in everything
-    assert "smoothing sigma 2.0" in smooth
+    assert "320 px; smoothing sigma 2.0" in smooth
     assert (folder / f"{AUROC}.tex").read_text().count(r"\begin{tabular}") == 3
     assert (folder / f"{AUROC}.csv").read_text().count("category,a\n") == 3
+
+
+def test_what_is_measured_alike_stands_in_one_table_whatever_made_it(tmp_path: Path) -> None:
+    cells = [
+        auroc("bolt", "a", 0.5),
+        auroc("bolt", "a", 0.25, smoothing_sigma=2.0),
+        auroc("bolt", "a", 0.125, backbone="resnet18"),
+    ]
+    folder = tables(tmp_path, cells)
+    (table,) = markdown(folder)
+    assert table == [
+        [
+            "category",
+            "a @ wide_resnet50_2 smoothing sigma 4.0",
+            "a @ wide_resnet50_2 smoothing sigma 2.0",
+            "a @ resnet18",
+        ],
+        ["bolt", "**50.0**", "25.0", "12.5"],
+        ["mean", "**50.0**", "25.0", "12.5"],
+    ]
+    (caption,) = captions(folder)
+    assert "wide_resnet50_2, weights IMAGENET1K_V1, resnet18, weights IMAGENET1K_V1, 224 px" in (
+        caption
+    )
+    assert "; smoothing sigma" not in caption
 
 
 def test_the_newest_of_two_cells_with_one_identity_wins(tmp_path: Path) -> None:

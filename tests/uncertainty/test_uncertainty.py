@@ -15,7 +15,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.figures.critical_difference import draw_critical_difference
 from benchmarks.metrics import METRICS, image_metrics, pixel_metrics
 from benchmarks.results import result_sets
-from benchmarks.statistics.delong import paired_delong
+from benchmarks.statistics import paired_test
 from benchmarks.uncertainty import write_uncertainty
 from benchmarks.uncertainty.__main__ import main
 from tests.helpers.runs import MVTEC_AD, Cell, some_maps, some_scores, write_run
@@ -50,13 +50,13 @@ def test_every_value_has_its_interval_where_a_run_stored_what_it_needs(tmp_path:
     some = replace(gear, maps={key: array[:2] for key, array in gear.maps.items()})
     run = write_run(tmp_path / "run", [bolt, some, Cell("rod", "padim", status="failed")])
     write_uncertainty(result_sets(run))
-    table = read_csv(run, "uncertainty.csv").set_index(["category", "metric", "interval"])
+    table = read_csv(run, "uncertainty.csv").set_index(["category", "metric"])
     for metric in METRICS:
-        value, low, high = table.loc[("bolt", metric, "bootstrap"), ["value", "low", "high"]]
+        value, low, high = table.loc[("bolt", metric), ["value", "low", "high"]]
         assert low <= value <= high
-    assert not np.isnan(table.loc[("gear", "image_auroc", "bootstrap"), "low"])
-    assert np.isnan(table.loc[("gear", "pixel_auroc", "bootstrap"), "low"])
-    assert np.isnan(table.loc[("rod", "image_auroc", "bootstrap"), "value"])
+    assert not np.isnan(table.loc[("gear", "image_auroc"), "low"])
+    assert np.isnan(table.loc[("gear", "pixel_auroc"), "low"])
+    assert np.isnan(table.loc[("rod", "image_auroc"), "value"])
     text = (run / "tables" / "uncertainty.md").read_text()
     pixel = text[text.index("Pixel AUROC") : text.index("Pixel AP")]
     value = f"{100 * gear.values['pixel_auroc']:.1f}"  # type: ignore[operator]
@@ -71,15 +71,15 @@ def test_pairs_are_judged_over_categories_and_within_them(tmp_path: Path) -> Non
     run = write_run(tmp_path / "run", cells(categories))
     _, shown = write_uncertainty(result_sets(run))
     table = read_csv(run, "pairs.csv")
-    own = table[(table["metric"] == "image_auroc") & (table["test"] == "delong")]
+    own = table[(table["metric"] == "image_auroc") & (table["test"] == "paired")]
     assert own["category"].tolist() == categories
     labels, scores = some_scores("part3", "spade")
     other = some_scores("part3", "padim")[1]
     p_value = own.set_index("category").loc["part3", "p_value"]
-    assert p_value == pytest.approx(paired_delong(labels, scores, other))
+    assert p_value == pytest.approx(paired_test(labels, scores, other))
     over = table[table["test"] == "wilcoxon"].set_index("metric")
     assert (over.loc["pixel_auroc", "p_value"], over.loc["pixel_auroc", "effect"]) == (1, 0)
-    assert "can't tell" not in shown.replace("(can't tell", "")
+    assert "no verdict |" not in shown
     assert "part3      | spade" not in shown
     assert "part3      | spade" in (run / "tables" / "pairs.md").read_text()
 
@@ -89,7 +89,7 @@ def test_images_of_one_class_are_left_out(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [*one, *cells(["gear"])])
     write_uncertainty(result_sets(run))
     table = read_csv(run, "pairs.csv")
-    assert table[table["test"] == "delong"]["category"].tolist() == ["gear"]
+    assert table[table["test"] == "paired"]["category"].tolist() == ["gear"]
     assert "nan" not in (run / "tables" / "pairs.md").read_text()
     assert "nan" not in (run / "tables" / "uncertainty.md").read_text()
 
@@ -125,7 +125,7 @@ def test_a_run_with_one_category_says_that_ranks_need_more(tmp_path: Path) -> No
         assert [text.get_text() for text in panel.texts] == [
             "Ranks of 2 methods need 6 categories."
         ]
-    assert "can't tell |" in write_uncertainty(result_sets(run))[1]
+    assert "no verdict |" in write_uncertainty(result_sets(run))[1]
     (lone,) = result_sets(write_run(tmp_path, cells(["bolt"], ["padim"])))
     (text, *_) = draw_critical_difference(lone).axes[0].texts
     assert "need two methods" in text.get_text()
@@ -137,7 +137,7 @@ def test_main_writes_tables_and_figure_the_same_every_time(
     run = write_run(folder / "results" / "mine", cells(["bolt", "gear"]))
     assert main(["mine"]) == 0
     shown = capsys.readouterr().out
-    assert shown.startswith("Image AUROC in % [95% bootstrap interval over test images] on parts")
+    assert shown.startswith("Image AUROC in % [95% interval over test images] on parts")
     figure = folder / "plots" / "mine" / "critical_difference.png"
     assert figure.with_suffix(".svg").is_file()
     names = ("uncertainty.md", "uncertainty.csv", "pairs.md", "pairs.csv")
@@ -162,3 +162,24 @@ def test_expected_errors_are_one_line_and_exit_status_2(
     scores.write_text("path\n")
     with pytest.raises(BenchmarkError, match="can't read the scores"):
         write_uncertainty(result_sets(run))
+
+
+def test_every_table_says_what_its_intervals_and_verdicts_are_worth(tmp_path: Path) -> None:
+    perfect = [
+        replace(cell, scores=([0, 0, 0, 1, 1, 1], [0, 1, 2, 3, 4, 5 + place]))
+        for place, cell in enumerate(cells(["bolt"], ["spade", "padim"]))
+    ]
+    run = write_run(tmp_path / "run", [*perfect, *cells(["gear"])])
+    write_uncertainty(result_sets(run))
+    text = (run / "tables" / "uncertainty.md").read_text()
+    for table in text.split("\n\n|")[:-1]:
+        caption = table.splitlines()[-1]
+        assert "95% interval over test images" in caption
+        assert "covered" in caption
+    assert "holds the anomalous images" in text[text.index("Error at 100% recall") :]
+    pairs = (run / "tables" / "pairs.md").read_text()
+    assert "all pairs of this metric, which are 2, 1 of them with a verdict" in pairs
+    table = read_csv(run, "pairs.csv").set_index(["test", "category"]).loc["paired"]
+    assert table.loc["bolt", "differ"] == "no verdict"  # both separate: nothing varies
+    assert np.isnan(table.loc["bolt", "p_value"])
+    assert table.loc["gear", "holm"] == pytest.approx(min(1, 2 * table.loc["gear", "p_value"]))

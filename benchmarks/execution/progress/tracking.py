@@ -51,6 +51,8 @@ class Progress:
         }
         self._states |= dict.fromkeys(self._pixels, State("waiting"))
         self._to_pass = dict(images)
+        self._images = {c.name: len(c.train) + len(c.test) for c in missing}
+        self._unfinished = Counter(key[0] for key in self._pixels)
         self._evaluated, self._passed, self._cached = 0, 0, 0
         self._extractions: list[Extraction] = []
         self._extracting: tuple[str, ...] = ()
@@ -66,14 +68,14 @@ class Progress:
         self._to_pass[category, backbone] -= images
 
     def extracted(self, extraction: Extraction) -> None:
-        """Note that a category's features of one backbone are there, or can't be had."""
+        """Note that features of a category's images are there, or can't be had."""
         category = extraction.category
-        self._to_pass[category, extraction.backbone] = 0
         self._cached += extraction.images - extraction.passed
         self._forecast.extraction(extraction)
         self._extractions.append(extraction)
         several = [one for one in self._extractions if one.category == category]
-        if self._live is None and len(several) == self._members:
+        whole = self._members * self._images[category]
+        if self._live is None and sum(one.images for one in several) == whole:
             passed = sum(one.passed for one in several)
             cached = sum(one.images for one in several) - passed
             say(f"{category}: {passed} images passed the backbone, {cached} came from the cache")
@@ -108,6 +110,7 @@ class Progress:
         else:
             self._states[key] = State("failed")
         self._evaluated += 1
+        self._unfinished[spec.category] -= 1
         if self._live is None or cell.status == "failed":
             left = self.seconds_left()
             say(self._line(cell) + (f", {about(left)} left" if left else ""))
@@ -125,8 +128,9 @@ class Progress:
         for key, count in self._pixels.items():
             if self._states[key].kind in {"waiting", "running"}:
                 cells[key[1]] += count
-        for (_, backbone), count in self._to_pass.items():
-            images[backbone] += max(0, count)
+        for (category, backbone), count in self._to_pass.items():
+            if self._unfinished[category]:  # what can't be extracted isn't waited for
+                images[backbone] += max(0, count)
         return self._forecast.seconds(cells, images)
 
     def board(self) -> Board:

@@ -2,88 +2,128 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
 from benchmarks.evaluation.device import visible_gpus
-from benchmarks.execution.workers.tasks import Done, Task, WantedPool, perform
+from benchmarks.execution.workers.tasks import Done, Hand, Task, WantedPool
+from benchmarks.execution.workers.worker import settle
 
 if TYPE_CHECKING:
-    from multiprocessing.sharedctypes import Synchronized
+    from multiprocessing.context import SpawnProcess
+
+CONTEXT = get_context("spawn")
+"""Not forked: threads of PyTorch and of compiled loops don't survive that."""
 
 
 def start(wanted: WantedPool) -> Processes | None:
     """Return the processes, None where this one is to do all."""
     if wanted.jobs == 1:
         return None
-    return Processes(
-        wanted.jobs, wanted.patience, visible_gpus() if wanted.device == "cuda" else ()
-    )
+    return Processes(wanted, visible_gpus() if wanted.device == "cuda" else ())
+
+
+@dataclass
+class _Member:
+    """One worker's process, the way to it, and what it is at."""
+
+    hand: Hand
+    process: SpawnProcess
+    connection: Connection
+    task: Task | None = None
 
 
 class Processes:
-    """Processes on this machine.
+    """Processes on this machine, started when there is something for them to do.
 
     Args:
-        workers: how many.
-        patience: seconds without any task done after which they are taken for hanging, and killed.
+        wanted: how many, on which device, and how long one may take.
         gpus: as CUDA_VISIBLE_DEVICES names them; worker i sees only number i modulo how many.
     """
 
-    def __init__(self, workers: int, patience: float, gpus: Sequence[str] = ()) -> None:
-        self.workers, self._patience, self._gpus = workers, patience, tuple(gpus)
-        self.sharers = -(-workers // max(1, len(gpus)))
-        self._pool = self._start()
+    def __init__(self, wanted: WantedPool, gpus: Sequence[str] = ()) -> None:
+        self.workers = wanted.jobs
+        self._wanted, self._gpus = wanted, tuple(gpus)
+        self._members: dict[int, _Member] = {}
 
-    def _start(self) -> ProcessPoolExecutor:
-        # Not forked: threads of PyTorch and of compiled loops don't survive that.
-        context = get_context("spawn")
-        settle = (context.Value("i", 0), self._gpus)
-        return ProcessPoolExecutor(
-            self.workers, mp_context=context, initializer=_settle, initargs=settle
-        )
+    def idle(self) -> Sequence[Hand]:
+        """Return the workers that wait for a task."""
+        busy = {number for number, member in self._members.items() if member.task is not None}
+        return [Hand(number, str(number)) for number in range(self.workers) if number not in busy]
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:
-        """Yield each task as it is done, with None where its worker, or another's, was lost."""
-        futures = {self._pool.submit(perform, task): task for task in tasks}
-        waiting, broken = set(futures), False
-        while waiting:
-            done, waiting = wait(waiting, self._patience, FIRST_COMPLETED)
-            if not done:
-                _kill_children()  # which breaks the pool, and so ends all that is waited for
-            for future in done:
-                try:
-                    yield futures[future], future.result()
-                except BrokenProcessPool:
-                    broken = True
-                    yield futures[future], None
-        if broken:
-            self._pool.shutdown()
-            self._pool = self._start()
+    def start(self, hand: Hand, task: Task) -> None:
+        """Have a worker begin a task."""
+        member = self._members.get(hand.number)
+        if member is None or not member.process.is_alive():
+            member = self._members[hand.number] = self._started(hand)
+        member.task = task
+        try:
+            member.connection.send(task)
+        except OSError:  # it has just ended, which `finished` finds out
+            member.process.kill()
+
+    def finished(self) -> Iterator[tuple[Hand, Task, Done | None]]:
+        """Wait until some tasks have ended, and yield them; None where the worker was lost."""
+        busy = [member for member in self._members.values() if member.task is not None]
+        ended = wait([member.connection for member in busy], self._wanted.patience)
+        if not ended:
+            for member in busy:
+                member.process.kill()
+        for member in busy:
+            if member.task is not None and (member.connection in ended or not ended):
+                task, member.task = member.task, None
+                yield member.hand, task, _received(member)
+
+    def gone(self) -> Sequence[str]:
+        """Return nothing: what processes make lies on disk."""
+        return ()
 
     def close(self) -> None:
         """Stop the processes, whatever they do."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        _kill_children()
+        for member in self._members.values():
+            member.process.kill()
+        for member in self._members.values():
+            member.process.join()
+            member.connection.close()
+
+    def _started(self, hand: Hand) -> _Member:
+        here, there = CONTEXT.Pipe()
+        gpu = self._gpus[hand.number % len(self._gpus)] if self._gpus else None
+        on_device = -(-self.workers // max(1, len(self._gpus)))
+        arguments = there, self._wanted, self.workers, on_device, gpu
+        process = CONTEXT.Process(target=_work, args=arguments, daemon=True)
+        process.start()
+        there.close()  # so that this end is told when the process ends
+        return _Member(hand, process, here)
 
 
-def _settle(started: Synchronized[int], gpus: tuple[str, ...]) -> None:
-    """Give a worker that has just started the next GPU, before anything of CUDA is loaded."""
-    if gpus:
-        with started.get_lock():
-            os.environ["CUDA_VISIBLE_DEVICES"] = gpus[started.value % len(gpus)]
-            started.value += 1
+def _received(member: _Member) -> Done | None:
+    """Return what a worker sends; None, and end it, where it sends no more."""
+    try:
+        done: Done = member.connection.recv()
+    except (EOFError, OSError):
+        member.process.kill()
+        member.process.join()
+        return None
+    return done
 
 
-def _kill_children() -> None:
-    import psutil
-
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.Error):  # it has ended by itself
-            if "spawn_main" in " ".join(child.cmdline()):  # not what tracks their resources
-                child.kill()
+def _work(
+    connection: Connection, wanted: WantedPool, on_node: int, on_device: int, gpu: str | None
+) -> None:
+    """Perform tasks until nobody sends any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who ends this process
+    if gpu is not None:  # before anything of CUDA is loaded
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    worker = settle(wanted, on_node, on_device)
+    while True:
+        try:
+            task = connection.recv()
+        except EOFError:
+            return
+        connection.send(worker.perform(task))

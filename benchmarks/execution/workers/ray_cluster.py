@@ -1,12 +1,25 @@
-"""Workers of a Ray cluster."""
+"""Workers of a Ray cluster: one actor for as many processors as a worker has threads."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.execution.workers.tasks import Done, Task, WantedPool, perform
+from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Hand, Task, WantedPool
+from benchmarks.execution.workers.worker import Made, settle
+from methods.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STILLBORN = 10
+"""Workers, one after the other, that may end before they begin, as on a node that is just lost."""
 
 
 def start(wanted: WantedPool) -> RayCluster:
@@ -19,61 +32,199 @@ def start(wanted: WantedPool) -> RayCluster:
         raise BenchmarkError(
             f"--device {wanted.device}: Ray hands out the GPUs; take --device cuda"
         )
-    return RayCluster(wanted.address, wanted.jobs, int(wanted.device == "cuda"), wanted.patience)
+    return RayCluster(wanted)
+
+
+class Actor:
+    """A worker, in a process that Ray has started.
+
+    Args:
+        wanted: what the command line says of workers.
+        needs: what of a node's resources one worker takes.
+    """
+
+    def __init__(self, wanted: WantedPool, needs: dict[str, float]) -> None:
+        import ray
+
+        self._node: str = ray.get_runtime_context().get_node_id()
+        has = next(node["Resources"] for node in _nodes() if node["NodeID"] == self._node)
+        self._worker = settle(wanted, fitting(has, needs), on_device(has, needs))
+
+    def node(self) -> str:
+        """Return the node that this worker is on."""
+        return self._node
+
+    def perform(self, task: Task, *made: Made) -> Done:
+        """Do a task, with what those that it needs have made, where that is no folder's."""
+        if isinstance(task, Evaluate):
+            return self._worker.evaluate(task, made)
+        return self._worker.perform(task)
+
+    def extract(self, task: Extract) -> tuple[Done, Made]:
+        """Extract features, and leave them in the object store, which spills to disk."""
+        done, made = self._worker.extract(task)
+        return done, [{level: _array(one) for level, one in arrays.items()} for arrays in made]
+
+
+def _array(features: Tensor | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.asarray(features.cpu() if isinstance(features, torch.Tensor) else features)
+
+
+def _nodes() -> list[dict[str, Any]]:
+    import ray
+
+    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return found
+
+
+def fitting(has: dict[str, float], needs: dict[str, float]) -> int:
+    """Return how many workers a node, or a cluster, has the resources for."""
+    return max(1, int(min(has.get(name, 0) // count for name, count in needs.items())))
+
+
+def on_device(has: dict[str, float], needs: dict[str, float]) -> int:
+    """Return how many workers share a device's memory: a node's, where they compute on its CPU."""
+    return 1 if "GPU" in needs else fitting(has, needs)
+
+
+@dataclass
+class _Member:
+    """An actor, where it is, and what it is at; no node as long as it has not answered."""
+
+    actor: Any
+    answer: Any
+    node: str = ""
+    task: Task | None = None
 
 
 class RayCluster:
     """A Ray cluster: one that runs already, or one of this machine for as long as this runs.
 
+    There is always one actor more than the cluster has resources for: it tells an autoscaler that
+    more could be used, and is there first where a node is added or replaced.
+
     Args:
-        address: of a running cluster, as `ray.init` takes it; None starts one here.
-        workers: how many processors a cluster that is started here has.
-        gpus: GPUs that a task asks for.
-        patience: seconds without any task done after which all are taken for hanging, and killed.
+        wanted: the address of a running cluster, as `ray.init` takes it, else how many workers
+            the one that is started here has; and how long a task may take.
 
     Raises:
         BenchmarkError: Ray is not installed, or there is no cluster at the address.
     """
 
-    def __init__(self, address: str | None, workers: int, gpus: int, patience: float) -> None:
+    def __init__(self, wanted: WantedPool) -> None:
         try:
             import ray
         except ImportError:
             raise BenchmarkError(
                 "--executor ray: Ray is not installed; pip install -c constraints.txt -e '.[ray]'"
             ) from None
-        own: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
+        threads = wanted.threads or 1
+        own: dict[str, Any] = {"num_cpus": wanted.jobs * threads, "include_dashboard": False}
         try:
-            ray.init(address, log_to_driver=False, **({} if address else own))
+            ray.init(wanted.address, log_to_driver=False, **({} if wanted.address else own))
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise BenchmarkError(f"--ray-address {address}: no cluster there ({reason})") from error
-        self._ray, self._patience = ray, patience
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        self.workers = int(resources.get("CPU", 1))
-        self.sharers = 1 if gpus else self.workers
-        self._perform = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(perform)
+            raise BenchmarkError(
+                f"--ray-address {wanted.address}: no cluster there, or one with a token, which Ray "
+                f"sends with RAY_AUTH_MODE=token ({reason})"
+            ) from error
+        self._ray, self._wanted = ray, wanted
+        self._needs = {"CPU": float(threads)} | ({"GPU": 1.0} if wanted.device == "cuda" else {})
+        self._actor: Any = ray.remote(num_cpus=threads, num_gpus=self._needs.get("GPU", 0))(Actor)
+        self._members: dict[int, _Member] = {}
+        self._made: WeakKeyDictionary[Extract, Any] = WeakKeyDictionary()
+        self._places: set[str] = set()
+        self._numbers, self._stillborn, self._suspicious = itertools.count(), 0, False
+        self.workers = self._room()
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:
-        """Yield each task as it is done, with None where its worker was lost."""
-        ray = self._ray
-        waiting = {self._perform.remote(task): task for task in tasks}
-        while waiting:
-            done, _ = ray.wait(list(waiting), timeout=self._patience)
-            if not done:
-                for reference in waiting:
-                    ray.cancel(reference, force=True)
-            for reference in done:
-                task = waiting.pop(reference)
-                try:
-                    yield task, ray.get(reference)
-                except ray.exceptions.TaskCancelledError:
-                    yield task, None
-                except ray.exceptions.RayTaskError as error:
-                    raise error.cause from error
-                except ray.exceptions.RayError:
-                    yield task, None
+    def idle(self) -> Sequence[Hand]:
+        """Return the workers that wait for a task; have actors started for what the cluster has."""
+        while len(self._members) <= self._room():
+            actor = self._actor.remote(self._wanted, self._needs)
+            self._members[next(self._numbers)] = _Member(actor, actor.node.remote())
+        return [
+            Hand(number, member.node)
+            for number, member in self._members.items()
+            if member.node and member.task is None
+        ]
+
+    def start(self, hand: Hand, task: Task) -> None:
+        """Have a worker begin a task."""
+        member = self._members[hand.number]
+        member.task = task
+        if self._wanted.share == "folder":
+            member.answer = member.actor.perform.remote(task)
+        elif isinstance(task, Evaluate):
+            made = [self._made[one] for one in task.needs]
+            member.answer = member.actor.perform.remote(task, *made)
+        else:
+            extract = member.actor.extract.options(num_returns=2)
+            member.answer, self._made[task] = extract.remote(task)
+
+    def finished(self) -> Iterator[tuple[Hand, Task, Done | None]]:
+        """Wait until some tasks have ended, and yield them; None where the worker was lost.
+
+        Raises:
+            BenchmarkError: workers end before they begin.
+        """
+        awaited = {one.answer: number for number, one in self._members.items() if one.answer}
+        answers, _ = self._ray.wait(list(awaited), timeout=self._wanted.patience)
+        if not answers:
+            for member in self._members.values():
+                if member.task is not None:
+                    self._ray.kill(member.actor)
+        for answer in answers:
+            yield from self._taken(awaited[answer])
+
+    def gone(self) -> Sequence[str]:
+        """Return the nodes that were lost with features that lay only there."""
+        if not self._suspicious:
+            return ()
+        self._suspicious = False
+        lost = self._places - {node["NodeID"] for node in _nodes() if node["Alive"]}
+        self._places -= lost
+        self._members = {
+            number: member
+            for number, member in self._members.items()
+            if member.task is not None or member.node not in lost
+        }
+        return sorted(lost) if self._wanted.share == "objects" else ()
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
         self._ray.shutdown()
+
+    def _taken(self, number: int) -> Iterator[tuple[Hand, Task, Done | None]]:
+        """Take a worker's answer: where it is, or what it has done."""
+        member = self._members[number]
+        task, member.task = member.task, None
+        answer, member.answer = member.answer, None
+        came = self._answer(answer, number, begun=task is not None)
+        if task is not None:
+            yield Hand(number, member.node), task, came
+        elif came is not None:
+            member.node, self._stillborn = came, 0
+            self._places.add(came)
+
+    def _answer(self, answer: Any, number: int, *, begun: bool) -> Any:
+        """Return what a worker answers, None where it, or what it needs, was lost."""
+        errors = self._ray.exceptions
+        try:
+            return self._ray.get(answer)
+        except errors.RayActorError as error:
+            del self._members[number]
+            self._stillborn += not begun
+            if self._stillborn > STILLBORN:
+                reason = str(error).strip().splitlines()[-1]
+                raise BenchmarkError(f"--executor ray: no worker starts ({reason})") from error
+        except errors.RayTaskError as error:
+            if not isinstance(error.cause, errors.RayError):
+                raise error.cause from error
+        except errors.RayError:  # as where the node is gone that had what it needs
+            pass
+        self._suspicious = True
+        return None
+
+    def _room(self) -> int:
+        resources: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return fitting(resources, self._needs)

@@ -1,21 +1,19 @@
-"""What a worker does, and what it brings back."""
+"""What workers are told to do, what they bring back, and what a pool of them is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
+from typing import Literal, Protocol
 
 from benchmarks.datasets import Category
-from benchmarks.errors import BenchmarkError, StorageError
-from benchmarks.evaluation import CategoryData, Evaluated, GroundTruth, Job, evaluate
-from benchmarks.execution.extracting import Lazy, extract_category
+from benchmarks.evaluation import Evaluated, Job
 from benchmarks.execution.plan import Plan
-from benchmarks.features import CacheSettings, Crops, Extractor, Split
-from benchmarks.features.extraction import Arrays
+from benchmarks.features import CacheSettings, Split
 from benchmarks.results.journal import Extraction
-from methods.lazy import torch
+
+Share = Literal["folder", "objects"]
+"""How workers come by features: from the cache's folder, which all see, or Ray's object store."""
 
 
 @dataclass(frozen=True)
@@ -25,33 +23,35 @@ class Setting:
     Attributes:
         plan: protocol, backbones and levels; its categories and cells are nothing to the worker.
         cache: where features are kept.
-        device: "cpu", "cuda" or "cuda:N".
-        memory: bytes on it that a method may fill with what it could do without.
-        threads: of a worker's processor; the same for all executors, so that sums are the same.
     """
 
     plan: Plan
     cache: CacheSettings
-    device: str
-    memory: int
-    threads: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Extract:
-    """A category's features are to be brought into the cache."""
+    """Features of some of a category's images are to be brought; `seconds` by forecast."""
 
     setting: Setting
     category: Category
+    split: Split
+    rows: range
+    seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluate:
-    """Some jobs of one category are to be evaluated."""
+    """Some jobs of one category are to be evaluated; `seconds` by forecast.
+
+    `needs` are the tasks that bring the features of all of its images.
+    """
 
     setting: Setting
     category: Category
     jobs: tuple[Job, ...]
+    needs: tuple[Extract, ...]
+    seconds: float
 
 
 Task = Extract | Evaluate
@@ -59,22 +59,45 @@ Task = Extract | Evaluate
 
 @dataclass(frozen=True)
 class Done:
-    """What a worker brings back: cells in the order of the jobs, extractions, and warnings."""
+    """What a worker brings back.
 
-    evaluated: tuple[Evaluated, ...]
-    extractions: tuple[Extraction, ...]
-    warnings: tuple[str, ...]
+    Attributes:
+        evaluated: cells in the order of the jobs.
+        extractions: what bringing features took.
+        warnings: lines for the user.
+        failure: why features can't be had, one line; empty where they can.
+    """
+
+    evaluated: tuple[Evaluated, ...] = ()
+    extractions: tuple[Extraction, ...] = ()
+    warnings: tuple[str, ...] = ()
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Hand:
+    """A worker that waits for a task: its number, and the place where it works."""
+
+    number: int
+    place: str
 
 
 class Pool(Protocol):
-    """Workers that perform tasks."""
+    """Workers that perform tasks, each one at a time."""
 
     workers: int
-    sharers: int
-    """Workers on one device, which share its memory."""
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done | None]]:
-        """Yield each task as it is done, with None where its worker was lost."""
+    def idle(self) -> Sequence[Hand]:
+        """Return the workers that wait for a task."""
+
+    def start(self, hand: Hand, task: Task) -> None:
+        """Have a worker begin a task."""
+
+    def finished(self) -> Iterator[tuple[Hand, Task, Done | None]]:
+        """Wait until some tasks have ended, and yield them; None where the worker was lost."""
+
+    def gone(self) -> Sequence[str]:
+        """Return the places lost since this was last asked, and with them what was made there."""
 
     def close(self) -> None:
         """Let the workers go, whatever they do."""
@@ -89,54 +112,16 @@ class WantedPool:
         device: "cpu", "cuda" or "cuda:N".
         patience: seconds without any task done after which workers are taken for hanging.
         address: of a running cluster, None for none.
+        threads: of each worker's processor; None for its share of the cores where it is.
+        memory: bytes on a device that methods may fill with what they could do without; None for
+            half of what is free where the worker is. Workers on one device share them.
+        share: how features come from those who extract to those who evaluate.
     """
 
     jobs: int
     device: str
     patience: float
     address: str | None = None
-
-
-def perform(task: Task) -> Done:
-    """Do a task; a category that can't be extracted fails its jobs, not the task."""
-    setting = task.setting
-    torch.set_num_threads(setting.threads)
-    warnings: list[str] = []
-    cache = setting.cache.open(warnings.append)
-    extractors = setting.plan.extractors(cache, setting.device, setting.memory)
-    extractions: list[Extraction] = []
-    bring = partial(extract_category, extractors, task.category, _ignore, extractions.append)
-    evaluated: tuple[Evaluated, ...] = ()
-    try:
-        if isinstance(task, Evaluate):
-            data = Lazy(partial(_data, task, extractors[0].crops, bring))
-            evaluated = tuple(evaluate(job, data) for job in task.jobs)
-            # What a task before this one put into the cache was needed once, and is noted there.
-            extractions = [one for one in extractions if one.passed]
-        else:
-            bring()
-    except BenchmarkError as error:
-        warnings.append(str(error))
-    warnings += _finish(extractors)
-    return Done(evaluated, tuple(extractions), tuple(warnings))
-
-
-def _data(
-    task: Evaluate, crops: Crops, bring: Callable[[], list[dict[Split, Arrays]]]
-) -> CategoryData:
-    setting = task.setting
-    truth = GroundTruth(task.category, setting.plan.protocol, crops)
-    return CategoryData(truth, bring(), setting.device, setting.memory)
-
-
-def _finish(extractors: Sequence[Extractor]) -> Iterator[str]:
-    """Wait for the disk; yield what it could not take."""
-    for extractor in extractors:
-        try:
-            extractor.finish()
-        except StorageError as error:
-            yield str(error)
-
-
-def _ignore(backbone: str, images: int) -> None:
-    del backbone, images
+    threads: int | None = None
+    memory: int | None = None
+    share: Share = "folder"

@@ -3,8 +3,18 @@
 const content = JSON.parse(document.getElementById("content").textContent);
 const metrics = Object.fromEntries(content.metrics.map((metric) => [metric.name, metric]));
 
-const state = { set: 0, hidden: new Set(), metric: content.metrics[0].name };
+/** What the reader has chosen, and what it is at first. Sections add their keys by `declare`. */
+const state = {};
+const usual = {};
+/** Key of the state → how it stands in the page's address: {name, write, read}; see codecs.js. */
+const codecs = {};
 const watchers = [];
+
+/** Add a key to the state; with a codec the page's address holds it as `name`. */
+function declare(key, value, name = key, codec = null) {
+  state[key] = usual[key] = value;
+  if (codec) codecs[key] = { name, ...codec };
+}
 
 /**
  * What starts each section of the page: `sections.push({ id, title, start })`.
@@ -20,15 +30,27 @@ function watch(keys, render) {
   render();
 }
 
-function change(values) {
+/** Change the state and what shows it, not the page's address. */
+function update(values) {
   Object.assign(state, values);
   for (const { keys, render } of watchers) {
     if (keys.some((key) => key in values)) render();
   }
 }
 
+/**
+ * Change the state, what shows it, and the page's address.
+ *
+ * Changes of one `gesture`, such as a drag, are one step back in the browser.
+ */
+function change(values, gesture = null) {
+  update(values);
+  address.changed(gesture);
+}
+
 const byId = (id) => document.getElementById(id);
-const currentSet = () => content.sets[state.set];
+const currentSet = (chosen = state) => content.sets[chosen.set];
+const methodsOf = (chosen) => currentSet(chosen).methods;
 
 /** The indices of the methods that are shown, in the run's order. */
 function shownMethods(set = currentSet()) {
@@ -60,16 +82,10 @@ function replace(root, ...children) {
   if (focused && byId(focused)) byId(focused).focus();
 }
 
-/** Fill a select with [value, text] pairs; it keeps its value where that is still there. */
-function fillSelect(select, options) {
-  const before = select.value;
-  select.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
-  if (options.some(([value]) => String(value) === before)) select.value = before;
-}
-
 const metricChoices = content.metrics.map(({ name, label }) => [name, label]);
 const setChoices = content.sets.map(({ short }, index) => [index, short]);
-const categoryChoices = () => currentSet().categories.map(({ name }, row) => [row, name]);
+const categoryChoices = () =>
+  currentSet().categories.map(({ name }, row) => [String(row), name]);
 
 const spoken = (text) => element("span", { class: "spoken" }, text);
 

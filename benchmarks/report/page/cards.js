@@ -37,23 +37,31 @@ function mapPicture(row, image, method) {
   return picture(canvasOf(set.images[row], image, description, { cell }), caption);
 }
 
+const nameOf = (row, image) => {
+  const [{ name }, images] = [currentSet().categories[row], currentSet().images[row]];
+  return `${name} · ${images.kinds[image]} · ${images.names[image].split("/").pop()}`;
+};
+
 function card(row, image) {
-  const set = currentSet();
-  const images = set.images[row];
-  const category = set.categories[row].name;
-  const file = images.names[image];
-  const name = `${category} · ${images.kinds[image]} · ${file.split("/").pop()}`;
-  const truth = canvasOf(images, image, "true defect, outlined", { outlined: true });
+  const name = nameOf(row, image);
+  const [file, category] = [currentSet().images[row].names[image], currentSet().categories[row].name];
   return element(
     "article",
     { class: "card", "data-image": file, "data-category": category },
-    element("h3", {}, name),
-    element(
-      "div",
-      { class: "strip" },
-      picture(canvasOf(images, image, `test image ${name}`, {}), "image"),
-      picture(truth, images.labels[image] ? "true defect" : "no defect"),
-      shownMethods().map((method) => mapPicture(row, image, method)),
-    ),
+    element("h3", {}, address.link({ image: { row, image } }, {}, name)),
+    strip(row, image, name),
+  );
+}
+
+/** The image, its defect, and the map of each method shown. */
+function strip(row, image, name) {
+  const images = currentSet().images[row];
+  const truth = canvasOf(images, image, "true defect, outlined", { outlined: true });
+  return element(
+    "div",
+    { class: "strip" },
+    picture(canvasOf(images, image, `test image ${name}`, {}), "image"),
+    picture(truth, images.labels[image] ? "true defect" : "no defect"),
+    shownMethods().map((method) => mapPicture(row, image, method)),
   );
 }

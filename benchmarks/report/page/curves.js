@@ -1,6 +1,6 @@
 /* ROC, precision and recall, per-region overlap, and histograms of scores. */
 
-Object.assign(state, { curveCategory: "0" });
+declare("curveCategory", "0", "curves", as.category);
 
 const RATE = { low: 0, high: 1, ticks: [0, 0.2, 0.4, 0.6, 0.8, 1] };
 const POINTS = [
@@ -121,6 +121,18 @@ const marksOf = (cell) =>
     value: cell[key].threshold,
   }));
 
+/** What the lines of the charts are, with the areas under them. */
+function legend(set, row, found) {
+  const there = CURVES.filter(({ metric }) => set.tables[metric]);
+  const heads = ["method", ...there.map(({ metric }) => metrics[metric].label)];
+  const rows = found.map(({ index, method }) => [
+    element("span", { class: "named" }, swatch(method), ` ${method.name}`),
+    ...there.map(({ metric }) => shown(set.tables[metric].values[row][index], metrics[metric])),
+  ]);
+  const name = set.categories[row].name;
+  return element("div", {}, scrolling(`Lines, ${name}`, plainTable("In %", heads, rows)));
+}
+
 function chartsOf(set, row) {
   const found = drawable(set, row);
   const curves = CURVES.map((curve) => curveOf(curve, set, row, found)).filter(Boolean);
@@ -142,7 +154,12 @@ function chartsOf(set, row) {
   return [
     element("h3", {}, set.categories[row].name),
     why.length ? element("p", { class: "quiet" }, why.join("; ")) : null,
-    element("div", { class: "charts" }, curves),
+    element(
+      "div",
+      { class: "beside" },
+      found.length ? legend(set, row, found) : null,
+      element("div", { class: "charts" }, curves),
+    ),
     histograms.length ? legendOfHistograms() : null,
     element("div", { class: "charts" }, histograms),
   ];
@@ -168,12 +185,8 @@ function renderCurves() {
 }
 
 function startCurves() {
-  const select = byId("curve-category");
-  select.addEventListener("change", () => change({ curveCategory: select.value }));
-  watch(["set"], () => {
-    fillSelect(select, [...categoryChoices(), ["all", "all categories"]]);
-    state.curveCategory = select.value;
-  });
+  const choices = () => [...categoryChoices(), ["all", "all categories"]];
+  tie("curve-category", "curveCategory", { choices, on: ["set"] });
   watch(["set", "hidden", "curveCategory"], renderCurves);
 }
 

@@ -1,6 +1,16 @@
 /* What lies between two sets of results: their specifications, every metric, every changed verdict. */
 
-Object.assign(state, { from: 0, to: 1, differenceMetric: state.metric, differenceSorting: null });
+const alike = content.pairs[0] ?? { first: 0, second: 1 };
+
+declare("from", alike.first, "from", as.set);
+declare("to", alike.second, "to", as.set);
+declare("differenceMetric", state.metric, "difference-metric", as.metric);
+declare(
+  "differenceSorting",
+  null,
+  "difference-sort",
+  as.sorting(["category"], ({ from }) => content.sets[from].methods),
+);
 
 /** Categories and methods that both sets hold: {rows: [[row, row]], methods: [[index, index]]}. */
 function common(one, other) {
@@ -16,6 +26,9 @@ function common(one, other) {
 
 const pairOf = (from, to) =>
   content.pairs.find((pair) => pair.first === from && pair.second === to);
+
+/** A p value of a paired test, null without a verdict. */
+const corrected = (p) => (p === null ? "no verdict" : `p ${p < 0.001 ? "< 0.001" : p.toFixed(3)}`);
 
 function differenceEntry(metric, before, after, p) {
   if (before === null || before === undefined || after === null || after === undefined)
@@ -35,9 +48,7 @@ function differenceEntry(metric, before, after, p) {
       element("span", { "aria-hidden": "true" }, sign),
       same ? null : spoken(better ? " better" : " worse"),
       element("small", {}, `${shown(before, metric)} → ${shown(after, metric)}`),
-      p === null || p === undefined
-        ? null
-        : element("small", {}, `p ${p < 0.001 ? "< 0.001" : p.toFixed(3)}`),
+      p === undefined ? null : element("small", {}, corrected(p)),
     ),
   };
 }
@@ -65,7 +76,7 @@ function differencesTable(one, other) {
           metric,
           before.values[ours][left],
           after.values[theirs][right],
-          alone(left, right) ? tests?.[name]?.[one.methods[left].name] : null,
+          alone(left, right) ? tests?.[name]?.[one.methods[left].name] : undefined,
         ),
       ),
     ],
@@ -74,7 +85,7 @@ function differencesTable(one, other) {
   const whole = rows.length === one.categories.length && rows.length === other.categories.length;
   const foot =
     whole && rows.length > 1 ? [line("mean", one.categories.length, other.categories.length)] : [];
-  const how = `Second minus first, in ${unitOf(metric)}${tests ? "; p of DeLong’s paired test on the images of both" : ""}`;
+  const how = `Second minus first, in ${unitOf(metric)}${tests ? "; p of the paired test on the images of both, corrected for all of the table by Holm’s method" : ""}`;
   return scrolling(
     "Differences by category",
     sortableTable(
@@ -87,14 +98,6 @@ function differencesTable(one, other) {
       (differenceSorting) => change({ differenceSorting }),
     ),
   );
-}
-
-/** Whether an image's verdict is wrong at a cell's F1-optimal threshold; null where it has none. */
-function wrong(set, row, method, image) {
-  const cell = set.cells[row][method];
-  if (!isScored(cell) || !cell.f1_optimal || cell.scores[image] === null) return null;
-  const label = set.images[row].labels[image];
-  return isError(verdict(label, cell.scores[image], cell.f1_optimal.threshold));
 }
 
 /** Images whose verdict differs between the two sets: [category, method, newly right, newly wrong]. */
@@ -124,17 +127,14 @@ function changedVerdicts(one, other) {
   return found;
 }
 
-const named = (names) =>
-  names.length
-    ? element("details", {}, element("summary", {}, `${names.length}`), names.join(", "))
-    : "0";
+const named = (id, found) => (found.length ? folding(id, `${found.length}`, found.join(", ")) : "0");
 
 function verdictsTable(one, other) {
   const rows = changedVerdicts(one, other).map(([category, method, right, worse]) => [
     category,
     method,
-    named(right),
-    named(worse),
+    named(`newly-right ${category} ${method}`, right),
+    named(`newly-wrong ${category} ${method}`, worse),
   ]);
   if (!rows.length)
     return element(
@@ -182,19 +182,8 @@ function renderDifferences() {
 function startDifferences() {
   if (content.sets.length < 2) return;
   byId("differences").hidden = byId("to-differences").hidden = false;
-  const first = content.pairs[0] ?? { first: 0, second: 1 };
-  Object.assign(state, { from: first.first, to: first.second });
-  for (const name of ["from", "to"]) {
-    fillSelect(byId(name), setChoices);
-    byId(name).value = state[name];
-    byId(name).addEventListener("change", (event) =>
-      change({ [name]: Number(event.target.value) }),
-    );
-  }
-  fillSelect(byId("difference-metric"), metricChoices);
-  byId("difference-metric").addEventListener("change", (event) =>
-    change({ differenceMetric: event.target.value }),
-  );
+  for (const name of ["from", "to"]) tie(name, name, { choices: () => setChoices, read: Number });
+  tie("difference-metric", "differenceMetric", { choices: () => metricChoices });
   watch(["hidden", "from", "to", "differenceMetric", "differenceSorting"], renderDifferences);
 }
 

@@ -2,6 +2,8 @@
 
 const PAGE = 12;
 
+declare("size", "118", "pictures", as.oneOf(["84", "118", "256"]));
+
 function renderCounts(chosen) {
   const total = sum(galleryRows().map((row) => currentSet().images[row].names.length));
   const said = `${chosen.length} of ${total} images shown.`;
@@ -24,6 +26,7 @@ function renderGallery() {
   const cards = chosen
     .slice(PAGE * state.page, PAGE * (state.page + 1))
     .map(([row, image]) => card(row, image));
+  byId("cards").style.setProperty("--across", 2 + shownMethods().length);
   replace(
     byId("cards"),
     cards.length ? cards : [element("p", {}, "No image is left by these filters.")],
@@ -39,41 +42,33 @@ function renderGallery() {
   }
 }
 
-/** Fill the selects of the gallery with what the chosen results hold. */
-function renderChoices() {
-  const set = currentSet();
-  fillSelect(byId("gallery-category"), [["all", "all"], ...categoryChoices()]);
-  fillSelect(byId("judge"), [
-    ...shownMethods().map((index) => [index, set.methods[index].name]),
-    ["any", "any method"],
-  ]);
-  state.category = byId("gallery-category").value;
-  state.judge = byId("judge").value === "any" ? "any" : Number(byId("judge").value);
-  const kinds = new Set(galleryRows().flatMap((row) => set.images[row].kinds));
-  fillSelect(byId("kind"), [["all", "all"], ...[...kinds].sort().map((kind) => [kind, kind])]);
-  state.kind = byId("kind").value;
-  state.page = 0;
+/** The kinds of test images of the chosen categories. */
+function kindChoices() {
+  const kinds = new Set(galleryRows().flatMap((row) => currentSet().images[row].kinds));
+  return [["all", "all"], ...[...kinds].sort().map((kind) => [kind, kind])];
 }
 
+const judgeChoices = () => [
+  ...shownMethods().map((index) => [index, currentSet().methods[index].name]),
+  ["any", "any method"],
+];
+
 function startGallery() {
-  const listen = (id, name, read = (value) => value) =>
-    byId(id).addEventListener("change", (event) =>
-      change({ [name]: read(event.target.value), page: 0 }),
-    );
-  listen("gallery-category", "category");
-  listen("kind", "kind");
-  listen("judge", "judge", (value) => (value === "any" ? value : Number(value)));
-  listen("outcome", "outcome");
-  listen("point", "point");
-  byId("size").addEventListener("change", (event) =>
-    byId("cards").style.setProperty("--tile", `${event.target.value}px`),
-  );
+  const also = { page: 0 };
+  const choices = () => [["all", "all"], ...categoryChoices()];
+  const method = (value) => (value === "any" ? value : Number(value));
+  tie("gallery-category", "category", { choices, on: ["set"], also });
+  tie("kind", "kind", { choices: kindChoices, on: ["set", "category"], also });
+  tie("judge", "judge", { choices: judgeChoices, on: ["set", "hidden"], read: method, also });
+  tie("outcome", "outcome", { also });
+  tie("point", "point", { also });
+  tie("size", "size");
+  watch(["size"], () => byId("gallery").style.setProperty("--tile", `${state.size}px`));
   const turn = (id, to) => byId(id).addEventListener("click", () => change({ page: to() }));
   turn("first-page", () => 0);
   turn("previous-page", () => state.page - 1);
   turn("next-page", () => state.page + 1);
   turn("last-page", () => Infinity);
-  watch(["set", "hidden", "category"], renderChoices);
   watch(["set", "hidden", "category", "judge", "point", "own"], renderThreshold);
   watch(
     ["set", "hidden", "category", "kind", "judge", "outcome", "point", "own", "page"],

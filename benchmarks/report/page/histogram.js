@@ -29,13 +29,15 @@ function histogram(title, method, labels, scores, marks, drag = null) {
   const most = Math.max(...bins.counts.flat());
   const across = { label: "image score", low: bins.low, high, ticks: roundTicks(bins.low, high) };
   const ticks = roundTicks(0, most).filter(Number.isInteger);
-  const up = { label: "images", low: 0, high: most * 1.18, ticks };
+  const many = most >= 1000;
+  const up = { label: many ? "thousands of images" : "images", low: 0, high: most, ticks };
+  if (many) up.unit = 1000;
   const label = `${title}: scores of normal and anomalous images`;
-  const { svg, plot, toX, toY, fromX } = axes(label, across, up);
+  const { svg, plot, toX, toY, fromX } = axes(label, across, up, CHART.band);
   const readout = readoutLine();
   const drawn = shape("g", {});
   const moveMarks = (moved) =>
-    drawn.replaceChildren(...moved.map((mark, place) => markOf(mark, place, toX, toY(0))));
+    drawn.replaceChildren(...placed(moved, toX).map((one) => markOf(one, toY(0))));
   moveMarks(marks);
   plot.append(...barsOf(bins, method.colour, toX, toY), drawn);
   readableBins(svg, bins, fromX, readout);
@@ -78,28 +80,40 @@ function readableBins(svg, { low, width, counts }, fromX, readout) {
   });
 }
 
-function markOf(mark, place, toX, bottom) {
-  const at = toX(mark.value);
-  const left = at > CHART.width * 0.7;
+/** About how wide a label is drawn, in the chart's own units; rather more. */
+const labelWidth = (text) => 6.2 * text.length;
+
+/**
+ * Where the labels of at most two marks stand above the plot: [{mark, at, left, row}].
+ *
+ * They lean apart. Where there is no room they lean to one side, and that whose label passes over
+ * the other's line stands in the upper row, 0; a line ends at its own label's row.
+ */
+function placed(marks, toX) {
+  const found = marks.map((mark) => ({ mark, at: toX(mark.value), row: 1 }));
+  found.sort((one, other) => one.at - other.at);
+  const [low, high] = [found[0], found[found.length - 1]];
+  const roomLeft = ({ at, mark }) => at - 3 - labelWidth(mark.name) >= 0;
+  const roomRight = ({ at, mark }) => at + 3 + labelWidth(mark.name) <= CHART.width;
+  for (const one of found) one.left = one !== high && roomLeft(one);
+  if (high && !roomRight(high)) high.left = true;
+  if (found.length === 2 && low.left === high.left) (low.left ? high : low).row = 0;
+  return found;
+}
+
+function markOf({ mark, at, left, row }, bottom) {
+  const base = CHART.band - 12 + 11 * row;
   return shape(
     "g",
     { class: "mark", "data-mark": mark.name },
     shape("line", {
       x1: at,
       x2: at,
-      y1: CHART.top,
+      y1: base - 8,
       y2: bottom,
       "stroke-dasharray": mark.dash || null,
     }),
-    shape(
-      "text",
-      {
-        x: at + (left ? -3 : 3),
-        y: CHART.top + 9 + 11 * place,
-        "text-anchor": left ? "end" : "start",
-      },
-      mark.name,
-    ),
+    shape("text", { x: at + (left ? -3 : 3), y: base, "text-anchor": left ? "end" : "start" }, mark.name),
   );
 }
 

@@ -23,16 +23,24 @@ function renderMethods() {
   replace(byId("methods"), boxes);
 }
 
+/** Fold what is shared away where a phone's first view has no room for it. */
+function foldChoices() {
+  const narrow = matchMedia("(max-width: 40rem)");
+  const fold = () => (byId("choices").open = !narrow.matches);
+  narrow.addEventListener("change", fold);
+  fold();
+}
+
 function startPage() {
   byId("note").textContent = content.note;
   byId("note").hidden = !content.note;
-  fillSelect(byId("set"), setChoices);
   byId("set-label").hidden = content.sets.length < 2;
-  byId("set").addEventListener("change", (event) => change({ set: Number(event.target.value) }));
-  byId("theme").addEventListener("change", (event) => {
-    document.documentElement.style.colorScheme = event.target.value;
-  });
-  watch(["set"], renderMethods);
+  tie("set", "set", { choices: () => setChoices, read: Number });
+  tie("metric", "metric", { choices: () => metricChoices });
+  tie("theme", "theme");
+  watch(["theme"], () => (document.documentElement.style.colorScheme = state.theme));
+  watch(["set", "hidden"], renderMethods);
+  foldChoices();
 }
 
 /** Append a section that page.html does not lay out, and the way to it. */
@@ -44,8 +52,12 @@ function layOut({ id, title }) {
   document.querySelector("nav").append(element("a", { href: `#${id}` }, title));
 }
 
+address.start();
 startPage();
 for (const section of sections) {
   if (!byId(section.id)) layOut(section);
   section.start();
 }
+startFolding();
+startViewer();
+address.started();

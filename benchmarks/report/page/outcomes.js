@@ -1,17 +1,48 @@
 /* Which images a threshold finds, misses, passes or calls wrongly, and which the filters leave. */
 
-Object.assign(state, {
-  category: "all",
-  kind: "all",
-  judge: 0,
-  outcome: "errors",
-  point: "f1_optimal",
-  own: {},
-  page: 0,
-});
 const OUTCOMES = { tp: "found", tn: "passed", fp: "false positive", fn: "false negative" };
 
 const ownKey = (row, method) => `${state.set} ${row} ${method}`;
+
+/** A reader's threshold and what it judges, by name; one above all scores is no number. */
+function writtenThreshold([key, value]) {
+  const [number, row, method] = key.split(" ").map(Number);
+  const set = content.sets[number];
+  const named = [set.short, set.categories[row].name, set.methods[method].name];
+  return JSON.stringify([...named, value === Infinity ? "above all" : value]);
+}
+
+/** The key and the value of a written threshold, undefined of what is none. */
+function readThreshold(written) {
+  let parts;
+  try {
+    parts = JSON.parse(written);
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(parts)) return undefined;
+  const [short, category, method, value] = parts;
+  const number = content.sets.findIndex((set) => set.short === short);
+  const set = content.sets[number];
+  const row = set?.categories.findIndex(({ name }) => name === category) ?? -1;
+  const column = set?.methods.findIndex(({ name }) => name === method) ?? -1;
+  const threshold = value === "above all" ? Infinity : value;
+  if (row < 0 || column < 0 || typeof threshold !== "number") return undefined;
+  return [`${number} ${row} ${column}`, threshold];
+}
+
+const thresholds = {
+  write: (own) => Object.entries(own).map(writtenThreshold),
+  read: (texts) => Object.fromEntries(texts.map(readThreshold).filter(Boolean)),
+};
+
+declare("category", "all", "category", as.category);
+declare("kind", "all", "kind", as.text);
+declare("judge", 0, "judge", as.nameOf(methodsOf, { all: "any" }));
+declare("outcome", "errors", "outcome", as.oneOf(["errors", "fp", "fn", "correct", "all"]));
+declare("point", "f1_optimal", "threshold", as.oneOf(["f1_optimal", "full_recall", "own"]));
+declare("own", {}, "own", thresholds);
+declare("page", 0, "page", as.page);
 
 const isScored = (cell) => Boolean(cell && cell.status === "ok" && cell.scores);
 
@@ -87,4 +118,12 @@ function chosenImages() {
         return WANTED[state.outcome](outcomes);
       });
   });
+}
+
+/** Whether an image's verdict is wrong at a cell's F1-optimal threshold; null where it has none. */
+function wrong(set, row, method, image) {
+  const cell = set.cells[row][method];
+  if (!isScored(cell) || !cell.f1_optimal || cell.scores[image] === null) return null;
+  const label = set.images[row].labels[image];
+  return isError(verdict(label, cell.scores[image], cell.f1_optimal.threshold));
 }

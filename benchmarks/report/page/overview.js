@@ -1,6 +1,9 @@
 /* The table of categories and methods, and what made its numbers. */
 
-Object.assign(state, { sorting: null, filter: "", intervals: false, published: false });
+declare("sorting", null, "sort", as.sorting(["category"], methodsOf));
+declare("filter", "", "categories", as.text);
+declare("intervals", false, "intervals", as.flag);
+declare("published", false, "published", as.flag);
 
 function renderFacts() {
   const set = currentSet();
@@ -63,6 +66,7 @@ function renderTable() {
   const notes = [
     `${metric.description} In ${unitOf(metric)}, ${direction} is better. ${table.note}`,
   ];
+  if (state.intervals && table.low) notes.push(`Intervals: ${table.interval_note}`);
   if (state.published)
     notes.push(table.published ? table.published_note : "No published values of this metric.");
   byId("metric-note").textContent = notes.join(" ");
@@ -103,12 +107,7 @@ function renderTable() {
 }
 
 function startOverview() {
-  fillSelect(byId("metric"), metricChoices);
-  byId("metric").addEventListener("change", (event) => change({ metric: event.target.value }));
-  byId("filter").addEventListener("input", (event) => change({ filter: event.target.value }));
-  for (const name of ["intervals", "published"]) {
-    byId(name).addEventListener("change", (event) => change({ [name]: event.target.checked }));
-  }
+  for (const name of ["filter", "intervals", "published"]) tie(name, name);
   watch(["set"], renderFacts);
   watch(["set", "hidden", "metric", "sorting", "filter", "intervals", "published"], renderTable);
 }

@@ -1,6 +1,6 @@
 /* Time and memory of every method and stage, and what came from the cache. */
 
-Object.assign(state, { speedCategory: "all", speedSorting: null });
+
 
 /** One row a method: totals over the chosen categories that it has finished. */
 function speedRows(set) {
@@ -33,6 +33,9 @@ const SPEED_COLUMNS = [
   { name: "memory", head: "peak memory", ascending: true },
 ];
 
+declare("speedCategory", "all", "speed", as.category);
+declare("speedSorting", null, "speed-sort", as.sorting(SPEED_COLUMNS.map(({ name }) => name)));
+
 function methodsTable(rows) {
   const lines = rows.map((row) => ({
     key: row.method.name,
@@ -64,52 +67,22 @@ function methodsTable(rows) {
 
 /** Bars of fitting and scoring, one a method. */
 function speedBars(rows) {
-  const [right, height] = [70, 22];
-  const left = 16 + 6.5 * Math.max(...rows.map((row) => row.method.name.length));
-  const width = left + 440 + right;
   const most = Math.max(...rows.map((row) => row.fit + row.score)) || 1;
-  const long = (value) => (value / most) * (width - left - right);
-  const bars = rows.map((row, place) => {
-    const top = place * (height + 6);
-    return shape(
-      "g",
-      {},
-      shape("text", { x: left - 8, y: top + 15, "text-anchor": "end" }, row.method.name),
-      shape("rect", {
-        x: left,
-        y: top,
-        width: long(row.fit),
-        height,
-        fill: row.method.colour,
-        class: "fit",
-      }),
-      shape("rect", {
-        x: left + long(row.fit),
-        y: top,
-        width: long(row.score),
-        height,
-        fill: row.method.colour,
-        class: "score",
-      }),
-      shape(
-        "text",
-        { x: left + long(row.fit + row.score) + 6, y: top + 15 },
-        seconds(row.fit + row.score),
-      ),
-    );
-  });
+  const bar = (kind, value, colour) =>
+    element("span", { class: kind, style: `width: ${(100 * value) / most}%; background: ${colour}` });
+  const bars = rows.map(({ method, fit, score }) => [
+    element("span", {}, method.name),
+    element("span", { class: "track" }, bar("fit", fit, method.colour), bar("score", score, method.colour)),
+    element("span", {}, seconds(fit + score)),
+  ]);
   const label = rows
     .map((row) => `${row.method.name}: fit ${seconds(row.fit)}, score ${seconds(row.score)}`)
     .join("; ");
   return element(
     "figure",
-    { class: "chart wide" },
+    { class: "chart" },
     element("figcaption", {}, "Seconds to fit (full colour) and to score (pale)"),
-    shape(
-      "svg",
-      { viewBox: `0 0 ${width} ${rows.length * (height + 6)}`, role: "img", "aria-label": label },
-      bars,
-    ),
+    element("div", { class: "bars", role: "img", "aria-label": label }, bars),
   );
 }
 
@@ -158,21 +131,17 @@ function callsTable(set) {
 }
 
 function startSpeed() {
-  const select = byId("speed-category");
-  select.addEventListener("change", () => change({ speedCategory: select.value }));
-  watch(["set"], () => {
-    fillSelect(select, [["all", "all"], ...categoryChoices()]);
-    state.speedCategory = select.value;
-  });
+  const choices = () => [["all", "all"], ...categoryChoices()];
+  tie("speed-category", "speedCategory", { choices, on: ["set"] });
   watch(["set", "hidden", "speedCategory", "speedSorting"], () => {
     const set = currentSet();
     const rows = speedRows(set);
     replace(
       byId("speed-content"),
-      scrolling("Methods", methodsTable(rows)),
+      element("div", {}, scrolling("Methods", methodsTable(rows))),
       rows.length ? speedBars(rows) : null,
-      cacheTable(set),
-      callsTable(set),
+      element("div", {}, cacheTable(set)),
+      element("div", {}, callsTable(set)),
     );
   });
 }

@@ -1,6 +1,6 @@
 /* Charts as SVG: axes, and curves that can be read with the pointer or the keyboard. */
 
-const CHART = { width: 340, height: 260, left: 46, right: 12, top: 10, bottom: 40 };
+const CHART = { width: 340, height: 260, left: 46, right: 12, top: 10, bottom: 40, band: 30 };
 
 /** About `count` round numbers from `low` to `high`. */
 function roundTicks(low, high, count = 4) {
@@ -14,9 +14,31 @@ function roundTicks(low, high, count = 4) {
   return ticks;
 }
 
-/** An empty chart: {svg, plot, toX, toY, fromX}; `x` and `y` are {label, low, high, ticks}. */
-function axes(label, x, y) {
-  const { width, height, left, right, top, bottom } = CHART;
+/** A tick's text, in the shorter of two writings. */
+function tickText(tick) {
+  const [plain, short] = [`${tick}`, tick.toExponential().replace("e+", "e")];
+  return (short.length < plain.length ? short : plain).replaceAll("-", "−");
+}
+
+/** About how wide a text of eleven pixels is drawn; rather more. */
+const textWidth = (text) => 6.6 * text.length;
+
+/** Every so many of the ticks that their texts don't touch, and where each text stands: [[tick, x]]. */
+function apart(ticks, toX) {
+  const width = Math.max(0, ...ticks.map((tick) => textWidth(tickText(tick))));
+  const last = CHART.width - width / 2;
+  const moved = Math.max(0, toX(ticks[ticks.length - 1]) - last);
+  const every = Math.max(1, Math.ceil((width + moved + 6) / (toX(ticks[1]) - toX(ticks[0]))));
+  const kept = ticks.length > 1 ? ticks.filter((_, place) => place % every === 0) : ticks;
+  return kept.map((tick) => [tick, Math.min(toX(tick), last)]);
+}
+
+/**
+ * An empty chart: {svg, plot, toX, toY, fromX}; `x` and `y` are {label, low, high, ticks}, the
+ * ticks of `y` written in its `unit`, where it has one; the plot begins at `top`.
+ */
+function axes(label, x, y, top = CHART.top) {
+  const { width, height, left, right, bottom } = CHART;
   const toX = (value) => left + ((value - x.low) / (x.high - x.low)) * (width - left - right);
   const toY = (value) =>
     height - bottom - ((value - y.low) / (y.high - y.low)) * (height - top - bottom);
@@ -26,13 +48,13 @@ function axes(label, x, y) {
     class: "axis",
     d: `M${left},${top}V${height - bottom}H${width - right}`,
   });
-  const across = x.ticks.map((tick) => [
+  const across = apart(x.ticks, toX).map(([tick, at]) => [
     shape("line", { class: "grid", x1: toX(tick), x2: toX(tick), y1: top, y2: height - bottom }),
-    shape("text", { x: toX(tick), y: height - bottom + 14, "text-anchor": "middle" }, `${tick}`),
+    shape("text", { x: at, y: height - bottom + 14, "text-anchor": "middle" }, tickText(tick)),
   ]);
   const up = y.ticks.map((tick) => [
     shape("line", { class: "grid", x1: left, x2: width - right, y1: toY(tick), y2: toY(tick) }),
-    shape("text", { x: left - 6, y: toY(tick) + 4, "text-anchor": "end" }, `${tick}`),
+    shape("text", { x: left - 6, y: toY(tick) + 4, "text-anchor": "end" }, tickText(tick / (y.unit ?? 1))),
   ]);
   const middle = (height - bottom + top) / 2;
   const labels = [

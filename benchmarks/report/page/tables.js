@@ -8,8 +8,8 @@
  */
 function sortableTable(id, caption, columns, rows, foot, sorting, sort) {
   const ordered = [...rows];
-  if (sorting) {
-    const place = columns.findIndex((column) => column.name === sorting.column);
+  const place = columns.findIndex(({ name }) => name === sorting?.column);
+  if (place >= 0) {  // a hidden method's column is not there
     const sign = sorting.ascending ? 1 : -1;
     ordered.sort((one, other) => sign * compared(one.cells[place], other.cells[place], sign));
   }

@@ -2,8 +2,8 @@
 
 /** Judge one cell by a threshold of the reader's own. */
 function takeThreshold(row, value) {
-  byId("point").value = "own";
-  change({ point: "own", own: { ...state.own, [ownKey(row, state.judge)]: value }, page: 0 });
+  const own = { ...state.own, [ownKey(row, state.judge)]: value };
+  change({ point: "own", own, page: 0 }, "threshold");
 }
 
 /** A histogram and a slider over the distinct scores of a cell: what is dragged. */

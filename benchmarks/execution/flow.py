@@ -1,0 +1,84 @@
+"""The flow of tasks: a free worker gets the next one at once, and what it brings is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from benchmarks.console import say
+from benchmarks.evaluation import Job
+from benchmarks.evaluation.evaluating import failed
+from benchmarks.execution.progress.tracking import Progress
+from benchmarks.execution.recorder import Recorder
+from benchmarks.execution.scheduling import ATTEMPTS, Scheduler
+from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Pool, Task
+
+LOST = f"its worker was lost {ATTEMPTS} times, as where memory runs out: try fewer --jobs"
+
+
+def hand_out(scheduler: Scheduler[Task], pool: Pool, recorder: Recorder) -> None:
+    """Have workers do everything, and record what they bring the moment it is there."""
+    progress = recorder.progress
+    for task, done in flow(scheduler, pool, lambda tasks: _show(tasks, progress)):
+        for extraction in done.extractions:
+            progress.advance(task.category.name, extraction.backbone, extraction.passed)
+            recorder.note(extraction)
+        for line in done.warnings:
+            say(f"warning: {line}")
+        for job, evaluated in zip(_jobs(task), done.evaluated, strict=True):
+            recorder.take(job, evaluated)
+
+
+def flow(
+    scheduler: Scheduler[Task],
+    pool: Pool,
+    at_work: Callable[[Sequence[Task]], None] = lambda tasks: None,
+) -> Iterator[tuple[Task, Done]]:
+    """Yield tasks as they are done; those of lost workers are handed out again, then fail.
+
+    Args:
+        scheduler: says what comes next.
+        pool: real workers, or pretended ones.
+        at_work: called with the tasks in work whenever they have changed.
+    """
+    running: list[Task] = []
+    while scheduler.unfinished:
+        for place in pool.gone():
+            scheduler.forget(place)
+        for hand in pool.idle():
+            if (task := scheduler.ready(hand.place)) is None:
+                break
+            pool.start(hand, task)
+            running.append(task)
+        at_work(running)
+        for hand, task, done in pool.finished():
+            running.remove(task)
+            yield from _ended(scheduler, hand.place, task, done)
+
+
+def _ended(
+    scheduler: Scheduler[Task], place: str, task: Task, done: Done | None
+) -> Iterator[tuple[Task, Done]]:
+    """Yield what a task brought, and the cells that can't be evaluated for its failure."""
+    if done is None:
+        if scheduler.lost(task):
+            say("warning: a task lost its worker; it is handed out again")
+            return
+        done = _given_up(task, LOST)
+    elif not done.failure:
+        scheduler.done(task, place)
+    if done.failure:
+        yield from ((one, _given_up(one, done.failure)) for one in scheduler.give_up(task))
+    yield task, done
+
+
+def _given_up(task: Task, why: str) -> Done:
+    return Done(tuple(failed(job, why) for job in _jobs(task)), failure=why)
+
+
+def _show(tasks: Iterable[Task], progress: Progress) -> None:
+    extracting = [task.category.name for task in tasks if isinstance(task, Extract)]
+    progress.at_work([job for task in tasks for job in _jobs(task)], dict.fromkeys(extracting))
+
+
+def _jobs(task: Task) -> tuple[Job, ...]:
+    return task.jobs if isinstance(task, Evaluate) else ()

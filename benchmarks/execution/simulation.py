@@ -1,0 +1,84 @@
+"""A run on workers that only pretend: the scheduler and the flow are the real ones, time isn't."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks.execution.flow import flow
+from benchmarks.execution.scheduling import Portion, Scheduler
+from benchmarks.execution.workers.tasks import Done, Hand, Task
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What a run would take.
+
+    Attributes:
+        workers: how many share the work.
+        makespan: seconds from the first task's beginning to the last one's end.
+        work: seconds of all tasks together.
+        chain: seconds of the longest chain of tasks that wait for each other.
+    """
+
+    workers: int
+    makespan: float
+    work: float
+    chain: float
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the workers' time in which they have something to do."""
+        return self.work / (self.workers * self.makespan) if self.makespan else 1.0
+
+    @property
+    def bound(self) -> float:
+        """Seconds that no order of the tasks could undercut."""
+        return max(self.work / self.workers, self.chain)
+
+
+class Pretended:
+    """Workers that need just the seconds that were forecast; a pool with a clock."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers, self.now = workers, 0.0
+        self._idle = [Hand(number, str(number)) for number in range(workers)]
+        self._busy: list[tuple[float, int, Hand, Task]] = []
+        self._numbers = itertools.count()
+
+    def idle(self) -> Sequence[Hand]:
+        """Return the workers that wait for a task."""
+        return list(self._idle)
+
+    def start(self, hand: Hand, task: Task) -> None:
+        """Have a worker begin a task."""
+        self._idle.remove(hand)
+        heapq.heappush(self._busy, (self.now + task.seconds, next(self._numbers), hand, task))
+
+    def finished(self) -> Iterator[tuple[Hand, Task, Done | None]]:
+        """Let time pass until a task ends, and yield it."""
+        self.now, _, hand, task = heapq.heappop(self._busy)
+        self._idle.append(hand)
+        yield hand, task, Done()
+
+    def gone(self) -> Sequence[str]:
+        """Return nothing: none is ever lost."""
+        return ()
+
+    def close(self) -> None:
+        """Do nothing: there is nobody to let go."""
+
+
+def simulate(portions: Sequence[Portion[Task]], workers: int, room: float) -> Simulation:
+    """Return what it would take to do all portions.
+
+    Args:
+        portions: each category's tasks.
+        workers: how many share the work.
+        room: bytes that features of categories in work may take together.
+    """
+    pool = Pretended(workers)
+    work = sum(task.seconds for task, _ in flow(Scheduler(portions, workers, room), pool))
+    return Simulation(workers, pool.now, work, max((one.chain for one in portions), default=0.0))

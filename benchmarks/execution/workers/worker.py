@@ -1,0 +1,152 @@
+"""One worker: it performs tasks one after the other, and keeps what the next one may need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, get_args
+
+import numpy as np
+
+from benchmarks.datasets import Category
+from benchmarks.errors import StorageError
+from benchmarks.evaluation import CategoryData, GroundTruth, evaluate
+from benchmarks.evaluation.device import free_memory
+from benchmarks.evaluation.evaluating import one_line
+from benchmarks.execution.extracting import Lazy, extract_category, extract_shard
+from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting, Task, WantedPool
+from benchmarks.features import Extractor, Split
+from benchmarks.features.arrays import join
+from benchmarks.features.cache import default_folder
+from benchmarks.features.crops import cores
+from benchmarks.features.extraction import Arrays
+from benchmarks.results.journal import Extraction
+from methods.lazy import torch
+
+Made = Sequence[Mapping[int, np.ndarray[Any, Any]]]
+"""What an extraction makes: of each member level → features (n, C, H, W)."""
+
+
+def settle(wanted: WantedPool, on_node: int, on_device: int) -> Worker:
+    """Return the worker of this process, with its share of the machine that it finds itself on.
+
+    Args:
+        wanted: what the command line says of workers.
+        on_node: workers that share this machine's cores.
+        on_device: workers that share the device's memory.
+    """
+    torch.set_num_threads(wanted.threads or max(1, cores() // on_node))
+    memory = wanted.memory or free_memory(wanted.device) // 2
+    return Worker(wanted.device, memory // on_device, own_cache=wanted.share == "objects")
+
+
+class Worker:
+    """Performs tasks.
+
+    Backbones stay for the next task of the same plan, and features and what methods share of them
+    for the next of the same category.
+
+    Args:
+        device: "cpu", "cuda" or "cuda:N".
+        memory: bytes on it that a method may fill with what it could do without.
+        own_cache: whether features are kept in this machine's default folder, not in the plan's.
+    """
+
+    def __init__(self, device: str, memory: int, *, own_cache: bool = False) -> None:
+        self._device, self._memory, self._own = device, memory, own_cache
+        self._setting: Setting | None = None
+        self._extractors: Sequence[Extractor] = ()
+        self._data: tuple[str, Lazy[CategoryData]] | None = None
+        self._extractions: list[Extraction] = []
+        self._warnings: list[str] = []
+
+    def perform(self, task: Task) -> Done:
+        """Do a task; what can't be extracted fails its cells, not the task."""
+        return self.evaluate(task) if isinstance(task, Evaluate) else self.extract(task)[0]
+
+    def extract(self, task: Extract) -> tuple[Done, list[Arrays]]:
+        """Bring features into the cache; return them of each member, too, none on failure."""
+        self._begin(task.setting)
+        made, failure = list[Arrays](), ""
+        try:
+            note = self._extractions.append
+            made = extract_shard(self._extractors, task.category, task.split, task.rows, note)
+        except Exception as error:  # noqa: BLE001 it becomes the failure of the category's cells
+            failure = one_line(error)
+        return Done((), tuple(self._extractions), self._said(), failure), made
+
+    def evaluate(self, task: Evaluate, made: Sequence[Made] = ()) -> Done:
+        """Evaluate cells.
+
+        Args:
+            task: which.
+            made: what the tasks that it needs have made; without it, features are read from the
+                cache, and extracted where they aren't there.
+        """
+        self._begin(task.setting)
+        data = self._category(task, made)
+        evaluated = tuple(evaluate(job, data) for job in task.jobs)
+        if any(one.cell.status == "failed" for one in evaluated):
+            self._data = None  # the next one finds out for itself
+        # What an extraction put into the cache was needed once, and is noted there.
+        passed = tuple(one for one in self._extractions if one.passed)
+        return Done(evaluated, passed, self._said())
+
+    def _begin(self, setting: Setting) -> None:
+        self._extractions.clear()
+        self._warnings.clear()
+        if setting == self._setting:
+            return
+        settings = replace(setting.cache, folder=default_folder()) if self._own else setting.cache
+        cache, decoders = settings.open(self._warnings.append), torch.get_num_threads()
+        self._setting, self._data = setting, None
+        self._extractors = setting.plan.extractors(cache, self._device, self._memory, decoders)
+
+    def _category(self, task: Evaluate, made: Sequence[Made]) -> Callable[[], CategoryData]:
+        if self._data is None or self._data[0] != task.category.fingerprint:
+            self._data = None  # its memory makes room for the next
+            self._data = (task.category.fingerprint, Lazy(partial(self._make_data, task, made)))
+        return self._data[1]
+
+    def _make_data(self, task: Evaluate, made: Sequence[Made]) -> CategoryData:
+        protocol = task.setting.plan.protocol
+        truth = GroundTruth(task.category, protocol, self._extractors[0].crops)
+        members = joined(task.needs, made) if made else self._bring(task.category)
+        return CategoryData(truth, members, self._device, self._memory)
+
+    def _bring(self, category: Category) -> list[dict[Split, Arrays]]:
+        return extract_category(self._extractors, category, _ignore, self._extractions.append)
+
+    def _said(self) -> tuple[str, ...]:
+        """Wait for the disk; return the warnings, with what it could not take."""
+        for extractor in self._extractors:
+            try:
+                extractor.finish()
+            except StorageError as error:
+                self._warnings.append(str(error))
+        return tuple(self._warnings)
+
+
+def joined(needs: Sequence[Extract], made: Sequence[Made]) -> list[dict[Split, Arrays]]:
+    """Return each member's features of a whole category.
+
+    Args:
+        needs: the tasks that brought them.
+        made: what each of these has made.
+    """
+    pairs = sorted(zip(needs, made, strict=True), key=lambda pair: pair[0].rows.start)
+    return [
+        {
+            split: {
+                level: join([one[member][level] for task, one in pairs if task.split == split])
+                for level in needs[0].setting.plan.levels
+            }
+            for split in get_args(Split)
+        }
+        for member in range(len(made[0]))
+    ]
+
+
+def _ignore(backbone: str, images: int) -> None:
+    del backbone, images

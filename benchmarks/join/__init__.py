@@ -1,0 +1,1 @@
+"""Several runs' cells in one folder, so that they stand in one table."""

@@ -1,0 +1,78 @@
+"""Joins runs that were measured alike: copies their cells into one, for tables and tests of all.
+
+python -m benchmarks.join RUN RUN ... --out DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+from benchmarks.console import run_program, say
+from benchmarks.errors import BenchmarkError
+from benchmarks.files import require_writable
+from benchmarks.places import written_path
+from benchmarks.results import Cell, Store
+from benchmarks.results.agreement import measures, other_data
+from benchmarks.results.folders import find_run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Join runs; return 0, or 2 where they can't stand in one table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.join",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("runs", metavar="RUN", nargs="+", help="runs' folders, or their names under results/")
+    add("--out", type=written_path, required=True, metavar="DIR", help="the folder of all cells")
+    return run_program(lambda: _join(parser.parse_args(arguments)))
+
+
+def _join(options: argparse.Namespace) -> int:
+    stores = [Store(find_run(name)) for name in options.runs]
+    target = Store(options.out)
+    found = {store.run: _successful(store) for store in stores}
+    check_agreement(found | {target.run: _successful(target)})
+    require_writable(target.run)
+    for store in stores:
+        for cell in found[store.run]:
+            if target.find(cell.spec) is None:
+                target.adopt(cell.spec, store)
+    target.write_metrics(lambda line: say(f"warning: {line}"))
+    say(
+        f"{sum(map(len, found.values()))} cells in {target.run}; python -m benchmarks.tables, "
+        f"figures, uncertainty and report {target.run} show them"
+    )
+    return 0
+
+
+def _successful(store: Store) -> list[Cell]:
+    return [c for c in store.cells(lambda line: say(f"warning: {line}")) if c.status == "ok"]
+
+
+def check_agreement(runs: dict[Path, list[Cell]]) -> None:
+    """Check that the cells of runs may stand in one table.
+
+    Raises:
+        BenchmarkError: two runs differ in their data, or share no crop.
+    """
+    for (one, cells), (other, others) in combinations(runs.items(), 2):
+        if not cells or not others:
+            continue
+        if why := other_data(cells, others):
+            raise BenchmarkError(f"{one} and {other} can't stand in one table: {why}")
+        if not {*measures(cells)} & {*measures(others)}:
+            here, there = ("; ".join(map(str, measures(some))) for some in (cells, others))
+            raise BenchmarkError(
+                f"{one} and {other} can't stand in one table: measured at {here} and at {there}; "
+                "run one of them as the other"
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

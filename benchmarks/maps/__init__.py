@@ -1,0 +1,1 @@
+"""Anomaly maps that come from other programs, and go to them."""

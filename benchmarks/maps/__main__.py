@@ -1,0 +1,195 @@
+"""Imports anomaly maps of other programs as cells of a run, or exports a run's for them.
+
+    python -m benchmarks.maps import DIR --name efficientad --out results/RUN
+    python -m benchmarks.maps export RUN --methods patchcore-25 --out DIR
+
+Maps lie in the layout of MVTec's evaluation, <category>/test/<defect>/<image>.tiff, and show their
+whole images at any resolution; .npy, .npz and grey .png are read, too.
+
+Exit status: 0 done, 1 some cells failed, 2 usage, maps or data, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import methods
+from benchmarks.console import run_program, say, show
+from benchmarks.datasets import Dataset
+from benchmarks.errors import BenchmarkError
+from benchmarks.evaluation.job import KeptMaps
+from benchmarks.features import Crops, FeatureCache
+from benchmarks.files import require_writable
+from benchmarks.maps import image_scores
+from benchmarks.maps.choosing import chosen_measure
+from benchmarks.maps.exporting import DType, Exported, export_category, find_method, folder_of
+from benchmarks.maps.folder import find_maps
+from benchmarks.maps.importing import Source, column, import_category, protocol_of
+from benchmarks.options import add_data, chosen_dataset, side
+from benchmarks.places import written_path
+from benchmarks.results import Store, result_sets
+from benchmarks.results.agreement import other_data
+from benchmarks.results.folders import default_run, find_run
+from benchmarks.specs import IMPORTED, Fit, MaskResize
+from benchmarks.tables import terminal_tables
+
+_NAME = re.compile(r"[\w.+=-]+( [\w.+=-]+)*", re.ASCII)
+
+LONGEST_NAME = 100
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    return run_program(lambda: _main(_parser().parse_args(arguments)))
+
+
+def _main(options: argparse.Namespace) -> int:
+    return _import(options) if options.command == "import" else _export(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.maps",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_import(commands.add_parser("import", help="store another program's maps as cells"))
+    _add_export(commands.add_parser("export", help="write a run's maps for another program"))
+    return parser
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("maps", type=written_path, metavar="DIR", help="the folder of the maps' categories")
+    add("--name", required=True, type=_name, help="of the method; tables add (imported)")
+    add(
+        "--scores",
+        type=written_path,
+        metavar="FILE.csv",
+        help="image scores: columns image (<category>/test/<defect>/<file>) and score (default: "
+        "each map's maximum)",
+    )
+    add(
+        "--out",
+        type=written_path,
+        metavar="RUN",
+        help="the run that they join (default: results/<data set>-imported-<image size>)",
+    )
+    add("--save-maps", action="store_true", help="store all maps (default: as a run does)")
+    add("--image-size", type=side, help="side of the crop in pixels (default: the run's)")
+    add("--fit", choices=get_args(Fit), help="how an image becomes a square (default: the run's)")
+    add("--resize", type=side, help="the shorter side before the crop (default: the run's)")
+    add("--mask-resize", choices=get_args(MaskResize), help="(default: the run's)")
+    add_data(parser)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("run", metavar="RUN", help="a run's folder, or its name under results/")
+    add("--methods", required=True, help="comma-separated, as its tables call them")
+    add(
+        "--out",
+        type=written_path,
+        required=True,
+        metavar="DIR",
+        help="where the maps go: DIR/<method>/<category>/test/<defect>/<image>.tiff",
+    )
+    add(
+        "--dtype",
+        choices=get_args(DType),
+        default="float32",
+        help="type of the numbers; MVTec AD 2's server takes float16 (default: %(default)s)",
+    )
+    add_data(parser)
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text) or len(text) > LONGEST_NAME:
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r}: use up to {LONGEST_NAME} letters, digits and . + = _ -"
+        )
+    return text
+
+
+def _import(options: argparse.Namespace) -> int:
+    if not options.maps.is_dir():
+        raise BenchmarkError(f"{options.maps}: no such folder of maps")
+    dataset = chosen_dataset(options)
+    table = options.scores
+    scores = image_scores.read(table) if table else None
+    source = Source(options.maps, column(options.name), table, scores)
+    store = Store(options.out or Path("results"))
+    stored = store.cells(lambda line: say(f"warning: {line}")) if options.out else []
+    protocol = protocol_of(chosen_measure(options, dataset, stored))
+    if not options.out:
+        store = Store(default_run(dataset.name, IMPORTED, protocol.image_size))
+    require_writable(store.run)
+    for category in dataset.categories:  # what is missing stops everything before it starts
+        _say_what_else_lies_there(source, find_maps(source.folder, category)[1])
+    crops = Crops(FeatureCache(options.cache, 0), dataset.name, protocol)
+    kept: KeptMaps = "all" if options.save_maps else "errors"
+    failures = 0
+    for category in dataset.categories:
+        found = import_category(source, dataset, category, protocol, crops=crops, kept_maps=kept)
+        if different := other_data(stored, [found.cell]):
+            raise BenchmarkError(f"{store.run}: {different}; name another run with --out")
+        store.write(found.cell, found.scores, found.maps)
+        if found.cell.status == "failed":
+            say(f"{found.cell.spec.label}: {found.cell.error}")
+            failures += 1
+    store.write_metrics(lambda line: say(f"warning: {line}"))
+    show(terminal_tables(result_sets(store.run)))
+    images = sum(len(category.test) for category in dataset.categories)
+    say(f"{images} maps read; python -m benchmarks.report {store.run} shows them beside the rest")
+    return 1 if failures else 0
+
+
+def _say_what_else_lies_there(source: Source, others: Sequence[str]) -> None:
+    if others:
+        names = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+        say(f"{source.folder}: {len(others)} files are no test image's map, left out: {names}")
+
+
+def _export(options: argparse.Namespace) -> int:
+    run = find_run(options.run)
+    sets = result_sets(run)
+    chosen = [find_method(sets, name) for name in methods.split(options.methods)]
+    if not chosen:
+        raise BenchmarkError("--methods: name at least one")
+    dataset = chosen_dataset(options)
+    for results, method in chosen:
+        out = options.out / folder_of(method)
+        exported = []
+        for category in dataset.categories:
+            if category.name in results.categories:
+                exported.append(export_category(results, method, category, out, options.dtype))
+        _say_what_was_exported(method, dataset, out, exported)
+    return 0
+
+
+def _say_what_was_exported(
+    method: str, dataset: Dataset, out: Path, exported: Sequence[Exported]
+) -> None:
+    if not exported:
+        raise BenchmarkError(f"{method}: none of its categories is in {dataset.root}")
+    scores = {image: score for one in exported for image, score in one.scores.items()}
+    image_scores.write(out / "scores.csv", scores)
+    cut, enlarged = (sum(getattr(one, name) for one in exported) for name in ("cut", "enlarged"))
+    say(f"{method}: {len(scores)} maps in {out}, image scores in {out / 'scores.csv'}")
+    if cut:
+        say(f"{cut} images reach beyond the crop: there the map is filled with its minimum")
+    if enlarged:
+        say(
+            f"{enlarged} images are smaller than methods saw them: their maps are scaled down, and "
+            "measure a little otherwise than the run's"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""From stored cells to a folder of anomaly maps in the layout of MVTec's evaluation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmarks.datasets import Category
+from benchmarks.datasets.images import image_size
+from benchmarks.errors import BenchmarkError
+from benchmarks.files import atomic_file
+from benchmarks.maps.folder import map_names, stem
+from benchmarks.maps.image_scores import image_name
+from benchmarks.maps.placing import Placing
+from benchmarks.maps.reading import Map, write_tiff
+from benchmarks.results import ResultSet, read_image_scores
+from benchmarks.results.maps import open_maps
+from benchmarks.specs import CellSpec
+
+DType = Literal["float32", "float16"]
+
+ALL_MAPS = (
+    "python -m benchmarks.run with --save-maps, and the run's own options, stores all of them"
+)
+
+
+@dataclass
+class Exported:
+    """What a category's maps became.
+
+    Attributes:
+        count: how many there are.
+        cut: of how many the square leaves out a part of the image.
+        enlarged: how many images are smaller than what methods see of them.
+        scores: image → image score, for the file beside the maps.
+    """
+
+    count: int
+    cut: int
+    enlarged: int
+    scores: dict[str, float]
+
+
+def find_method(sets: Sequence[ResultSet], name: str) -> tuple[ResultSet, str]:
+    """Return the result set of a run that holds a method, and what its table calls the method.
+
+    Args:
+        sets: the run's.
+        name: as a table calls it, or without the backbone behind the @.
+
+    Raises:
+        BenchmarkError: none of that name is there, or several.
+    """
+    every = [(one, method) for one in sets for method in one.methods]
+    found = [pair for pair in every if pair[1] == name]
+    found = found or [pair for pair in every if pair[1].partition(" @ ")[0] == name]
+    if len(found) != 1:
+        names = ", ".join(dict.fromkeys(method for _, method in found or every))
+        several = f" {len(found)} times, under other backbones or crops," if found else ""
+        remedy = "; run the one that is meant into a folder of its own" if found else ""
+        raise BenchmarkError(f"--methods {name}: {sets[0].run} has{several} {names}{remedy}")
+    return found[0]
+
+
+def folder_of(method: str) -> str:
+    """Return what the folder of a method's maps is called."""
+    return re.sub(r"[^\w.=+,\[\]-]+", "_", method).strip("_")
+
+
+def export_category(
+    results: ResultSet, method: str, category: Category, out: Path, dtype: DType
+) -> Exported:
+    """Write the map of each test image at the image's own size, below `out/<category>`.
+
+    Args:
+        results: the cells that hold the method.
+        method: its name.
+        category: the images, as they lie on disk.
+        out: the folder of the method's maps.
+        dtype: type of the numbers.
+
+    Raises:
+        BenchmarkError: not all maps are stored, the images aren't those that were evaluated, or a
+            value doesn't fit the type.
+    """
+    spec, squares = _stored(results, method, category)
+    frame = read_image_scores(results.scores[category.name, method])
+    done = Exported(0, 0, 0, {})
+    for name, score in zip(frame["path"], frame["score"].tolist(), strict=True):
+        done.scores[image_name(category.name, str(name))] = score
+    for name, sample in map_names(category).items():
+        placing = Placing.of(*image_size(sample.path), spec.protocol)
+        path = out / category.name / f"{name}.tiff"
+        values = _typed(placing.into_image(squares[name]), dtype, path)
+        with atomic_file(path) as file:
+            write_tiff(file, values)
+        done.count += 1
+        done.cut += placing.cut
+        done.enlarged += not placing.exact
+    return done
+
+
+def _stored(results: ResultSet, method: str, category: Category) -> tuple[CellSpec, dict[str, Map]]:
+    """Return a cell's specification, and its maps as they were measured by their stems."""
+    place, what = (category.name, method), f"{method} on {category.name}"
+    spec, path = results.specs.get(place), results.maps.get(place)
+    if spec is None or path is None or place not in results.scores:
+        raise BenchmarkError(f"{results.run}: no maps of {what} are stored; {ALL_MAPS}")
+    if spec.dataset_fingerprint != category.fingerprint:
+        raise BenchmarkError(
+            f"{what} was evaluated on other images or masks; name theirs with --data, and "
+            "--no-masks where they were left out"
+        )
+    with open_maps(path) as stored:
+        names = [stem(str(name)) for name in stored["names"]]
+        if missing := map_names(category).keys() - {*names}:
+            raise BenchmarkError(
+                f"{results.run}: of {what} {len(names)} maps are stored, not {len(missing)} more; "
+                f"{ALL_MAPS}"
+            )
+        squares: np.ndarray[Any, Any] = stored["measured" if "measured" in stored else "maps"]
+    if spec.protocol.fit == "stretch" and np.isnan(squares).any():
+        raise BenchmarkError(
+            f"{results.run}: the maps of {what} are stored as they are shown, not as they were "
+            "measured; run it again with --save-maps --force"
+        )
+    return spec, dict(zip(names, squares, strict=True))
+
+
+def _typed(values: Map, dtype: DType, path: Path) -> np.ndarray[Any, Any]:
+    with np.errstate(over="ignore"):
+        typed = values.astype(dtype)
+    if not np.isfinite(typed).all():
+        raise BenchmarkError(
+            f"{path}: {values.max():g} is more than half precision holds; leave --dtype out"
+        )
+    return typed

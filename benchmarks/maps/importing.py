@@ -1,0 +1,159 @@
+"""From a folder of anomaly maps to cells like any other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.datasets import Category, Dataset, Sample
+from benchmarks.datasets.images import image_size
+from benchmarks.errors import DataError
+from benchmarks.evaluation import Evaluated, GroundTruth, Prediction, measure
+from benchmarks.evaluation.job import KeptMaps
+from benchmarks.features import Crops
+from benchmarks.maps import image_scores
+from benchmarks.maps.folder import find_maps, stem, summary
+from benchmarks.maps.placing import Placing
+from benchmarks.maps.reading import Map, read_map
+from benchmarks.results.agreement import Measure
+from benchmarks.specs import IMPORTED, BackboneSpec, CellSpec, EvaluationProtocol, digest
+
+MAXIMUM = "each map's maximum"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Maps of one method.
+
+    Attributes:
+        folder: where they lie, as `folder.find_maps` reads it.
+        method: the method's name in tables.
+        table: the file of the image scores; None where they are each map's maximum.
+        scores: what it holds.
+    """
+
+    folder: Path
+    method: str
+    table: Path | None = None
+    scores: Mapping[str, float] | None = None
+
+    def image_scores(self, category: Category, maxima: Sequence[float]) -> tuple[list[float], str]:
+        """Return the score of each test image, and where they are from.
+
+        Raises:
+            DataError: the file lacks one, or has one too many.
+        """
+        if self.table is None or self.scores is None:
+            return list(maxima), MAXIMUM
+        scores = list(image_scores.of_category(self.table, self.scores, category))
+        return scores, f"a file's, sha256 {digest(scores)}"
+
+
+def column(name: str) -> str:
+    """Return what a method is called in tables whose maps are imported under a name."""
+    return f"{name} ({IMPORTED})"
+
+
+def protocol_of(measure: Measure) -> EvaluationProtocol:
+    """Return the protocol of imported maps: taken as they are, of no backbone known here."""
+    return EvaluationProtocol(
+        backbone=BackboneSpec(IMPORTED, "", "", {}),
+        image_size=measure.image_size,
+        mask_resize=measure.mask_resize,
+        smoothing_sigma=0.0,
+        resize=measure.resize,
+        fit=measure.fit,
+    )
+
+
+def import_category(
+    source: Source,
+    dataset: Dataset,
+    category: Category,
+    protocol: EvaluationProtocol,
+    *,
+    crops: Crops,
+    kept_maps: KeptMaps,
+) -> Evaluated:
+    """Return the cell of a category's maps, measured as every other cell is.
+
+    Args:
+        source: the maps.
+        dataset: the data set.
+        category: one of its categories.
+        protocol: from `protocol_of`.
+        crops: brings the test images, of which previews are stored.
+        kept_maps: which maps are stored beside the cell.
+
+    Raises:
+        DataError: maps or scores are missing, aren't finite, or aren't of these images.
+    """
+    paths, _ = find_maps(source.folder, category)
+    squares, maxima, sha256 = _placed(category, paths, protocol)
+    scores, origin = source.image_scores(category, maxima)
+    spec = CellSpec(
+        dataset=dataset.name,
+        dataset_fingerprint=category.fingerprint,
+        category=category.name,
+        method=source.method,
+        params={"maps_sha256": sha256, "scores": origin},
+        protocol=protocol,
+        seed=0,
+    )
+    truth = GroundTruth(category, protocol, crops)
+    found = measure(spec, kept_maps, truth, Prediction(np.array(scores), squares))
+    return replace(found, cell=replace(found.cell, place=dataset.place))
+
+
+def _placed(
+    category: Category, paths: Sequence[Path], protocol: EvaluationProtocol
+) -> tuple[np.ndarray[Any, Any], list[float], str]:
+    """Return the maps in the square, (N, S, S), the maximum of each, and the hash of all."""
+    side, sha256 = protocol.image_size, hashlib.sha256()
+    squares = np.empty((len(paths), side, side), np.float32)
+    maxima, problems = [], []
+    for square, path, sample in zip(squares, paths, category.test, strict=True):
+        width, height = image_size(sample.path)
+        try:
+            values = read_map(path)
+            _check_shape(path, values, width, height)
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        sha256.update(_identity(sample, values))
+        square[:] = Placing.of(width, height, protocol).into_square(values)
+        maxima.append(float(values.max()))
+    if problems:
+        raise DataError(problems[0] if len(problems) == 1 else summary(category.name, problems))
+    return squares, maxima, sha256.hexdigest()
+
+
+def _identity(sample: Sample, values: Map) -> bytes:
+    """Return what a map is, whatever file holds it: its image, its shape, its numbers."""
+    height, width = values.shape
+    return f"{stem(sample.name)}\0{height}×{width}\0".encode() + values.astype("<f4").tobytes()
+
+
+def _check_shape(path: Path, values: Map, width: int, height: int) -> None:
+    """Check that a map has its image's proportions, each side to within a pixel.
+
+    Raises:
+        DataError: it hasn't.
+    """
+    sides = list(zip(values.shape, (height, width), strict=True))
+    least, most = (
+        max((own - 1) / of for own, of in sides),
+        min((own + 1) / of for own, of in sides),
+    )
+    if least >= most:
+        down, across = values.shape
+        raise DataError(
+            f"{path}: the map is {across}×{down} pixels and its image {width}×{height}: a map "
+            f"shows its whole image; resize one of a stretched image to {width}×{height}, put one "
+            "of a part into its place"
+        )

@@ -1,0 +1,113 @@
+"""Files of one anomaly map: TIFF, NumPy's, grey PNG."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.errors import DataError
+
+Map = NDArray[np.float32]
+"""An anomaly map, (h, w)."""
+
+_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    BadZipFile,
+    Image.DecompressionBombError,
+)
+"""What decoders raise on files that are damaged, or something else."""
+
+_GREY = frozenset({"1", "L", "I", "I;16", "I;16L", "I;16B", "I;16N"})
+
+
+def read_map(path: Path) -> Map:
+    """Return the map in a file as single-precision numbers, (h, w).
+
+    Raises:
+        DataError: it can't be read, isn't one map, or holds numbers that aren't finite.
+    """
+    try:
+        found = READERS[path.suffix.lower()](path)
+    except DataError:
+        raise
+    except _ERRORS as error:
+        why = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DataError(
+            f"{path}: not a readable map ({why}); write it again, uncompressed"
+        ) from error
+    values = found if found.ndim == 2 else found.squeeze()
+    if values.ndim != 2 or values.dtype.kind not in "biuf":
+        shape = " × ".join(map(str, found.shape))
+        raise DataError(
+            f"{path}: holds {shape} values of type {found.dtype}, not one number a pixel; write "
+            "one map a file, (height, width)"
+        )
+    with np.errstate(over="ignore"):
+        single: Map = values.astype(np.float32)
+    if count := int((~np.isfinite(single)).sum()):
+        raise DataError(
+            f"{path}: {count} of {single.size} values are NaN, infinite or too large for single "
+            "precision; write finite numbers"
+        )
+    return single
+
+
+def _tiff(path: Path) -> NDArray[Any]:
+    import tifffile
+
+    return np.asarray(tifffile.imread(path))
+
+
+def _numpy(path: Path) -> NDArray[Any]:
+    return np.asarray(np.load(path, allow_pickle=False))
+
+
+def _archive(path: Path) -> NDArray[Any]:
+    with np.load(path, allow_pickle=False) as stored:
+        if len(stored.files) != 1:
+            raise DataError(
+                f"{path}: holds {len(stored.files)} arrays ({', '.join(stored.files)}); save one"
+            )
+        return np.asarray(stored[stored.files[0]])
+
+
+def _picture(path: Path) -> NDArray[Any]:
+    with Image.open(path) as image:
+        if image.mode not in _GREY:
+            raise DataError(
+                f"{path}: a picture in colours ({image.mode}), not a map; write grey, 8 or 16 bits"
+            )
+        return np.asarray(image)
+
+
+READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
+    ".tiff": _tiff,
+    ".tif": _tiff,
+    ".npy": _numpy,
+    ".npz": _archive,
+    ".png": _picture,
+}
+"""Ending of a file's name, in lower case → what reads it."""
+
+
+def write_tiff(file: IO[bytes], values: NDArray[np.floating[Any]]) -> None:
+    """Write a map, (h, w), as an uncompressed TIFF of its own type."""
+    import tifffile
+
+    tifffile.imwrite(file, values, metadata=None, photometric="minisblack")

@@ -1,0 +1,214 @@
+"""Which method is best by a metric, how sure that is, and both in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import hypot, isnan
+from typing import Any
+
+from benchmarks.datasets.known import KNOWN
+from benchmarks.metrics import Metric
+from benchmarks.results.metrics_csv import MEAN
+from benchmarks.results.result_set import Table
+from benchmarks.statistics.pairs import DIGITS
+
+Ends = Sequence[Sequence[float | None]]
+"""(categories and the mean, methods): one end of intervals, None where there is none."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The methods that have a value in every category, by their mean over the run's categories.
+
+    Attributes:
+        table: the values, (categories and the mean, methods).
+        dataset: the data set's name.
+        low: lower ends of intervals, None where there are none at all.
+        high: upper ends.
+        best: the methods that share the mark of each row, the mean's last.
+        tested: the rows whose marks a test decided.
+    """
+
+    table: Table
+    dataset: str
+    low: Ends | None
+    high: Ends | None
+    best: Sequence[Collection[str]]
+    tested: Collection[str]
+
+    def content(self) -> dict[str, Any]:
+        """Return the methods' indices, best first, their values, and what these are worth."""
+        names = list(map(str, self.table.values))
+        places = [names.index(name) for name in self.ranked]
+        spans = [self._interval(name) for name in self.ranked]
+        row = dict(
+            zip(names, self.table.deviations.loc[[self.row]].to_numpy(float)[0], strict=True)
+        )
+        deviations = [float(row[name]) for name in self.ranked]
+        return {
+            "methods": places,
+            "values": [self.means[name] for name in self.ranked],
+            "deviations": [None if isnan(value) else value for value in deviations],
+            "low": [span and span[0] for span in spans],
+            "high": [span and span[1] for span in spans],
+            "marked": [names.index(name) for name in self.ranked if name in (self.alike or ())],
+            "verdict": self._verdict(),
+            "note": self._note(any(spans)),
+        }
+
+    @property
+    def categories(self) -> list[str]:
+        """The run's categories."""
+        return list(map(str, self.table.values.index[:-1]))
+
+    @property
+    def row(self) -> str:
+        """The row that is ranked: the only category, or the mean."""
+        return self.categories[0] if len(self.categories) == 1 else MEAN
+
+    @cached_property
+    def means(self) -> dict[str, float]:
+        """Method → mean over the run's categories, of the methods that lack none."""
+        return {name: float(own.mean()) for name, own in self.table.complete_values().items()}
+
+    @cached_property
+    def ranked(self) -> list[str]:
+        """The methods, best first; those of one value in the run's order."""
+        sign = -1 if self.table.metric.higher_is_better else 1
+        return sorted(self.means, key=lambda name: sign * round(self.means[name], DIGITS))
+
+    @property
+    def alike(self) -> Collection[str] | None:
+        """The best and all not significantly worse, None where no test decides."""
+        if self.row not in self.tested:
+            return None
+        return self.best[list(self.table.values.index).index(self.row)]
+
+    def _interval(self, method: str) -> tuple[float, float] | None:
+        """Return the interval of a method's mean, None where a category has none."""
+        if self.low is None or self.high is None:
+            return None
+        place = list(self.table.values).index(method)
+        values = self.table.values[method].to_list()[:-1]
+        ends = zip(self.low[:-1], self.high[:-1], strict=True)
+        pairs = [(low[place], high[place]) for low, high in ends]
+        return mean_interval([(one, *pair) for one, pair in zip(values, pairs, strict=True)])
+
+    def _verdict(self) -> str:
+        """Say which method is best, and whether that is decided."""
+        if not self.ranked:
+            return "No method has a value in every category, so none is ranked."
+        metric, best = self.table.metric, self.ranked[0]
+        ties = [name for name in self.ranked if self._as_good(name, best)]
+        end = "highest" if metric.higher_is_better else "lowest"
+        subject = f"mean {metric.label}" if self.row == MEAN else f"{metric.label} on {self.row}"
+        value = _shown(self.means[best], metric)
+        if len(self.ranked) == 1:
+            return f"{best} has a {subject} of {value}; there is nothing to rank it against."
+        if len(ties) > 1:
+            return f"Not decided: {_listed(ties)} share the {end} {subject}, {value}."
+        return self._decision(f"{best} has the {end} {subject}, {value}")
+
+    def _as_good(self, one: str, other: str) -> bool:
+        return round(self.means[one] - self.means[other], DIGITS) == 0
+
+    def _decision(self, start: str) -> str:
+        """Say whether the best is significantly better than the others."""
+        if self.alike is None:
+            return f"Not decided: {start}, but {self._untested()}."
+        alike = [name for name in self.ranked[1:] if name in self.alike]
+        worse = [name for name in self.ranked[1:] if name not in self.alike]
+        if not alike:
+            return f"{start}: significantly better than {_listed(worse)}."
+        if not worse:
+            return f"Not decided: {start}, but no other method is significantly worse."
+        return (
+            f"{start}. {_listed(alike)} {_are(alike)} not significantly worse, so it is not "
+            f"decided between them; {_listed(worse)} {_are(worse)} worse."
+        )
+
+    def _untested(self) -> str:
+        """Say why no test judges the row that is ranked."""
+        if self.row != MEAN:
+            return "no test of one category can judge it"
+        if self.table.values.loc[MEAN].isna().all():
+            return "the categories at hand make no mean of the data set"
+        return "so few categories can’t decide it"
+
+    def _note(self, intervals: bool) -> str:
+        """Say what the ranking is over, what it leaves out, and what decides it."""
+        said = [self._scope(), self._left_out()]
+        if intervals:
+            said.append("Intervals are over test images.")
+        elif self.table.metric.level == "pixel":
+            said.append("Intervals of it need a run with --save-maps, and one seed.")
+        if self.alike is not None and len(self.ranked) > 1:
+            test = "Wilcoxon’s test over categories" if self.row == MEAN else "a paired test"
+            said.append(
+                f"Marked: the best and all not significantly worse by {test}, corrected for all "
+                "tests of the table."
+            )
+        return " ".join(filter(None, [*said, self._in_each()]))
+
+    def _scope(self) -> str:
+        if self.row != MEAN:
+            return ""
+        here, known = len(self.categories), KNOWN.get(self.dataset)
+        whole = f", not of all {len(known.counts)}" if known and len(known.counts) > here else ""
+        return f"Mean of {here} categories{whole}."
+
+    def _left_out(self) -> str:
+        names = [name for name in map(str, self.table.values) if name not in self.means]
+        return f"Without a value somewhere, so not ranked: {_listed(names)}." if names else ""
+
+    def _in_each(self) -> str:
+        """Say in how many categories the best method is among the best."""
+        rows = [
+            best
+            for name, best in zip(self.categories, self.best[:-1], strict=True)
+            if name in self.tested
+        ]
+        if self.row != MEAN or not rows or len(self.ranked) < 2:
+            return ""
+        won = sum(self.ranked[0] in best for best in rows)
+        return (
+            f"Tested in each category, {self.ranked[0]} is best or not significantly worse in "
+            f"{won} of {len(rows)}."
+        )
+
+
+def mean_interval(
+    known: Sequence[tuple[float, float | None, float | None]],
+) -> tuple[float, float] | None:
+    """Return the interval of a mean of independent values, None where one lacks its own.
+
+    Their squared distances to their intervals' ends add up, each end by itself (Zou & Donner,
+    Statistics in Medicine 2008).
+
+    Args:
+        known: each value with the ends of its interval.
+    """
+    below, above = [], []
+    for value, low, high in known:
+        if low is None or high is None:
+            return None
+        # A percentile interval need not hold its value.
+        below.append(max(0.0, value - low))
+        above.append(max(0.0, high - value))
+    count = len(known)
+    mean = sum(value for value, _, _ in known) / count
+    return mean - hypot(*below) / count, mean + hypot(*above) / count
+
+
+def _shown(value: float, metric: Metric) -> str:
+    return f"{100 * value:.1f} %" if metric.unit == "fraction" else f"{value:.1f} images"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"

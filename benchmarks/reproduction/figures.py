@@ -1,0 +1,147 @@
+"""What was published, in our terms: of which of our methods, and how it was measured."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.results import ResultSet
+from benchmarks.results.metrics_csv import usual_settings
+from benchmarks.results.published import BACKBONES, METRICS, published_rows
+from benchmarks.specs import EvaluationProtocol, resize_for
+
+DATASET = "mvtec_ad"
+"""What the published values are of."""
+
+METHODS = {
+    **dict.fromkeys(("SPADE", "SPADE(K=50)", "SPADE (reimpl.)"), "spade"),
+    "SPADE K=5 (byungjae89)": "spade-5",
+    **dict.fromkeys(("PaDiM", "PaDiM (reimpl.)", "PaDiM (anomalib)"), "padim"),
+    **dict.fromkeys(("PaDiM-Rd550", "PaDiM WR50-Rd550"), "padim"),
+    **dict.fromkeys(("PaDiM-R18-Rd100", "PaDiM R18-Rd100"), "padim"),
+    **{f"PatchCore-{percent}": f"patchcore-{percent}" for percent in (100, 25, 10, 1)},
+    "PatchCore-10 (anomalib, b=9, 1536-d)": "patchcore-10[reweight=9]",
+}
+"""Published name → our method with the same parameters; what isn't here has no counterpart."""
+
+_OURS = {theirs: ours for ours, theirs in METRICS.items()}
+
+_DEFAULT_LEVELS = "2+3"
+
+_SIZE = re.compile(r"(?:(?P<resize>\d+)->)?(?P<size>\d+)(?: (?P<how>\(no crop\)|[A-Z]+))?")
+
+_PROTOCOL = ("dtype", "mask_resize", "smoothing_sigma")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One published value.
+
+    Attributes:
+        source: where it was published.
+        method: our method that it is of.
+        shots: how many training images, None for all.
+        backbone: as published.
+        image_size: as published.
+        metric: our metric.
+        category: a category, or the label of their mean.
+        value: in per cent.
+        rounding: half a unit of its last digit.
+    """
+
+    source: str
+    method: str
+    shots: int | None
+    backbone: str
+    image_size: str
+    metric: str
+    category: str
+    value: float
+    rounding: float
+
+    @property
+    def interpolation(self) -> str:
+        """How images were resized, as the protocol names it."""
+        match = _SIZE.fullmatch(self.image_size)
+        how = match["how"] if match else None
+        return how.lower() if how and how.isalpha() else EvaluationProtocol.interpolation
+
+    def unlike(self, results: ResultSet) -> str:
+        """Say why a result set can't be compared with it, in words; "" where it can."""
+        ours = {str(name): str(value) for name, value in results.rows.iloc[0].items()}
+        if _members(ours["backbone"]) != _members(self.backbone):
+            return f"published with {self.backbone.replace('WRN', 'WideResNet')}"
+        match = _SIZE.fullmatch(self.image_size)
+        if match is None:
+            return "published without its image size"
+        size = int(match["size"])
+        cropped = match["how"] != "(no crop)"
+        resize = int(match["resize"] or (resize_for(size) if cropped else size))
+        if (ours["image_size"], ours["resize"]) != (str(size), str(resize)):
+            return (
+                f"published at {resize} → {size} pixels"
+                if cropped
+                else f"published at {size} pixels"
+            )
+        if ours["fit"] != "crop":
+            return "published with the centre crop"
+        usual = usual_settings(size, ours["fit"])
+        unusual = [name for name in _PROTOCOL if ours[name] != usual[name]]
+        if ours["interpolation"] not in (usual["interpolation"], self.interpolation):
+            unusual.append("interpolation")
+        said = ", ".join(f"{name.replace('_', ' ')} {ours[name]}" for name in unusual)
+        return f"ours with {said}" if said else ""
+
+
+def figures() -> list[Figure]:
+    """Return what was published of our methods, each value once.
+
+    The rounding is that of the most digits that a source gives of a metric, for tables drop zeros.
+
+    Raises:
+        BenchmarkError: the file can't be read.
+    """
+    rows = published_rows()
+    digits: dict[tuple[str, str], int] = defaultdict(int)
+    for row in rows:
+        place = row["source"], row["metric"]
+        digits[place] = max(digits[place], len(row["value_percent"].partition(".")[2]))
+    found: dict[tuple[object, ...], Figure] = {}
+    for one in _in_our_terms(rows, digits):
+        key = one.method, one.shots, one.backbone, one.image_size, one.metric, one.category
+        found.setdefault((*key, one.value), one)
+    return list(found.values())
+
+
+def _in_our_terms(
+    rows: Sequence[Mapping[str, str]], digits: Mapping[tuple[str, str], int]
+) -> Iterator[Figure]:
+    for row in rows:
+        name, _, shots = row["method"].partition("|shots=")
+        backbone, levels = _levels(row["backbone"])
+        if name not in METHODS or row["metric"] not in _OURS:
+            continue
+        yield Figure(
+            row["source"],
+            METHODS[name] + (f"[levels={levels}]" if levels != _DEFAULT_LEVELS else ""),
+            int(shots) if shots else None,
+            backbone,
+            row["image_size"],
+            _OURS[row["metric"]],
+            row["category"],
+            float(row["value_percent"]),
+            0.5 * 10 ** -digits[row["source"], row["metric"]],
+        )
+
+
+def _levels(backbone: str) -> tuple[str, str]:
+    """Split `WRN101 (1+2+3)` into the backbone and its levels, PatchCore's default where none."""
+    match = re.fullmatch(r"(.+) \((\d(?:\+\d)*)\)", backbone)
+    return (match[1], match[2]) if match else (backbone, _DEFAULT_LEVELS)
+
+
+def _members(backbone: str) -> list[str]:
+    """Return an ensemble's members, published or ours, by their published names, sorted."""
+    return sorted(BACKBONES.get(name, name) for name in backbone.split("+"))

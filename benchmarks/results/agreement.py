@@ -1,0 +1,45 @@
+"""What cells must share to stand in one table: the data, the crop, the masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from benchmarks.results.cell import Cell
+from benchmarks.specs import EvaluationProtocol, Fit, MaskResize
+
+
+class Measure(NamedTuple):
+    """Over which pixels of the images values are measured."""
+
+    image_size: int
+    resize: int
+    fit: Fit
+    mask_resize: MaskResize
+
+    @classmethod
+    def of(cls, protocol: EvaluationProtocol) -> Measure:
+        """Return a protocol's."""
+        return cls(protocol.image_size, protocol.resize, protocol.fit, protocol.mask_resize)
+
+    def __str__(self) -> str:
+        cut = f"cropped from {self.resize}" if self.fit == "crop" else f"fit {self.fit}"
+        return f"{self.image_size} px, {cut}, masks {self.mask_resize}"
+
+
+def measures(cells: Iterable[Cell]) -> list[Measure]:
+    """Return each measure of some cells once, in their order."""
+    return list(dict.fromkeys(Measure.of(cell.spec.protocol) for cell in cells))
+
+
+def other_data(before: Iterable[Cell], after: Iterable[Cell]) -> str:
+    """Say in which data two runs' cells differ; nothing where those that both have agree."""
+    names = [sorted({cell.spec.dataset for cell in cells}) for cells in (before, after)]
+    if names[0] and names[1] and not {*names[0]} & {*names[1]}:
+        return f"the data are {', '.join(names[0])} and {', '.join(names[1])}"
+    one, other = (
+        {(c.spec.dataset, c.spec.category): c.spec.dataset_fingerprint for c in cells}
+        for cells in (before, after)
+    )
+    differing = [place[1] for place in one if other.get(place, one[place]) != one[place]]
+    return f"images or masks of {', '.join(differing)} are not the same" if differing else ""

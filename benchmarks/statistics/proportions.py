@@ -1,0 +1,40 @@
+"""Exact intervals of proportions, and of values that move like one."""
+
+from __future__ import annotations
+
+COVERAGE = 0.95
+
+Interval = tuple[float, float]
+
+
+def proportion_interval(share: float, images: float) -> Interval:
+    """Return the 95 % interval of a proportion by Clopper & Pearson (Biometrika 1934).
+
+    It covers at least that often whatever the proportion, and has a width at 0 and 1. Of a number
+    of images that is no integer it is Korn & Graubard's (Survey Methodology 1998), for values whose
+    variance is that of a proportion of so many images.
+
+    Args:
+        share: in [0, 1].
+        images: how many it is a proportion of, at least 1.
+    """
+    from scipy.stats import beta
+
+    tail = (1 - COVERAGE) / 2
+    found, missed = share * images, (1 - share) * images
+    low = beta.ppf(tail, found, missed + 1) if share > 0 else 0.0
+    high = beta.isf(tail, found + 1, missed) if share < 1 else 1.0
+    return float(low), float(high)
+
+
+def effective_images(share: float, variance: float, most: float) -> float:
+    """Return of how many images a proportion has this variance, at least 1.
+
+    Args:
+        share: in [0, 1].
+        variance: of the share.
+        most: the most that are believed, however small the variance of these images is; all of
+            them where it is 0.
+    """
+    spread = share * (1 - share)
+    return max(1.0, min(most, spread / variance) if variance > 0 < spread else most)

@@ -1,0 +1,124 @@
+"""A Ray cluster of three nodes gives the local numbers, though one of them is lost midway."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.execution.recorder import Recorder
+from benchmarks.execution.scheduling import Scheduler
+from benchmarks.results import journal
+from benchmarks.run import __main__ as run
+from tests.helpers.data_sets import write_category
+from tests.survival import METHODS, numbers
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.usefixtures("no_figures")
+
+CATEGORIES = ("cup", "jug", "plate")
+SEEDS = 8
+CELLS = len(CATEGORIES) * SEEDS * len(METHODS.split(","))
+IMAGES = len(CATEGORIES) * (70 + 3 + 4)
+SHARED = [
+    *("--data", "data", "--backbone", "filterbank", "--image-size", "48", "--methods", METHODS),
+    *("--seeds", ",".join(map(str, range(SEEDS))), "--threads", "1"),
+]
+
+
+@pytest.fixture
+def cluster(folder: Path) -> Iterator[Any]:
+    """Three nodes of one processor, each with a cache folder of its own."""
+    from ray.cluster_utils import Cluster
+
+    handler = signal.getsignal(signal.SIGTERM)  # which Ray's cluster takes for itself
+    nodes = Cluster(initialize_head=True, head_node_args=node(folder, 0))
+    for number in (1, 2):
+        nodes.add_node(**node(folder, number))
+    yield nodes
+    nodes.shutdown()
+    signal.signal(signal.SIGTERM, handler)
+
+
+def node(folder: Path, number: int) -> dict[str, Any]:
+    return {"num_cpus": 1, "env_vars": {"TOTAL_RECALL_CACHE": str(folder / f"node-{number}")}}
+
+
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count how often each cell is stored."""
+    counts, take = Counter[str](), Recorder.take
+
+    def counted(self: Recorder, job: Any, evaluated: Any) -> None:
+        take(self, job, evaluated)
+        counts[job.spec.key] += 1
+
+    monkeypatch.setattr(Recorder, "take", counted)
+    return counts
+
+
+def remove_midway(cluster: Any, stored: Counter[str], seen: list[int]) -> threading.Thread:
+    """Take a node away once a tenth of the cells is there."""
+
+    def remove() -> None:
+        until = time.monotonic() + 120
+        while sum(stored.values()) < CELLS // 10 and time.monotonic() < until:
+            time.sleep(0.01)
+        cluster.remove_node(min(cluster.worker_nodes, key=id), allow_graceful=False)
+        seen.append(sum(stored.values()))
+
+    thread = threading.Thread(target=remove, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("share", ["folder", "objects"])
+def test_a_lost_node_costs_no_result_and_changes_no_number(
+    cluster: Any,
+    stored: Counter[str],
+    share: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in CATEGORIES:
+        write_category(Path("data") / name, train=70)
+    assert run.main([*SHARED, "--out", "alone", "--cache", "alone-cache"]) == 0
+    stored.clear()
+    forgotten: list[str] = []
+    forget = Scheduler.forget
+    monkeypatch.setattr(
+        Scheduler, "forget", lambda self, place: forgotten.append(place) or forget(self, place)
+    )
+    seen: list[int] = []
+    thread = remove_midway(cluster, stored, seen)
+    many = ["--out", "many", "--cache", "shared", "--executor", "ray", "--share", share]
+    assert run.main([*SHARED, *many, "--ray-address", cluster.address]) == 0
+    thread.join(1)
+    assert not thread.is_alive()
+    assert seen[0] < CELLS, "the node was there until the end"
+    assert numbers(Path("many")) == numbers(Path("alone"))
+    assert len(stored) == CELLS
+    assert set(stored.values()) == {1}
+    (call,) = journal.read(Path("many"))
+    passed = sum(one.passed for one in call.extractions)
+    features = {path.parts[0] for path in Path().glob("*/features/*.npy")} - {"alone-cache"}
+    if share == "folder":
+        assert passed == IMAGES
+        assert features == {"shared"}
+        assert not forgotten
+    else:
+        assert len(forgotten) == 1
+        assert passed >= IMAGES
+        assert features == {"node-0", "node-1", "node-2"}
+    assert call.failed == 0
+
+
+def test_objects_are_rays_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_category(Path("data/cup"))
+    assert run.main([*SHARED, "--out", "many", "--share", "objects", "--jobs", "2"]) == 2
+    assert "--share objects is of Ray's object store: add --executor ray" in capsys.readouterr().err

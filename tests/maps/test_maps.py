@@ -1,0 +1,370 @@
+"""Maps go out and come back with the same metrics; whatever doesn't fit is one clear line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from benchmarks.maps.__main__ import main as maps
+from benchmarks.report.content import build
+from benchmarks.report.pictures import Sheets
+from benchmarks.results import Cell, Store, read_image_scores, result_sets
+from benchmarks.run.__main__ import main as run
+from benchmarks.uncertainty.intervals import cell_intervals
+from benchmarks.uncertainty.pairs import all_pairs
+from tests.helpers.data_sets import write_dataset
+
+SIZE = 32
+
+FOLDER = "patchcore-100_filterbank_dtype_float32"
+
+
+@pytest.fixture
+def data(folder: Path, no_figures: None) -> Path:
+    """Two categories of 40 × 40 pixels; of `bar` the images are 70 × 52."""
+    root = write_dataset(Path("data"), "bar", "cup")
+    for path in root.rglob("bar/**/*.png"):
+        large = Image.open(path).resize((70, 52), Image.Resampling.NEAREST)
+        large.save(path)
+    return root
+
+
+def compare(*options: str, methods: str = "patchcore-100,padim") -> int:
+    command = ["--data", "data", "--methods", methods, "--backbone", "filterbank", "--out", "out"]
+    return run([*command, "--image-size", str(SIZE), "--cache", "cache", *options])
+
+
+def take(*options: str, name: str = "copy", source: str = "maps/patchcore-100") -> int:
+    command = ["import", source, "--name", name, "--data", "data", "--cache", "cache"]
+    return maps([*command, *options])
+
+
+def give(*options: str, methods: str = "patchcore-100", out: str = "maps") -> int:
+    command = ["export", "out", "--methods", methods, "--out", out, "--data", "data"]
+    return maps([*command, "--cache", "cache", *options])
+
+
+def cells(method: str, out: str = "out") -> dict[str, Cell]:
+    found = Store(Path(out)).cells()
+    return {cell.spec.category: cell for cell in found if cell.spec.method == method}
+
+
+@pytest.mark.parametrize("fit", ["crop", "stretch", "pad"])
+def test_export_and_import_give_the_same_metrics(
+    data: Path, capsys: pytest.CaptureFixture[str], fit: str
+) -> None:
+    assert compare("--fit", fit, "--save-maps") == 0
+    assert give() == 0
+    said = capsys.readouterr().err
+    beyond = "14 images reach beyond the crop: there the map is filled with its minimum"
+    assert (beyond in said) == (fit == "crop")
+    assert "scaled down" not in said
+    assert take("--out", "out", "--scores", "maps/patchcore-100/scores.csv", "--save-maps") == 0
+    before, after = cells("patchcore-100"), cells("copy (imported)")
+    assert before.keys() == after.keys() == {"bar", "cup"}
+    for category, cell in after.items():
+        assert cell.metrics == before[category].metrics
+        assert cell.metrics["pixel_auroc"] > 0.5
+        assert (cell.unseen_defects, cell.unseen_share) == (
+            before[category].unseen_defects,
+            before[category].unseen_share,
+        )
+        scores = [read_image_scores(Path("out") / c.scores) for c in (cell, before[category])]
+        assert scores[0].equals(scores[1])
+        stored = [np.load(Path("out") / c.maps) for c in (cell, before[category])]
+        assert stored[0].files == stored[1].files
+        for name in stored[0].files:
+            np.testing.assert_array_equal(stored[0][name], stored[1][name])
+
+
+def test_exported_maps_have_their_images_names_and_sizes(data: Path) -> None:
+    assert compare("--save-maps") == 0
+    assert give(methods="padim,patchcore-100") == 0
+    for method in ("padim", "patchcore-100"):
+        written = sorted(Path("maps", method).rglob("*.tiff"))
+        images = sorted(path for path in data.rglob("test/*/*.png"))
+        assert [path.relative_to(f"maps/{method}").with_suffix(".png") for path in written] == [
+            path.relative_to(data) for path in images
+        ]
+        for path, image in zip(written, images, strict=True):
+            found = tifffile.imread(path)
+            assert found.dtype == np.float32
+            assert found.shape[::-1] == Image.open(image).size
+
+
+def test_maps_of_small_images_come_back_nearly(
+    folder: Path, no_figures: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dataset(Path("data"), "cup")
+    assert compare("--image-size", "56", "--save-maps", methods="padim") == 0
+    assert give(methods="padim") == 0
+    assert "7 images are smaller than methods saw them" in capsys.readouterr().err
+    assert take("--out", "out", source="maps/padim") == 0
+    before, after = cells("padim")["cup"].metrics, cells("copy (imported)")["cup"].metrics
+    assert after["pixel_auroc"] != before["pixel_auroc"]
+    assert after["pixel_auroc"] == pytest.approx(before["pixel_auroc"], abs=0.01)
+
+
+def test_metrics_of_imported_maps_are_scikit_learns_of_the_files(data: Path) -> None:
+    random, values, masks, labels, scores = np.random.default_rng(0), [], [], [], []
+    for image in sorted((data / "cup/test").rglob("*.png")):
+        values.append(random.random((40, 40)).astype(np.float32))
+        mask = data / "cup/ground_truth" / image.parent.name / f"{image.stem}_mask.png"
+        masks.append(np.asarray(Image.open(mask)) > 0 if mask.exists() else np.zeros((40, 40)))
+        labels.append(mask.exists())
+        scores.append(values[-1].max())
+        path = Path("other/cup/test") / image.parent.name / f"{image.stem}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, values[-1])
+    whole = ["--image-size", "40", "--resize", "40", "--categories", "cup", "--out", "whole"]
+    assert take(*whole, source="other") == 0
+    metrics = cells("copy (imported)", "whole")["cup"].metrics
+    flat = np.ravel(masks), np.ravel(values)
+    assert metrics["pixel_auroc"] == pytest.approx(roc_auc_score(*flat))
+    assert metrics["pixel_ap"] == pytest.approx(average_precision_score(*flat))
+    assert metrics["image_auroc"] == pytest.approx(roc_auc_score(labels, scores))
+
+
+def test_imported_methods_stand_beside_others(data: Path) -> None:
+    assert compare("--save-maps", methods="padim,patchcore-100") == 0
+    assert compare("--save-maps", "--dtype", "float16", methods="padim") == 0
+    assert give("--categories", "cup", methods="padim") == 2
+    assert give("--categories", "cup", methods="patchcore-100") == 0
+    copied = sorted(Path("maps", FOLDER, "cup").rglob("*.tiff"))
+    for number, path in enumerate(copied):
+        tifffile.imwrite(path, tifffile.imread(path) + np.float32(number % 3))
+    here = ("--categories", "cup", "--out", "out", "--save-maps")
+    assert take(*here, source=f"maps/{FOLDER}") == 0
+    (one,) = result_sets(Path("out"))
+    names = [
+        "padim @ filterbank dtype float32",
+        "patchcore-100 @ filterbank dtype float32",
+        "padim @ filterbank dtype float16",
+        "copy (imported)",
+    ]
+    assert list(one.methods) == names
+    origin = "copy (imported): maps of another program, image scores: each map's maximum"
+    assert origin in one.caption("x")
+    frame = all_pairs(one)
+    tests = frame[(frame["test"] == "paired") & (frame["category"] == "cup")]
+    assert {*zip(tests["first"], tests["second"], strict=True)} == {
+        (names[i], names[j]) for i in range(4) for j in range(i + 1, 4)
+    }
+    key = ("cup", "copy (imported)")
+    assert "pixel_auroc" in cell_intervals(one.scores[key], one.maps[key])
+    (shown,) = build([[one]], Sheets())["sets"]
+    assert dict(shown["facts"])["copy (imported)"].startswith("maps of another program, as they")
+    column = [cell and cell["maps"] for cell in shown["cells"][1]]
+    assert all(number is not None for number in column)
+    assert shown["cells"][0][3] is None  # `bar` wasn't imported
+
+
+def test_a_maps_file_format_is_no_identity_but_its_numbers_are(data: Path) -> None:
+    assert compare("--save-maps", "--categories", "cup", methods="padim") == 0
+    assert give("--categories", "cup", methods="padim") == 0
+    here = ("--categories", "cup", "--out", "out")
+    assert take(*here, source="maps/padim") == 0
+    first = cells("copy (imported)")["cup"]
+    for path in Path("maps/padim/cup").rglob("*.tiff"):
+        np.save(path.with_suffix(".npy"), tifffile.imread(path).astype(np.float64))
+        path.unlink()
+    assert take(*here, source="maps/padim") == 0
+    assert cells("copy (imported)")["cup"].key == first.key
+    changed = next(Path("maps/padim/cup").rglob("*.npy"))
+    np.save(changed, np.load(changed) * 1.001)
+    assert take(*here, source="maps/padim") == 0
+    both = [c for c in Store(Path("out")).cells() if c.spec.method == "copy (imported)"]
+    assert len({cell.key for cell in both}) == 2
+    (one,) = result_sets(Path("out"))
+    assert list(one.methods) == ["padim", "copy (imported)"]  # the newest alone is shown
+
+
+def some_maps(shape: tuple[int, int] = (40, 40)) -> list[Path]:
+    written = []
+    for image in sorted(Path("data/cup/test").rglob("*.png")):
+        path = Path("other/cup/test") / image.parent.name / f"{image.stem}.tiff"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(path, np.random.default_rng(0).random(shape).astype(np.float32))
+        written.append(path)
+    return written
+
+
+def spoilt(path: Path, how: str) -> None:
+    if how == "missing":
+        path.unlink()
+    elif how == "twice":
+        np.save(path.with_suffix(".npy"), np.zeros((40, 40)))
+    elif how == "nan":
+        tifffile.imwrite(path, np.full((40, 40), np.nan, np.float32))
+    elif how == "shape":
+        tifffile.imwrite(path, np.zeros((40, 60), np.float32))
+    elif how == "truncated":
+        path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("missing", "test/good/000.png has none: add cup/test/good/000.tiff"),
+        ("twice", "test/good/000.png has several: keep one of 000.npy, 000.tiff"),
+        ("nan", "other/cup/test/good/000.tiff: 1600 of 1600 values are NaN"),
+        ("shape", "the map is 60×40 pixels and its image 40×40: a map shows its whole image"),
+        ("truncated", "other/cup/test/good/000.tiff: not a readable map"),
+    ],
+)
+def test_maps_that_do_not_fit_are_named_and_nothing_is_stored(
+    data: Path, capsys: pytest.CaptureFixture[str], how: str, said: str
+) -> None:
+    spoilt(some_maps()[0], how)
+    assert take("--categories", "cup", "--out", "out", source="other") == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+    assert not Path("out/cells").exists()
+
+
+def test_what_is_left_out_is_said(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    some_maps()
+    Path("other/cup/notes.txt").write_text("x")
+    (Path("other/cup/test/good") / "999.tiff").write_bytes(b"")
+    assert take("--categories", "cup", "--out", "out", source="other") == 0
+    assert (
+        "other: 2 files are no test image's map, left out: notes.txt, test/good/999.tiff"
+        in capsys.readouterr().err
+    )
+
+
+def test_the_images_themselves_are_no_maps(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert take("--categories", "cup", "--out", "out", source="data") == 2
+    assert "is the image itself; name the folder of the maps" in capsys.readouterr().err
+
+
+Rows = list[list[str]]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows: rows[:-1], "no score of cup/test/spot/003.png"),
+        (
+            lambda rows: [*rows, ["cup/test/spot/9.png", "1"]],
+            "cup/test/spot/9.png is no test image",
+        ),
+        (lambda rows: [*rows, rows[-1]], "line 9: cup/test/spot/003.png has a score already"),
+        (lambda rows: [*rows[:-1], [rows[-1][0], "inf"]], "line 8: the score of cup/test/spot/003"),
+        (lambda rows: [*rows[:-1], [rows[-1][0], "high"]], "'high', not a finite number"),
+        (lambda rows: [["file", "value"], *rows[1:]], "below the columns image and score"),
+        (lambda rows: rows[:1], "below the columns image and score"),
+    ],
+)
+def test_scores_that_do_not_fit_are_named(
+    data: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[Rows], Rows],
+    said: str,
+) -> None:
+    names = sorted(path.relative_to("data").as_posix() for path in data.rglob("cup/test/*/*.png"))
+    rows = [["image", "score"], *([name, "0.5"] for name in names)]
+    some_maps()
+    Path("s.csv").write_text("\n".join(map(",".join, change(rows))) + "\n")
+    assert take("--categories", "cup", "--out", "out", "--scores", "s.csv", source="other") == 2
+    assert said in capsys.readouterr().err
+
+
+def test_given_scores_count_and_are_part_of_the_identity(data: Path) -> None:
+    some_maps()
+    names = sorted(path.relative_to("data").as_posix() for path in data.rglob("cup/test/*/*.png"))
+    keys = set()
+    for good, defect, auroc in ((0, 1, 1.0), (1, 0, 0.0)):
+        rows = [f"{name},{defect if 'spot' in name else good}" for name in names]
+        Path("s.csv").write_text("\n".join(["image,score", *rows]) + "\n")
+        assert take("--categories", "cup", "--out", "o", "--scores", "s.csv", source="other") == 0
+        found = max(Store(Path("o")).cells(), key=lambda cell: cell.started_utc)
+        assert found.metrics["image_auroc"] == auroc
+        keys.add(found.key)
+    assert len(keys) == 2
+
+
+def test_the_crop_is_the_runs_and_another_is_refused(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some_maps()
+    here = ("--categories", "cup", "--out", "out")
+    assert compare("--categories", "cup", "--fit", "pad", methods="padim") == 0
+    assert take(*here, source="other") == 0
+    assert cells("copy (imported)")["cup"].spec.protocol.fit == "pad"
+    assert take(*here, "--image-size", "24", source="other") == 2
+    said = capsys.readouterr().err
+    assert "out holds cells of 32 px, fit pad, masks nearest, beside which another crop" in said
+    assert "leave --image-size out, or name another --out" in said
+    assert compare("--categories", "cup", methods="padim") == 0
+    assert take(*here, source="other") == 2
+    assert "out holds cells of several crops" in capsys.readouterr().err
+    assert take(*here, "--fit", "crop", source="other") == 0
+
+
+def test_other_data_are_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    some_maps()
+    assert compare("--categories", "cup", methods="padim") == 0
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save("data/cup/test/good/000.png")
+    assert take("--categories", "cup", "--out", "out", source="other") == 2
+    assert "out: images or masks of cup are not the same" in capsys.readouterr().err
+    assert give("--categories", "cup", methods="padim") == 2
+    assert "padim on cup was evaluated on other images or masks" in capsys.readouterr().err
+
+
+def test_exports_need_all_maps_and_a_method_that_is_there(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare("--categories", "cup", methods="padim") == 0
+    assert give("--categories", "cup", methods="padim") == 2
+    assert "--save-maps" in capsys.readouterr().err
+    assert give("--categories", "cup", methods="spade") == 2
+    assert "--methods spade: out has padim" in capsys.readouterr().err
+
+
+def test_half_precision_is_written_or_refused(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some_maps()
+    here = ("--categories", "cup", "--out", "out", "--save-maps", "--image-size", "32")
+    assert take(*here, source="other") == 0
+    assert give("--categories", "cup", "--dtype", "float16", methods="copy (imported)") == 0
+    (path, *_) = sorted(Path("maps/copy_imported/cup").rglob("*.tiff"))
+    half = tifffile.imread(path)
+    assert half.dtype == np.float16
+    assert take("--categories", "cup", "--out", "again", source="maps/copy_imported") == 0
+    tifffile.imwrite(some_maps()[0], np.full((40, 40), 1e6, np.float32))
+    assert take(*here, source="other") == 0
+    assert give("--categories", "cup", "--dtype", "float16", methods="copy (imported)") == 2
+    assert "1e+06 is more than half precision holds; leave --dtype out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "a,b", "a/b", "a [x]", " a", "ä" * 3, "x" * 101])
+def test_a_name_is_one(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        take(name=name)
+    assert stop.value.code == 2
+    assert "letters, digits" in capsys.readouterr().err
+
+
+def test_a_cell_says_what_it_is(data: Path) -> None:
+    some_maps()
+    assert take("--categories", "cup", source="other") == 0
+    (path,) = Path("results/data-imported-224/cells").rglob("*.json")
+    stored: dict[str, Any] = json.loads(path.read_text())
+    spec = stored["spec"]
+    assert spec["method"] == "copy (imported)"
+    assert len(spec["params"]["maps_sha256"]) == 64
+    assert spec["params"]["scores"] == "each map's maximum"
+    assert spec["protocol"]["backbone"]["name"] == "imported"
+    assert spec["protocol"]["smoothing_sigma"] == 0
+    assert stored["fit_seconds"] is stored["score_seconds"] is None

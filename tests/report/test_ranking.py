@@ -1,0 +1,91 @@
+"""The ranking that the report begins with, against means and intervals by hand."""
+
+from __future__ import annotations
+
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.report.content import build
+from benchmarks.report.pictures import Sheets
+from benchmarks.report.ranking import mean_interval
+from benchmarks.results import result_sets
+from tests.helpers.runs import Cell, write_run
+
+NAMES = tuple(f"part{number:02}" for number in range(12))
+
+
+def ranking(folder: Path, cells: list[Cell], metric: str = "pixel_auroc") -> dict[str, Any]:
+    (shown,) = build([result_sets(write_run(folder, cells))], Sheets())["sets"]
+    found: dict[str, Any] = shown["tables"][metric]["ranking"]
+    return found
+
+
+def cells(values: dict[str, list[float]]) -> list[Cell]:
+    return [
+        Cell(name, method, {"pixel_auroc": value})
+        for method, every in values.items()
+        for name, value in zip(NAMES, every, strict=False)
+    ]
+
+
+def test_a_better_method_everywhere_is_decided(tmp_path: Path) -> None:
+    worse = [0.8 + place / 1000 for place in range(12)]
+    better = [value + 0.05 + place / 5000 for place, value in enumerate(worse)]
+    found = ranking(tmp_path / "run", cells({"a": worse, "b": better}))
+    assert found["methods"] == [1, 0]
+    assert found["values"] == pytest.approx([sum(better) / 12, sum(worse) / 12])
+    assert found["marked"] == [1]
+    assert found["verdict"].endswith("significantly better than a.")
+
+
+def test_methods_that_win_by_turns_are_not_decided(tmp_path: Path) -> None:
+    one = [0.8 + 0.01 * (place % 2) for place in range(12)]
+    other = [0.8051 + 0.01 * (place % 2 == 0) - 0.005 for place in range(12)]
+    found = ranking(tmp_path / "run", cells({"a": one, "b": other}))
+    assert found["verdict"].startswith("Not decided: ")
+    assert {*found["marked"]} == {0, 1}
+
+
+def test_few_categories_and_equal_values_decide_nothing(tmp_path: Path) -> None:
+    few = ranking(tmp_path / "few", cells({"a": [0.9, 0.9], "b": [0.5, 0.5]}))
+    assert "so few categories can’t decide it" in few["verdict"]
+    equal = ranking(tmp_path / "equal", cells({"a": [0.9], "b": [0.9]}))
+    assert (
+        equal["verdict"] == "Not decided: a and b share the highest Pixel AUROC on part00, 90.0 %."
+    )
+
+
+def test_a_method_without_a_value_somewhere_is_not_ranked(tmp_path: Path) -> None:
+    found = ranking(tmp_path / "run", cells({"a": [0.7, 0.7], "b": [0.9]}))
+    assert found["methods"] == [0]
+    assert "not ranked: b." in found["note"]
+
+
+def test_the_interval_of_a_mean_by_hand() -> None:
+    found = mean_interval([(0.9, 0.8, 0.95), (0.7, 0.66, 0.82)])
+    assert found == pytest.approx(
+        (0.8 - sqrt(0.1**2 + 0.04**2) / 2, 0.8 + sqrt(0.05**2 + 0.12**2) / 2)
+    )
+    assert mean_interval([(0.9, 0.8, 0.95), (0.7, None, None)]) is None
+
+
+unit = st.floats(0, 1)
+
+
+@given(st.lists(st.tuples(unit, unit, unit).map(sorted), min_size=1, max_size=15))
+def test_the_interval_of_a_mean_holds_it_and_is_narrower_than_the_means_of_the_ends(
+    sorted_values: list[list[float]],
+) -> None:
+    known = [(middle, low, high) for low, middle, high in sorted_values]
+    interval = mean_interval(known)
+    assert interval is not None
+    low, high = interval
+    lows, middles, highs = zip(*sorted_values, strict=True)
+    count = len(known)
+    assert sum(lows) / count - 1e-12 <= low <= sum(middles) / count + 1e-12
+    assert sum(middles) / count - 1e-12 <= high <= sum(highs) / count + 1e-12

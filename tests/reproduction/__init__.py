@@ -1,0 +1,1 @@
+"""Whether our values agree with published ones."""
