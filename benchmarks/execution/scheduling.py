@@ -122,26 +122,28 @@ class Scheduler(Generic[T]):
         return task in home.made and home.whole
 
     def lost(self, task: T) -> bool:
-        """Note that a task's worker was lost; return whether it will be handed out again."""
+        """Note that a task's worker was lost; return whether it will be handed out again.
+
+        Where it won't be, it is to be given up.
+        """
         home = self._home[task]
-        home.running.discard(task)
         self._losses[task] += 1
-        if self._losses[task] < ATTEMPTS:
-            self._again(home, task)
-            return True
-        self._close(home)
-        return False
+        if self._losses[task] == ATTEMPTS:
+            return False
+        home.running.discard(task)
+        self._again(home, task)
+        return True
 
     def give_up(self, task: T) -> list[T]:
         """Note that a task can't be done; return the cells that can't be, either, without it."""
         home = self._home[task]
         home.running.discard(task)
-        if task not in home.images:
-            return []
-        cells = [*home.cells]
-        self._waiting -= sum(one.seconds for one in (*home.shards, *cells))
-        home.shards.clear()
-        home.cells.clear()
+        cells = list[T]()
+        if task in home.images:
+            cells = [*home.cells]
+            self._waiting -= sum(one.seconds for one in (*home.shards, *cells))
+            home.shards.clear()
+            home.cells.clear()
         self._close(home)
         return cells
 

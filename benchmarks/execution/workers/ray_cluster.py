@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 STILLBORN = 10
 """Workers, one after the other, that may end before they begin, as on a node that is just lost."""
+
+NOTICED = 120.0
+"""Seconds in which Ray has noticed that a node is lost, once something of it has failed."""
 
 
 def start(wanted: WantedPool) -> RayCluster:
@@ -134,7 +138,7 @@ class RayCluster:
         self._members: dict[int, _Member] = {}
         self._made: WeakKeyDictionary[Extract, Any] = WeakKeyDictionary()
         self._places: set[str] = set()
-        self._numbers, self._stillborn, self._suspicious = itertools.count(), 0, False
+        self._numbers, self._stillborn, self._suspicious_until = itertools.count(), 0, 0.0
         self.workers = self._room()
 
     def idle(self) -> Sequence[Hand]:
@@ -178,9 +182,8 @@ class RayCluster:
 
     def gone(self) -> Sequence[str]:
         """Return the nodes that were lost with features that lay only there."""
-        if not self._suspicious:
+        if time.monotonic() > self._suspicious_until:
             return ()
-        self._suspicious = False
         lost = self._places - {node["NodeID"] for node in _nodes() if node["Alive"]}
         self._places -= lost
         self._members = {
@@ -222,7 +225,7 @@ class RayCluster:
                 raise error.cause from error
         except errors.RayError:  # as where the node is gone that had what it needs
             pass
-        self._suspicious = True
+        self._suspicious_until = time.monotonic() + NOTICED
         return None
 
     def _room(self) -> int:
