@@ -215,7 +215,7 @@ class RayCluster:
         try:
             return self._ray.get(answer)
         except errors.RayActorError as error:
-            del self._members[number]
+            self._drop(number)
             self._stillborn += not begun
             if self._stillborn > STILLBORN:
                 reason = str(error).strip().splitlines()[-1]
@@ -227,6 +227,16 @@ class RayCluster:
             pass
         self._suspicious_until = time.monotonic() + NOTICED
         return None
+
+    def _drop(self, number: int) -> None:
+        """Let a lost worker go, and the idle ones beside it.
+
+        Their node may be lost, which Ray takes time to notice; they would lose task after task.
+        """
+        node = self._members.pop(number).node
+        beside = [n for n, one in self._members.items() if node == one.node != "" and not one.task]
+        for other in beside:
+            self._ray.kill(self._members.pop(other).actor)
 
     def _room(self) -> int:
         resources: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
