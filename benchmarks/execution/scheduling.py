@@ -124,11 +124,11 @@ class Scheduler(Generic[T]):
     def lost(self, task: T) -> bool:
         """Note that a task's worker was lost; return whether it will be handed out again.
 
-        What won't be is to be given up.
+        Where it won't be, it is to be given up.
         """
         home = self._home[task]
         self._losses[task] += 1
-        if self._losses[task] >= ATTEMPTS:
+        if self._losses[task] == ATTEMPTS:
             return False
         home.running.discard(task)
         self._again(home, task)
@@ -138,8 +138,9 @@ class Scheduler(Generic[T]):
         """Note that a task can't be done; return the cells that can't be, either, without it."""
         home = self._home[task]
         home.running.discard(task)
-        cells = [*home.cells] if task in home.images else []
+        cells = list[T]()
         if task in home.images:
+            cells = [*home.cells]
             self._waiting -= sum(one.seconds for one in (*home.shards, *cells))
             home.shards.clear()
             home.cells.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 STILLBORN = 10
 """Workers, one after the other, that may end before they begin, as on a node that is just lost."""
+
+NOTICED = 120.0
+"""Seconds in which Ray has noticed that a node is lost, once something of it has failed."""
 
 
 def start(wanted: WantedPool) -> RayCluster:
@@ -134,7 +138,7 @@ class RayCluster:
         self._members: dict[int, _Member] = {}
         self._made: WeakKeyDictionary[Extract, Any] = WeakKeyDictionary()
         self._places: set[str] = set()
-        self._numbers, self._stillborn, self._suspicious = itertools.count(), 0, False
+        self._numbers, self._stillborn, self._suspicious_until = itertools.count(), 0, 0.0
         self.workers = self._room()
 
     def idle(self) -> Sequence[Hand]:
@@ -178,9 +182,8 @@ class RayCluster:
 
     def gone(self) -> Sequence[str]:
         """Return the nodes that were lost with features that lay only there."""
-        if not self._suspicious:
+        if time.monotonic() > self._suspicious_until:
             return ()
-        self._suspicious = False
         lost = self._places - {node["NodeID"] for node in _nodes() if node["Alive"]}
         self._places -= lost
         self._members = {
@@ -212,7 +215,7 @@ class RayCluster:
         try:
             return self._ray.get(answer)
         except errors.RayActorError as error:
-            del self._members[number]
+            self._drop(number)
             self._stillborn += not begun
             if self._stillborn > STILLBORN:
                 reason = str(error).strip().splitlines()[-1]
@@ -222,8 +225,18 @@ class RayCluster:
                 raise error.cause from error
         except errors.RayError:  # as where the node is gone that had what it needs
             pass
-        self._suspicious = True
+        self._suspicious_until = time.monotonic() + NOTICED
         return None
+
+    def _drop(self, number: int) -> None:
+        """Let a lost worker go, and the idle ones beside it.
+
+        Their node may be lost, which Ray takes time to notice; they would lose task after task.
+        """
+        node = self._members.pop(number).node
+        beside = [n for n, one in self._members.items() if node == one.node != "" and not one.task]
+        for other in beside:
+            self._ray.kill(self._members.pop(other).actor)
 
     def _room(self) -> int:
         resources: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
