@@ -156,6 +156,12 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     return paths
 
 
+_OWN = "\0"
+"""Marks a space that is the name's own, not only a place at which it may break."""
+
+
 def wrap_name(name: str, width: int) -> str:
-    """Break a name into lines of at most `width` characters, at its punctuation."""
-    return fill(re.sub(r"(?<=[-_=,])|(?=\[)", " ", name), width).replace(" ", "")
+    """Break a name into lines of at most `width` characters, at its punctuation and spaces."""
+    breakable = re.sub(r"(?<=[-_=,])|(?=\[)", " ", name.replace(" ", f"{_OWN} "))
+    joined = fill(breakable, width).replace(f"{_OWN} ", _OWN).replace(" ", "")
+    return joined.replace(f"{_OWN}\n", "\n").replace(_OWN, " ")

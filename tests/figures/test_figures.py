@@ -26,7 +26,7 @@ from benchmarks.figures.__main__ import main
 from benchmarks.figures.curves import draw_curves
 from benchmarks.figures.example_maps import draw_examples
 from benchmarks.figures.overview import draw_overview
-from benchmarks.figures.style import style
+from benchmarks.figures.style import style, wrap_name
 from benchmarks.figures.working_points import draw_working_points
 from benchmarks.results import ResultSet, result_sets
 from tests.helpers.runs import Cell, some_maps, some_scores, write_run
@@ -317,3 +317,18 @@ def test_patchcore_gets_lighter_as_the_memory_bank_shrinks() -> None:
     luminance = [np.dot(to_rgb(style(name).colour), (0.2126, 0.7152, 0.0722)) for name in KNOWN[:4]]
     assert luminance == sorted(luminance)
     assert min(np.diff(luminance)) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "lines"),
+    [
+        ("patchcore-25 @ resnet18", 40, ["patchcore-25 @ resnet18"]),
+        ("patchcore-25 @ resnet18", 13, ["patchcore-", "25 @", "resnet18"]),
+        ("efficientad (imported)", 12, ["efficientad", "(imported)"]),
+        ("patchcore-25[patch_size=5]", 14, ["patchcore-25", "[patch_size=", "5]"]),
+    ],
+)
+def test_names_break_at_punctuation_and_keep_their_spaces(
+    name: str, width: int, lines: list[str]
+) -> None:
+    assert wrap_name(name, width).split("\n") == lines
