@@ -5,7 +5,7 @@ python -m tests.full_size_data FOLDER
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -31,5 +31,12 @@ def write(root: Path) -> Path:
     return root
 
 
+def main() -> None:
+    """Write the set into the folder that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m tests.full_size_data", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    write(parser.parse_args().folder)
+
+
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    main()

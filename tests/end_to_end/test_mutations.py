@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.compare.check import REGRESSIONS
-from tests.mutations import BLESSING, CATEGORIES, INVISIBLE, MUTATIONS, Gate, Mutation
+from tests.mutations import BLESSINGS, CATEGORIES, INVISIBLE, MUTATIONS, Gate, Mutation
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,11 @@ def test_the_gate_sees_a_fault(gate: Gate, mutation: Mutation) -> None:
     assert "worse" in {row.mark for row in rows}
 
 
-def test_a_fault_that_raises_all_it_changes_is_shown_and_not_stopped(gate: Gate) -> None:
-    marks = Counter(row.mark for row in gate.rows(BLESSING.methods, BLESSING.plant))
+@pytest.mark.parametrize("blessing", BLESSINGS, ids=lambda mutation: mutation.name)
+def test_a_fault_that_raises_all_it_changes_is_shown_and_not_stopped(
+    gate: Gate, blessing: Mutation
+) -> None:
+    marks = Counter(row.mark for row in gate.rows(blessing.methods, blessing.plant))
     assert marks["better"] > 0
     assert not REGRESSIONS & set(marks)
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import inspect
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
@@ -25,7 +23,7 @@ import methods
 from benchmarks import backbones
 from benchmarks.backbones import backbone as backbone_module
 from benchmarks.evaluation import anomaly_maps, category, evaluating
-from benchmarks.execution.workers import processes
+from benchmarks.execution.workers import WantedPool, processes
 from benchmarks.run import __main__ as run
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed.inputs import SCALES
@@ -397,17 +395,14 @@ def test_a_gpu_is_named_by_its_number() -> None:
 
 
 def test_workers_spread_over_the_gpus_there_are() -> None:
-    context = get_context("spawn")
-    started = context.Value("i", 0)
-    seen = []
-    for _ in range(5):
-        with mock.patch.dict(os.environ):
-            processes._settle(started, ("3", "5"))
-            seen.append(os.environ["CUDA_VISIBLE_DEVICES"])
-    assert seen == ["3", "5", "3", "5", "3"]
-    pool = processes.Processes(5, 60, gpus=("3", "5"))
-    assert pool.sharers == 3
-    pool.close()
+    wanted = WantedPool(jobs=5, device="cuda", patience=60)
+    pool = processes.Processes(wanted, gpus=("3", "5"))
+    with mock.patch.object(processes, "CONTEXT") as context:
+        context.Pipe.side_effect = lambda: (mock.Mock(), mock.Mock())
+        for hand in pool.idle():
+            pool.start(hand, mock.Mock())
+        started = [call.kwargs["args"][-2:] for call in context.Process.call_args_list]
+    assert started == [(3, "3"), (3, "5"), (3, "3"), (3, "5"), (3, "3")]  # sharers, GPU
 
 
 def fail(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> None:
