@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+SHOWN = 10
+"""Problems that one message names."""
+
 
 class BenchmarkError(Exception):
     """Something that the reader can put right; shown without a traceback, exit status 2."""
@@ -17,3 +22,10 @@ class WeightsError(BenchmarkError):
 
 class StorageError(BenchmarkError):
     """A folder that can't be written or read: full, read-only, or holding something else."""
+
+
+def listed(what: str, problems: Sequence[str]) -> str:
+    """Return one message of some problems, the first ten of them named."""
+    rest = len(problems) - SHOWN
+    tail = [f"… and {rest} more"] if rest > 0 else []
+    return "\n".join([f"{what}:", *problems[:SHOWN], *tail])

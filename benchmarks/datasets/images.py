@@ -25,8 +25,7 @@ WIDE = "32-bit pixels have no defined range; save it with 8 or 16 bits"
 
 _TRANSPOSED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 
-_DECODE_ERRORS = (
-    # What Pillow's decoders raise on damaged files; not everything is wrapped in OSError.
+DECODE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -39,6 +38,7 @@ _DECODE_ERRORS = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,  # an exception where warnings are errors
 )
+"""What decoders raise on damaged files; not everything is wrapped in OSError."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def inspect(path: Path) -> ImageFile:
                 image.verify()
             else:
                 image.load()
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         return ImageFile(size, sha256, problem=_damage(error))
     return ImageFile(size, sha256, shape, orientation not in (None, 0, 1), frames, wide)
 
@@ -163,5 +163,5 @@ def decode(path: Path) -> tuple[Image.Image, bool]:
             return ImageOps.exif_transpose(image) or image.copy(), lossy
     except (FileNotFoundError, PermissionError) as error:
         raise DataError(f"{path}: {error.strerror}; put it back or make it readable") from error
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise DataError(f"{path}: {_damage(error)}") from error

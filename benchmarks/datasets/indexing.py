@@ -16,7 +16,7 @@ from benchmarks.datasets.layouts.base import Layout, Listing, Sample, Source
 from benchmarks.datasets.left_out import files_below, left_out
 from benchmarks.datasets.masks import MaskFacts, mask_facts
 from benchmarks.datasets.survey import survey
-from benchmarks.errors import DataError
+from benchmarks.errors import DataError, listed
 from benchmarks.specs import digest
 
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
@@ -24,8 +24,6 @@ SYNTHETIC_MARKER = "SYNTHETIC.txt"
 
 LONGEST_NAME = 150
 """Bytes of a category's name, which is part of names of files, 255 bytes at most."""
-
-_SHOWN_PROBLEMS = 10
 
 _READERS = 4
 
@@ -110,13 +108,10 @@ def index(root: Path, categories: Sequence[str] | None = None, *, masks: bool = 
     )
 
 
-def _summary(root: Path, problems: list[str]) -> str:
+def _summary(root: Path, problems: Sequence[str]) -> str:
     if len(problems) == 1:
         return problems[0]
-    shown = problems[:_SHOWN_PROBLEMS]
-    rest = len(problems) - len(shown)
-    tail = [f"… and {rest} more"] if rest else []
-    return "\n".join([f"{root}: {len(problems)} problems in this data set:", *shown, *tail])
+    return listed(f"{root}: {len(problems)} problems in this data set", problems)
 
 
 def _known(sources: Sequence[Source], found: Sequence[Category]) -> str | None:

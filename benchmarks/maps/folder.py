@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from benchmarks.datasets import Category, Sample
-from benchmarks.errors import DataError
+from benchmarks.errors import DataError, listed
 from benchmarks.maps.reading import READERS
-
-SHOWN = 10
-"""Problems that a message names."""
 
 
 def stem(name: str) -> str:
@@ -57,7 +54,7 @@ def find_maps(folder: Path, category: Category) -> tuple[list[Path], list[str]]:
             others.append(name)
     problems = _problems(root, names, found)
     if problems:
-        raise DataError(summary(f"{root}: {len(names)} test images need a map each", problems))
+        raise DataError(listed(f"{root}: {len(names)} test images need a map each", problems))
     return [found[name][0] for name in names], others
 
 
@@ -76,10 +73,3 @@ def _problems(root: Path, names: dict[str, Sample], found: dict[str, list[Path]]
 
 def _joined(paths: Sequence[Path]) -> str:
     return ", ".join(path.name for path in paths)
-
-
-def summary(what: str, problems: Sequence[str]) -> str:
-    """Return one message of some problems, the first ten of them named."""
-    rest = len(problems) - SHOWN
-    tail = [f"… and {rest} more"] if rest > 0 else []
-    return "\n".join([f"{what}:", *problems[:SHOWN], *tail])

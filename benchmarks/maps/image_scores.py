@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.datasets import Category
-from benchmarks.errors import DataError
+from benchmarks.errors import DataError, listed
 from benchmarks.files import as_csv, atomic_file
-from benchmarks.maps.folder import summary
 
 COLUMNS = ("image", "score")
 
@@ -83,6 +82,6 @@ def of_category(path: Path, scores: Mapping[str, float], category: Category) -> 
     extra = [f"{name} is no test image" for name in own if name not in {*names}]
     if missing or extra:
         raise DataError(
-            summary(f"{path}: {category.name} needs one row a test image", [*missing, *extra])
+            listed(f"{path}: {category.name} needs one row a test image", [*missing, *extra])
         )
     return [scores[name] for name in names]

@@ -12,12 +12,12 @@ import numpy as np
 
 from benchmarks.datasets import Category, Dataset, Sample
 from benchmarks.datasets.images import image_size
-from benchmarks.errors import DataError
+from benchmarks.errors import DataError, listed
 from benchmarks.evaluation import Evaluated, GroundTruth, Prediction, measure
 from benchmarks.evaluation.job import KeptMaps
 from benchmarks.features import Crops
 from benchmarks.maps import image_scores
-from benchmarks.maps.folder import find_maps, stem, summary
+from benchmarks.maps.folder import find_maps, stem
 from benchmarks.maps.placing import Placing
 from benchmarks.maps.reading import Map, read_map
 from benchmarks.results.agreement import Measure
@@ -129,7 +129,7 @@ def _placed(
         square[:] = Placing.of(width, height, protocol).into_square(values)
         maxima.append(float(values.max()))
     if problems:
-        raise DataError(problems[0] if len(problems) == 1 else summary(category.name, problems))
+        raise DataError(problems[0] if len(problems) == 1 else listed(category.name, problems))
     return squares, maxima, sha256.hexdigest()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -13,25 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.datasets.images import DECODE_ERRORS
 from benchmarks.errors import DataError
 
 Map = NDArray[np.float32]
 """An anomaly map, (h, w)."""
-
-_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-    BadZipFile,
-    Image.DecompressionBombError,
-)
-"""What decoders raise on files that are damaged, or something else."""
 
 _GREY = frozenset({"1", "L", "I", "I;16", "I;16L", "I;16B", "I;16N"})
 
@@ -46,7 +30,7 @@ def read_map(path: Path) -> Map:
         found = READERS[path.suffix.lower()](path)
     except DataError:
         raise
-    except _ERRORS as error:
+    except (*DECODE_ERRORS, BadZipFile) as error:
         why = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(
             f"{path}: not a readable map ({why}); write it again, uncompressed"
