@@ -66,7 +66,7 @@ def predict(job: Job, data: Callable[[], CategoryData], at: Callable[[Stage], No
         prediction = average_members(members)
         made = replace(made, device=category.device, peak_memory_mb=memory.megabytes())
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
-        outcome = failed(job, one_line(error), made.started_utc)
+        outcome = failed(job.spec, one_line(error), made.started_utc)
         return lambda at: outcome
     return partial(_measure, job.spec, category.truth, prediction, made, kept_maps=job.kept_maps)
 
@@ -97,28 +97,23 @@ class _Origin:
     peak_memory_mb: float | None = None
 
 
-def failed(job: Job, why: str, started: str = "") -> Evaluated:
-    """Return the cell of a job that failed.
+def failed(spec: CellSpec, why: str, started: str = "") -> Evaluated:
+    """Return a cell that failed.
 
     Args:
-        job: the job.
+        spec: what would have made its numbers.
         why: one line.
         started: when, as ISO 8601 in UTC; now where it is empty.
     """
-    return _failed(job.spec, why, started or _now())
-
-
-def _failed(spec: CellSpec, why: str, started: str) -> Evaluated:
-    return Evaluated(
-        Cell(
-            spec,
-            "failed",
-            error=why,
-            started_utc=started,
-            git_sha=git_sha(),
-            versions=versions(),
-        )
+    cell = Cell(
+        spec,
+        "failed",
+        error=why,
+        started_utc=started or _now(),
+        git_sha=git_sha(),
+        versions=versions(),
     )
+    return Evaluated(cell)
 
 
 def _now() -> str:
@@ -143,7 +138,7 @@ def _measure(
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
         return Evaluated(cell, rows, maps_to_keep(truth, prediction, kept_maps, pro))
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
-        return _failed(spec, one_line(error), made.started_utc)
+        return failed(spec, one_line(error), made.started_utc)
 
 
 def _cell(

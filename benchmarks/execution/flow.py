@@ -72,7 +72,7 @@ def _ended(
 
 
 def _given_up(task: Task, why: str) -> Done:
-    return Done(tuple(failed(job, why) for job in _jobs(task)), failure=why)
+    return Done(tuple(failed(job.spec, why) for job in _jobs(task)), failure=why)
 
 
 def _show(tasks: Iterable[Task], progress: Progress) -> None:

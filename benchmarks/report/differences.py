@@ -9,7 +9,7 @@ from benchmarks.results import ResultSet
 from benchmarks.results.scores import read_image_scores
 from benchmarks.specs import flat
 from benchmarks.statistics import paired_test
-from benchmarks.statistics.pairs import holm
+from benchmarks.statistics.pairs import corrected
 
 Specs = Mapping[tuple[str, str], Mapping[str, Any]]
 """(category, method) → the flattened specification of the first seed's cell."""
@@ -79,8 +79,7 @@ def _tests(before: ResultSet, after: ResultSet) -> dict[str, dict[str, float | N
             frames = [read_image_scores(one.scores[place]) for one in (before, after)]
             common = frames[0].merge(frames[1], on=["path", "label"])
             found[place] = paired_test(common["label"], common["score_x"], common["score_y"])
-    corrected = holm([1 if p_value is None else p_value for p_value in found.values()]).tolist()
     tests: dict[str, dict[str, float | None]] = {}
-    for ((category, method), p_value), p in zip(found.items(), corrected, strict=True):
-        tests.setdefault(category, {})[method] = None if p_value is None else p
+    for (category, method), p_value in zip(found, corrected([*found.values()]), strict=True):
+        tests.setdefault(category, {})[method] = p_value
     return tests

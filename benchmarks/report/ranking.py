@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import hypot, isnan
+from math import isnan
 from typing import Any
 
 from benchmarks.datasets.known import KNOWN
@@ -13,6 +13,7 @@ from benchmarks.metrics import Metric
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.result_set import Table
 from benchmarks.statistics.pairs import DIGITS
+from benchmarks.statistics.proportions import mean_interval
 
 Ends = Sequence[Sequence[float | None]]
 """(categories and the mean, methods): one end of intervals, None where there is none."""
@@ -177,29 +178,6 @@ class Ranking:
             f"Tested in each category, {self.ranked[0]} is best or not significantly worse in "
             f"{won} of {len(rows)}."
         )
-
-
-def mean_interval(
-    known: Sequence[tuple[float, float | None, float | None]],
-) -> tuple[float, float] | None:
-    """Return the interval of a mean of independent values, None where one lacks its own.
-
-    Their squared distances to their intervals' ends add up, each end by itself (Zou & Donner,
-    Statistics in Medicine 2008).
-
-    Args:
-        known: each value with the ends of its interval.
-    """
-    below, above = [], []
-    for value, low, high in known:
-        if low is None or high is None:
-            return None
-        # A percentile interval need not hold its value.
-        below.append(max(0.0, value - low))
-        above.append(max(0.0, high - value))
-    count = len(known)
-    mean = sum(value for value, _, _ in known) / count
-    return mean - hypot(*below) / count, mean + hypot(*above) / count
 
 
 def _shown(value: float, metric: Metric) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from math import isnan, sqrt
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from benchmarks.reproduction.tolerance import Tolerance, of_seeds
 from benchmarks.results import ResultSet
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.result_set import Table
-from benchmarks.statistics.proportions import Interval
+from benchmarks.statistics.proportions import Interval, mean_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,31 +174,32 @@ class _Measured:
     def _reach(self, figure: Figure, *, lower: bool) -> float | None:
         """Return how far the interval over test images reaches towards the published value.
 
-        In percentage points from the first seed's value; of a mean, whose categories' images are
-        independent, the root of the sum of squares over their number.
+        In percentage points from the first seed's value, or from the mean of the categories'.
         """
         categories = self.results.categories if figure.category == MEAN else [figure.category]
-        reaches = [self._of_category(figure, category, lower=lower) for category in categories]
-        known = [reach for reach in reaches if reach is not None]
-        if len(known) < len(reaches):
-            return None
-        return sqrt(sum(reach**2 for reach in known)) / len(known)
-
-    def _of_category(self, figure: Figure, category: str, *, lower: bool) -> float | None:
-        place = category, figure.method
-        path = self.results.scores.get(place)
-        if path is None:
-            return None
-        interval = self.intervals_of(path, self.results.maps.get(place)).get(figure.metric)
+        known = [(self._value(figure, one), *self._ends(figure, one)) for one in categories]
+        interval = mean_interval(known)
         if interval is None:
             return None
+        mean = sum(value for value, _, _ in known) / len(known)
+        return 100 * (mean - interval[0] if lower else interval[1] - mean)
+
+    def _ends(self, figure: Figure, category: str) -> Interval | tuple[None, None]:
+        """Return the interval over test images of the first seed's value, as far as it is known."""
+        place = category, figure.method
+        if (path := self.results.scores.get(place)) is None:
+            return None, None
+        found = self.intervals_of(path, self.results.maps.get(place))
+        return found.get(figure.metric, (None, None))
+
+    def _value(self, figure: Figure, category: str) -> float:
+        """Return the first seed's value, on the metric's own scale."""
         rows = self.results.rows
         own = (rows["category"] == category) & (rows["method"] == figure.method)
         own &= (rows["metric"] == figure.metric) & (
             rows["seed"] == self.results.methods[figure.method][0]
         )
-        value = float(rows.loc[own, "value"].iloc[0])
-        return 100 * max(0.0, value - interval[0] if lower else interval[1] - value)
+        return float(rows.loc[own, "value"].iloc[0])
 
 
 def _entry(frame: pd.DataFrame, figure: Figure) -> float:

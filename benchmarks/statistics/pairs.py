@@ -68,17 +68,19 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     return corrected
 
 
-def correct_table(rows: Mapping[Row, Sequence[Pair]]) -> dict[Row, tuple[Pair, ...]]:
-    """Fill in Holm's correction over all pairs of all rows, which are one family.
+def corrected(p_values: Sequence[float | None]) -> list[float | None]:
+    """Return the p values of one family, corrected by Holm's method.
 
-    A pair without a verdict counts as one that does not differ, and stays without.
+    None, a test without a verdict, counts as one that found nothing, and stays None.
     """
-    every = [pair for pairs in rows.values() for pair in pairs]
-    corrected = iter(holm([1 if one.p_value is None else one.p_value for one in every]).tolist())
+    found = holm([1 if p_value is None else p_value for p_value in p_values]).tolist()
+    return [None if own is None else p for own, p in zip(p_values, found, strict=True)]
+
+
+def correct_table(rows: Mapping[Row, Sequence[Pair]]) -> dict[Row, tuple[Pair, ...]]:
+    """Fill in Holm's correction over all pairs of all rows, which are one family."""
+    p_values = iter(corrected([pair.p_value for pairs in rows.values() for pair in pairs]))
     return {
-        row: tuple(
-            replace(pair, holm=None if pair.p_value is None else p)
-            for pair, p in zip(pairs, corrected, strict=False)
-        )
+        row: tuple(replace(pair, holm=next(p_values)) for pair in pairs)
         for row, pairs in rows.items()
     }

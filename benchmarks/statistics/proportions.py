@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import hypot
+
 COVERAGE = 0.95
 
 Interval = tuple[float, float]
@@ -38,3 +41,25 @@ def effective_images(share: float, variance: float, most: float) -> float:
     """
     spread = share * (1 - share)
     return max(1.0, min(most, spread / variance) if variance > 0 < spread else most)
+
+
+def mean_interval(
+    known: Sequence[tuple[float, float | None, float | None]],
+) -> Interval | None:
+    """Return the interval of a mean of independent values, None where one lacks its own.
+
+    Their squared distances to their intervals' ends add up, each end by itself (Zou & Donner,
+    Statistics in Medicine 2008).
+
+    Args:
+        known: each value with the ends of its interval.
+    """
+    below, above = [], []
+    for value, low, high in known:
+        if low is None or high is None:
+            return None
+        below.append(max(0.0, value - low))
+        above.append(max(0.0, high - value))
+    count = len(known)
+    mean = sum(value for value, _, _ in known) / count
+    return mean - hypot(*below) / count, mean + hypot(*above) / count

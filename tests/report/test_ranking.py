@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheets
-from benchmarks.report.ranking import mean_interval
 from benchmarks.results import result_sets
 from tests.helpers.runs import Cell, write_run
 
@@ -64,28 +60,3 @@ def test_a_method_without_a_value_somewhere_is_not_ranked(tmp_path: Path) -> Non
     found = ranking(tmp_path / "run", cells({"a": [0.7, 0.7], "b": [0.9]}))
     assert found["methods"] == [0]
     assert "not ranked: b." in found["note"]
-
-
-def test_the_interval_of_a_mean_by_hand() -> None:
-    found = mean_interval([(0.9, 0.8, 0.95), (0.7, 0.66, 0.82)])
-    assert found == pytest.approx(
-        (0.8 - sqrt(0.1**2 + 0.04**2) / 2, 0.8 + sqrt(0.05**2 + 0.12**2) / 2)
-    )
-    assert mean_interval([(0.9, 0.8, 0.95), (0.7, None, None)]) is None
-
-
-unit = st.floats(0, 1)
-
-
-@given(st.lists(st.tuples(unit, unit, unit).map(sorted), min_size=1, max_size=15))
-def test_the_interval_of_a_mean_holds_it_and_is_narrower_than_the_means_of_the_ends(
-    sorted_values: list[list[float]],
-) -> None:
-    known = [(middle, low, high) for low, middle, high in sorted_values]
-    interval = mean_interval(known)
-    assert interval is not None
-    low, high = interval
-    lows, middles, highs = zip(*sorted_values, strict=True)
-    count = len(known)
-    assert sum(lows) / count - 1e-12 <= low <= sum(middles) / count + 1e-12
-    assert sum(middles) / count - 1e-12 <= high <= sum(highs) / count + 1e-12

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from benchmarks.statistics.proportions import effective_images, proportion_interval
+from benchmarks.statistics.proportions import (
+    effective_images,
+    mean_interval,
+    proportion_interval,
+)
 
 SHARES = st.integers(0, 400).map(lambda number: number / 400)
 
@@ -67,3 +73,28 @@ def test_effective_images_are_those_of_a_proportions_variance(share: float, imag
     assert effective_images(share, variance, 1000) == pytest.approx(expected)
     assert effective_images(share, variance, 0.5) == 1
     assert effective_images(share, 0.0, 77) == 77
+
+
+def test_the_interval_of_a_mean_by_hand() -> None:
+    found = mean_interval([(0.9, 0.8, 0.95), (0.7, 0.66, 0.82)])
+    assert found == pytest.approx(
+        (0.8 - sqrt(0.1**2 + 0.04**2) / 2, 0.8 + sqrt(0.05**2 + 0.12**2) / 2)
+    )
+    assert mean_interval([(0.9, 0.8, 0.95), (0.7, None, None)]) is None
+
+
+UNIT = st.floats(0, 1)
+
+
+@given(st.lists(st.tuples(UNIT, UNIT, UNIT).map(sorted), min_size=1, max_size=15))
+def test_the_interval_of_a_mean_holds_it_and_is_narrower_than_the_means_of_the_ends(
+    sorted_values: list[list[float]],
+) -> None:
+    known = [(middle, low, high) for low, middle, high in sorted_values]
+    interval = mean_interval(known)
+    assert interval is not None
+    low, high = interval
+    lows, middles, highs = zip(*sorted_values, strict=True)
+    count = len(known)
+    assert sum(lows) / count - 1e-12 <= low <= sum(middles) / count + 1e-12
+    assert sum(middles) / count - 1e-12 <= high <= sum(highs) / count + 1e-12
