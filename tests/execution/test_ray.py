@@ -128,3 +128,30 @@ def test_objects_are_rays_alone(folder: Path, capsys: pytest.CaptureFixture[str]
     write_category(Path("data/cup"))
     assert run.main([*SHARED, "--out", "many", "--share", "objects", "--jobs", "2"]) == 2
     assert "--share objects is of Ray's object store: add --executor ray" in capsys.readouterr().err
+
+
+def test_a_cluster_of_this_machine_that_someone_else_started_is_left_alone(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_category(Path("data/cup"))
+    many = ["--methods", "padim", "--executor", "ray", "--jobs", "2"]
+    started = init_of(monkeypatch)
+    assert run.main([*SHARED, "--out", "many", *many]) == 0
+    assert started
+    assert cluster.address not in started
+    assert numbers(Path("many"))
+
+
+def init_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the addresses of the clusters that are connected to or started from now on."""
+    import ray
+
+    found, init = list[str](), ray.init
+
+    def taken(*arguments: Any, **options: Any) -> Any:
+        context = init(*arguments, **options)
+        found.append(context.address_info["address"])
+        return context
+
+    monkeypatch.setattr(ray, "init", taken)
+    return found

@@ -123,9 +123,12 @@ class RayCluster:
                 "--executor ray: Ray is not installed; pip install -c constraints.txt -e '.[ray]'"
             ) from None
         threads = wanted.threads or 1
+        # Without "local" Ray takes any cluster that runs on this machine, and refuses num_cpus.
         own: dict[str, Any] = {"num_cpus": wanted.jobs * threads, "include_dashboard": False}
         try:
-            ray.init(wanted.address, log_to_driver=False, **({} if wanted.address else own))
+            ray.init(
+                wanted.address or "local", log_to_driver=False, **({} if wanted.address else own)
+            )
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise BenchmarkError(
