@@ -2,6 +2,7 @@
 
     python -m benchmarks.speed                                  # every step at full size
     python -m benchmarks.speed coreset search --scale small
+    python -m benchmarks.speed --scale large                    # coreset and search, 3.9 M patches
     python -m benchmarks.speed --count                          # what a GPU would be asked for
 
 Ours and the references take turns in one run; medians and their ratios are reported. A slow
@@ -99,9 +100,11 @@ def _count(options: argparse.Namespace) -> int:
     from benchmarks.speed.counting.counting import count
     from benchmarks.speed.counting.estimate import estimate
 
-    if options.steps or options.cores < 1:
-        raise BenchmarkError("--count takes all steps, leave their names out; --cores from 1 on")
     scale, machine = SCALES[options.scale], describe_machine("cpu")
+    if options.steps or scale.steps or options.cores < 1:
+        raise BenchmarkError(
+            "--count takes all steps: leave their names and --scale large out; --cores from 1 on"
+        )
     with tempfile.TemporaryDirectory() as folder:
         counted, processor = count(scale, Path(folder))
     estimated = estimate(counted, processor, CARDS[options.card], options.cores)
@@ -122,11 +125,15 @@ def _count(options: argparse.Namespace) -> int:
 def _speed(options: argparse.Namespace) -> int:
     if options.count:
         return _count(options)
-    if unknown := [step for step in options.steps if step not in STEPS]:
-        raise BenchmarkError(f"unknown step {unknown[0]!r}: known are {', '.join(STEPS)}")
-    steps = list(dict.fromkeys(options.steps)) or list(STEPS)
+    scale = SCALES[options.scale]
+    known = scale.steps or tuple(STEPS)
+    if unknown := [step for step in options.steps if step not in known]:
+        raise BenchmarkError(
+            f"no step {unknown[0]!r} at scale {scale.name}: there are {', '.join(known)}"
+        )
+    steps = list(dict.fromkeys(options.steps)) or list(known)
     with full_precision():
-        report = measure(steps, SCALES[options.scale], choose_device(options.device))
+        report = measure(steps, scale, choose_device(options.device))
     out = options.out.resolve()
     paths = write(report, out, plots_folder(out))
     show(markdown(report))

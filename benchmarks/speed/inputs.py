@@ -8,7 +8,8 @@ vary smoothly over positions and from image to image, plus noise, rectified.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,6 +78,8 @@ class Scale:
         extracted: images that are extracted.
         sides: sizes in pixels of the image files.
         matrix: side of the matrices whose product gives the peak rate.
+        percents: sizes of coresets, of all patches; growth and the searched bank are of the first.
+        steps: the steps that can be timed so; empty: all.
     """
 
     name: str
@@ -97,6 +100,8 @@ class Scale:
     extracted: int
     sides: tuple[int, ...]
     matrix: int
+    percents: tuple[int, ...] = (25, 10)
+    steps: tuple[str, ...] = ()
 
     def grid(self, level: int) -> int:
         """Return the side of a level's grid."""
@@ -145,6 +150,19 @@ SCALES = {
         matrix=4096,
     ),
 }
+
+SCALES["large"] = replace(
+    SCALES["full"],
+    name="large",
+    train=5000,
+    channels={1: 24, 2: 32, 3: 96, 4: 1280},  # MobileNetV2's; only levels 2 and 3 are embedded
+    repeats=1,
+    searched=4,
+    centres=40,
+    percents=(10, 1),
+    steps=("coreset", "search"),
+)
+"""Real-IAD's largest category."""
 
 
 class Inputs:
@@ -215,23 +233,27 @@ class Inputs:
         arrays = extractor.arrays(category, lambda count: None)
         return {split: Features(dict(a), device=self.device) for split, a in arrays.items()}
 
-    @cached_property
-    def patches(self) -> Tensor:
-        """PatchCore's patch features of the training images, (N, 1024)."""
-        return self._embedded(self.real["train"] if self.real_files else self.train)
+    def patches(self) -> Iterator[Tensor]:
+        """Yield PatchCore's patch features of the training images, (n, 1024), (n, 1024), …"""
+        yield from self._embedded(self.real["train"] if self.real_files else self.train)
+
+    def columns(self, count: int) -> Tensor:
+        """Return the training patches' first `count` dimensions, (N, count)."""
+        return torch.cat([part[:, :count] for part in self.patches()])
 
     @cached_property
     def queries(self) -> Tensor:
         """The patch features (n, 1024) of test images evenly spread over them all."""
         features = self.real["test"] if self.real_files else self.test
         step = len(features) // self.scale.searched
-        return self._embedded(features.select(range(0, step * self.scale.searched, step)))
+        spread = features.select(range(0, step * self.scale.searched, step))
+        return torch.cat([*self._embedded(spread)])
 
     @cached_property
     def points(self) -> Tensor:
         """The training patches as the coreset sees them, (N, 128)."""
-        mapping = projection(DIMS, PROJECTED, torch.Generator().manual_seed(0))
-        return self.patches @ mapping.to(self.device)
+        mapping = projection(DIMS, PROJECTED, torch.Generator().manual_seed(0)).to(self.device)
+        return torch.cat([part @ mapping for part in self.patches()])
 
     def start(self, points: Tensor) -> Tensor:
         """Return the official code's initial distances, (N,)."""
@@ -239,10 +261,15 @@ class Inputs:
 
     @cached_property
     def bank(self) -> Tensor:
-        """A quarter of the training patches, by coreset, (m, 1024)."""
-        size = len(self.points) // 4
+        """The largest coreset of the training patches, in its order, (m, 1024)."""
+        size = len(self.points) * self.scale.percents[0] // 100
         chosen = farthest_first(self.points, size, self.start(self.points))
-        return self.patches[chosen].contiguous()
+        bank, start = torch.empty(size, DIMS, device=self.device), 0
+        for part in self.patches():
+            own = ((start <= chosen) & (chosen < start + len(part))).nonzero()[:, 0]
+            bank[own.to(bank.device)] = part[chosen[own] - start]
+            start += len(part)
+        return bank
 
     @cached_property
     def backbone(self) -> backbone_module.Backbone:
@@ -328,16 +355,14 @@ class Inputs:
                 arrays[level][part] = smooth.unflatten(2, pooled.shape[2:])
         return Features({i: a.to(self.device) for i, a in arrays.items()}, device=self.device)
 
-    def _embedded(self, features: Features) -> Tensor:
-        """Return the patch features of all images, (n·h·w, 1024)."""
+    def _embedded(self, features: Features) -> Iterator[Tensor]:
+        """Yield the patch features of some images after the other, (n·h·w, 1024)."""
         maps = level_projections(
             {i: features.shape(i)[0] for i in (2, 3)}, PATCH_SIZE, DIMS, DIMS, features.device
         )
-        parts = [
-            embed({i: features.read(i, images) for i in (2, 3)}, maps, DIMS).flatten(0, 2)
-            for images in features.batches(BATCH_IMAGES)
-        ]
-        return torch.cat(parts)
+        for images in features.batches(BATCH_IMAGES):
+            levels = {i: features.read(i, images) for i in (2, 3)}
+            yield embed(levels, maps, DIMS).flatten(0, 2)
 
 
 def _smooth(coarse: Tensor, side: int) -> Tensor:

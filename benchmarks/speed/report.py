@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Growth:
-    """Times of one program over sizes.
+    """Times of one program over sizes, and its memory.
 
     Attributes:
         step: what was timed.
@@ -67,6 +68,7 @@ class Growth:
         unit: what the sizes count.
         sizes: ascending.
         seconds: as many.
+        memory_mb: what ours needed beyond its inputs, in 10⁶ bytes; empty for a reference.
     """
 
     step: str
@@ -74,6 +76,7 @@ class Growth:
     unit: str
     sizes: tuple[int, ...]
     seconds: tuple[float, ...]
+    memory_mb: tuple[float, ...] = ()
 
     @property
     def exponent(self) -> float:
@@ -103,9 +106,10 @@ def write(report: Report, out: Path, plots: Path) -> list[Path]:
     """
     rows = [asdict(row) | {"ratio": row.ratio} for row in report.rows]
     curves = [
-        asdict(growth) | {"sizes": size, "seconds": seconds, "exponent": growth.exponent}
+        asdict(growth)
+        | {"sizes": size, "seconds": seconds, "memory_mb": memory, "exponent": growth.exponent}
         for growth in report.growth
-        for size, seconds in zip(growth.sizes, growth.seconds, strict=True)
+        for size, seconds, memory in zip_longest(growth.sizes, growth.seconds, growth.memory_mb)
     ]
     texts = {"speed.csv": _csv(rows), "growth.csv": _csv(curves), "speed.md": markdown(report)}
     paths = []
@@ -156,12 +160,17 @@ def markdown(report: Report) -> str:
                 "sizes": f"{growth.sizes[0]:,} to {growth.sizes[-1]:,} {growth.unit}",
                 "seconds": f"{in_seconds(growth.seconds[0])} to {in_seconds(growth.seconds[-1])}",
                 "exponent": f"{growth.exponent:.2f}",
+                "memory": _from_to(growth.memory_mb),
             }
             for growth in report.growth
         ]
         table = tabulate(curves, headers="keys", tablefmt="pipe", disable_numparse=True)
         parts += ["Growth: time ∝ size^exponent, least squares in logarithms.", table]
     return "\n\n".join(parts) + "\n"
+
+
+def _from_to(megabytes: Sequence[float]) -> str:
+    return f"{megabytes[0]:,.0f} to {megabytes[-1]:,.0f} MB" if megabytes else "–"
 
 
 def _ratio(value: float) -> str:

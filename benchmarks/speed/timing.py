@@ -151,7 +151,14 @@ class Bench:
         rows = [self.compare(step, "", ours(size), [reference(size)])[0] for size in sizes]
         name = rows[0].reference
         return [
-            Growth(step, "ours", unit, tuple(sizes), tuple(row.ours_seconds for row in rows)),
+            Growth(
+                step,
+                "ours",
+                unit,
+                tuple(sizes),
+                tuple(row.ours_seconds for row in rows),
+                tuple(row.peak_memory_mb for row in rows),
+            ),
             Growth(step, name, unit, tuple(sizes), tuple(row.reference_seconds for row in rows)),
         ]
 

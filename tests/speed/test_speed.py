@@ -16,10 +16,11 @@ from PIL import Image
 
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import references as plain
-from benchmarks.speed.inputs import SCALES
+from benchmarks.speed.inputs import SCALES, Inputs, Scale
 from benchmarks.speed.report import Growth, Report, Row, markdown
 from benchmarks.speed.timing import Bench, Reference
 from methods.base import Features
+from methods.components.coreset import farthest_first
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -102,7 +103,7 @@ def test_the_figures_open(run: Run) -> None:
 
 def test_an_unknown_step_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert speed.main(["corset"]) == 2
-    assert "unknown step 'corset': known are coreset" in capsys.readouterr().err
+    assert "no step 'corset' at scale full: there are coreset" in capsys.readouterr().err
 
 
 def test_ours_and_the_references_take_turns(
@@ -194,3 +195,45 @@ def test_threshold_loop_worked_by_hand() -> None:
     rates, overlaps = plain.threshold_loop(maps, masks, [5, 4, 3, 2])
     np.testing.assert_allclose(rates, [0, 0, 1 / 6, 2 / 6])
     np.testing.assert_allclose(overlaps, [0.25, 1, 1, 1])
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> Scale:
+    """Set the large scale's number of images down to what a test can wait for."""
+    scale = replace(SCALES["large"], train=60, test=8, checked=2, centres=8, image_size=128)
+    monkeypatch.setitem(SCALES, "large", scale)
+    return scale
+
+
+@pytest.mark.usefixtures("large")
+def test_the_large_scale_grows_in_time_and_memory(tmp_path: Path) -> None:
+    out = tmp_path / "results/speed"
+    status = speed.main(["--scale", "large", "--device", "cpu", "--out", str(out)])
+    run = Run(status, out, tmp_path / "plots/speed")
+    assert run.status == 0
+    steps = {row["step"]: row["size"] for row in run.table("speed.csv")}
+    assert steps.keys() == {"coreset 10 %", "coreset 1 %", "search"}
+    assert steps["coreset 1 %"].startswith("153 of 15,360 × 128")
+    assert "bank 1,536 × 1024" in steps["search"]
+    for row in run.table("growth.csv"):
+        assert row["step"] in {"coreset 10 %", "search"}
+        assert (row["program"] == "ours") == bool(row["memory_mb"])
+    assert " MB" in (out / "speed.md").read_text("utf-8").partition("Growth")[2]
+
+
+@pytest.mark.usefixtures("large")
+def test_what_is_not_of_the_large_scale_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert speed.main(["padim", "--scale", "large"]) == 2
+    assert "'padim' at scale large: there are coreset, search" in capsys.readouterr().err
+    assert speed.main(["--count", "--scale", "large"]) == 2
+    assert "leave their names and --scale large out" in capsys.readouterr().err
+
+
+def test_the_bank_is_the_coresets_patches_in_its_order(large: Scale, tmp_path: Path) -> None:
+    inputs = Inputs(large, "cpu", tmp_path)
+    patches = torch.cat([*inputs.patches()])
+    chosen = farthest_first(inputs.points, len(patches) // 10, inputs.start(inputs.points))
+    assert torch.equal(inputs.bank, patches[chosen])
+    assert torch.equal(inputs.columns(3), patches[:, :3])

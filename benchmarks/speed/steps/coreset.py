@@ -27,7 +27,7 @@ def _official_loop(bench: Bench, count: int, size: int) -> Reference:
 
 def _anomalib_loop(bench: Bench, size: int) -> Reference:
     """Return anomalib's coreset loop on points of as many dimensions as it projects to."""
-    points, part = bench.inputs.patches[:, :ANOMALIB_DIMS].contiguous(), bench.scale.centres // 4
+    points, part = bench.inputs.columns(ANOMALIB_DIMS), bench.scale.centres // 4
     there = plain.installed("anomalib")
     loop = plain.anomalib_coreset if there else plain.norm_coreset
     return Reference(
@@ -39,10 +39,10 @@ def _anomalib_loop(bench: Bench, size: int) -> Reference:
 
 
 def coreset(bench: Bench) -> list[Row]:
-    """Time the selection of a quarter and a tenth of the training patches."""
+    """Time the selection of the scale's percents of the training patches."""
     inputs, rows = bench.inputs, []
     count, start = len(inputs.points), inputs.start(inputs.points)
-    for percent in (25, 10):
+    for percent in bench.scale.percents:
         size = count * percent // 100
         rows += bench.compare(
             f"coreset {percent} %",
@@ -67,14 +67,18 @@ def _same_selection(bench: Bench, percent: int) -> Agreement:
 
 
 def coreset_growth(bench: Bench) -> list[Growth]:
-    """Time the selection of a quarter of more and more patches."""
-    points = bench.inputs.points
+    """Time the selection of the largest coreset of more and more patches."""
+    points, percent = bench.inputs.points, bench.scale.percents[0]
 
     def ours(count: int) -> Run:
         part = points[:count]
-        return partial(farthest_first, part, count // 4, bench.inputs.start(part))
+        return partial(farthest_first, part, count * percent // 100, bench.inputs.start(part))
 
     sizes = [len(points) // share for share in (8, 4, 2, 1)]
     return bench.growth(
-        "coreset 25 %", "patches", sizes, ours, lambda n: _official_loop(bench, n, n // 4)
+        f"coreset {percent} %",
+        "patches",
+        sizes,
+        ours,
+        lambda n: _official_loop(bench, n, n * percent // 100),
     )

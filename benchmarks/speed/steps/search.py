@@ -16,7 +16,7 @@ def _flat(bench: Bench, count: int) -> Reference:
 
 
 def search(bench: Bench) -> list[Row]:
-    """Time the nearest neighbours of test patches in a quarter of the training patches.
+    """Time the nearest neighbours of test patches in the largest coreset of training patches.
 
     Both prepare the bank within the time, as they do once for all of a category's test images.
     """
