@@ -35,7 +35,7 @@ from benchmarks.places import written_path
 from benchmarks.results import Store, result_sets
 from benchmarks.results.agreement import other_data
 from benchmarks.results.folders import default_run, find_run
-from benchmarks.specs import IMPORTED, Fit, MaskResize
+from benchmarks.specs import IMPORTED, Fit, Interpolation, MaskResize
 from benchmarks.tables import terminal_tables
 
 _NAME = re.compile(r"[\w.+=-]+( [\w.+=-]+)*", re.ASCII)
@@ -86,6 +86,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     add("--fit", choices=get_args(Fit), help="how an image becomes a square (default: the run's)")
     add("--resize", type=side, help="the shorter side before the crop (default: the run's)")
     add("--mask-resize", choices=get_args(MaskResize), help="(default: the run's)")
+    add("--interpolation", choices=get_args(Interpolation), help="(default: the run's)")
     add_data(parser)
 
 

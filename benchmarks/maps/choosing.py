@@ -17,7 +17,7 @@ def chosen_measure(options: argparse.Namespace, dataset: Dataset, cells: Sequenc
     """Return the one measure of a run's cells that agrees with the options, or the options' own.
 
     Args:
-        options: image_size, resize, fit and mask_resize, None where not said.
+        options: those that `Measure` names, None where not said.
         dataset: whose maps are imported.
         cells: the run's.
 
@@ -36,7 +36,7 @@ def chosen_measure(options: argparse.Namespace, dataset: Dataset, cells: Sequenc
     if agreeing:
         raise BenchmarkError(
             f"{options.out} holds cells of several crops ({there}): say which with --image-size, "
-            "--fit, --resize or --mask-resize"
+            "--fit, --resize, --mask-resize or --interpolation"
         )
     named = ", ".join(f"--{name}".replace("_", "-") for name in wanted)
     raise BenchmarkError(
@@ -53,4 +53,10 @@ def _asked_for(options: argparse.Namespace, dataset: Dataset) -> Measure:
     if options.resize and options.resize < size:
         raise BenchmarkError(f"--resize {options.resize} is less than the crop's {size} pixels")
     usual = resize_for(size) if fit == "crop" else size
-    return Measure(size, options.resize or usual, fit, options.mask_resize or "nearest")
+    return Measure(
+        size,
+        options.resize or usual,
+        fit,
+        options.mask_resize or "nearest",
+        options.interpolation or "bilinear",
+    )

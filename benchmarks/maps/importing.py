@@ -62,12 +62,7 @@ def column(name: str) -> str:
 def protocol_of(measure: Measure) -> EvaluationProtocol:
     """Return the protocol of imported maps: taken as they are, of no backbone known here."""
     return EvaluationProtocol(
-        backbone=BackboneSpec(IMPORTED, "", "", {}),
-        image_size=measure.image_size,
-        mask_resize=measure.mask_resize,
-        smoothing_sigma=0.0,
-        resize=measure.resize,
-        fit=measure.fit,
+        backbone=BackboneSpec(IMPORTED, "", "", {}), smoothing_sigma=0.0, **measure._asdict()
     )
 
 

@@ -6,25 +6,27 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from benchmarks.results.cell import Cell
-from benchmarks.specs import EvaluationProtocol, Fit, MaskResize
+from benchmarks.specs import EvaluationProtocol, Fit, Interpolation, MaskResize
 
 
 class Measure(NamedTuple):
-    """Over which pixels of the images values are measured."""
+    """Over which pixels of the images values are measured, and how these were resized."""
 
     image_size: int
     resize: int
     fit: Fit
     mask_resize: MaskResize
+    interpolation: Interpolation
 
     @classmethod
     def of(cls, protocol: EvaluationProtocol) -> Measure:
         """Return a protocol's."""
-        return cls(protocol.image_size, protocol.resize, protocol.fit, protocol.mask_resize)
+        return cls(*(getattr(protocol, name) for name in cls._fields))
 
     def __str__(self) -> str:
         cut = f"cropped from {self.resize}" if self.fit == "crop" else f"fit {self.fit}"
-        return f"{self.image_size} px, {cut}, masks {self.mask_resize}"
+        resized = f", {self.interpolation}" if self.interpolation != "bilinear" else ""
+        return f"{self.image_size} px, {cut}, masks {self.mask_resize}{resized}"
 
 
 def measures(cells: Iterable[Cell]) -> list[Measure]:

@@ -34,6 +34,11 @@ def test_columns_of_several_backbones_are_named_and_tested_in_pairs(folder: Path
     ("change", "why"),
     [
         ({"image_size": 320}, "measured at 224 px, cropped from 256, masks nearest and at 320 px"),
+        (
+            {"interpolation": "lanczos"},
+            "measured at 224 px, cropped from 256, masks nearest and at 224 px, cropped from 256, "
+            "masks nearest, lanczos",
+        ),
         ({"fingerprint": "f1"}, "images or masks of bolt are not the same"),
         ({"dataset": "others"}, "the data are parts and others"),
     ],

@@ -311,6 +311,22 @@ def test_the_crop_is_the_runs_and_another_is_refused(
     assert take(*here, "--fit", "crop", source="other") == 0
 
 
+def test_imported_maps_say_how_the_runs_images_were_resized(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some_maps()
+    here = ("--categories", "cup", "--out", "out")
+    assert compare("--categories", "cup", "--interpolation", "lanczos", methods="padim") == 0
+    assert take(*here, "--interpolation", "bilinear", source="other") == 2
+    assert "masks nearest, lanczos, beside which another crop" in capsys.readouterr().err
+    assert take(*here, source="other") == 0
+    assert cells("copy (imported)")["cup"].spec.protocol.interpolation == "lanczos"
+    (results,) = result_sets(Path("out"))
+    assert list(results.methods) == ["padim", "copy (imported)"]
+    assert take(*here[:2], "--interpolation", "box", "--out", "alone", source="other") == 0
+    assert cells("copy (imported)", "alone")["cup"].spec.protocol.interpolation == "box"
+
+
 def test_other_data_are_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     some_maps()
     assert compare("--categories", "cup", methods="padim") == 0
