@@ -155,11 +155,11 @@ SCALES["large"] = replace(
     SCALES["full"],
     name="large",
     train=5000,
-    channels={1: 24, 2: 32, 3: 96, 4: 1280},  # MobileNetV2's; only levels 2 and 3 are embedded
+    channels={2: 32, 3: 96},  # MobileNetV2's
     repeats=1,
     searched=4,
     centres=40,
-    percents=(10, 1),
+    percents=(10,),
     steps=("coreset", "search"),
 )
 """Real-IAD's largest category."""
@@ -176,6 +176,7 @@ class Inputs:
 
     def __init__(self, scale: Scale, device: str, folder: Path) -> None:
         self.scale, self.device, self.folder = scale, device, folder
+        self._chosen: Tensor | None = None
 
     @cached_property
     def train(self) -> Features:
@@ -239,7 +240,7 @@ class Inputs:
 
     def columns(self, count: int) -> Tensor:
         """Return the training patches' first `count` dimensions, (N, count)."""
-        return torch.cat([part[:, :count] for part in self.patches()])
+        return torch.cat([part[:, :count].clone() for part in self.patches()])
 
     @cached_property
     def queries(self) -> Tensor:
@@ -260,11 +261,21 @@ class Inputs:
         return starting_distances(points, 10, torch.Generator().manual_seed(0))
 
     @cached_property
+    def starting(self) -> Tensor:
+        """The training patches' initial distances, (N,)."""
+        return self.start(self.points)
+
+    def select(self) -> Tensor:
+        """Select the largest coreset, (m,); the bank is of what was selected last."""
+        size = len(self.points) * self.scale.percents[0] // 100
+        self._chosen = farthest_first(self.points, size, self.starting)
+        return self._chosen
+
+    @cached_property
     def bank(self) -> Tensor:
         """The largest coreset of the training patches, in its order, (m, 1024)."""
-        size = len(self.points) * self.scale.percents[0] // 100
-        chosen = farthest_first(self.points, size, self.start(self.points))
-        bank, start = torch.empty(size, DIMS, device=self.device), 0
+        chosen, start = self.select() if self._chosen is None else self._chosen, 0
+        bank = torch.empty(len(chosen), DIMS, device=self.device)
         for part in self.patches():
             own = ((start <= chosen) & (chosen < start + len(part))).nonzero()[:, 0]
             bank[own.to(bank.device)] = part[chosen[own] - start]

@@ -146,9 +146,13 @@ class Bench:
         sizes: Sequence[int],
         ours: Callable[[int], Run],
         reference: Callable[[int], Reference],
+        *,
+        largest: Row | None = None,
     ) -> list[Growth]:
-        """Time ours and a reference in turn at several sizes."""
-        rows = [self.compare(step, "", ours(size), [reference(size)])[0] for size in sizes]
+        """Time ours and a reference in turn at several sizes, the largest where it was not yet."""
+        left = sizes[:-1] if largest else sizes
+        rows = [self.compare(step, "", ours(size), [reference(size)])[0] for size in left]
+        rows += [largest] if largest else []
         name = rows[0].reference
         return [
             Growth(

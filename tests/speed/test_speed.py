@@ -212,8 +212,8 @@ def test_the_large_scale_grows_in_time_and_memory(tmp_path: Path) -> None:
     run = Run(status, out, tmp_path / "plots/speed")
     assert run.status == 0
     steps = {row["step"]: row["size"] for row in run.table("speed.csv")}
-    assert steps.keys() == {"coreset 10 %", "coreset 1 %", "search"}
-    assert steps["coreset 1 %"].startswith("153 of 15,360 × 128")
+    assert steps.keys() == {"coreset 10 %", "search"}
+    assert steps["coreset 10 %"].startswith("1,536 of 15,360 × 128")
     assert "bank 1,536 × 1024" in steps["search"]
     for row in run.table("growth.csv"):
         assert row["step"] in {"coreset 10 %", "search"}

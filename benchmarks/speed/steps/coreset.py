@@ -41,13 +41,14 @@ def _anomalib_loop(bench: Bench, size: int) -> Reference:
 def coreset(bench: Bench) -> list[Row]:
     """Time the selection of the scale's percents of the training patches."""
     inputs, rows = bench.inputs, []
-    count, start = len(inputs.points), inputs.start(inputs.points)
+    count, (largest, *_) = len(inputs.points), bench.scale.percents
     for percent in bench.scale.percents:
         size = count * percent // 100
+        part = partial(farthest_first, inputs.points, size, inputs.starting)
         rows += bench.compare(
             f"coreset {percent} %",
             f"{size:,} of {count:,} × {inputs.points.shape[1]}, {inputs.patch_source}",
-            partial(farthest_first, inputs.points, size, start),
+            inputs.select if percent == largest else part,
             [_official_loop(bench, count, size), _anomalib_loop(bench, size)],
             _same_selection(bench, percent),
         )
@@ -81,4 +82,5 @@ def coreset_growth(bench: Bench) -> list[Growth]:
         sizes,
         ours,
         lambda n: _official_loop(bench, n, n * percent // 100),
+        largest=bench.row(coreset, f"coreset {percent} %", "official loop"),
     )

@@ -61,4 +61,5 @@ def search_growth(bench: Bench) -> list[Growth]:
         sizes,
         lambda count: lambda: ScreenedBank(bank[:count]).nearest(queries),
         lambda count: _flat(bench, count),
+        largest=bench.row(search, "search", "faiss"),
     )
