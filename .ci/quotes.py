@@ -7,9 +7,11 @@ A table stands between `<!-- quote WHAT -->` and `<!-- end of quote -->`. WHAT i
 
     FILE.md                                whole
     FILE.md columns=a,b row "other row"    those columns of the rows that have these cells, several
-                                           with / between them
+                                           with / between them; of all rows where none is named;
+                                           with table=2 in front, of the second table
     RUN/metrics.csv screw image_auroc      a row a method, a column a metric; with the word
-                                           published, a published value beside each
+                                           published, a published value beside each; also
+                                           fit_seconds, score_seconds and peak_memory_mb
 """
 
 import csv
@@ -20,6 +22,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+
+COSTS = {"fit_seconds": "s", "score_seconds": "s", "peak_memory_mb": "MB"}
+"""What a cell took, and in what."""
 
 BLOCK = re.compile(r"(<!-- quote (.+?) -->\n)(.*?)(<!-- end of quote -->)", re.DOTALL)
 
@@ -49,13 +54,16 @@ def quoted(what: str) -> str:
 
 
 def part(text: str, chosen: list[str]) -> Iterator[str]:
-    """Yield the lines of the first table of `text`, of it the columns and the rows chosen."""
-    columns, rows = (chosen[0], chosen[1:]) if chosen[0].startswith("columns=") else ("", chosen)
-    lines = [line for line in text.splitlines() if line.startswith("|")]
+    """Yield the lines of a table of `text`, of it the columns and the rows chosen."""
+    named = dict(one.split("=", 1) for one in chosen if one.startswith(("table=", "columns=")))
+    rows, columns = chosen[len(named) :], named.get("columns", "")
+    tables = re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE)
+    lines = tables[int(named.get("table", 1)) - 1].splitlines()
     heads, rule, *body = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    names = columns.removeprefix("columns=").split(",") if columns else heads
+    names = re.split(",(?! )", columns) if columns else heads
     kept = [heads.index(name) for name in names]
     wanted = [next(cells for cells in body if {*row.split(" / ")} <= {*cells}) for row in rows]
+    wanted = wanted or body
     for cells in (heads, [re.sub("-+", "--", cell) for cell in rule], *wanted):
         yield "| " + " | ".join(cells[column] for column in kept) + " |"
 
@@ -70,6 +78,9 @@ def table(path: Path, category: str, *metrics: str) -> Iterator[str]:
                 scale = 100 if row["unit"] == "fraction" else 1
                 shown = f"{scale * float(row['value']):.{1 if scale == 100 else 0}f}"
                 rows.setdefault(row["method"], {})[row["metric"]] = shown
+                rows[row["method"]] |= {
+                    name: f"{float(row[name]):,.0f} {unit}" for name, unit in COSTS.items()
+                }
     if "published" in metrics:
         for method, values in rows.items():
             values.update(
@@ -93,6 +104,7 @@ def published(method: str, metric: str, category: str) -> str:
 def heading(metric: str) -> str:
     """Return what stands above a column."""
     words = "published" if metric.startswith("published ") else metric.replace("_", " ")
+    words = re.sub(" (seconds|mb)$", "", words)
     return re.sub(r"\b(auroc|aupro|ap)\b", lambda found: found[0].upper(), words)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -87,6 +89,7 @@ class Bench:
 
     def time_and_memory(self, run: Run) -> tuple[float, float]:
         """Return a call's seconds and the memory it took beyond what was in use, in 10⁶ bytes."""
+        _return_what_is_free()
         memory = PeakMemory(self.device)
         before = memory.megabytes()
         memory.synchronise()
@@ -165,6 +168,12 @@ class Bench:
             ),
             Growth(step, name, unit, tuple(sizes), tuple(row.reference_seconds for row in rows)),
         ]
+
+
+def _return_what_is_free() -> None:
+    """Give freed memory back to the system, as what it then takes again would go uncounted."""
+    with contextlib.suppress(OSError, AttributeError):  # a C library without it, as on macOS
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def describe_machine(device: str) -> str:
