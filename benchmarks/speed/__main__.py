@@ -103,7 +103,7 @@ def _count(options: argparse.Namespace) -> int:
     scale, machine = SCALES[options.scale], describe_machine("cpu")
     if options.steps or scale.steps or options.cores < 1:
         raise BenchmarkError(
-            "--count takes all steps: leave their names and --scale large out; --cores from 1 on"
+            "--count takes all steps, leave their names out, and --scale large; --cores from 1 on"
         )
     with tempfile.TemporaryDirectory() as folder:
         counted, processor = count(scale, Path(folder))
