@@ -211,6 +211,20 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
     return dataset
 
 
+def chosen_size(options: argparse.Namespace, dataset: Dataset, fit: str) -> int:
+    """Return the side of the square of --image-size, or the usual one of such a data set.
+
+    Raises:
+        BenchmarkError: --resize is of no crop, or less than it.
+    """
+    size: int = options.image_size or (EMBEDDED_SIZE if dataset.synthetic else REAL_SIZE)
+    if options.resize and fit != "crop":
+        raise BenchmarkError(f"--resize is of the crop; with --fit {fit} leave it out")
+    if options.resize and options.resize < size:
+        raise BenchmarkError(f"--resize {options.resize} is less than the crop's {size} pixels")
+    return size
+
+
 def chosen_cache(options: argparse.Namespace) -> FeatureCache:
     """Return the cache of --cache, --cache-gb and --no-disk-cache.
 

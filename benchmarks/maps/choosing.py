@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from benchmarks.datasets import Dataset
 from benchmarks.errors import BenchmarkError
-from benchmarks.options import EMBEDDED_SIZE, REAL_SIZE
+from benchmarks.maps.importing import UNKNOWN
+from benchmarks.options import chosen_size
 from benchmarks.results import Cell
 from benchmarks.results.agreement import Measure, measures
-from benchmarks.specs import Fit, resize_for
+from benchmarks.specs import EvaluationProtocol
 
 
 def chosen_measure(options: argparse.Namespace, dataset: Dataset, cells: Sequence[Cell]) -> Measure:
@@ -28,7 +30,7 @@ def chosen_measure(options: argparse.Namespace, dataset: Dataset, cells: Sequenc
     wanted = {name: value for name, value in wanted.items() if value is not None}
     known = measures(cell for cell in cells if cell.spec.dataset == dataset.name)
     if not known:
-        return _asked_for(options, dataset)
+        return _asked_for(wanted, options, dataset)
     agreeing = [one for one in known if wanted.items() <= one._asdict().items()]
     if len(agreeing) == 1:
         return agreeing[0]
@@ -45,18 +47,6 @@ def chosen_measure(options: argparse.Namespace, dataset: Dataset, cells: Sequenc
     )
 
 
-def _asked_for(options: argparse.Namespace, dataset: Dataset) -> Measure:
-    size = options.image_size or (EMBEDDED_SIZE if dataset.synthetic else REAL_SIZE)
-    fit: Fit = options.fit or "crop"
-    if options.resize and fit != "crop":
-        raise BenchmarkError(f"--resize is of the crop; with --fit {fit} leave it out")
-    if options.resize and options.resize < size:
-        raise BenchmarkError(f"--resize {options.resize} is less than the crop's {size} pixels")
-    usual = resize_for(size) if fit == "crop" else size
-    return Measure(
-        size,
-        options.resize or usual,
-        fit,
-        options.mask_resize or "nearest",
-        options.interpolation or "bilinear",
-    )
+def _asked_for(wanted: dict[str, Any], options: argparse.Namespace, dataset: Dataset) -> Measure:
+    size = chosen_size(options, dataset, options.fit or EvaluationProtocol.fit)
+    return Measure.of(EvaluationProtocol(UNKNOWN, **{**wanted, "image_size": size}))

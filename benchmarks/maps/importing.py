@@ -59,11 +59,13 @@ def column(name: str) -> str:
     return f"{name} ({IMPORTED})"
 
 
+UNKNOWN = BackboneSpec(IMPORTED, "", "", {})
+"""What stands for the backbone of imported maps."""
+
+
 def protocol_of(measure: Measure) -> EvaluationProtocol:
     """Return the protocol of imported maps: taken as they are, of no backbone known here."""
-    return EvaluationProtocol(
-        backbone=BackboneSpec(IMPORTED, "", "", {}), smoothing_sigma=0.0, **measure._asdict()
-    )
+    return EvaluationProtocol(UNKNOWN, smoothing_sigma=0.0, **measure._asdict())
 
 
 def import_category(

@@ -17,10 +17,9 @@ from benchmarks.execution import Plan, make_plan
 from benchmarks.execution.plan import Request, backbone_specs
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
-    EMBEDDED_SIZE,
     REAL_BACKBONE,
-    REAL_SIZE,
     chosen_dataset,
+    chosen_size,
     integers,
 )
 from benchmarks.results.cropping import REMEDY, lost_to_crop
@@ -63,11 +62,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         )
     dataset = chosen_dataset(options)
     members = backbone_specs(_members(options, dataset), download=not options.dry_run)
-    size = options.image_size or (EMBEDDED_SIZE if dataset.synthetic else REAL_SIZE)
-    if options.resize and options.resize < size:
-        raise BenchmarkError(f"--resize {options.resize} is less than the crop's {size} pixels")
-    if options.resize and options.fit != "crop":
-        raise BenchmarkError(f"--resize is of the crop; with --fit {options.fit} leave it out")
+    size = chosen_size(options, dataset, options.fit)
     protocol = EvaluationProtocol(
         backbone=joined([spec for _, spec in members]),
         image_size=size,

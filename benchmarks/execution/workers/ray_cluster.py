@@ -125,10 +125,9 @@ class RayCluster:
         threads = wanted.threads or 1
         # Without "local" Ray takes any cluster that runs on this machine, and refuses num_cpus.
         own: dict[str, Any] = {"num_cpus": wanted.jobs * threads, "include_dashboard": False}
+        where = {"address": wanted.address} if wanted.address else {"address": "local", **own}
         try:
-            ray.init(
-                wanted.address or "local", log_to_driver=False, **({} if wanted.address else own)
-            )
+            ray.init(log_to_driver=False, **where)
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise BenchmarkError(
