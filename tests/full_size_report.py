@@ -26,7 +26,7 @@ from benchmarks.report import write_report
 from benchmarks.results import result_sets
 from benchmarks.results.previews import map_sheet, picture_sheets
 from benchmarks.synthetic import PRODUCTS, render
-from tests.helpers.browser import CHROMIUM, FLAGS
+from tests.helpers.browser import started_browser
 from tests.helpers.runs import Cell, generator, write_run
 
 METHODS = ("patchcore-25", "patchcore-10", "patchcore-1", "spade", "padim")
@@ -67,12 +67,9 @@ def cells() -> Iterator[Cell]:
 
 def loading_seconds(report: Path) -> dict[str, float]:
     """Return how long headless Chromium takes to open a report, and to answer its reader."""
-    from playwright.sync_api import sync_playwright
-
     drawn = "() => document.querySelectorAll('#cards canvas').length > 0"
     spent = {}
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with started_browser() as browser:
         page = browser.new_page()
         begun = time.perf_counter()
         page.goto(report.resolve().as_uri())
@@ -86,7 +83,6 @@ def loading_seconds(report: Path) -> dict[str, float]:
             change()
             page.wait_for_function(drawn)
             spent[name] = time.perf_counter() - begun
-        browser.close()
     return spent
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.report.page import write_report
 from benchmarks.results import result_sets
-from tests.helpers.browser import CHROMIUM, FLAGS
+from tests.helpers.browser import CHROMIUM, started_browser
 from tests.helpers.runs import write_run
 from tests.report.reading import (
     CATEGORIES,
@@ -25,11 +25,9 @@ from tests.report.reading import (
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("needs a browser (apt-get install chromium)")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    pytest.importorskip("playwright.sync_api")
+    with started_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="package")

@@ -9,9 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
-from tests.helpers.browser import CHROMIUM, FLAGS
+from tests.helpers.browser import started_browser
 
 WIDTH, HEIGHT = 1366, 768
 
@@ -29,13 +27,11 @@ def main() -> int:
 def take(link: str, picture: Path) -> None:
     """Store as a PNG file what a window shows that opens a link into a report's file."""
     path, _, fragment = link.partition("#")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with started_browser() as browser:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.goto(f"{Path(path).resolve().as_uri()}#{fragment}")
         page.wait_for_timeout(500)  # until all of it is drawn
         page.screenshot(path=picture)
-        browser.close()
 
 
 if __name__ == "__main__":
