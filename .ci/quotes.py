@@ -79,7 +79,9 @@ def table(path: Path, category: str, *metrics: str) -> Iterator[str]:
                 shown = f"{scale * float(row['value']):.{1 if scale == 100 else 0}f}"
                 rows.setdefault(row["method"], {})[row["metric"]] = shown
                 rows[row["method"]] |= {
-                    name: f"{float(row[name]):,.0f} {unit}" for name, unit in COSTS.items()
+                    name: f"{float(row[name]):,.0f} {COSTS[name]}"
+                    for name in names
+                    if name in COSTS
                 }
     if "published" in metrics:
         for method, values in rows.items():
