@@ -12,6 +12,7 @@ A table stands between `<!-- quote WHAT -->` and `<!-- end of quote -->`. WHAT i
     RUN/metrics.csv screw image_auroc      a row a method, a column a metric; with the word
                                            published, a published value beside each; also
                                            fit_seconds, score_seconds and peak_memory_mb
+    RUNS/{a,b}/metrics.csv screw …         the same of several runs, whose names stand in front
 """
 
 import csv
@@ -48,7 +49,7 @@ def quoted(what: str) -> str:
     """Return the table that `what` names, as Markdown."""
     path, *chosen = shlex.split(what)
     if path.endswith(".csv"):
-        return "\n".join(table(ROOT / path, *chosen)) + "\n"
+        return "\n".join(table(runs(path), *chosen)) + "\n"
     text = (ROOT / path).read_text("utf-8").strip()
     return "\n".join(part(text, chosen) if chosen else [text]) + "\n"
 
@@ -68,31 +69,51 @@ def part(text: str, chosen: list[str]) -> Iterator[str]:
         yield "| " + " | ".join(cells[column] for column in kept) + " |"
 
 
-def table(path: Path, category: str, *metrics: str) -> Iterator[str]:
-    """Yield the lines of a table: a row a method, as the run has them, and a column a metric."""
+def runs(path: str) -> dict[str, Path]:
+    """Return name → metrics of each run that a path names, the only one's name being empty."""
+    front, brace, rest = path.partition("{")
+    if not brace:
+        return {"": ROOT / path}
+    names, _, back = rest.partition("}")
+    return {name: ROOT / f"{front}{name}{back}" for name in names.split(",")}
+
+
+def table(paths: dict[str, Path], category: str, *metrics: str) -> Iterator[str]:
+    """Yield the lines of a table: a row a run and method, in their order, and a column a metric."""
     names = [each for each in metrics if each != "published"]
-    rows: dict[str, dict[str, str]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["category"] == category and row["metric"] in names:
-                scale = 100 if row["unit"] == "fraction" else 1
-                shown = f"{scale * float(row['value']):.{1 if scale == 100 else 0}f}"
-                rows.setdefault(row["method"], {})[row["metric"]] = shown
-                rows[row["method"]] |= {
-                    name: f"{float(row[name]):,.0f} {COSTS[name]}"
-                    for name in names
-                    if name in COSTS
-                }
+    rows = {
+        (run, method): values
+        for run, path in paths.items()
+        for method, values in methods(path, category, names).items()
+    }
     if "published" in metrics:
-        for method, values in rows.items():
+        for (_, method), values in rows.items():
             values.update(
                 {f"published {name}": published(method, name, category) for name in names}
             )
         names = [each for name in names for each in (name, f"published {name}")]
-    yield "| " + " | ".join(["method", *map(heading, names)]) + " |"
-    yield "|:--|" + "--:|" * len(names)
-    for method, values in rows.items():
-        yield "| " + " | ".join([method, *(values[each] for each in names)]) + " |"
+    first = ["run", "method"] if any(paths) else ["method"]
+    yield "| " + " | ".join([*first, *map(heading, names)]) + " |"
+    yield "|" + ":--|" * len(first) + "--:|" * len(names)
+    for identity, values in rows.items():
+        cells = [*filter(None, identity), *(values[each] for each in names)]
+        yield "| " + " | ".join(cells) + " |"
+
+
+def methods(path: Path, category: str, names: list[str]) -> dict[str, dict[str, str]]:
+    """Return method → metric → its value as it is shown, of what one run measured."""
+    rows: dict[str, dict[str, str]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["category"] != category:
+                continue
+            values = rows.setdefault(row["method"], {})
+            if row["metric"] in names:
+                scale, digits = (100, 1) if row["unit"] == "fraction" else (1, 0)
+                values[row["metric"]] = f"{scale * float(row['value']):.{digits}f}"
+            for name in COSTS.keys() & set(names):
+                values[name] = f"{float(row[name]):,.0f} {COSTS[name]}"
+    return rows
 
 
 def published(method: str, metric: str, category: str) -> str:
