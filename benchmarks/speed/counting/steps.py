@@ -129,21 +129,26 @@ def fit(name: str, features: Features) -> Method:
 
 def counted_steps(inputs: Inputs) -> list[CountedStep]:
     """Return the steps of PatchCore at three ratios, SPADE and PaDiM, extraction included."""
-    small = inputs.scale.name == "small"
-    few, most = (8, 10) if small else (32, 40)
-    patches = inputs.scale.grid(2) ** 2
-    batches = [Size(3, 1), Size(6, 2)]
-    scored = [Size(most, 2, 0.15), Size(most, 4, 0.15), Size(most, 4, 0.25)]
-    whole = [Size(most, 2, 0.01), Size(most, 4, 0.01), Size(most, 4, 0.02)]
+    extraction = CountedStep(
+        "extraction",
+        [Size(3, 1), Size(6, 2)],
+        _passes,
+        lambda m, s: m.extraction(s.train + s.test),
+    )
+    finish = CountedStep(
+        "post-processing, five methods",
+        [Size(0, 16), Size(0, 32)],
+        lambda s: (1, s.test),
+        _finish,
+    )
+    few, most = (8, 10) if inputs.scale.name == "small" else (32, 40)
+    patchcore = [*_coreset_steps(inputs, few, most), *_search_steps(inputs, most)]
+    return [extraction, *patchcore, *_spade_steps(), *_padim_steps(), finish]
 
-    def rows(size: Size) -> float:
-        return float(int(size.train * patches * size.ratio))
 
-    def searched(size: Size) -> Sequence[float]:
-        return 1, size.test, size.test * rows(size)
-
+def _coreset_steps(inputs: Inputs, few: int, most: int) -> list[CountedStep]:
+    """Return PatchCore's fits: the selection, and what smaller coresets take from it."""
     return [
-        CountedStep("extraction", batches, _passes, lambda m, s: m.extraction(s.train + s.test)),
         CountedStep(
             "patchcore fit, selection shared",
             [Size(most * 3 // 5, 0), Size(few, 0), Size(most, 0)],
@@ -154,31 +159,46 @@ def counted_steps(inputs: Inputs) -> list[CountedStep]:
         CountedStep(
             "patchcore fit, from that selection, screened",
             [Size(most, 0, 0.15), Size(most, 0, 0.2)],
-            lambda s: (1, rows(s)),
+            lambda s: (1, _rows(inputs, s)),
             lambda m, s: partial(fit, _named(s), m.selected(s.train)),
             _with_ratios("patchcore-10 fit, from that selection"),
         ),
         CountedStep(
             "patchcore fit, from that selection, whole",
             [Size(most, 0, 0.01), Size(most, 0, 0.02)],
-            lambda s: (1, rows(s)),
+            lambda s: (1, _rows(inputs, s)),
             lambda m, s: partial(fit, _named(s), m.selected(s.train)),
             _with_ratios("patchcore-1 fit, from that selection"),
         ),
+    ]
+
+
+def _search_steps(inputs: Inputs, most: int) -> list[CountedStep]:
+    """Return PatchCore's scores, of memory banks that are screened and of those that aren't."""
+
+    def searched(size: Size) -> Sequence[float]:
+        return 1, size.test, size.test * _rows(inputs, size)
+
+    return [
         CountedStep(
             "patchcore score, screened",
-            scored,
+            [Size(most, 2, 0.15), Size(most, 4, 0.15), Size(most, 4, 0.25)],
             searched,
             lambda m, s: _score(m, m.fitted(_named(s), s.train), s.test),
             _with_ratios("patchcore-25 score", "patchcore-10 score"),
         ),
         CountedStep(
             "patchcore score, whole",
-            whole,
+            [Size(most, 2, 0.01), Size(most, 4, 0.01), Size(most, 4, 0.02)],
             searched,
             lambda m, s: _score(m, m.fitted(_named(s), s.train), s.test),
             _with_ratios("patchcore-1 score"),
         ),
+    ]
+
+
+def _spade_steps() -> list[CountedStep]:
+    return [
         CountedStep(
             "spade fit",
             [Size(8, 0), Size(16, 0)],
@@ -192,6 +212,11 @@ def counted_steps(inputs: Inputs) -> list[CountedStep]:
             lambda m, s: _score(m, m.fitted("spade", s.train), s.test),
             asked=lambda s: (1, s.test),
         ),
+    ]
+
+
+def _padim_steps() -> list[CountedStep]:
+    return [
         CountedStep(
             "padim fit",
             [Size(4, 0), Size(8, 0), Size(12, 0), Size(16, 0)],
@@ -204,13 +229,12 @@ def counted_steps(inputs: Inputs) -> list[CountedStep]:
             lambda s: (1, s.test, s.test * s.train, s.test * s.train**2),
             lambda m, s: _score(m, m.fitted("padim", s.train), s.test),
         ),
-        CountedStep(
-            "post-processing, five methods",
-            [Size(0, 16), Size(0, 32)],
-            lambda s: (1, s.test),
-            _finish,
-        ),
     ]
+
+
+def _rows(inputs: Inputs, size: Size) -> float:
+    """Return how many patches a coreset of this ratio holds."""
+    return float(int(size.train * inputs.scale.grid(2) ** 2 * size.ratio))
 
 
 def _passes(size: Size) -> Sequence[float]:
