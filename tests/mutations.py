@@ -237,12 +237,13 @@ class Gate:
 
     Args:
         folder: where the data set, features and runs go.
+        categories: those that are drawn.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, categories: tuple[str, ...] = CATEGORIES) -> None:
         self._folder, self._runs = folder, 0
         with Patch.context() as patch:
-            chosen = {name: writing.PRODUCTS[name] for name in CATEGORIES}
+            chosen = {name: writing.PRODUCTS[name] for name in categories}
             patch.setattr(writing, "PRODUCTS", chosen)
             writing.ensure(folder / "cache")
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
 from benchmarks.compare.check import REGRESSIONS
+from tests.false_alarms import movement, nearest_edge, noise, turned
 from tests.mutations import BLESSINGS, CATEGORIES, INVISIBLE, MUTATIONS, Gate, Mutation
 
 
@@ -58,3 +60,18 @@ def test_features_kept_from_before_a_fault_hide_it(gate: Gate) -> None:
     gate.rows("padim")
     rows = gate.rows("padim", fault.plant)
     assert not REGRESSIONS & {row.mark for row in rows}
+
+
+def test_noise_on_features_turns_rows_where_there_is_enough_of_it(gate: Gate) -> None:
+    assert turned(gate.rows("padim", noise(0.0, 0), extract=True)) == (0, 0)
+    stopped, changed = turned(gate.rows("padim", noise(0.01, 0), extract=True))
+    assert 0 < stopped <= changed
+
+
+def test_distances_to_an_edge_are_relative_to_a_cells_mean_score() -> None:
+    labels = np.array([0, 0, 1, 1])
+    near = {"near": (labels, np.array([1.0, 2.0, 2.5, 2.5]))}
+    far = {"far": (labels, np.array([1.0, 1.0, 3.0, 3.0]))}
+    assert nearest_edge(near | far) == (0.25, "near")
+    moved = {"near": (labels, np.array([1.0, 2.0, 2.7, 2.5]))}
+    assert movement(near, moved) == pytest.approx(0.1)
