@@ -25,13 +25,15 @@ from benchmarks.backbones.filterbank import FilterBank
 from benchmarks.compare import compare
 from benchmarks.compare.baseline import read
 from benchmarks.compare.check import REGRESSIONS, Row
-from benchmarks.results import Store
+from benchmarks.results import Cell, Store
 from benchmarks.results.scores import read_scores
 from tests.helpers.paths import ROOT
 from tests.mutations import BASELINE, Gate, Patch, Plant
 
-METHODS = ("patchcore-25", "patchcore-10", "spade", "spade-5", "padim")
-CATEGORIES = ("brushed_steel", "circuit_board", "connector", "linen", "washer")
+GATE = read(BASELINE)
+METHODS = tuple(dict.fromkeys(cell.spec.method for cell in GATE.cells))
+CATEGORIES = tuple(dict.fromkeys(cell.spec.category for cell in GATE.cells))
+
 NOISE = (1e-6, 1e-5)
 """Standard deviations of the noise, in parts of each feature's value."""
 DRAWS = 6
@@ -74,28 +76,29 @@ SURROUNDINGS = (
 # fmt: on
 
 
-def run(folder: Path, surroundings: Surroundings) -> Path:
-    """Run the gate's command with an empty cache; return the folder of its results.
+def run(gate: Gate, folder: Path, surroundings: Surroundings) -> Path:
+    """Run the gate's command without cached features; return the folder of its results.
 
     Raises:
         subprocess.CalledProcessError: the command failed.
     """
-    out = folder / surroundings.name.replace(" ", "-")
+    name = surroundings.name.replace(" ", "-")
+    out, cache = folder / f"run-{name}", gate.cache_without_features(f"cache-{name}")
     chosen = [",".join(names[:: surroundings.order]) for names in (METHODS, CATEGORIES)]
     command = [sys.executable, "-m", "benchmarks.run", "--methods", chosen[0]]
     command += ["--categories", chosen[1], "--image-size", "64", "--device", "cpu"]
-    command += ["--cache", str(out / "cache"), "--out", str(out), *surroundings.options]
+    command += ["--cache", str(cache), "--out", str(out), *surroundings.options]
     kept = {name: value for name, value in os.environ.items() if name != "MVTEC_AD_ROOT"}
     environment = {**kept, "PYTHONPATH": str(ROOT), **surroundings.environment}
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     return out
 
 
-def image_scores(results: Path) -> Scores:
+def image_scores(results: Path, cells: list[Cell]) -> Scores:
     """Return the image scores of every cell."""
     return {
         f"{cell.spec.category}, {cell.spec.method}": read_scores(results / str(cell.scores))
-        for cell in Store(results).cells()
+        for cell in cells
     }
 
 
@@ -140,25 +143,25 @@ def noise(share: float, seed: int) -> Plant:
     return plant
 
 
-def report_surroundings(folder: Path) -> Iterator[str]:
+def report_surroundings(gate: Gate, folder: Path) -> Iterator[str]:
     """Yield a table of the surroundings, then how near scores of good and defective images lie."""
-    baseline, first = read(BASELINE), None
+    first: Scores = {}
     yield "| the same code with | rows | stop the gate | changed | image scores moved by |"
     yield "|:--|--:|--:|--:|--:|"
     for one in SURROUNDINGS:
-        results = run(folder, one)
-        rows, found = compare(baseline, Store(results).cells()), image_scores(results)
+        results = run(gate, folder, one)
+        cells = Store(results).cells()
+        rows, found = compare(GATE, cells), image_scores(results, cells)
         first = first or found
         moved = movement(first, found)
         yield f"| {one.name} | {len(rows)} | {' | '.join(map(str, turned(rows)))} | {moved:.1e} |"
-    distance, cell = nearest_edge(first or {})
+    distance, cell = nearest_edge(first)
     yield f"\nNearest scores of a good and a defective image: {distance:.1e} ({cell}).\n"
 
 
-def report_noise(folder: Path) -> Iterator[str]:
+def report_noise(gate: Gate) -> Iterator[str]:
     """Yield a table of what noise on every feature turns."""
     chosen = ",".join(METHODS)
-    gate = Gate(folder, CATEGORIES)
     yield "| noise on every feature | runs | stop the gate | rows that stop it, at most |"
     yield "|--:|--:|--:|--:|"
     for share in NOISE:
@@ -170,7 +173,9 @@ def report_noise(folder: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as name:
-        for report in (report_surroundings, report_noise):
-            for line in report(Path(name)):
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        the_gate = Gate(place, CATEGORIES)
+        for report in (report_surroundings(the_gate, place), report_noise(the_gate)):
+            for line in report:
                 print(line, flush=True)

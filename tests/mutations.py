@@ -247,6 +247,12 @@ class Gate:
             patch.setattr(writing, "PRODUCTS", chosen)
             writing.ensure(folder / "cache")
 
+    def cache_without_features(self, name: str) -> Path:
+        """Return a new cache's folder; the data set is there, drawn once for all."""
+        cache = self._folder / name
+        shutil.copytree(self._folder / "cache" / synthetic.VERSION, cache / synthetic.VERSION)
+        return cache
+
     def rows(
         self,
         methods: str,
@@ -266,8 +272,7 @@ class Gate:
         self._runs += 1
         out, cache = self._folder / f"run-{self._runs}", self._folder / "cache"
         if extract:
-            cache = self._folder / f"cache-{self._runs}"
-            shutil.copytree(self._folder / "cache" / synthetic.VERSION, cache / synthetic.VERSION)
+            cache = self.cache_without_features(f"cache-{self._runs}")
         arguments = ["--methods", methods, "--categories", ",".join(categories)]
         arguments += ["--image-size", "64", "--cache", str(cache), "--out", str(out)]
         with surroundings() as patch:
