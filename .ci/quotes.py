@@ -109,6 +109,8 @@ def methods(path: Path, category: str, names: list[str]) -> dict[str, dict[str, 
                 continue
             values = rows.setdefault(row["method"], {})
             if row["metric"] in names:
+                if row["metric"] in values:
+                    sys.exit(f"{path}: several values of {row['method']}'s {row['metric']}")
                 scale, digits = (100, 1) if row["unit"] == "fraction" else (1, 0)
                 values[row["metric"]] = f"{scale * float(row['value']):.{digits}f}"
             for name in COSTS.keys() & set(names):
