@@ -21,7 +21,8 @@ def maps_to_keep(
     """Return the arrays of the maps file: kept maps with images and masks, previews of all.
 
     Images, masks and maps are in the images' own proportions, each in its box of the square.
-    Where that isn't what was measured, of stretched images, the square is there, too: `measured`.
+    Where that isn't what was measured, of stretched images, the squares are there, too: `measured`
+    and `measured_masks`.
 
     Args:
         truth: the category's test images.
@@ -45,7 +46,9 @@ def maps_to_keep(
         maps=truth.shown(prediction.maps[rows], rows),
         scores=prediction.images[rows],
     )
-    squares = {"measured": prediction.maps[rows]} if truth.protocol.fit == "stretch" else {}
+    squares = {}
+    if truth.protocol.fit == "stretch":
+        squares = {"measured": prediction.maps[rows], "measured_masks": truth.masks[rows]}
     every = truth.shown(prediction.maps, range(len(samples)))
     return {
         **kept._asdict(),

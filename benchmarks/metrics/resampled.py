@@ -66,7 +66,9 @@ def resampled_image_metrics(
     }
 
 
-def resampled_pixel_bounds(maps: Floats, masks: Masks, drawn: Counts) -> dict[str, Bounds]:
+def resampled_pixel_bounds(
+    maps: Floats, masks: Masks, drawn: Counts, ignored: Masks | None = None
+) -> dict[str, Bounds]:
     """Return between which bounds every pixel-level metric of each resample lies.
 
     Exact are the counts of pixels at or above each of `THRESHOLDS` scores. Between two of them
@@ -78,11 +80,13 @@ def resampled_pixel_bounds(maps: Floats, masks: Masks, drawn: Counts) -> dict[st
         maps: anomaly maps of all test images, (N, H, W).
         masks: defect pixels, (N, H, W).
         drawn: from `multiplicities`, (B, N).
+        ignored: pixels that count as nothing, (N, H, W), none of them a defect.
 
     Raises:
         ValueError: maps are no real numbers of at most 64 bits, or hold NaN or infinite values.
     """
-    counts = _pixel_counts(real_numbers(maps, "maps"), masks)
+    free = ~masks if ignored is None else ~(masks | ignored)
+    counts = _pixel_counts(real_numbers(maps, "maps"), masks, free)
     there = np.logical_and(*((drawn @ part.sum(axis=1)) > 0 for part in counts[:2]))
     parts = np.array_split(drawn[there].astype(float), ceil(len(drawn) / RESAMPLES_TOGETHER))
     bounds = [_pixel_bounds(*(part @ count for count in counts)) for part in parts if len(part)]
@@ -95,20 +99,21 @@ def resampled_pixel_bounds(maps: Floats, masks: Masks, drawn: Counts) -> dict[st
     }
 
 
-def _pixel_counts(maps: Floats, masks: Masks) -> tuple[Floats, Floats, Floats]:
+def _pixel_counts(maps: Floats, masks: Masks, free: Masks) -> tuple[Floats, Floats, Floats]:
     """Return each image's defect-free pixels, defect pixels and shares of regions by score.
 
-    Each (N, K), from the highest scores down; a region's pixels share 1.
+    Each (N, K), from the highest scores down; a region's pixels share 1. `free` are the defect-free
+    pixels, (N, H, W).
     """
     from scipy.ndimage import label
 
-    grid = np.unique(np.concatenate([_quantiles(maps[masks]), _quantiles(maps[~masks])]))
+    grid = np.unique(np.concatenate([_quantiles(maps[masks]), _quantiles(maps[free])]))
     counts = np.zeros((3, len(maps), grid.size + 1))
-    for number, (scores, mask) in enumerate(zip(maps, masks, strict=True)):
+    for number, (scores, mask, other) in enumerate(zip(maps, masks, free, strict=True)):
         place = grid.size - np.searchsorted(grid, scores, side="right")  # (H, W)
         region = label(mask, np.ones((3, 3)))[0][mask]
         shares = 1 / np.bincount(region)[region]
-        for row, (pixels, weights) in enumerate(((~mask, None), (mask, None), (mask, shares))):
+        for row, (pixels, weights) in enumerate(((other, None), (mask, None), (mask, shares))):
             counts[row, number] = np.bincount(place[pixels], weights, minlength=grid.size + 1)
     return counts[0], counts[1], counts[2]
 

@@ -31,6 +31,7 @@ def metric_intervals(
     scores: ArrayLike,
     maps: Floats | None = None,
     masks: Masks | None = None,
+    ignored: Masks | None = None,
 ) -> dict[str, Interval]:
     """Return metric → 95 % interval over draws of the test images, which contains its value.
 
@@ -52,8 +53,10 @@ def metric_intervals(
         **_at_full_recall(labels, values),
     }
     if maps is not None and masks is not None:
-        bounds = resampled_pixel_bounds(maps, masks, drawn)
-        intervals |= _pixel_intervals(maps, masks, bounds) if bounds else {}
+        bounds = resampled_pixel_bounds(maps, masks, drawn, ignored)
+        if bounds:
+            values = pixel_metrics(maps, masks, ignored)
+            intervals |= _pixel_intervals(values, int(masks.any(axis=(1, 2)).sum()), bounds)
     return {name: intervals[name] for name in (*resampled, *intervals)}
 
 
@@ -97,11 +100,12 @@ def _proportions(
 
 
 def _pixel_intervals(
-    maps: Floats, masks: Masks, bounds: Mapping[str, Bounds]
+    values: Mapping[str, float], defects: int, bounds: Mapping[str, Bounds]
 ) -> dict[str, Interval]:
-    """Return the intervals of pixel-level metrics from the bounds of their resamples."""
-    defects = int(masks.any(axis=(1, 2)).sum())
-    values = pixel_metrics(maps, masks)
+    """Return the intervals of pixel-level metrics from the bounds of their resamples.
+
+    `defects` is the number of images with defect pixels.
+    """
     return {name: _interval(values[name], pair, 2 * defects) for name, pair in bounds.items()}
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import nan
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from benchmarks.statistics.proportions import Interval
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
+
+    from benchmarks.array_types import Floats, Masks
 
 
 ESTIMATE = ["category", "method", "seed", "metric", "value", "low", "high"]
@@ -23,9 +27,6 @@ ESTIMATE = ["category", "method", "seed", "metric", "value", "low", "high"]
 
 def cell_intervals(scores: Path, maps: Path | None) -> dict[str, Interval]:
     """Return `metric_intervals` of a stored cell; pixel-level ones where it kept all maps.
-
-    Maps that are stored in an image's own proportions aren't those that were measured: there are
-    image-level intervals alone.
 
     Args:
         scores: its image scores.
@@ -43,10 +44,18 @@ def cell_intervals(scores: Path, maps: Path | None) -> dict[str, Interval]:
     if maps is None:
         return metric_intervals(labels, values)
     with open_maps(maps) as stored:
-        whole = stored["maps"] if stored["names"].tolist() == names else None
-        if whole is None or np.isnan(whole).any():
+        if stored["names"].tolist() != names:
             return metric_intervals(labels, values)
-        return metric_intervals(labels, values, whole, stored["masks"])
+        return metric_intervals(labels, values, *_measured(stored))
+
+
+def _measured(stored: Mapping[str, NDArray[Any]]) -> tuple[Floats, Masks, Masks | None]:
+    """Return the maps of a file as they were measured, their masks, and pixels to be ignored."""
+    if "measured" in stored:
+        return stored["measured"], stored["measured_masks"], None
+    maps = stored["maps"]
+    around = np.isnan(maps)  # padded images
+    return np.nan_to_num(maps), stored["masks"], around if around.any() else None
 
 
 def estimates(results: ResultSet) -> pd.DataFrame:

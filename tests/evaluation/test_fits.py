@@ -21,8 +21,10 @@ from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheets
 from benchmarks.results import result_sets
 from benchmarks.results.previews import read_previews
+from benchmarks.results.scores import read_scores
 from benchmarks.run import __main__ as run
 from benchmarks.specs import CellSpec, EvaluationProtocol, digest
+from benchmarks.statistics import metric_intervals
 from benchmarks.uncertainty import cell_intervals
 from tests.helpers.data_sets import save, write_category
 from tests.results.test_store import SPEC
@@ -78,6 +80,10 @@ def test_ignored_pixels_count_as_nothing(seed: int, border: int) -> None:
     assert measured == pixel_metrics(maps[inside], masks[inside])
     np.testing.assert_array_equal(
         pro_curve(maps, masks, ignored=ignored), pro_curve(maps[inside], masks[inside])
+    )
+    labels = np.array([1, 1, 0])
+    assert metric_intervals(labels, labels, maps, masks, ignored) == metric_intervals(
+        labels, labels, maps[inside], masks[inside]
     )
 
 
@@ -197,11 +203,28 @@ def test_maps_are_stored_in_the_images_own_proportions(wide: Path, fit: str) -> 
             assert (stored["images"][:, top:bottom] == 255).all()
         assert np.isfinite(stored["maps"][:, 8:24]).all()
         assert stored["masks"][stored["names"] == "test/spot/000.png"][0].sum() >= 9
-    intervals = cell_intervals(Path("out") / cells()[fit]["scores"], path)
-    assert set(intervals) == set(cell_intervals(Path("out") / cells()[fit]["scores"], None))
     previews = read_previews(path)
     assert previews is not None
     assert np.isfinite(previews.span).all()
+
+
+@pytest.mark.parametrize("fit", ["stretch", "pad"])
+def test_intervals_are_of_the_pixels_that_were_measured(wide: Path, fit: str) -> None:
+    assert compare("--fit", fit, "--save-maps") == 0
+    cell = cells()[fit]
+    scores, path = (Path("out") / cell[name] for name in ("scores", "maps"))
+    found = cell_intervals(scores, path)
+    labels, values = read_scores(scores)
+    with np.load(path) as stored:
+        if fit == "pad":
+            maps, masks = (stored[name][:, 8:24] for name in ("maps", "masks"))
+        else:
+            maps, masks = stored["measured"], stored["measured_masks"]
+    assert found == metric_intervals(labels, values, maps, masks)
+    for name in ("pixel_auroc", "pixel_ap", "aupro_30"):
+        assert cell["metrics"][name] == pixel_metrics(maps, masks)[name]
+        low, high = found[name]
+        assert low <= cell["metrics"][name] <= high
 
 
 def test_square_images_are_the_same_stretched_and_padded(wide: Path, tmp_path: Path) -> None:
