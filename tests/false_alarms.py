@@ -1,6 +1,6 @@
 """Runs the gate's unchanged code in other surroundings, and with noise on every feature.
 
-    python -m tests.false_alarms    # Markdown, in half an hour on two cores
+    python -m tests.false_alarms    # Markdown, in a quarter of an hour on two cores
 
 Nothing here sets a tolerance: it asks whether the stored ones hold, and how far the edge is.
 """
