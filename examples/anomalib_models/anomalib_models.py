@@ -75,10 +75,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def make_model(name: str, arguments: dict[str, Any], seed: int) -> Any:
     """Return an untrained model of anomalib without what follows it there."""
-    import torch
     from anomalib.models import get_model
+    from lightning import seed_everything
 
-    torch.manual_seed(seed)
+    seed_everything(seed, verbose=False)  # anomalib draws by torch, NumPy and Python
     return get_model(name, **arguments, **dict.fromkeys(PARTS_OF_ANOMALIB, False))
 
 

@@ -69,3 +69,16 @@ def test_anomalibs_padim_stands_in_a_run(tmp_path: Path, monkeypatch: pytest.Mon
     (results,) = result_sets(tmp_path / "out")
     assert list(results.methods) == ["anomalib-padim (imported)"]
     assert len(list((tmp_path / "maps").rglob("*.tiff"))) == 4
+
+
+@pytest.mark.skipif(find_spec("anomalib") is None, reason="anomalib is not installed: [peers]")
+def test_one_seed_gives_one_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_data(tmp_path / "data")
+    arguments = '{"backbone": "resnet18", "pre_trained": false, "coreset_sampling_ratio": 0.01}'
+    for maps in ("first", "second"):
+        command = ["patchcore", "--arguments", arguments, "--data", "data", "--maps", maps]
+        assert anomalib_models.main(command) == 0
+        np.random.random(7)  # so that another draw would follow
+    first, second = (Path(maps, "scores.csv").read_text() for maps in ("first", "second"))
+    assert first == second
