@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from methods.base import identity, later
 
 EXTRACTOR_VERSION = 2
 """Raised whenever the same image and weights give other features."""
@@ -68,8 +70,9 @@ class Identified:
     """A specification, a dataclass, whose hash is the identity of what is made by it."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the specification as JSON-ready values, without what `_USUAL` leaves out."""
-        return _without_usual(asdict(cast("Any", self)))
+        """Return the specification as JSON-ready values, later fields left out at their default."""
+        spec: dict[str, Any] = identity(self)
+        return spec
 
     @property
     def key(self) -> str:
@@ -94,8 +97,8 @@ class FeatureSpec(Identified):
     resize: int
     dtype: DType
     extractor_version: int = EXTRACTOR_VERSION
-    fit: Fit = "crop"
-    interpolation: Interpolation = "bilinear"
+    fit: Fit = later("crop")
+    interpolation: Interpolation = later("bilinear")
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,8 @@ class CropSpec(Identified):
     resize: int
     dtype: Literal["uint8"] = "uint8"
     decoder_version: int = DECODER_VERSION
-    fit: Fit = "crop"
-    interpolation: Interpolation = "bilinear"
+    fit: Fit = later("crop")
+    interpolation: Interpolation = later("bilinear")
 
 
 ArraySpec = FeatureSpec | CropSpec
@@ -131,8 +134,8 @@ class EvaluationProtocol:
     mask_resize: MaskResize = "nearest"
     smoothing_sigma: float = 4.0
     resize: int = 0
-    fit: Fit = "crop"
-    interpolation: Interpolation = "bilinear"
+    fit: Fit = later("crop")
+    interpolation: Interpolation = later("bilinear")
 
     def __post_init__(self) -> None:
         usual = resize_for(self.image_size) if self.fit == "crop" else self.image_size
@@ -143,8 +146,8 @@ class EvaluationProtocol:
 class CellSpec(Identified):
     """Everything that one cell's numbers depend on.
 
-    `shots` is the number of nominal training images, None for all of them; `params` are the
-    method's complete parameters, defaults included.
+    `shots` is the number of nominal training images, None for all of them; `params` is the
+    `identity` of the method's parameters.
     """
 
     dataset: str
@@ -174,24 +177,11 @@ class CellSpec(Identified):
             raise ValueError("a part is missing: its default would be another identity")
         return spec
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the specification as JSON-ready values, the protocol's without `_USUAL`."""
-        found = asdict(self)
-        return found | {"protocol": _without_usual(found["protocol"])}
-
     @property
     def label(self) -> str:
         """The cell's name for people: category, method, seed and shots."""
         shots = "" if self.shots is None else f" {self.shots} shots"
         return f"{self.category} {self.method} s{self.seed}{shots}"
-
-
-_USUAL = {"fit": "crop", "interpolation": "bilinear"}
-"""What goes without saying, so that what was made before there was anything else keeps its key."""
-
-
-def _without_usual(spec: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in spec.items() if _USUAL.get(name) != value}
 
 
 def flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

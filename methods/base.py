@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from methods.artefacts import Artefacts, One
 from methods.lazy import torch
@@ -199,6 +199,38 @@ class Variant:
 
     name: str
     parameters: Parameters
+
+
+Default = TypeVar("Default")
+
+
+def later(default: Default) -> Default:
+    """Declare a field of a dataclass that came after numbers had been stored without it.
+
+    `search: str = later("screened")`: at its default the field is left out of the identity, so
+    that what was stored before keeps its key. The default stands for what was done before there
+    was the field, and never changes.
+    """
+    return field(default=default, metadata={"later": True})
+
+
+def identity(value: Any) -> Any:
+    """Return what is hashed of parameters or of a specification: its fields as JSON-ready values.
+
+    Dataclasses, nested ones too, become dictionaries without the `later` fields at their default.
+    """
+    if is_dataclass(value):
+        named = [(part, getattr(value, part.name)) for part in fields(value)]
+        return {
+            part.name: identity(content)
+            for part, content in named
+            if not (part.metadata.get("later") and content == part.default)
+        }
+    if isinstance(value, Mapping):
+        return {key: identity(content) for key, content in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(map(identity, value))
+    return value
 
 
 class NotFittedError(ValueError):

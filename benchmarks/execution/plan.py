@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
@@ -20,7 +20,7 @@ from benchmarks.evaluation.job import KeptMaps
 from benchmarks.features import Crops, Extractor, FeatureCache
 from benchmarks.results import Store
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
-from methods.base import Variant
+from methods.base import Variant, identity
 
 JobsByCategory = dict[Category, list[Job]]
 
@@ -207,7 +207,7 @@ def _spec(
         dataset_fingerprint=category.fingerprint,
         category=category.name,
         method=request.variant.name,
-        params=asdict(request.variant.parameters),
+        params=identity(request.variant.parameters),
         protocol=protocol,
         seed=request.seed,
         shots=request.shots,
