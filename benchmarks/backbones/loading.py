@@ -62,7 +62,7 @@ def served(choice: Choice) -> tuple[Choice, str]:
     source.check()
     with torch.device("meta"):
         network, _ = source.build()
-    missing = checkpoints.lacking(network, checkpoints.readings(choice.weights))
+    missing = checkpoints.missing_tail(network, checkpoints.read_state(choice.weights))
     gone = {
         level: names
         for level, layer in pyramid.items()
@@ -110,8 +110,8 @@ def load(
     _require_modules(network, spec.layers.values())
     cut = Cut(spec, network, normalisation, device)
     _choose_side(cut, choice.name, image_size)
-    found = checkpoints.readings(file)
-    checkpoints.install(network, found, file, spec.layers.values(), cut.is_finite)
+    state = checkpoints.read_state(file)
+    checkpoints.install(network, state, file, spec.layers.values(), cut.is_finite)
     cut.fold()
     backbone = Backbone(spec, cut, device, cut.side)
     flat = len(set(backbone.strides.values())) == 1
