@@ -51,7 +51,7 @@ SUMMED = {"cpu": 2.0**-23, "cuda": 2.0**-21}
 """What a product in float32 may be off by, a term, of the sum of both squared lengths."""
 
 INFLATION = 1 + 2.0**-20
-"""Covers the rounding of float32 arithmetic on what is added to bounds."""
+"""Covers the rounding of allowances themselves, some float32 operations on positive numbers."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,10 @@ class Reduced:
         """Return some images' vectors (b, k·n) of (P, n), for images (b, k)."""
         parts = (self.points, self.error, self.norms)
         return Reduced(*(part[images].flatten(1, 2) for part in parts))
+
+    def squared_distances(self, gallery: Reduced) -> Tensor:
+        """Return the rounded squared distances (…, n, m) between queries and a gallery's rows."""
+        return self.points @ gallery.points.mT
 
     def room(self, count: int) -> Reduced:
         """Return room, not initialised, for `count` vectors of the same kind."""

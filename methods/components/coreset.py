@@ -15,35 +15,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from methods.components.bounds import Screen
-from methods.components.coreset_device import select_on_device
+from methods.components.coreset_device import SIZES, Sizes, select_on_device
 from methods.components.parallel import parallel_map
 from methods.components.screening import Best, bits, compiled_rounding, compiles, improve
 from methods.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-POOL = 4096
-"""Points that are compared with all centres together; the next centres are selected among them."""
-
-CELL_POINTS = 1024
-"""Mean number of points around one pivot."""
-
-CELLS_AROUND = 8
-"""Cells nearest to a new centre with whose points it is compared at once."""
-
-WORTHWHILE = 0.5
-"""Points with squared bounds below this share of the pool's smallest are not compared at once."""
-
-PART = 512
-CENTRES = 4096
-"""Points and centres that are compared together: their bounds lie in the cache."""
-
-ASSIGNED = 8192
-"""Points that are assigned to pivots together."""
-
-STRIDE = 256
-"""Centres that are selected before a selection may pause."""
 
 
 def projection(width: int, dims: int, generator: torch.Generator) -> Tensor:
@@ -102,16 +80,17 @@ class Selection:
     Args:
         points: (N, d) float32.
         distances: (N,) initial distances.
+        sizes: how the work is divided.
 
     Raises:
         ValueError: some initial distances are no numbers.
     """
 
-    def __init__(self, points: Tensor, distances: Tensor) -> None:
+    def __init__(self, points: Tensor, distances: Tensor, sizes: Sizes = SIZES) -> None:
         if bool(distances.isnan().any()):
             raise ValueError("initial distances must be numbers: some are NaN")
         select = _select_lazily if compiles(points.device) else select_on_device
-        self._strides = select(points, distances)
+        self._strides = select(points, distances, sizes)
         self._chosen: list[Tensor] = []
         self._after = [(0, 0.0)]
         self.nbytes = 4 * points.nbytes
@@ -136,16 +115,17 @@ class Selection:
         return self._after[-1][1]
 
 
-def _select_lazily(points: Tensor, distances: Tensor) -> Iterator[Tensor]:
+def _select_lazily(points: Tensor, distances: Tensor, sizes: Sizes) -> Iterator[Tensor]:
     """Yield indices of centres in order, some at a time."""
-    clusters = _Clusters.of(points)
-    state = _State(points[clusters.order], distances[clusters.order].square(), clusters.order)
+    clusters = _Clusters.of(points, sizes)
+    order = clusters.order
+    state = _State(points[order], distances[order].square(), order, sizes)
     while len(state.centres) < len(points):
         pool = state.pool()
         state.catch_up(pool.members)
         for chosen in state.select(pool):
-            yield clusters.order[chosen]
-        clusters.spread(state, pool.ceiling * WORTHWHILE)
+            yield order[chosen]
+        clusters.spread(state, pool.ceiling * sizes.worthwhile)
 
 
 @dataclass(frozen=True)
@@ -171,8 +151,8 @@ class _State:
             among those selected last.
     """
 
-    def __init__(self, points: Tensor, bounds: Tensor, order: Tensor) -> None:
-        self.points, self.bounds, self._order = points, bounds, order
+    def __init__(self, points: Tensor, bounds: Tensor, order: Tensor, sizes: Sizes) -> None:
+        self.points, self.bounds, self._order, self._sizes = points, bounds, order, sizes
         self.centres, self.added = torch.empty(0, dtype=torch.long), 0
         self._screen = Screen.of(points)
         self._asked = self._screen.queries(points)
@@ -182,12 +162,12 @@ class _State:
 
     def pool(self) -> _Pool:
         """Return the points to select from next."""
-        count = len(self.bounds)
-        if count <= POOL:
+        count, size = len(self.bounds), self._sizes.pool
+        if count <= size:
             return _Pool(self._order.argsort(), 0.0, count)
-        ceiling = max(0.0, float(self.bounds.topk(POOL + 1, sorted=False).values.min()))
+        ceiling = max(0.0, float(self.bounds.topk(size + 1, sorted=False).values.min()))
         above, ties = ((self.bounds > ceiling).nonzero()[:, 0], self._ties(ceiling))
-        room = POOL - len(above)
+        room = size - len(above)
         barrier = int(self._order[ties[room]]) if len(ties) > room else count
         members = torch.cat([above, ties[:room]])
         return _Pool(members[self._order[members].argsort()], ceiling, barrier)
@@ -204,7 +184,10 @@ class _State:
             return
         points, squared = self.points[members], self.bounds[members]
         barrier = int((self._order[members] < pool.barrier).sum())
-        for chosen in _farthest(self._screen, points, squared, pool.ceiling, barrier):
+        stride = self._sizes.stride
+        for chosen in _farthest(
+            self._screen, points, squared, pool.ceiling, barrier, stride=stride
+        ):
             self.centres = torch.cat([self.centres, members[chosen]])
             yield members[chosen]
         new = self.centres[self.added :]
@@ -216,12 +199,13 @@ class _State:
     def catch_up(self, points: Tensor) -> None:
         """Compare some points with all centres that they have not yet been compared with."""
         points = points[self._compared[points].argsort()]
+        step = self._sizes.centres
 
-        def compare(part: Tensor) -> None:
-            for first in range(int(self._compared[part[0]]), len(self.centres), CENTRES):
-                self._lower(part, slice(first, min(first + CENTRES, len(self.centres))))
+        def compare(block: Tensor) -> None:
+            for first in range(int(self._compared[block[0]]), len(self.centres), step):
+                self._lower(block, slice(first, min(first + step, len(self.centres))))
 
-        parallel_map(compare, points.split(PART), points.device)
+        parallel_map(compare, points.split(self._sizes.rows), points.device)
         self._compared[points] = len(self.centres)
 
     def lower_few(self, rows: Tensor, numbers: Tensor) -> None:
@@ -245,42 +229,44 @@ class _Clusters:
     """Points grouped by the nearest of some pivots.
 
     Attributes:
-        order: (N,) the points, cell by cell.
+        order: (N,) the points, cluster by cluster.
         borders: (clusters + 1,) where clusters begin and end in that order.
         mean: (d,) of the points.
         pivots: (clusters, d), less the mean.
+        around: clusters in which a new centre is compared with points at once.
     """
 
     order: Tensor
     borders: Tensor
     mean: Tensor
     pivots: Tensor
+    around: int
 
     @classmethod
-    def of(cls, points: Tensor) -> _Clusters:
+    def of(cls, points: Tensor, sizes: Sizes) -> _Clusters:
         """Group points (N, d) around pivots taken at regular intervals."""
-        count, mean = max(1, len(points) // CELL_POINTS), points.mean(dim=0)
+        count, mean = max(1, len(points) // sizes.cluster_points), points.mean(dim=0)
         pivots = points[torch.arange(count) * len(points) // count] - mean
-        parts = points.split(ASSIGNED)
-        own = torch.cat([_apart(part - mean, pivots).argmin(dim=1) for part in parts])
-        ends = torch.bincount(own, minlength=count).cumsum(dim=0)
+        blocks = points.split(sizes.assigned)
+        nearest = torch.cat([_apart(block - mean, pivots).argmin(dim=1) for block in blocks])
+        ends = torch.bincount(nearest, minlength=count).cumsum(dim=0)
         borders = torch.nn.functional.pad(ends, (1, 0))
-        return cls(own.argsort(stable=True), borders, mean, pivots)
+        around = min(sizes.clusters_around, count)
+        return cls(nearest.argsort(stable=True), borders, mean, pivots, around)
 
     def spread(self, state: _State, least: float) -> None:
-        """Compare the centres added last with the points around them of bounds of `least` on."""
-        around = min(CELLS_AROUND, len(self.pivots))
+        """Compare the centres added last with nearby points whose bound is at least `least`."""
         added = state.centre_points[state.added : len(state.centres)] - self.mean
-        clusters = _apart(added, self.pivots).topk(around, largest=False).indices.flatten()
+        clusters = _apart(added, self.pivots).topk(self.around, largest=False).indices.flatten()
         sizes = torch.bincount(clusters, minlength=len(self.pivots)).tolist()
-        near = (clusters.argsort(stable=True) // around + state.added).split(sizes)
+        near = (clusters.argsort(stable=True) // self.around + state.added).split(sizes)
         rows = (state.bounds >= least).nonzero()[:, 0]
         members = rows.tensor_split(torch.searchsorted(rows, self.borders[1:-1]))
 
-        def lower(cell: int) -> None:
-            state.lower_few(members[cell], near[cell])
+        def lower(cluster: int) -> None:
+            state.lower_few(members[cluster], near[cluster])
 
-        busy = [cell for cell, size in enumerate(sizes) if size and len(members[cell])]
+        busy = [cluster for cluster, size in enumerate(sizes) if size and len(members[cluster])]
         parallel_map(lower, busy, rows.device)
 
 
@@ -290,7 +276,13 @@ def _apart(points: Tensor, pivots: Tensor) -> Tensor:
 
 
 def _farthest(
-    screen: Screen, points: Tensor, squared: Tensor, ceiling: float, barrier: int
+    screen: Screen,
+    points: Tensor,
+    squared: Tensor,
+    ceiling: float,
+    barrier: int,
+    *,
+    stride: int,
 ) -> Iterator[Tensor]:
     """Yield places in a pool, farthest first, some at a time, while far enough.
 
@@ -300,16 +292,17 @@ def _farthest(
         squared: (n,) squared distances to the nearest centre, lowered in place; -1 once selected.
         ceiling: squared distance below which none is selected.
         barrier: the first place whose point is not selected at the ceiling itself.
+        stride: places that are yielded together.
     """
     from methods.components import kernels
 
     reduced_queries, reduced_gallery = screen.queries(points), screen.gallery(points)
-    between = bits(reduced_queries.points @ reduced_gallery.points.T)
+    between = bits(reduced_queries.squared_distances(reduced_gallery))
     rounding = compiled_rounding(reduced_queries, reduced_gallery)
     arrays = points.numpy(), squared.numpy()
     going_on = True
     while going_on:
-        chosen = kernels.farthest_first(between, rounding, *arrays, ceiling, barrier, STRIDE)
-        going_on = len(chosen) == STRIDE
+        chosen = kernels.farthest_first(between, rounding, *arrays, ceiling, barrier, stride)
+        going_on = len(chosen) == stride
         if len(chosen):
             yield torch.from_numpy(chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from methods.lazy import torch
@@ -10,41 +11,67 @@ from methods.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-POOL = 4096
-"""Farthest points, between which all distances are made; the next centres are among them."""
 
-STRIDE = 256
-"""Centres selected before the device is asked how many of them were far enough."""
+@dataclass(frozen=True)
+class Sizes:
+    """How a selection divides its work, which changes no result.
 
-COMPARED_BYTES = 1 << 30
-"""Memory for distances between points and centres."""
+    Attributes:
+        pool: points with the largest bounds; the next centres are selected among them.
+        stride: centres that are selected before a selection may pause, or before the host asks the
+            device how many of them were far enough.
+        compared_bytes: on a device, memory for distances between points and centres.
+        cluster_points: on the CPU, mean number of points around one pivot.
+        clusters_around: clusters nearest to a new centre, with whose points it is compared at once.
+        worthwhile: points with squared bounds below this share of the pool's smallest are not
+            compared at once.
+        rows: points that are compared together with
+        centres: so many centres: their bounds lie in the cache.
+        assigned: points that are assigned to pivots together.
+    """
+
+    pool: int = 4096
+    stride: int = 256
+    compared_bytes: int = 1 << 30
+    cluster_points: int = 1024
+    clusters_around: int = 8
+    worthwhile: float = 0.5
+    rows: int = 512
+    centres: int = 4096
+    assigned: int = 8192
 
 
-def select_on_device(points: Tensor, distances: Tensor) -> Iterator[Tensor]:
+SIZES = Sizes()
+
+
+def select_on_device(points: Tensor, distances: Tensor, sizes: Sizes = SIZES) -> Iterator[Tensor]:
     """Yield indices of points, the farthest first, some at a time, until none is left.
 
     Args:
         points: (N, d) float32.
         distances: (N,) initial distances: what the first centre is chosen by.
+        sizes: how the work is divided.
     """
     between, bounds = _Between(points, exact=False), distances.square()
     chosen: list[Tensor] = []
     left = len(points)
     while left:
         farthest = bounds.sort(descending=True, stable=True)
-        pool = farthest.indices[:POOL].sort()[0]
+        pool = farthest.indices[: sizes.pool].sort()[0]
         ceiling, barrier = bounds.new_zeros(1), pool.new_full((1,), len(points))
-        if len(points) > POOL:  # the farthest outside, and of equally far ones the first
-            outside = farthest.values[POOL : POOL + 1]
-            barrier = farthest.indices[POOL : POOL + 1].masked_fill(outside < 0, len(points))
+        if len(points) > sizes.pool:  # the farthest outside, and of equally far ones the first
+            after = slice(sizes.pool, sizes.pool + 1)
+            outside = farthest.values[after]
+            barrier = farthest.indices[after].masked_fill(outside < 0, len(points))
             ceiling = outside.clamp(min=0)
         if not between.exact and float(ceiling) < between.unsure:
             between, bounds = _Between(points, exact=True), distances.square()
             for centres in chosen:
-                _lower(bounds, between, centres)
+                _lower(bounds, between, centres, sizes.compared_bytes)
             continue
         new = []
-        for places, heights in _farthest(between(pool, pool), bounds.index_select(0, pool)):
+        current = bounds.index_select(0, pool)
+        for places, heights in _farthest(between(pool, pool), current, sizes.stride):
             centres = pool.index_select(0, places)
             far = (heights > ceiling) | ((heights == ceiling) & (centres < barrier))
             count = int(far.sum())
@@ -56,19 +83,20 @@ def select_on_device(points: Tensor, distances: Tensor) -> Iterator[Tensor]:
         if new:
             chosen.append(torch.cat(new))
             left -= len(chosen[-1])
-            _lower(bounds, between, chosen[-1])
+            _lower(bounds, between, chosen[-1], sizes.compared_bytes)
 
 
-def _farthest(between: Tensor, current: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def _farthest(between: Tensor, current: Tensor, stride: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield places in a pool, each the farthest from those before it, and how far they were.
 
     Args:
         between: (n, n) squared distances, -1 of each point to itself.
         current: (n,) squared distances to the nearest centre.
+        stride: places that are yielded together.
     """
     current = current[None]
-    for start in range(0, len(between), STRIDE):
-        steps = min(STRIDE, len(between) - start)
+    for start in range(0, len(between), stride):
+        steps = min(stride, len(between) - start)
         places = torch.empty(steps, 1, dtype=torch.long, device=between.device)
         heights = current.new_empty(steps, 1)
         for place, height in zip(places.unbind(), heights.unbind(), strict=True):
@@ -77,9 +105,9 @@ def _farthest(between: Tensor, current: Tensor) -> Iterator[tuple[Tensor, Tensor
         yield places[:, 0], heights[:, 0]
 
 
-def _lower(bounds: Tensor, between: _Between, centres: Tensor) -> None:
+def _lower(bounds: Tensor, between: _Between, centres: Tensor, memory: int) -> None:
     """Lower the bounds of all points to their distances from some centres; -1 for these."""
-    step = max(1, COMPARED_BYTES // (8 * len(centres)))
+    step = max(1, memory // (8 * len(centres)))
     for start in range(0, len(bounds), step):
         part = slice(start, start + step)
         nearest = between(part, centres).amin(dim=1)

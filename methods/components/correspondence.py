@@ -9,7 +9,7 @@ from methods.base import Features, require_comparable
 from methods.components.bounds import Reduced, Screen
 from methods.components.neighbours import nearest
 from methods.components.parallel import parallel_map
-from methods.components.screening import QUERY_ROWS, Best, compiles, improve
+from methods.components.screening import TILES, Best, compiles, improve
 from methods.components.shortlist import TILE_BYTES, Part, search
 from methods.lazy import torch
 
@@ -93,9 +93,13 @@ class Walked:
         """Let some test images consider a training image."""
         image = self._image(number)
         reduced = self._kept[number] if self._kept else self._reduce(image)
-        rows = [slice(start, start + QUERY_ROWS) for start in range(0, len(image), QUERY_ROWS)]
-        parts = [(one, part) for one in wanted for part in rows]
-        parallel_map(lambda part: part[0].look_at(image, reduced, part[1]), parts, image.device)
+        step = TILES.query_rows
+        blocks = [
+            (nearest, slice(start, start + step))
+            for nearest in wanted
+            for start in range(0, len(image), step)
+        ]
+        parallel_map(lambda block: block[0].look_at(image, reduced, block[1]), blocks, image.device)
 
     def _image(self, number: int) -> Tensor:
         return pyramid(self._features, [number], self._levels)[0]

@@ -16,9 +16,6 @@ from methods.components.compiled import compiled
 BLOCK = 64
 """Bounds that are looked at together before one by one."""
 
-INFLATION = 1 + 2.0**-20
-"""Covers the rounding of the limits' own arithmetic, in float32."""
-
 Array = np.ndarray[Any, Any]
 
 
@@ -38,23 +35,26 @@ class Rounding(NamedTuple):
 
 
 @compiled(fastmath={"reassoc", "contract"})
-def squared_distance(one: Array, other: Array) -> Any:
+def squared_distance(query: Array, row: Array) -> Any:
     """Return the squared distance of two vectors (d,), from their differences."""
     total = np.float32(0)
-    for i in range(len(one)):
-        difference = one[i] - other[i]
+    for i in range(len(query)):
+        difference = query[i] - row[i]
         total += difference * difference
     return total
 
 
 @compiled()
 def _limit(squared: Array, rounding: Rounding, query: int) -> Any:
-    """Return the bits of what a query's bounds must stay below to be worth comparing."""
+    """Return the upper limit, as integer bits, of a query's bounds that need an exact check.
+
+    Bounds up to the number itself do: the integer is the first that is above.
+    """
     number = np.empty(1, np.float32)
-    distance = np.sqrt(max(squared[query], np.float32(0))) + rounding.reach[query]
-    number[0] = distance**2 * (1 + rounding.eps) * INFLATION + rounding.slack[query]
+    distance = np.sqrt(np.float64(max(squared[query], np.float32(0)))) + rounding.reach[query]
+    number[0] = distance * distance * (1 + rounding.eps) + rounding.slack[query]
     bits = np.int64(number.view(np.int32)[0])
-    return (bits + 0xFFFF) >> 16 if rounding.eps > 2.0**-16 else bits + 1
+    return (bits >> 16) + 1 if rounding.eps > 2.0**-16 else bits + 1
 
 
 @compiled()
@@ -75,10 +75,10 @@ def _position(values: Array, wanted: int) -> int:
 
 @compiled()
 def _any_below(values: Array, limits: Array) -> Any:
-    found = False
+    below = False
     for i in range(len(values)):
-        found |= values[i] < limits[i]
-    return found
+        below |= values[i] < limits[i]
+    return below
 
 
 @compiled()
@@ -94,6 +94,8 @@ def nearest_below(
     most: int,
 ) -> Array:
     """Lower `squared` and set `rows`, in place, by what is nearer in the gallery.
+
+    Of equally near rows the first is named, if galleries are passed in the order of their rows.
 
     Args:
         bounds: (n, m) bits of the squared distances' lower bounds.
@@ -111,30 +113,33 @@ def nearest_below(
     """
     given_up = np.zeros(len(bounds), np.bool_)
     for query in range(len(bounds)):
-        own = bounds[query]
+        row_bounds = bounds[query]
         below = _limit(squared, rounding, query)
-        lowest = _lowest(own)
+        lowest = _lowest(row_bounds)
         if lowest >= below:
             continue
         # The block of the lowest bound comes first: what it leaves to be beaten spares the others.
-        first, blocks = _position(own, lowest) // BLOCK, (len(own) + BLOCK - 1) // BLOCK
+        first = _position(row_bounds, lowest) // BLOCK
+        blocks = (len(row_bounds) + BLOCK - 1) // BLOCK
         compared = 0
         for number in range(blocks):
             start = (first + number) % blocks * BLOCK
-            end = min(start + BLOCK, len(own))
-            if _lowest(own[start:end]) >= below:
+            end = min(start + BLOCK, len(row_bounds))
+            if _lowest(row_bounds[start:end]) >= below:
                 continue
             for row in range(start, end):
-                if own[row] < below:
+                if row_bounds[row] < below:
                     compared += 1
                     distance = squared_distance(queries[query], gallery[row])
                     if distance < squared[query]:
                         squared[query], rows[query] = distance, first_row + row
                         below = _limit(squared, rounding, query)
+                    elif distance == squared[query] and first_row + row < rows[query]:
+                        rows[query] = first_row + row
             if compared > most:
                 if patience > 0:
                     patience -= 1
-                    compared = -len(own)
+                    compared = -len(row_bounds)
                 else:
                     given_up[query] = True
                     break
@@ -175,13 +180,13 @@ def farthest_first(
             return chosen[:number]
         chosen[number] = best
         squared[best] = below[best] = -1
-        own = bounds[best]
-        for start in range(0, len(own), BLOCK):
-            end = min(start + BLOCK, len(own))
-            if not _any_below(own[start:end], below[start:end]):
+        row_bounds = bounds[best]
+        for start in range(0, len(row_bounds), BLOCK):
+            end = min(start + BLOCK, len(row_bounds))
+            if not _any_below(row_bounds[start:end], below[start:end]):
                 continue
             for row in range(start, end):
-                if own[row] < below[row] and squared[row] >= 0:
+                if row_bounds[row] < below[row] and squared[row] >= 0:
                     distance = squared_distance(points[best], points[row])
                     if distance < squared[row]:
                         squared[row] = distance

@@ -21,14 +21,28 @@ if TYPE_CHECKING:
 
     from methods.components.kernels import Rounding
 
-GALLERY_ROWS, QUERY_ROWS = 4096, 512
-"""Size of one tile of bounds, small enough to be read again from the cache."""
 
-HOPELESS = 1 / 16
-"""A query for which more of a tile's rows than this survive is searched there by brute force."""
+@dataclass(frozen=True)
+class Tiles:
+    """How a search on the CPU divides its work, which changes no result.
 
-FEW, SEVERAL = 256, 8
-"""Exact comparisons of a query, and hopeless queries of a tile, too few for brute force to pay."""
+    Attributes:
+        gallery_rows: rows of one tile of bounds, small enough to be read again from the cache.
+        query_rows: queries of one tile of bounds.
+        hopeless: a query for which more of a tile's rows than this share need an exact check is
+            searched there by brute force.
+        few: exact checks of a query too few for brute force to pay.
+        several: hopeless queries of a tile too few for brute force to pay.
+    """
+
+    gallery_rows: int = 4096
+    query_rows: int = 512
+    hopeless: float = 1 / 16
+    few: int = 256
+    several: int = 8
+
+
+TILES = Tiles()
 
 
 @dataclass
@@ -51,8 +65,8 @@ class Best:
 class ScreenedBank:
     """A memory bank (m, d) that is searched through its screen."""
 
-    def __init__(self, bank: Tensor) -> None:
-        self._bank, self._screen = bank, Screen.of(bank)
+    def __init__(self, bank: Tensor, tiles: Tiles = TILES) -> None:
+        self._bank, self._screen, self._tiles = bank, Screen.of(bank), tiles
         self._part = None if compiles(bank.device) else Part.whole(bank, self._screen)
         self._reduced_gallery = self._part.reduced if self._part else self._screen.gallery(bank)
 
@@ -62,22 +76,23 @@ class ScreenedBank:
             distances, rows = search_bank(queries, self._part, 1)
             return distances[:, 0].float(), rows[:, 0]
         best, reduced_queries = Best.none(queries), self._screen.queries(queries)
+        tiles = self._tiles
 
         def search(start: int) -> None:
-            part = slice(start, start + QUERY_ROWS)
-            for first in range(0, len(self._bank), GALLERY_ROWS):
-                rows = slice(first, first + GALLERY_ROWS)
-                gallery, reduced_gallery = self._bank[rows], self._reduced_gallery[rows]
+            block = slice(start, start + tiles.query_rows)
+            for first in range(0, len(self._bank), tiles.gallery_rows):
+                rows = slice(first, first + tiles.gallery_rows)
                 improve(
-                    best[part],
-                    queries[part],
-                    gallery,
-                    reduced_queries[part],
-                    reduced_gallery,
+                    best[block],
+                    queries[block],
+                    self._bank[rows],
+                    reduced_queries[block],
+                    self._reduced_gallery[rows],
                     first_row=first,
+                    tiles=tiles,
                 )
 
-        parallel_map(search, range(0, len(queries), QUERY_ROWS), queries.device)
+        parallel_map(search, range(0, len(queries), tiles.query_rows), queries.device)
         return best.squared.sqrt(), best.rows
 
 
@@ -89,6 +104,7 @@ def improve(
     reduced_gallery: Reduced,
     *,
     first_row: int = 0,
+    tiles: Tiles = TILES,
 ) -> None:
     """Lower `best`, in place, by whatever in the gallery is nearer, in loops compiled for the CPU.
 
@@ -101,20 +117,22 @@ def improve(
         reduced_queries: the queries, reduced.
         reduced_gallery: the gallery, reduced.
         first_row: the number of the gallery's first row.
+        tiles: when to give a query up to brute force.
     """
     from methods.components import kernels
 
-    bounds = bits(reduced_queries.points @ reduced_gallery.points.T)
+    bounds = bits(reduced_queries.squared_distances(reduced_gallery))
     rounding = compiled_rounding(reduced_queries, reduced_gallery)
     arrays = queries.numpy(), gallery.numpy(), best.squared.numpy(), best.rows.numpy(), first_row
-    most = max(FEW, int(HOPELESS * len(gallery)))
-    given_up = kernels.nearest_below(bounds, rounding, *arrays, SEVERAL, most)
+    most = max(tiles.few, int(tiles.hopeless * len(gallery)))
+    given_up = kernels.nearest_below(bounds, rounding, *arrays, tiles.several, most)
     if given_up.any():
         which = torch.from_numpy(given_up).nonzero()[:, 0]
-        distances, rows = nearest(queries[which], gallery)
-        squared = distances[:, 0].square()
-        nearer = squared < best.squared[which]
-        which, rows = which[nearer], rows[nearer, 0]
+        rows = nearest(queries[which], gallery)[1][:, 0]
+        squared = (queries[which] - gallery[rows]).square().sum(dim=1)
+        known, first = best.squared[which], first_row + rows < best.rows[which]
+        nearer = (squared < known) | ((squared == known) & first)
+        which, rows = which[nearer], rows[nearer]
         best.squared[which], best.rows[which] = squared[nearer], rows + first_row
 
 

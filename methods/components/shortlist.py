@@ -235,7 +235,7 @@ def _pass(
             least = torch.full_like(found.least, torch.inf)
         else:
             rows, least = _shortlist(reduced_queries, part.chosen(local, screen), k + listed)
-            height = part.height
+            rows, height = rows.sort(dim=2)[0], part.height
         found = found.with_(*_compare(queries, part, local, rows, height), least)
     return found
 
@@ -250,7 +250,7 @@ def _shortlist(
         reduced_gallery: (b, m, K), m a multiple of GROUP.
         count: how many rows to list; all of them where there are fewer.
     """
-    bounds = reduced_queries.points @ reduced_gallery.points.mT
+    bounds = reduced_queries.squared_distances(reduced_gallery)
     groups = bounds.unflatten(2, (-1, GROUP)).amin(dim=3)  # (b, n, m / GROUP)
     group, beyond = _smallest(groups, count)
     rows = (group[..., None] * GROUP + torch.arange(GROUP, device=group.device)).flatten(2)

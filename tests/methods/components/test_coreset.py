@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods.components import coreset, coreset_device
+from methods.components import coreset, plain
 from methods.components.coreset import (
     Selection,
     farthest_first,
     projection,
     starting_distances,
 )
+from methods.components.coreset_device import SIZES, Sizes
 
 
 def plain_loop(points: torch.Tensor, size: int, distances: torch.Tensor) -> list[int]:
     """Farthest first as it is defined, in float64, all points updated after every centre."""
-    exact, current = points.double().numpy(), distances.double().numpy().copy()
-    selected: list[int] = []
-    for _ in range(size):
-        best = int(current.argmax())
-        selected.append(best)
-        current = np.minimum(current, np.linalg.norm(exact - exact[best], axis=1))
-        current[selected] = -1.0
-    return selected
+    return plain.greedy_coreset(points, size, distances).tolist()
 
 
 @pytest.mark.parametrize("ratio", [0.01, 0.1, 0.25])
@@ -58,32 +54,31 @@ def test_every_choice_is_the_farthest_up_to_rounding_until_no_point_is_left() ->
     st.integers(1, 5),
     st.fixed_dictionaries(
         {
-            "POOL": st.integers(1, 40),
-            "CELL_POINTS": st.integers(1, 400),
-            "CELLS_AROUND": st.integers(1, 20),
-            "WORTHWHILE": st.floats(0, 1),
-            "CENTRES": st.integers(1, 50),
-            "PART": st.integers(1, 50),
-            "STRIDE": st.integers(1, 50),
-            "COMPARED_BYTES": st.integers(1, 4000),
+            "pool": st.integers(1, 40),
+            "cluster_points": st.integers(1, 400),
+            "clusters_around": st.integers(1, 20),
+            "worthwhile": st.floats(0, 1),
+            "centres": st.integers(1, 50),
+            "rows": st.integers(1, 50),
+            "stride": st.integers(1, 50),
+            "compared_bytes": st.integers(1, 4000),
+            "assigned": st.integers(1, 400),
         }
     ),
     st.booleans(),
     st.integers(0, 2**31),
 )
 def test_no_setting_changes_the_selection(
-    count: int, dims: int, values: dict[str, float], compiled: bool, seed: int
+    count: int, dims: int, values: dict[str, Any], compiled: bool, seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     points = torch.randn(count, dims, generator=generator)
     start = points.norm(dim=1)
     size = max(1, count // 2)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in values.items():
-            for module in (coreset, coreset_device):
-                patch.setattr(module, name, value, raising=False)
         patch.setattr(coreset, "compiles", lambda device: compiled)
-        assert farthest_first(points, size, start).tolist() == plain_loop(points, size, start)
+        selection = Selection(points, start, Sizes(**values))
+    assert selection.first(size).tolist() == plain_loop(points, size, start)
 
 
 def patch_features(count: int, dims: int, seed: int) -> torch.Tensor:
@@ -106,7 +101,7 @@ def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.usefixtures("_loops")
 @pytest.mark.parametrize("ratio", [0.02, 0.25])
 def test_selects_what_the_plain_loop_selects_beyond_one_pool(ratio: float) -> None:
-    points = patch_features(3 * coreset.POOL, 32, 4)
+    points = patch_features(3 * SIZES.pool, 32, 4)
     start = starting_distances(points, 10, torch.Generator().manual_seed(0))
     # A squared distance of d dimensions is d + 2 roundings off at most: of a difference, of its
     # square twice that and one more, of the sum d - 1; its root half of that and one more. Of two
@@ -123,12 +118,11 @@ def test_selects_what_the_plain_loop_selects_beyond_one_pool(ratio: float) -> No
 
 @pytest.mark.usefixtures("_loops")
 @pytest.mark.parametrize("pool", [8, 4096])
-def test_all_points_can_be_selected(pool: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (coreset, coreset_device):
-        monkeypatch.setattr(module, "POOL", pool)
+def test_all_points_can_be_selected(pool: int) -> None:
     points = torch.randn(200, 4, generator=torch.Generator().manual_seed(8)).repeat(2, 1)
     start = points.norm(dim=1)
-    assert sorted(farthest_first(points, 400, start).tolist()) == list(range(400))
+    selection = Selection(points, start, Sizes(pool=pool))
+    assert sorted(selection.first(400).tolist()) == list(range(400))
 
 
 def test_distances_that_are_no_numbers_are_refused() -> None:
@@ -155,16 +149,13 @@ def test_a_smaller_coreset_is_the_beginning_of_a_larger_one() -> None:
 @pytest.mark.usefixtures("_loops")
 @pytest.mark.parametrize("pool", [50, 4096])
 @pytest.mark.parametrize("side", [2, 4, 40])
-def test_of_equally_far_points_the_first_is_selected(
-    side: int, pool: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_equally_far_points_the_first_is_selected(side: int, pool: int) -> None:
     """Points of a lattice, most of them several times: all distances are exact, many are equal."""
-    for module in (coreset, coreset_device):
-        monkeypatch.setattr(module, "POOL", pool)
     generator = torch.Generator().manual_seed(side)
     points = torch.randint(0, side, (2500, 5), generator=generator).float()
     start = torch.full((len(points),), 100.0)
-    assert farthest_first(points, 700, start).tolist() == plain_loop(points, 700, start)
+    selection = Selection(points, start, Sizes(pool=pool))
+    assert selection.first(700).tolist() == plain_loop(points, 700, start)
 
 
 @pytest.mark.usefixtures("_loops")
@@ -185,7 +176,7 @@ def test_small_clusters_far_apart_are_covered_as_well(apart: float) -> None:
 
 @pytest.mark.usefixtures("_loops")
 def test_a_selection_that_goes_on_is_the_same_as_one_at_once() -> None:
-    points = patch_features(2 * coreset.POOL, 16, 6)
+    points = patch_features(2 * SIZES.pool, 16, 6)
     start = points.norm(dim=1)
     whole = farthest_first(points, 2000, start).tolist()
     selection = Selection(points, start)

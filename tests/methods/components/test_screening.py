@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from methods.components import bounds, screening, shortlist
 from methods.components.bounds import Allowance, Screen
-from methods.components.screening import Best, ScreenedBank, improve
+from methods.components.screening import Best, ScreenedBank, Tiles, improve
 from tests import adversarial_bounds
 
 
@@ -78,24 +78,18 @@ def test_rows_of_the_bank_find_themselves() -> None:
 
 
 @pytest.mark.parametrize("hopeless", [0, 0.004, 1])
-def test_searching_hopeless_queries_by_brute_force_changes_nothing(
-    hopeless: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_searching_hopeless_queries_by_brute_force_changes_nothing(hopeless: float) -> None:
     bank, asked = torch.randn(900, 300), torch.randn(50, 300)
-    monkeypatch.setattr(screening, "HOPELESS", hopeless)
-    monkeypatch.setattr(screening, "FEW", 0)
-    monkeypatch.setattr(screening, "SEVERAL", 0)
-    distances, _ = ScreenedBank(bank).nearest(asked)
+    tiles = Tiles(hopeless=hopeless, few=0, several=0)
+    distances, _ = ScreenedBank(bank, tiles).nearest(asked)
     torch.testing.assert_close(distances.double(), brute_force(asked, bank), rtol=1e-5, atol=0)
 
 
 def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     bank, asked = curved(1000, 90, 1), curved(150, 90, 2)
     whole, rows = ScreenedBank(bank).nearest(asked)
-    monkeypatch.setattr(screening, "GALLERY_ROWS", 96)
-    monkeypatch.setattr(screening, "QUERY_ROWS", 13)
     monkeypatch.setattr(shortlist, "TILE_BYTES", 1)
-    distances, found = ScreenedBank(bank).nearest(asked)
+    distances, found = ScreenedBank(bank, Tiles(gallery_rows=96, query_rows=13)).nearest(asked)
     torch.testing.assert_close(distances, whole, rtol=1e-6, atol=0)
     assert torch.equal(found, rows)
 
@@ -115,15 +109,12 @@ def test_bounds_never_exceed_what_may_be_the_nearest() -> None:
 def test_most_rows_are_excluded_without_being_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """A query for which more than 2 % of a tile had to be compared would be given up."""
     bank, asked = curved(4096, 300, 1, latent=3), curved(200, 300, 2, latent=3)
-    monkeypatch.setattr(screening, "HOPELESS", 0.02)
-    monkeypatch.setattr(screening, "FEW", 0)
-    monkeypatch.setattr(screening, "SEVERAL", 0)
 
     def give_up(*_: object) -> None:
         raise AssertionError("a query was searched by brute force")
 
     monkeypatch.setattr(screening, "nearest", give_up)
-    distances, _ = ScreenedBank(bank).nearest(asked)
+    distances, _ = ScreenedBank(bank, Tiles(hopeless=0.02, few=0, several=0)).nearest(asked)
     torch.testing.assert_close(distances.double(), brute_force(asked, bank), rtol=1e-4, atol=1e-6)
 
 
