@@ -3,12 +3,10 @@
     python -m benchmarks.speed                                  # every step at full size
     python -m benchmarks.speed coreset search --scale small
     python -m benchmarks.speed --scale large                    # coreset and search, 3.9 M patches
-    python -m benchmarks.speed --count                          # what a GPU would be asked for
 
 Ours and the references take turns in one run; medians and their ratios are reported. A slow
-reference runs on a part, which its row names. --count counts operations, waits, copies and bytes
-on a pretended GPU, and estimates the comparison's time on a real one from them. Exit
-status: 0 done, 1 a result differs from its definition's, 2 usage.
+reference runs on a part, which its row names. Exit status: 0 done, 1 a result differs from its
+definition's, 2 usage.
 """
 
 from __future__ import annotations
@@ -26,7 +24,6 @@ from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.places import written_path
 from benchmarks.results.folders import plots_folder
 from benchmarks.speed import references as plain
-from benchmarks.speed.counting.card import CARDS
 from benchmarks.speed.inputs import SCALES, Scale
 from benchmarks.speed.report import Report, markdown, write
 from benchmarks.speed.steps import STEPS
@@ -82,9 +79,6 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("results/speed"),
         help="folder of the tables (default: %(default)s); figures go to plots/ beside results/",
     )
-    add("--count", action="store_true", help="count on a pretended GPU, and estimate; no timings")
-    add("--card", choices=CARDS, default="h100", help="of the estimate (default: %(default)s)")
-    add("--cores", type=int, default=16, help="beside that card (default: %(default)s)")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     return parser
 
@@ -94,37 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_program(lambda: _speed(_parser().parse_args(arguments)))
 
 
-def _count(options: argparse.Namespace) -> int:
-    """Count on a pretended GPU, and estimate what a real one would take."""
-    from benchmarks.speed.counting import tables
-    from benchmarks.speed.counting.counting import count
-    from benchmarks.speed.counting.estimate import estimate
-
-    scale, machine = SCALES[options.scale], describe_machine("cpu")
-    if options.steps or scale.steps or options.cores < 1:
-        raise BenchmarkError(
-            "--count takes all steps, leave their names out, and --scale large; --cores from 1 on"
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        counted, processor = count(scale, Path(folder))
-    estimated = estimate(counted, processor, CARDS[options.card], options.cores)
-    caption = "\n".join(
-        [
-            f"{scale.backbone} at {scale.image_size} pixels, random weights and features. Counted "
-            f"and timed on: {machine}.",
-            f"Revision {git_sha() or 'unknown'}; torch {versions()['torch']}.",
-        ]
-    )
-    text = tables.markdown(counted, estimated, caption)
-    paths = tables.write(counted, estimated, text, options.out.resolve())
-    print(text)
-    say("\n".join(map(str, paths)))
-    return 0
-
-
 def _speed(options: argparse.Namespace) -> int:
-    if options.count:
-        return _count(options)
     scale = SCALES[options.scale]
     known = scale.steps or tuple(STEPS)
     if unknown := [step for step in options.steps if step not in known]:

@@ -45,42 +45,29 @@ PACKAGES = ("methods", "benchmarks")
 SITES_SHOWN = 25
 
 
-Site = tuple[str, int]
-"""A file of the project, and a line."""
-
-Observer = Callable[[Site, Any, tuple[Any, ...], dict[str, Any], Any], None]
-"""Called with every operation: where it was asked for, its function, arguments, and result."""
-
-
 class Counts(Counter[str]):
     """What happened on the device.
 
     Attributes:
         sites: counts (kind, file, line).
-        observer: called, from whichever thread, with operations; their tensors are the CPU's.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.sites: Counter[tuple[str, str, int]] = Counter()
-        self.observer: Observer | None = None
         self._lock = threading.Lock()
 
-    def note(self, kind: str, number: int = 1) -> Site:
-        """Count something, under the line of the project that caused it, which is returned."""
+    def note(self, kind: str, number: int = 1) -> None:
+        """Count something, under the line of the project that caused it."""
         site = _site()
         with self._lock:
             self[kind] += number
             self.sites[kind, *site] += number
-        return site
 
     def operation(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Count an operation on the CPU's tensors, do it, and return its result."""
-        site = self.note("operations")
-        result = func(*args, **kwargs)
-        if self.observer is not None:
-            self.observer(site, func, args, kwargs, result)
-        return result
+        self.note("operations")
+        return func(*args, **kwargs)
 
     @property
     def waits(self) -> int:

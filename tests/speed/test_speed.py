@@ -227,8 +227,6 @@ def test_what_is_not_of_the_large_scale_is_a_usage_error(
 ) -> None:
     assert speed.main(["padim", "--scale", "large"]) == 2
     assert "'padim' at scale large: there are coreset, search" in capsys.readouterr().err
-    assert speed.main(["--count", "--scale", "large"]) == 2
-    assert "leave their names out, and --scale large" in capsys.readouterr().err
 
 
 def test_the_bank_is_the_coresets_patches_in_its_order(large: Scale, tmp_path: Path) -> None:
