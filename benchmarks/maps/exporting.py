@@ -19,7 +19,7 @@ from benchmarks.maps.image_scores import image_name
 from benchmarks.maps.placing import Placing
 from benchmarks.maps.reading import Map, write_tiff
 from benchmarks.results import ResultSet, read_image_scores
-from benchmarks.results.makings import own_method
+from benchmarks.results.feature_sources import without_source
 from benchmarks.results.maps import open_maps
 from benchmarks.specs import CellSpec
 
@@ -59,7 +59,7 @@ def find_method(sets: Sequence[ResultSet], name: str) -> tuple[ResultSet, str]:
     """
     every = [(one, method) for one in sets for method in one.methods]
     found = [pair for pair in every if pair[1] == name]
-    found = found or [pair for pair in every if own_method(pair[1]) == name]
+    found = found or [pair for pair in every if without_source(pair[1]) == name]
     if len(found) != 1:
         names = ", ".join(dict.fromkeys(method for _, method in found or every))
         several = f" {len(found)} times, under other backbones or crops," if found else ""

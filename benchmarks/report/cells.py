@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from PIL import Image
 from benchmarks.errors import BenchmarkError
 from benchmarks.metrics import f1_optimal, full_recall
 from benchmarks.report.pictures import Sheets
-from benchmarks.results import ResultSet
+from benchmarks.results import Cell, ResultSet
 from benchmarks.results.cell import AGAIN
 from benchmarks.results.previews import Previews, columns, read_previews, tile_side
 from benchmarks.results.scores import read_image_scores
@@ -86,20 +85,21 @@ def _areas(masks: bytes, count: int) -> list[float]:
     return tiles.round(DIGITS).tolist()
 
 
-def _cell(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _cell(cell: Cell | None) -> dict[str, Any] | None:
     """Return a cell without its files, None where it was not run."""
-    if row is None:
+    if cell is None:
         return None
-    measured = ("fit_seconds", "score_seconds", "peak_memory_mb")
     return {
-        "status": row["status"],
-        "error": row["error"],
-        "seed": row["seed"],
+        "status": cell.status,
+        "error": cell.error,
+        "seed": cell.spec.seed,
         **dict.fromkeys(
             ("scores", "full_recall", "f1_optimal", "pro", "maps", "map_side", "range")
         ),
-        **{name: float(row[name]) if row[name] else None for name in measured},
-        "device": row["device"],
+        "fit_seconds": cell.fit_seconds,
+        "score_seconds": cell.score_seconds,
+        "peak_memory_mb": cell.peak_memory_mb,
+        "device": cell.device,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -21,10 +20,12 @@ from benchmarks.report.ranking import Ranking
 from benchmarks.reproduction import MEANING, counted, verdict_texts, verdicts
 from benchmarks.reproduction.verdicts import IntervalsOf
 from benchmarks.results import Published, ResultSet, journal
+from benchmarks.results.agreement import usual_settings
 from benchmarks.results.captions import caption
 from benchmarks.results.journal import Call
-from benchmarks.results.metrics_csv import MEAN, usual_settings
+from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.published import TABLES
+from benchmarks.results.result_set import category_of
 from benchmarks.specs import IMPORTED
 from benchmarks.statistics.proportions import Interval
 from benchmarks.tables import tested_marks
@@ -82,14 +83,14 @@ def _sets(sets: Sequence[ResultSet], sheets: Sheets, suffix: str) -> Iterator[di
     """Yield everything of a run's result sets, `suffix` behind their short names."""
     calls = journal.read(sets[0].run, lambda line: say(f"warning: {line}"))
     for one in sets:
-        size, backbones = one.cells["image_size"].iloc[0], {making[0] for making in one.makings}
-        own = [
+        backbones = {source.backbone for source in one.sources}
+        alike = [
             call
             for call in calls
-            if (call.dataset, str(call.image_size)) == (one.dataset, size)
+            if (call.dataset, call.image_size) == (one.dataset, one.measure.image_size)
             and call.backbone in backbones
         ]
-        yield {"short": _short(one) + suffix, **_set(one, own, sheets)}
+        yield {"short": _short(one) + suffix, **_set(one, alike, sheets)}
 
 
 def _set(results: ResultSet, calls: Sequence[Call], sheets: Sheets) -> dict[str, Any]:
@@ -114,12 +115,12 @@ def _set(results: ResultSet, calls: Sequence[Call], sheets: Sheets) -> dict[str,
 
 def _short(results: ResultSet) -> str:
     """Return what tells a result set from the others of its run, usual settings left out."""
-    shared = results.shared
-    backbones = ", ".join(dict.fromkeys(making[0] for making in results.makings)) or IMPORTED
-    parts = [f"{backbones} {shared['image_size']} px"]
+    shared, measure = results.shared, results.measure
+    backbones = dict.fromkeys(source.backbone for source in results.sources)
+    parts = [f"{', '.join(backbones) or IMPORTED} {measure.image_size} px"]
     if "dataset" in results.varying:
         parts.insert(0, results.dataset)
-    for column, value in usual_settings(int(shared["image_size"]), shared["fit"]).items():
+    for column, value in usual_settings(measure.image_size, measure.fit).items():
         if shared.get(column, value) != value:
             parts.append(f"{column.replace('_', ' ')} {shared[column]}")
     return ", ".join(parts)
@@ -127,18 +128,18 @@ def _short(results: ResultSet) -> str:
 
 def _category(results: ResultSet, category: str) -> dict[str, Any]:
     """Return a category's name and numbers of images, as its cells saw them."""
-    rows = results.cells[results.cells["category"] == category]
+    cells = [cell for cell in results.cells if category_of(cell) == category]
     counts = {"n_train": "n_train", "n_good": "n_test_good", "n_defect": "n_test_defect"}
-    known = {name: [int(text) for text in rows[column] if text] for name, column in counts.items()}
-    return {"name": category, **{name: next(iter(found), None) for name, found in known.items()}}
+    known = {name: (getattr(cell, count) for cell in cells) for name, count in counts.items()}
+    numbers = {name: (n for n in counts if n is not None) for name, counts in known.items()}
+    return {"name": category, **{name: next(counts, None) for name, counts in numbers.items()}}
 
 
 def _method(results: ResultSet, method: str) -> dict[str, Any]:
-    texts = results.cells.loc[results.cells["method"] == method, "params"]
     look = style(method)
     return {
         "name": method,
-        "params": json.loads(texts.iloc[0] or "{}"),
+        "params": dict(results.columns[method][0].spec.params),
         "seeds": list(results.methods[method]),
         "colour": look.colour,
         "dash": " ".join(f"{_LINE * length:g}" for length in dash_lengths(look.line)),
@@ -179,7 +180,7 @@ def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, dict[str
         for (category, method), path in results.scores.items()
         if len(results.methods[method]) == 1
     }
-    full = results.dataset == "mvtec_ad" and not results.cells["shots"].any()
+    full = results.dataset == "mvtec_ad" and results.shots is None
     published = Published.load() if full else Published()
     return {
         metric: _table(results, metric, intervals, published)

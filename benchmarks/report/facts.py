@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
-from benchmarks.results import ResultSet
+from benchmarks.results import Cell, ResultSet
 from benchmarks.results.journal import Call
-from benchmarks.results.makings import imported_methods
+from benchmarks.results.result_set import category_of
 
 _DIGITS = 12  # of a sha256 that are shown
 
@@ -30,66 +30,65 @@ def facts(results: ResultSet, calls: Sequence[Call]) -> list[list[str]]:
 
 
 def _data(results: ResultSet) -> Iterable[tuple[str, str]]:
-    rows = results.cells
-    prints = rows[["category", "dataset_fingerprint"]].drop_duplicates().sort_values("category")
-    seen = prints["category"].nunique()
-    yield "data set", f"{results.dataset}, {seen} categor{'y' if seen == 1 else 'ies'}"
-    yield (
-        "fingerprints",
-        ", ".join(f"{name} {text[:_DIGITS]}" for name, text in prints.itertuples(index=False)),
-    )
-    known = rows[rows["n_test_good"].astype(bool)].drop_duplicates("category")
-    counts = [
-        known[f"n_{part}"].astype(int).sum() for part in ("train", "test_good", "test_defect")
+    cells = results.cells
+    prints = dict.fromkeys((category_of(cell), cell.spec.dataset_fingerprint) for cell in cells)
+    count = len({category for category, _ in prints})
+    yield "data set", f"{results.dataset}, {count} categor{'y' if count == 1 else 'ies'}"
+    by_category = sorted(prints, key=itemgetter(0))
+    yield "fingerprints", ", ".join(f"{name} {text[:_DIGITS]}" for name, text in by_category)
+    counted = {category_of(c): c for c in reversed(cells) if c.n_test_good is not None}.values()
+    sums = [
+        sum(getattr(cell, name) or 0 for cell in counted)
+        for name in ("n_train", "n_test_good", "n_test_defect")
     ]
-    if len(known):
-        yield "images", "{} for training, {} normal and {} anomalous for testing".format(*counts)
-    warned = rows[rows["warnings"].astype(bool)].drop_duplicates("category")
-    lines = [
-        f"{category}: {line}"
-        for category, text in zip(warned["category"], warned["warnings"], strict=True)
-        for line in str(text).splitlines()
-    ]
+    if counted:
+        yield "images", "{} for training, {} normal and {} anomalous for testing".format(*sums)
+    warned: dict[str, Cell] = {}
+    for cell in cells:
+        if cell.warnings:
+            warned.setdefault(category_of(cell), cell)
+    lines = [f"{category}: {line}" for category, c in warned.items() for line in c.warnings]
     yield "warnings", "; ".join(lines)
 
 
 def _protocol(results: ResultSet) -> Iterable[tuple[str, str]]:
-    shared, several = results.shared, len(results.makings) > 1
-    for backbone, weights, sha256, layers, dtype, sigma in results.makings:
-        mark = f" of {backbone}" if several else ""
-        named = ", ".join(f"{level}: {name}" for level, name in json.loads(layers or "{}").items())
+    measure, several = results.measure, len(results.sources) > 1
+    for source in results.sources:
+        mark = f" of {source.backbone}" if several else ""
         if not several:
-            yield "backbone", backbone
-        yield f"weights{mark}", f"{weights or 'none'}, sha256 {sha256[:_DIGITS]}"
-        yield f"layers{mark}", named
-        yield f"features{mark}", dtype
-        yield f"smoothing{mark}", f"Gaussian, σ = {sigma} pixels"
-    for method, scores in imported_methods(results.cells).items():
+            yield "backbone", source.backbone
+        weights, sha256 = source.weights or "none", source.weights_sha256[:_DIGITS]
+        yield f"weights{mark}", f"{weights}, sha256 {sha256}"
+        yield f"layers{mark}", ", ".join(f"{level}: {name}" for level, name in source.layers)
+        yield f"features{mark}", source.dtype
+        yield f"smoothing{mark}", f"Gaussian, σ = {source.smoothing_sigma} pixels"
+    for method, scores in results.imported.items():
         yield method, f"maps of another program, as they are; image scores: {scores}"
-    size, fit = shared["image_size"], shared["fit"]
-    yield "image size", f"{size} × {size} pixels, {_FITS[fit].format(shared['resize'])}"
-    yield "images resized", f"{shared['interpolation']}, antialiased"
-    yield "masks", f"resized: {shared['mask_resize']}"
-    yield "training images", f"{shared['shots']} shots" if shared["shots"] else "all"
+    size, cut = measure.image_size, _FITS[measure.fit].format(measure.resize)
+    yield "image size", f"{size} × {size} pixels, {cut}"
+    yield "images resized", f"{measure.interpolation}, antialiased"
+    yield "masks", f"resized: {measure.mask_resize}"
+    yield "training images", f"{results.shots} shots" if results.shots else "all"
     seeds = sorted({seed for seeds in results.methods.values() for seed in seeds})
     yield "seeds", ", ".join(map(str, seeds))
 
 
 def _machine(results: ResultSet) -> Iterable[tuple[str, str]]:
-    rows = results.cells
-    begun, ended = (f"{when:%Y-%m-%d %H:%M}" for when in rows["started_utc"].agg(["min", "max"]))
+    cells = results.cells
+    times = [cell.started for cell in cells]
+    begun, ended = (f"{when:%Y-%m-%d %H:%M}" for when in (min(times), max(times)))
     yield "evaluated", f"{begun} UTC" if begun == ended else f"{begun} to {ended} UTC"
-    yield "device", _each(rows["device"])
-    yield "revision", _each(rows["git_sha"])
-    versions = [json.loads(text) for text in dict.fromkeys(rows["versions"]) if text]
-    yield "packages", _each(", ".join(f"{k} {v}" for k, v in one.items()) for one in versions)
+    yield "device", _each(cell.device for cell in cells)
+    yield "revision", _each(cell.git_sha for cell in cells)
+    packages = (sorted(cell.versions.items()) for cell in cells)
+    yield "packages", _each(", ".join(f"{k} {v}" for k, v in versions) for versions in packages)
 
 
 def _times(results: ResultSet, calls: Sequence[Call]) -> Iterable[tuple[str, str]]:
     spent = [
-        float(row["fit_seconds"]) + float(row["score_seconds"])
-        for row in results.cells.to_dict("records")
-        if row["fit_seconds"] and row["score_seconds"]
+        cell.fit_seconds + cell.score_seconds
+        for cell in results.cells
+        if cell.fit_seconds is not None and cell.score_seconds is not None
     ]
     if spent:
         yield "methods", f"{sum(spent):.1f} s to fit and score {len(spent)} cells"

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.results import ResultSet
-from benchmarks.results.metrics_csv import usual_settings
 from benchmarks.results.published import BACKBONES, METRICS, published_rows
 from benchmarks.specs import EvaluationProtocol, resize_for
 
@@ -70,8 +69,8 @@ class Figure:
 
     def unlike(self, results: ResultSet) -> str:
         """Say why a result set can't be compared with it, in words; "" where it can."""
-        ours = {str(name): str(value) for name, value in results.rows.iloc[0].items()}
-        if _members(ours["backbone"]) != _members(self.backbone):
+        ours = results.cells[0].spec.protocol
+        if _members(ours.backbone.name) != _members(self.backbone):
             return f"published with {self.backbone.replace('WRN', 'WideResNet')}"
         match = _SIZE.fullmatch(self.image_size)
         if match is None:
@@ -79,19 +78,19 @@ class Figure:
         size = int(match["size"])
         cropped = match["how"] != "(no crop)"
         resize = int(match["resize"] or (resize_for(size) if cropped else size))
-        if (ours["image_size"], ours["resize"]) != (str(size), str(resize)):
+        if (ours.image_size, ours.resize) != (size, resize):
             return (
                 f"published at {resize} → {size} pixels"
                 if cropped
                 else f"published at {size} pixels"
             )
-        if ours["fit"] != "crop":
+        if ours.fit != "crop":
             return "published with the centre crop"
-        usual = usual_settings(size, ours["fit"])
-        unusual = [name for name in _PROTOCOL if ours[name] != usual[name]]
-        if ours["interpolation"] not in (usual["interpolation"], self.interpolation):
+        usual = EvaluationProtocol(ours.backbone)
+        unusual = [name for name in _PROTOCOL if getattr(ours, name) != getattr(usual, name)]
+        if ours.interpolation not in (usual.interpolation, self.interpolation):
             unusual.append("interpolation")
-        said = ", ".join(f"{name.replace('_', ' ')} {ours[name]}" for name in unusual)
+        said = ", ".join(f"{name.replace('_', ' ')} {getattr(ours, name)}" for name in unusual)
         return f"ours with {said}" if said else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from benchmarks.reproduction.figures import DATASET, Figure, figures
 from benchmarks.reproduction.tolerance import Tolerance, of_seeds
 from benchmarks.results import ResultSet
 from benchmarks.results.metrics_csv import MEAN
-from benchmarks.results.result_set import Table
+from benchmarks.results.result_set import Table, category_of
 from benchmarks.statistics.proportions import Interval, mean_interval
 
 if TYPE_CHECKING:
@@ -103,17 +103,17 @@ def verdicts(sets: Sequence[ResultSet], intervals_of: IntervalsOf) -> list[Verdi
         BenchmarkError: the published numbers, or stored scores or maps, can't be read.
     """
     measured = [
-        _Measured(own, cache(intervals_of))
-        for one in sets
-        if one.dataset == DATASET
-        for own in one.apart
+        _Measured(by_source, cache(intervals_of))
+        for results in sets
+        if results.dataset == DATASET
+        for by_source in results.by_source
     ]
-    found: list[Verdict] = []
+    judged: list[Verdict] = []
     for figure in figures() if measured else ():
-        having = [one for one in measured if one.has(figure)]
-        alike = [one for one in having if not one.unlike(figure)]
-        found += [one.verdict(figure) for one in alike or having[:1]]
-    return found
+        candidates = [results for results in measured if results.has(figure)]
+        alike = [results for results in candidates if not results.unlike(figure)]
+        judged += [results.verdict(figure) for results in alike or candidates[:1]]
+    return judged
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,10 @@ class _Measured:
 
     def has(self, figure: Figure) -> bool:
         """Whether there is a value of the published one's method, shots, metric and category."""
-        shots = str(self.results.rows["shots"].iloc[0])
-        if figure.method not in self.results.methods or shots != str(figure.shots or ""):
+        if figure.method not in self.results.methods or self.results.shots != figure.shots:
             return False
         values = self._table(figure.metric).values
-        return figure.category in values.index and not isnan(_entry(values, figure))
+        return figure.category in values.index and not isnan(_value(values, figure))
 
     def unlike(self, figure: Figure) -> str:
         """Say why our value can't be compared with a published one, in words; "" where it can."""
@@ -138,31 +137,32 @@ class _Measured:
 
     def _other_images(self, figure: Figure) -> str:
         """Say where our images aren't as many as the data set's; "" where they are, or unknown."""
-        cells = self.results.cells[self.results.cells["method"] == figure.method]
-        if figure.category != MEAN:
-            cells = cells[cells["category"] == figure.category]
-        columns = ["category", "n_train", "n_test_good", "n_test_defect"]
-        for category, *texts in cells[columns].itertuples(index=False):
-            counts, official = tuple(map(int, filter(None, texts))), OFFICIAL_COUNTS.get(category)
-            wanted = official and (figure.shots or official[0], *official[1:])
-            if wanted and len(counts) == len(wanted) and counts != wanted:
-                ours, usual = (f"{one[0]} + {sum(one[1:])}" for one in (counts, wanted))
+        for cell in self.results.columns[figure.method]:
+            category = category_of(cell)
+            counts = cell.n_train, cell.n_test_good, cell.n_test_defect
+            if figure.category not in (MEAN, category) or category not in OFFICIAL_COUNTS:
+                continue
+            train, good, defect = OFFICIAL_COUNTS[category]
+            official = figure.shots or train, good, defect
+            if None not in counts and counts != official:
+                ours = f"{cell.n_train} + {(cell.n_test_good or 0) + (cell.n_test_defect or 0)}"
+                usual = f"{official[0]} + {good + defect}"
                 return f"ours on {ours} images of {category}, not {usual}"
         return ""
 
     def verdict(self, figure: Figure) -> Verdict:
         """Set our value beside a published one that `has` it."""
         table, count = self._table(figure.metric), len(self.results.methods[figure.method])
-        ours = 100 * _entry(table.values, figure)
-        deviation = 100 * _entry(table.deviations, figure) if count > 1 else None
+        ours = 100 * _value(table.values, figure)
+        deviation = 100 * _value(table.deviations, figure) if count > 1 else None
         unlike = self.unlike(figure)
         tolerance = None
         if not unlike:
             images = self._reach(figure, lower=figure.value < ours)
             tolerance = Tolerance(of_seeds(deviation, count), images, figure.rounding)
-        first = self.results.rows.iloc[0]
-        setting = str(first["backbone"]), int(first["image_size"])
-        same = first["interpolation"] == figure.interpolation
+        protocol = self.results.cells[0].spec.protocol
+        setting = protocol.backbone.name, protocol.image_size
+        same = protocol.interpolation == figure.interpolation
         resized = "" if same else figure.interpolation.capitalize()
         return Verdict(figure, *setting, ours, deviation, count, tolerance, unlike, resized)
 
@@ -177,31 +177,30 @@ class _Measured:
         In percentage points from the first seed's value, or from the mean of the categories'.
         """
         categories = self.results.categories if figure.category == MEAN else [figure.category]
-        known = [(self._value(figure, one), *self._ends(figure, one)) for one in categories]
+        known = [self._first_seed(figure, category) for category in categories]
         interval = mean_interval(known)
         if interval is None:
             return None
         mean = sum(value for value, _, _ in known) / len(known)
         return 100 * (mean - interval[0] if lower else interval[1] - mean)
 
-    def _ends(self, figure: Figure, category: str) -> Interval | tuple[None, None]:
-        """Return the interval over test images of the first seed's value, as far as it is known."""
+    def _first_seed(
+        self, figure: Figure, category: str
+    ) -> tuple[float, float, float] | tuple[float, None, None]:
+        """Return the first seed's value, on the metric's own scale, and its interval over images.
+
+        The ends are None where nothing stored gives them.
+        """
         place = category, figure.method
+        value = self.results.first[place].metrics.get(figure.metric)
+        number = nan if value is None else value
         if (path := self.results.scores.get(place)) is None:
-            return None, None
-        found = self.intervals_of(path, self.results.maps.get(place))
-        return found.get(figure.metric, (None, None))
-
-    def _value(self, figure: Figure, category: str) -> float:
-        """Return the first seed's value, on the metric's own scale."""
-        rows = self.results.rows
-        own = (rows["category"] == category) & (rows["method"] == figure.method)
-        own &= (rows["metric"] == figure.metric) & (
-            rows["seed"] == self.results.methods[figure.method][0]
-        )
-        return float(rows.loc[own, "value"].iloc[0])
+            return number, None, None
+        intervals = self.intervals_of(path, self.results.maps.get(place))
+        ends = intervals.get(figure.metric)
+        return (number, *ends) if ends else (number, None, None)
 
 
-def _entry(frame: pd.DataFrame, figure: Figure) -> float:
+def _value(frame: pd.DataFrame, figure: Figure) -> float:
     """Return what a table has of a figure's category and method, on the metric's own scale."""
     return float(frame[figure.method].to_numpy(float)[frame.index.tolist().index(figure.category)])

@@ -6,7 +6,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from benchmarks.results.cell import Cell
-from benchmarks.specs import EvaluationProtocol, Fit, Interpolation, MaskResize
+from benchmarks.specs import (
+    BackboneSpec,
+    EvaluationProtocol,
+    Fit,
+    Interpolation,
+    MaskResize,
+)
 
 
 class Measure(NamedTuple):
@@ -34,14 +40,27 @@ def measures(cells: Iterable[Cell]) -> list[Measure]:
     return list(dict.fromkeys(Measure.of(cell.spec.protocol) for cell in cells))
 
 
+def usual_settings(image_size: int, fit: Fit) -> dict[str, object]:
+    """Return name → value of what a run asks for where nobody asked for anything else.
+
+    Args:
+        image_size: side of the crop in pixels, on which the usual shorter side depends.
+        fit: how images become squares, on which it depends, too.
+    """
+    usual = EvaluationProtocol(BackboneSpec("", "", "", {}), image_size, fit=fit)
+    names = ("resize", "interpolation", "dtype", "mask_resize", "smoothing_sigma")
+    values = {name: getattr(usual, name) for name in names}
+    return {"fit": EvaluationProtocol.fit, **values, "shots": None}
+
+
 def other_data(before: Iterable[Cell], after: Iterable[Cell]) -> str:
     """Say in which data two runs' cells differ; nothing where those that both have agree."""
     names = [sorted({cell.spec.dataset for cell in cells}) for cells in (before, after)]
     if names[0] and names[1] and not {*names[0]} & {*names[1]}:
         return f"the data are {', '.join(names[0])} and {', '.join(names[1])}"
-    one, other = (
+    ours, theirs = (
         {(c.spec.dataset, c.spec.category): c.spec.dataset_fingerprint for c in cells}
         for cells in (before, after)
     )
-    differing = [place[1] for place in one if other.get(place, one[place]) != one[place]]
+    differing = [place[1] for place in ours if theirs.get(place, ours[place]) != ours[place]]
     return f"images or masks of {', '.join(differing)} are not the same" if differing else ""

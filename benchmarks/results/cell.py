@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.specs import CellSpec
 
 AGAIN = "run its command again, with --force where it finds nothing left to do"
 """What helps against a file of a cell that is damaged."""
+
+_NEVER = "1970-01-01T00:00:00+00:00"
+
+
+def checked_time(text: str) -> str:
+    """Return a time in ISO 8601 as it is.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"no time in ISO 8601: {text}") from error
+    return text
 
 
 @dataclass(frozen=True)
@@ -58,7 +74,15 @@ class Cell:
         Raises:
             KeyError, TypeError, ValueError, AttributeError: it is none.
         """
-        return cls(**{**stored, "spec": CellSpec.from_dict(stored["spec"])})
+        cell = cls(**{**stored, "spec": CellSpec.from_dict(stored["spec"])})
+        checked_time(cell.started_utc or _NEVER)
+        return cell
+
+    @property
+    def started(self) -> datetime:
+        """When its evaluation began; 1970 where that is not known."""
+        begun = datetime.fromisoformat(self.started_utc or _NEVER)
+        return begun.replace(tzinfo=begun.tzinfo or UTC).astimezone(UTC)
 
     @property
     def key(self) -> str:

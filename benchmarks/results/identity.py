@@ -11,19 +11,19 @@ from benchmarks.results.cell import Cell
 SYNTHETIC = "synthetic"
 
 
-def told_apart(cells: Iterable[Cell]) -> Mapping[str, str]:
-    """Return short key → name of the cell's data set, one name for each data set.
+def dataset_labels(cells: Iterable[Cell]) -> Mapping[str, str]:
+    """Return short key → name of the cell's data set, of cells whose data set's name isn't enough.
 
     Sets of one name are one where they lay in one folder, or hold a category with the same images:
     a copy elsewhere. Others get a mark behind their name. Those that are known by their content
     are one wherever they lie.
     """
     names: dict[str, str] = {}
-    together: dict[str, list[Cell]] = {}
+    namesakes: dict[str, list[Cell]] = {}
     for cell in cells:
-        together.setdefault(cell.spec.dataset, []).append(cell)
-    for dataset, own in together.items():
-        groups = [] if dataset in KNOWN or dataset == SYNTHETIC else _groups(own)
+        namesakes.setdefault(cell.spec.dataset, []).append(cell)
+    for dataset, cells_of_name in namesakes.items():
+        groups = [] if dataset in KNOWN or dataset == SYNTHETIC else _groups(cells_of_name)
         for group in groups if len(groups) > 1 else ():
             mark = min(cell.place for cell in group)[:6] or "elsewhere"
             names |= {cell.short_key: f"{dataset} ({mark})" for cell in group}
@@ -41,8 +41,8 @@ def _groups(cells: Iterable[Cell]) -> list[list[Cell]]:
     return groups
 
 
-def _overlap(one: Iterable[Cell], other: Iterable[Cell]) -> bool:
-    return not _contents(one).isdisjoint(_contents(other))
+def _overlap(first: Iterable[Cell], second: Iterable[Cell]) -> bool:
+    return not _contents(first).isdisjoint(_contents(second))
 
 
 def _contents(cells: Iterable[Cell]) -> set[tuple[str, str]]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.files import as_csv
 from benchmarks.metrics import METRICS, Metric
-from benchmarks.results.cell import Cell
-from benchmarks.specs import EvaluationProtocol, canonical_json, resize_for
-
-if TYPE_CHECKING:
-    import pandas as pd
-
+from benchmarks.results.cell import Cell, checked_time
+from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol, canonical_json
 
 # fmt: off
 COLUMNS = (
@@ -28,14 +27,51 @@ COLUMNS = (
 )
 # fmt: on
 
+_NEEDED = {
+    *("dataset", "dataset_fingerprint", "category", "method", "seed", "shots", "backbone"),
+    *("weights", "weights_sha256", "layers", "image_size", "dtype", "mask_resize", "resize"),
+    *("smoothing_sigma", "metric", "value", "status", "started_utc", "spec"),
+}
+"""Columns that a file must have; what stands in others is unknown, or as usual, without them."""
+
+_TYPES: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("n_train", "n_test_good", "n_test_defect", "unseen_defects"), int),
+    **dict.fromkeys(("fit_seconds", "score_seconds", "peak_memory_mb", "unseen_share"), float),
+    **dict.fromkeys(("error", "device", "git_sha"), str),
+    "versions": json.loads,
+    "warnings": str.splitlines,
+}
+"""Field of a cell that may be unknown → what makes it of its column's text."""
+
+MEAN = "mean"
+"""Label of a table's last row; a category of that name gets another label."""
+
+
+def category_label(name: str) -> str:
+    """Return what a category is called beside rows of means."""
+    return f"{MEAN} (category)" if name == MEAN else name
+
 
 def named_metrics(cells: Iterable[Cell]) -> list[Metric]:
     """Return the metrics that any cell names, all of them where none does."""
     named = {name for cell in cells for name in cell.metrics}
-    return [one for one in METRICS.values() if one.name in named] or list(METRICS.values())
+    known = list(METRICS.values())
+    return [metric for metric in known if metric.name in named] or known
 
 
-def rows_of(run: str, cell: Cell, metrics: Iterable[Metric]) -> Iterator[list[Any]]:
+def as_metrics_csv(run: str, cells: Iterable[Cell]) -> bytes:
+    """Return the content of a run's metrics.csv.
+
+    Args:
+        run: the run's name.
+        cells: its cells, in the order of their rows.
+    """
+    cells = list(cells)
+    metrics = named_metrics(cells)
+    return as_csv([COLUMNS, *(row for cell in cells for row in _rows(run, cell, metrics))])
+
+
+def _rows(run: str, cell: Cell, metrics: Iterable[Metric]) -> Iterator[list[Any]]:
     """Yield a cell's rows, one a metric, their values in the order of `COLUMNS`."""
     spec, protocol = cell.spec, cell.spec.protocol
     values = {
@@ -62,99 +98,66 @@ def rows_of(run: str, cell: Cell, metrics: Iterable[Metric]) -> Iterator[list[An
         yield [values[column] for column in COLUMNS]
 
 
-PROTOCOL_COLUMNS = [
-    *("dataset", "backbone", "weights", "weights_sha256", "layers", "image_size"),
-    *("dtype", "mask_resize", "smoothing_sigma", "fit", "resize", "interpolation", "shots"),
-]
-"""What a cell has of its protocol."""
-
-MEASURED_COLUMNS = [
-    *("dataset", "image_size", "mask_resize", "fit", "resize", "interpolation", "shots"),
-]
-"""What the cells of one table share: the data, the crop, the masks, the shots."""
-
-CELL_COLUMNS = [*PROTOCOL_COLUMNS, "category", "method", "seed"]
-
-_LATER = {
-    "fit": EvaluationProtocol.fit,
-    "interpolation": EvaluationProtocol.interpolation,
-    **dict.fromkeys(("unseen_defects", "unseen_share", "warnings"), ""),
-}
-"""Columns that older tables lack, and what stands for them."""
-
-_NEEDED = {*CELL_COLUMNS, "dataset_fingerprint", "metric", "value", "status", "started_utc", "spec"}
-_NEEDED -= {*_LATER}
-
-
-def usual_settings(image_size: int, fit: str) -> dict[str, str]:
-    """Return column → its text where nobody asked for anything else; the shorter side by `fit`."""
-    return {
-        "fit": EvaluationProtocol.fit,
-        "resize": str(resize_for(image_size) if fit == "crop" else image_size),
-        "interpolation": EvaluationProtocol.interpolation,
-        "dtype": EvaluationProtocol.dtype,
-        "mask_resize": EvaluationProtocol.mask_resize,
-        "smoothing_sigma": str(EvaluationProtocol.smoothing_sigma),
-        "shots": "",
-    }
-
-
-MEAN = "mean"
-"""Label of a table's last row; a category of that name gets another label."""
-
-
-def category_label(name: str) -> str:
-    """Return what a category is called beside rows of means."""
-    return f"{MEAN} (category)" if name == MEAN else name
-
-
-def read_rows(content: bytes, path: Path) -> pd.DataFrame:
-    """Return the rows of a metrics.csv.
-
-    Columns are text, but for `value` (float, NaN where failed or undefined), `seed` (int) and
-    `started_utc` (timestamp).
-
-    Args:
-        content: of the file.
-        path: where it lies, for messages.
+def read_cells(path: Path) -> list[Cell]:
+    """Return the cells in a metrics.csv, in the order of their first rows; no files beside them.
 
     Raises:
-        BenchmarkError: it is truncated, empty or none.
+        BenchmarkError: it can't be read, is truncated, empty or no such table.
     """
-    import pandas as pd
-
     try:
-        text = content.decode()
+        text = path.read_bytes().decode()
         header, *records = csv.reader(io.StringIO(text, newline=""), strict=True)
         if not text.endswith("\n") or any(len(record) != len(header) for record in records):
             raise ValueError("truncated")
         if missing := sorted(_NEEDED.difference(header)):
             raise ValueError(f"columns missing: {', '.join(missing)}")
-        rows = pd.DataFrame(records, columns=header, dtype=object)
-        rows = rows.assign(**{name: v for name, v in _LATER.items() if name not in header})
-        if unknown := sorted({*rows["metric"]}.difference(METRICS)):
+        cells = _cells(dict(zip(header, record, strict=True)) for record in records)
+        if unknown := sorted({name for cell in cells for name in cell.metrics} - {*METRICS}):
             raise ValueError(f"unknown metrics: {', '.join(unknown)}")
-        rows["value"] = [float(value) if value else float("nan") for value in rows["value"]]
-        rows["seed"] = rows["seed"].astype(int)
-        rows["started_utc"] = pd.to_datetime(rows["started_utc"], utc=True, format="ISO8601")
-    except (ValueError, csv.Error) as error:
-        raise unreadable(path, str(error).splitlines()[0]) from error
-    if rows.empty:
+    except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
+        why = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise BenchmarkError(
+            f"can't read {path} ({why}), and there are no cells to make it from; python -m "
+            "benchmarks.run evaluates them"
+        ) from error
+    if not cells:
         raise BenchmarkError(f"{path} holds no cells yet; python -m benchmarks.run adds some")
-    rows["category"] = rows["category"].map(category_label)
-    return rows
+    return cells
 
 
-def unreadable(path: Path, why: str) -> BenchmarkError:
-    """Return the error of a file that can't be read, in a run without cells to make it from."""
-    return BenchmarkError(
-        f"can't read {path} ({why}), and there are no cells to make it from; python -m "
-        "benchmarks.run evaluates them"
+def _cells(rows: Iterable[Mapping[str, Any]]) -> list[Cell]:
+    """Return the cells behind rows, each with the metrics that its rows name."""
+    cells: dict[tuple[str, str], Cell] = {}
+    for row in rows:
+        key = row["spec"], row["started_utc"]
+        cell = cells.get(key) or _cell(row)
+        value = {row["metric"]: float(row["value"]) if row["value"] else None}
+        cells[key] = replace(cell, metrics={**cell.metrics, **value})
+    return list(cells.values())
+
+
+def _cell(row: Mapping[str, Any]) -> Cell:
+    """Return the cell of a row, without its metrics."""
+    layers = {int(level): name for level, name in json.loads(row["layers"] or "{}").items()}
+    protocol = EvaluationProtocol(
+        backbone=BackboneSpec(row["backbone"], row["weights"], row["weights_sha256"], layers),
+        image_size=int(row["image_size"]),
+        dtype=row["dtype"],
+        mask_resize=row["mask_resize"],
+        smoothing_sigma=float(row["smoothing_sigma"]),
+        resize=int(row["resize"]),
+        fit=row.get("fit", EvaluationProtocol.fit),
+        interpolation=row.get("interpolation", EvaluationProtocol.interpolation),
     )
-
-
-def newest_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return of cells with the same identity the newest alone."""
-    newest = rows.groupby(CELL_COLUMNS)["started_utc"].transform("max")
-    rows = rows[rows["started_utc"] == newest]
-    return rows.drop_duplicates([*CELL_COLUMNS, "metric"], keep="last")
+    spec = CellSpec(
+        dataset=row["dataset"],
+        dataset_fingerprint=row["dataset_fingerprint"],
+        category=row["category"],
+        method=row["method"],
+        params=json.loads(row.get("params") or "{}"),
+        protocol=protocol,
+        seed=int(row["seed"]),
+        shots=int(row["shots"]) if row["shots"] else None,
+    )
+    known = {name: read(row[name]) for name, read in _TYPES.items() if row.get(name)}
+    return Cell(spec, row["status"], started_utc=checked_time(row["started_utc"]), **known)

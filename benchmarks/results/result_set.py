@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,28 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from benchmarks.console import say
 from benchmarks.datasets.known import is_complete
 from benchmarks.metrics import METRICS, Metric
+from benchmarks.results.agreement import Measure, usual_settings
 from benchmarks.results.captions import caption, failures
 from benchmarks.results.cell import Cell
 from benchmarks.results.cropping import LEAST_SHARE, lost_to_crop
-from benchmarks.results.identity import told_apart
-from benchmarks.results.makings import COLUMNS as FEATURE_COLUMNS
-from benchmarks.results.makings import (
-    Making,
-    imported_methods,
-    makings,
-    own_method,
-    with_makings,
-)
-from benchmarks.results.metrics_csv import (
-    CELL_COLUMNS,
-    COLUMNS,
-    MEAN,
-    MEASURED_COLUMNS,
-    PROTOCOL_COLUMNS,
-    newest_rows,
-    read_rows,
-    usual_settings,
-)
+from benchmarks.results.feature_sources import FeatureSource, column_titles, feature_sources
+from benchmarks.results.identity import dataset_labels
+from benchmarks.results.metrics_csv import MEAN, category_label, named_metrics, read_cells
 from benchmarks.results.store import Store
 from benchmarks.specs import IMPORTED, CellSpec
 
@@ -42,10 +27,13 @@ if TYPE_CHECKING:
     from benchmarks.array_types import Floats
 
 
-_SAID = ("layers", "dtype", "mask_resize", "smoothing_sigma", "fit", "interpolation")
-"""Columns of the protocol that captions name where they aren't as usual."""
+_SAID = ("dtype", "mask_resize", "smoothing_sigma", "fit", "interpolation")
+"""Settings that captions name where they aren't as usual."""
 
-Files = Mapping[tuple[str, str], Path]
+Place = tuple[str, str]
+"""A category, and a method as its table calls it."""
+
+Files = Mapping[Place, Path]
 """(category, method) → a file that one of its cells stored."""
 
 
@@ -68,8 +56,12 @@ class Table:
 
     def complete_values(self) -> dict[str, Floats]:
         """Return method → its value in every category, (C,), of the methods that lack none."""
-        own = self.values.iloc[:-1]
-        return {str(name): own[name].to_numpy() for name in own if own[name].notna().all()}
+        categories = self.values.iloc[:-1]
+        return {
+            str(method): values.to_numpy()
+            for method, values in categories.items()
+            if values.notna().all()
+        }
 
 
 @dataclass(frozen=True)
@@ -80,62 +72,73 @@ class ResultSet:
 
     Attributes:
         run: the run's folder.
-        rows: their rows of metrics.csv.
-        categories: every category that the run holds of this dataset, alphabetically.
-        varying: the protocol columns in which the run's cells differ.
-        stored: short key → cell, of all result sets of the run.
+        dataset: name of the data set, "synthetic" for the embedded one.
+        cells: in the order in which they were evaluated, each identity once.
+        categories: every category that the run holds of this data set, alphabetically.
+        metrics: the metrics that any cell of the run names.
+        varying: the settings in which the run's cells differ.
     """
 
     run: Path
-    rows: pd.DataFrame
+    dataset: str
+    cells: Sequence[Cell]
     categories: tuple[str, ...]
-    varying: tuple[str, ...]
-    stored: Mapping[str, Cell]
+    metrics: tuple[str, ...]
+    varying: frozenset[str]
 
-    @property
-    def dataset(self) -> str:
-        """Name of the dataset, "synthetic" for the embedded one."""
-        return str(self.rows["dataset"].iloc[0])
+    @cached_property
+    def columns(self) -> dict[str, list[Cell]]:
+        """The methods as their table calls them, in order of appearance, each with its cells."""
+        columns: dict[str, list[Cell]] = {}
+        for title, cell in zip(column_titles(self.cells), self.cells, strict=True):
+            columns.setdefault(title, []).append(cell)
+        return columns
 
     @cached_property
     def methods(self) -> dict[str, tuple[int, ...]]:
         """The methods in order of appearance, each with its seeds in ascending order."""
-        seeds = self.rows.groupby("method", sort=False)["seed"].unique()
-        return {str(method): tuple(sorted(map(int, found))) for method, found in seeds.items()}
+        return {
+            method: tuple(sorted({cell.spec.seed for cell in cells}))
+            for method, cells in self.columns.items()
+        }
 
     def has(self, metric: str) -> bool:
-        """Whether any cell names `metric`."""
-        return bool((self.rows["metric"] == metric).any())
+        """Whether any cell of the run names `metric`."""
+        return metric in self.metrics
 
     def table(self, metric: str) -> Table:
         """Return the table of `metric`, a mean only over a complete set of categories."""
         import pandas as pd
 
-        rows = self.rows[self.rows["metric"] == metric]
-        columns = {method: self._column(rows, method) for method in self.methods}
+        columns = {method: self._column(metric, method) for method in self.methods}
         values, deviations, failed = (
-            pd.DataFrame({method: column[part] for method, column in columns.items()})
-            for part in ("value", "deviation", "failed")
+            pd.DataFrame({method: column[name] for method, column in columns.items()})
+            for name in ("value", "deviation", "failed")
         )
         return Table(METRICS[metric], values, deviations, failed)
 
-    def _column(self, rows: pd.DataFrame, method: str) -> pd.DataFrame:
+    def _column(self, metric: str, method: str) -> pd.DataFrame:
         """Return one method's value, deviation and failure in every category and their mean."""
         import pandas as pd
 
-        own = rows[rows["method"] == method]
-        grid = own.pivot(index="category", columns="seed", values="value")
-        grid = grid.reindex(index=list(self.categories), columns=list(self.methods[method]))
+        cells = self.columns[method]
+        grid = pd.DataFrame(
+            float("nan"), list(self.categories), list(self.methods[method]), dtype=float
+        )
+        for cell in cells:
+            value = cell.metrics.get(metric)
+            if value is not None:
+                grid.loc[category_of(cell), cell.spec.seed] = value
         whole = is_complete(self.dataset, self.categories) and self.same_images
         # skipna=False: one missing category, or seed, leaves the mean empty, not optimistic.
         mean = grid.mean(skipna=False) if whole else grid.mean() * float("nan")
         grid = pd.concat([grid, mean.to_frame(MEAN).T])
-        failures = own.loc[own["status"] == "failed", "category"]
+        failed = {category_of(cell) for cell in cells if cell.status == "failed"}
         return pd.DataFrame(
             {
                 "value": grid.mean(axis=1, skipna=False),
                 "deviation": grid.std(axis=1, ddof=1, skipna=False),
-                "failed": [*grid.index[:-1].isin(failures), False],
+                "failed": [*(category in failed for category in self.categories), False],
             }
         )
 
@@ -150,72 +153,86 @@ class ResultSet:
             subject: what is shown.
             seeds: which seeds are shown; None for the mean and deviation over all of them.
         """
+        networks = dict.fromkeys(
+            f"{source.backbone}, weights {source.weights or 'none'}, " for source in self.sources
+        )
         return [
             f"{subject} on {self.dataset}",
-            f"{self._made()}{self.rows['image_size'].iloc[0]} px",
+            f"{''.join(networks)}{self.measure.image_size} px",
             *self._unusual(),
-            *self._imported(),
+            *(
+                f"{method}: maps of another program, image scores: {origin.partition(',')[0]}"
+                for method, origin in self.imported.items()
+            ),
             seeds or self._seeds(),
             *self._unseen(),
+            *self._unmasked(),
             *self._warnings(),
-            f"{self.rows['started_utc'].max():%Y-%m-%d}",
+            f"{max(cell.started for cell in self.cells):%Y-%m-%d}",
         ]
 
     @cached_property
-    def makings(self) -> list[Making]:
-        """What made the features of the cells, but for those whose maps are imported."""
-        return makings(self.rows)
+    def sources(self) -> list[FeatureSource]:
+        """What gave the features of the cells, but for those whose maps are imported."""
+        return feature_sources(self.cells)
 
     @property
-    def apart(self) -> list[ResultSet]:
-        """The cells of each making in a set of its own, its methods by their own names."""
-        own = self.rows[self.rows["backbone"] != IMPORTED]
-        own = own.assign(method=own["method"].map(own_method))
-        groups = own.groupby(list(FEATURE_COLUMNS), sort=False)
-        return [replace(self, rows=rows) for _, rows in groups]
+    def measure(self) -> Measure:
+        """Over which pixels all values are measured."""
+        return Measure.of(self.cells[0].spec.protocol)
 
     @property
-    def shared(self) -> Mapping[str, str]:
-        """Column of the protocol → its value, of those in which all cells agree."""
-        first = self.rows.iloc[0]
-        of_features = zip(FEATURE_COLUMNS, zip(*self.makings, strict=True), strict=False)
-        return {column: first[column] for column in MEASURED_COLUMNS} | {
-            column: values[0] for column, values in of_features if len({*values}) == 1
+    def shots(self) -> int | None:
+        """How many nominal training images all methods had, None for all."""
+        return self.cells[0].spec.shots
+
+    @property
+    def imported(self) -> dict[str, str]:
+        """Each method whose maps another program made → where its image scores are from."""
+        return {
+            method: str(cells[0].spec.params.get("scores", ""))
+            for method, cells in self.columns.items()
+            if cells[0].spec.protocol.backbone.name == IMPORTED
         }
 
-    def _made(self) -> str:
-        """Say what made the features; nothing where all maps are imported."""
-        texts = [
-            f"{backbone}, weights {weights or 'none'}" for backbone, weights, *_ in self.makings
-        ]
-        return "".join(f"{text}, " for text in dict.fromkeys(texts))
-
-    def _imported(self) -> list[str]:
-        """Say which methods' maps come from another program, and where their scores do."""
+    @property
+    def by_source(self) -> list[ResultSet]:
+        """The cells of each feature source in a set of its own, without imported ones."""
         return [
-            f"{name}: maps of another program, image scores: {scores.partition(',')[0]}"
-            for name, scores in imported_methods(self.rows).items()
+            replace(
+                self,
+                cells=[c for c in self.cells if FeatureSource.of(c.spec.protocol) == source],
+            )
+            for source in self.sources
         ]
+
+    @property
+    def shared(self) -> Mapping[str, Any]:
+        """Setting → its value, of those in which all cells agree."""
+        of_sources = zip(FeatureSource._fields, zip(*self.sources, strict=True), strict=False)
+        common = {name: values[0] for name, values in of_sources if len({*values}) == 1}
+        return {**self.measure._asdict(), "shots": self.shots, **common}
 
     def _unusual(self) -> list[str]:
-        """Say what of the protocol is not the default, or tells the run's result sets apart.
+        """Say which settings are not the default, or distinguish the run's result sets.
 
-        What tells the columns apart stands above them.
+        What distinguishes the columns stands above them.
         """
-        shared = self.shared
-        usual = usual_settings(int(shared["image_size"]), shared["fit"])
+        shared, measure = self.shared, self.measure
+        usual = usual_settings(measure.image_size, measure.fit)
         said = [
-            f"{column.replace('_', ' ')} {shared[column]}"
-            for column in _SAID
-            if column in shared
-            and (column in self.varying or shared[column] != usual.get(column, shared[column]))
+            f"{name.replace('_', ' ')} {shared[name]}"
+            for name in _SAID
+            if name in shared and (name in self.varying or shared[name] != usual[name])
         ]
-        if shared["resize"] != usual["resize"]:
-            said.append(f"cropped from {shared['resize']}")
+        if "layers" in self.varying and "layers" in shared:
+            said.insert(0, self.sources[0].describe("layers"))
+        if measure.resize != usual["resize"]:
+            said.append(f"cropped from {measure.resize}")
         if "weights_sha256" in self.varying and "weights_sha256" in shared:
-            said.append(f"sha256 {shared['weights_sha256'][:8]}")
-        if shots := shared["shots"]:
-            said.append(f"{shots} shot{'s' * (shots != '1')}")
+            said.append(self.sources[0].describe("weights_sha256"))
+        if self.shots:
+            said.append(f"{self.shots} shot{'s' * (self.shots != 1)}")
         return said
 
     def _seeds(self) -> str:
@@ -231,71 +248,62 @@ class ResultSet:
         return f"mean ± standard deviation over seeds {', '.join(map(str, every))}{of_some}"
 
     def _unseen(self) -> list[str]:
-        """Say what of the defects the crop cuts off, and where nothing says what a defect is."""
-        said = []
-        rows = self.rows[self.rows["unseen_share"] != ""].drop_duplicates("category")
-        numbers = [
-            (
-                str(row["category"]),
-                int(row["unseen_defects"]),
-                int(row["n_test_defect"]),
-                float(row["unseen_share"]),
+        """Say what of the defects the crop cuts off."""
+        known = {category_of(c): c for c in reversed(self.cells) if c.unseen_share is not None}
+        lost = [
+            lost_to_crop(
+                category, cell.unseen_defects or 0, cell.n_test_defect or 0, cell.unseen_share or 0
             )
-            for row in rows.sort_values("category").to_dict("records")
+            for category, cell in sorted(known.items())
+            if cell.unseen_defects or (cell.unseen_share or 0) >= LEAST_SHARE
         ]
-        lost = [lost_to_crop(*one) for one in numbers if one[1] or one[3] >= LEAST_SHARE]
-        if lost:
-            said.append(f"the crop cuts off {', '.join(lost)} (--fit stretch or pad: nothing)")
-        return said + self._unmasked()
+        text = f"the crop cuts off {', '.join(lost)} (--fit stretch or pad: nothing)"
+        return [text] if lost else []
 
     def _unmasked(self) -> list[str]:
         """Say where no defect has a mask: both classes, nothing to lose, no pixel metric."""
-        if not {"n_test_defect", "n_test_good"} <= {*self.rows}:
-            return []
-        both = self.rows["n_test_defect"].ne("0") & self.rows["n_test_good"].ne("0")
-        pixels = self.rows["metric"].map(lambda name: METRICS[name].level == "pixel")
-        unknown = self.rows["unseen_share"] == ""
-        rows = self.rows[(self.rows["status"] == "ok") & both & pixels & unknown]
-        without = rows.groupby("category")["value"].apply(lambda values: values.isna().all())
-        names = sorted(map(str, without.index[without])) if len(rows) else []
-        if not names:
-            return []
+        pixel_metrics = [name for name in self.metrics if METRICS[name].level == "pixel"]
+        known: dict[str, list[bool]] = {}
+        for cell in self.cells:
+            both = cell.n_test_good and cell.n_test_defect
+            if pixel_metrics and cell.status == "ok" and both and cell.unseen_share is None:
+                undefined = all(cell.metrics.get(name) is None for name in pixel_metrics)
+                known.setdefault(category_of(cell), []).append(undefined)
+        names = sorted(category for category, undefined in known.items() if all(undefined))
         where = "" if len(names) == len(self.categories) else f" in {', '.join(names)}"
-        return [f"no masks{where}: image-level metrics alone"]
+        return [f"no masks{where}: image-level metrics alone"] if names else []
 
     def _warnings(self) -> list[str]:
-        cells = self.rows.drop_duplicates(CELL_COLUMNS)
-        warnings = failures(int((cells["status"] == "failed").sum()))
-        versions = cells.groupby("category")["dataset_fingerprint"].nunique()
-        if differing := sorted(map(str, versions.index[versions > 1])):
+        warnings = failures(sum(cell.status == "failed" for cell in self.cells))
+        versions = self._fingerprints
+        if differing := sorted(name for name, prints in versions.items() if len(prints) > 1):
             warnings.append(f"NOT COMPARABLE, methods saw different data: {', '.join(differing)}")
-        if any(spec.dataset != self.dataset for spec in self.specs.values()):
+        if any(cell.spec.dataset != self.dataset for cell in self.cells):
             warnings.append("other data sets of that name are shown apart")
         return warnings
 
-    @cached_property
-    def cells(self) -> pd.DataFrame:
-        """One row a cell, whatever its seed: the columns of metrics.csv but for metric and value.
+    @property
+    def _fingerprints(self) -> dict[str, set[str]]:
+        """Category → the fingerprints of what its cells saw."""
+        prints: dict[str, set[str]] = {}
+        for cell in self.cells:
+            prints.setdefault(category_of(cell), set()).add(cell.spec.dataset_fingerprint)
+        return prints
 
-        Columns that the run's metrics.csv lacks are empty.
-        """
-        cells = self.rows.drop_duplicates("spec")
-        return cells.reindex(columns=list(COLUMNS), fill_value="")
-
     @cached_property
-    def first(self) -> Mapping[tuple[str, str], Mapping[str, Any]]:
-        """(category, method) → the row of the method's first seed."""
+    def first(self) -> Mapping[Place, Cell]:
+        """(category, method) → the cell of the method's first seed."""
+        titles = zip(column_titles(self.cells), self.cells, strict=True)
         return {
-            (row["category"], row["method"]): {str(name): value for name, value in row.items()}
-            for row in self.cells.to_dict("records")
-            if row["seed"] == self.methods[row["method"]][0]
+            (category_of(cell), method): cell
+            for method, cell in titles
+            if cell.spec.seed == self.methods[method][0]
         }
 
     @cached_property
-    def specs(self) -> Mapping[tuple[str, str], CellSpec]:
-        """(category, method) → the specification of the first seed's cell, where it is stored."""
-        found = {place: self.stored.get(str(row["spec"])) for place, row in self.first.items()}
-        return {place: cell.spec for place, cell in found.items() if cell is not None}
+    def specs(self) -> Mapping[Place, CellSpec]:
+        """(category, method) → the specification of the first seed's cell."""
+        return {place: cell.spec for place, cell in self.first.items()}
 
     @cached_property
     def scores(self) -> Files:
@@ -308,22 +316,23 @@ class ResultSet:
         return self._files("maps")
 
     def _files(self, kind: Literal["scores", "maps"]) -> Files:
-        found = {}
-        for place, row in self.first.items():
-            name = getattr(self.stored.get(str(row["spec"])), kind, None)
-            if row["status"] == "ok" and name and (self.run / name).is_file():
-                found[place] = self.run / name
-        return found
+        names = {place: getattr(cell, kind) for place, cell in self.first.items()}
+        return {
+            place: self.run / name
+            for place, name in names.items()
+            if name and self.first[place].status == "ok" and (self.run / name).is_file()
+        }
 
     def left_out(self, category: str, drawn: Sequence[str]) -> str:
         """Say which methods a panel lacks, and why, one a line."""
-        rows = self.rows[self.rows["category"] == category]
-        failed = {*rows.loc[rows["status"] == "failed", "method"]}
-        done = {*rows["method"]}
+        states = {
+            method: {cell.status for cell in cells if category_of(cell) == category}
+            for method, cells in self.columns.items()
+            if method not in drawn
+        }
         return "\n".join(
-            f"{'failed' if one in failed else 'no data' if one in done else 'not run'}: {one}"
-            for one in self.methods
-            if one not in drawn
+            f"{'failed' if 'failed' in state else 'no data' if state else 'not run'}: {method}"
+            for method, state in states.items()
         )
 
     @property
@@ -335,8 +344,12 @@ class ResultSet:
     @property
     def same_images(self) -> bool:
         """Whether the methods of every category saw the same data, so that they can be paired."""
-        seen = self.rows.groupby("category")["dataset_fingerprint"].nunique()
-        return bool((seen == 1).all())
+        return all(len(prints) == 1 for prints in self._fingerprints.values())
+
+
+def category_of(cell: Cell) -> str:
+    """Return what a cell's category is called in tables."""
+    return category_label(cell.spec.category)
 
 
 def result_sets(run: Path) -> list[ResultSet]:
@@ -353,23 +366,51 @@ def result_sets(run: Path) -> list[ResultSet]:
     """
     store = Store(run)
     cells = store.cells(say)
-    rows = read_rows(store.metrics(cells, say), run / "metrics.csv")
-    stored = {cell.short_key: cell for cell in cells}
-    names = told_apart(cells)
-    pairs = zip(rows["spec"], rows["dataset"], strict=True)
-    rows["dataset"] = [names.get(spec, dataset) for spec, dataset in pairs]
-    rows = newest_rows(rows)
-    made = rows[rows["backbone"] != IMPORTED]
-    varying = tuple(
-        column
-        for column in PROTOCOL_COLUMNS
-        if (made if column in FEATURE_COLUMNS else rows)[column].nunique() > 1
-    )
-    categories = {
-        dataset: tuple(sorted(found))
-        for dataset, found in rows.groupby("dataset")["category"].unique().items()
-    }
+    if cells:
+        store.update_metrics(cells, say)
+    else:
+        cells = read_cells(run / "metrics.csv")
+    labels = dataset_labels(cells)
+    newest = _newest(cells, labels)
+    varying = _varying(newest, labels)
+    metrics = tuple(metric.name for metric in named_metrics(cells))
+    categories: dict[str, set[str]] = {}
+    groups: dict[tuple[str, Measure, int | None], list[Cell]] = {}
+    for cell in newest:
+        dataset = labels.get(cell.short_key, cell.spec.dataset)
+        categories.setdefault(dataset, set()).add(category_of(cell))
+        key = dataset, Measure.of(cell.spec.protocol), cell.spec.shots
+        groups.setdefault(key, []).append(cell)
     return [
-        ResultSet(run, with_makings(group), categories[group["dataset"].iloc[0]], varying, stored)
-        for _, group in rows.groupby(MEASURED_COLUMNS, sort=False)
+        ResultSet(run, dataset, group, tuple(sorted(categories[dataset])), metrics, varying)
+        for (dataset, *_), group in groups.items()
     ]
+
+
+def _newest(cells: Iterable[Cell], labels: Mapping[str, str]) -> list[Cell]:
+    """Return of cells that would stand at one place of one table the newest alone."""
+    newest: dict[tuple[Any, ...], Cell] = {}
+    for cell in cells:
+        spec, protocol = cell.spec, cell.spec.protocol
+        key = (
+            *(labels.get(cell.short_key, spec.dataset), spec.category, spec.method, spec.seed),
+            *(spec.shots, Measure.of(protocol), FeatureSource.of(protocol)),
+        )
+        if key not in newest or cell.started >= newest[key].started:
+            newest.pop(key, None)
+            newest[key] = cell
+    return list(newest.values())
+
+
+def _varying(cells: Iterable[Cell], labels: Mapping[str, str]) -> frozenset[str]:
+    """Return the settings in which cells differ; of features, those of cells that have some."""
+    values: dict[str, set[object]] = {}
+    for cell in cells:
+        protocol = cell.spec.protocol
+        settings = {**Measure.of(protocol)._asdict(), "shots": cell.spec.shots}
+        settings["dataset"] = labels.get(cell.short_key, cell.spec.dataset)
+        if protocol.backbone.name != IMPORTED:
+            settings |= FeatureSource.of(protocol)._asdict()
+        for name, value in settings.items():
+            values.setdefault(name, set()).add(value)
+    return frozenset(name for name, different in values.items() if len(different) > 1)

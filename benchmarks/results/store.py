@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import StorageError
-from benchmarks.files import as_csv, atomic_file
+from benchmarks.files import atomic_file
 from benchmarks.results.cell import Cell
 from benchmarks.results.maps import can_be_read, count_maps, write_maps
-from benchmarks.results.metrics_csv import COLUMNS, named_metrics, rows_of, unreadable
+from benchmarks.results.metrics_csv import as_metrics_csv
 from benchmarks.results.scores import count_scores, write_scores
 from benchmarks.specs import CellSpec, canonical_json
 
@@ -93,56 +93,39 @@ class Store:
 
         An unreadable file is named through `warn` and left where it is; its cell runs again.
         """
-        found = []
+        cells = []
         for path in sorted((self.run / "cells").glob("*/*.json")):
             cell = self._read(path)
             if cell is None:
                 warn(f"{path}: not a readable cell, ignored; run again to replace it")
             else:
-                found.append(cell)
+                cells.append(cell)
         return sorted(
-            found, key=lambda cell: (cell.started_utc, canonical_json(cell.spec.as_dict()))
+            cells, key=lambda cell: (cell.started_utc, canonical_json(cell.spec.as_dict()))
         )
 
     def write_metrics(self, warn: Callable[[str], None] = lambda line: None) -> Path:
         """Write `metrics.csv`, one row a cell and metric, from the cells; return its path."""
         path = self.run / "metrics.csv"
         with atomic_file(path) as file:
-            file.write(self._metrics(self.cells(warn)))
+            file.write(as_metrics_csv(self.run.resolve().name, self.cells(warn)))
         return path
 
-    def metrics(self, cells: Sequence[Cell], warn: Callable[[str], None]) -> bytes:
-        """Return `metrics.csv` as the cells make it; where the file is another, write it anew.
-
-        A run that holds no cell any more is what its file says.
+    def update_metrics(self, cells: Sequence[Cell], warn: Callable[[str], None]) -> None:
+        """Write `metrics.csv` again where it isn't what the cells make it.
 
         Args:
             cells: the run's, from `cells`.
             warn: called with a line where the file can't be written.
-
-        Raises:
-            BenchmarkError: there are no cells and no file.
         """
         path = self.run / "metrics.csv"
+        content = as_metrics_csv(self.run.resolve().name, cells)
         try:
-            found = path.read_bytes()
-        except OSError as error:
-            found = b""
-            if not cells:
-                raise unreadable(path, str(error.strerror)) from error
-        if not cells or found == (made := self._metrics(cells)):
-            return found
-        try:
-            with atomic_file(path) as file:
-                file.write(made)
-        except StorageError:
+            if not path.is_file() or path.read_bytes() != content:
+                with atomic_file(path) as file:
+                    file.write(content)
+        except (OSError, StorageError):
             warn(f"{path} doesn't match the run's cells and can't be written: they are shown")
-        return made
-
-    def _metrics(self, cells: Sequence[Cell]) -> bytes:
-        run, named = self.run.resolve().name, named_metrics(cells)
-        rows = [row for cell in cells for row in rows_of(run, cell, named)]
-        return as_csv([COLUMNS, *rows])
 
     def _path(self, folder: str, spec: CellSpec, suffix: str) -> Path:
         """Return where a cell's file lies; the name is for people and is never parsed."""

@@ -73,9 +73,10 @@ def estimates(results: ResultSet) -> pd.DataFrame:
         key: cell_intervals(path, results.maps.get(key)) for key, path in results.scores.items()
     }
     records = []
-    for row in results.rows.itertuples():
-        category, method, metric = str(row.category), str(row.method), str(row.metric)
-        if row.seed == results.methods[method][0]:
+    for (category, method), cell in results.first.items():
+        for metric in results.metrics:
+            value = cell.metrics.get(metric)
             ends = found.get((category, method), {}).get(metric, (nan, nan))
-            records.append((category, method, row.seed, metric, row.value, *ends))
+            number = nan if value is None else float(value)
+            records.append((category, method, cell.spec.seed, metric, number, *ends))
     return pd.DataFrame(records, columns=ESTIMATE)

@@ -189,7 +189,7 @@ def test_examples_show_each_map_on_its_methods_scale_with_its_score(tmp_path: Pa
 
 def test_captions_name_the_data_and_say_where_they_are_synthetic(tmp_path: Path) -> None:
     found = comparison(tmp_path, [cell("bolt", "a", maps=some_maps("bolt", "a"))])
-    made = replace(found, rows=found.rows.assign(dataset="synthetic"))
+    made = replace(found, dataset="synthetic")
     for data, start in ((found, ""), (made, "SYNTHETIC DATA. ")):
         figures = [
             draw_overview(data),

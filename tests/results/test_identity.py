@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.results import Store, result_sets
 from benchmarks.results.cell import Cell
-from benchmarks.results.identity import told_apart
+from benchmarks.results.identity import dataset_labels
 from tests.helpers.runs import Cell as Small
 
 
@@ -22,7 +22,7 @@ def stored(category: str, fingerprint: str, place: str, dataset: str = "images")
 
 def groups(*cells: Cell) -> list[set[str]]:
     """Return the names of categories that share a data set."""
-    names = told_apart(cells)
+    names = dataset_labels(cells)
     found: dict[str, set[str]] = {}
     for cell in cells:
         found.setdefault(names.get(cell.short_key, "one"), set()).add(
@@ -55,7 +55,7 @@ def test_a_copy_elsewhere_is_the_same_and_joins_what_else_lies_there() -> None:
 @pytest.mark.parametrize("dataset", ["mvtec_ad", "synthetic"])
 def test_what_is_known_by_its_content_is_one_wherever_it_lies(dataset: str) -> None:
     cells = stored("bottle", "1", "x", dataset), stored("cable", "2", "y", dataset)
-    assert told_apart(cells) == {}
+    assert dataset_labels(cells) == {}
 
 
 def run_of(folder: Path, cells: Sequence[Cell]) -> Path:
