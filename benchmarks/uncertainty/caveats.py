@@ -18,7 +18,7 @@ LEAST = {
     "false_negatives_at_f1_optimal": 94,
     "f1_max": 95,
 }
-"""Metric → the least coverage that `benchmarks.uncertainty.coverage` measured, in per cent.
+"""Metric → the least coverage that `tests.coverage` measured, in per cent.
 
 Of metrics at 100 % recall over other anomalous images. A test compares docs/uncertainty.md.
 """

@@ -23,7 +23,6 @@ COMMANDS = (
     "supplement",
     "compare",
     "uncertainty",
-    "uncertainty.coverage",
     "report",
     "speed",
     "features",

@@ -9,11 +9,11 @@ import pytest
 
 from benchmarks.metrics import METRICS, auroc
 from benchmarks.uncertainty.caveats import LEAST, SHORT, caveat
-from benchmarks.uncertainty.coverage.__main__ import main
-from benchmarks.uncertainty.coverage.maps import CLARITIES, SIDE, draw_maps
-from benchmarks.uncertainty.coverage.measuring import image_coverage, labels_of
-from benchmarks.uncertainty.coverage.scores import SHAPES, draw_scores
-from benchmarks.uncertainty.coverage.tables import AREAS, SHOWN
+from tests.coverage.__main__ import main
+from tests.coverage.maps import CLARITIES, SIDE, draw_maps
+from tests.coverage.measuring import image_coverage, labels_of
+from tests.coverage.scores import SHAPES, draw_scores
+from tests.coverage.tables import AREAS, SHOWN
 from tests.helpers.paths import ROOT
 
 

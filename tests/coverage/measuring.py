@@ -12,8 +12,8 @@ from benchmarks.metrics import full_recall, pixel_metrics
 from benchmarks.metrics.resampled import resampled_image_metrics
 from benchmarks.statistics import compare_images, correct_table, metric_intervals, paired_test
 from benchmarks.statistics.pairs import LEVEL
-from benchmarks.uncertainty.coverage.maps import draw_maps
-from benchmarks.uncertainty.coverage.scores import SHAPES, draw_scores
+from tests.coverage.maps import draw_maps
+from tests.coverage.scores import SHAPES, draw_scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

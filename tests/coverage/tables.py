@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.metrics import METRICS
 from benchmarks.tables.rendering import captioned_table
-from benchmarks.uncertainty.coverage.maps import CLARITIES
-from benchmarks.uncertainty.coverage.measuring import (
+from tests.coverage.maps import CLARITIES
+from tests.coverage.measuring import (
     HELD,
     ROWS,
     false_differences,
@@ -19,7 +19,7 @@ from benchmarks.uncertainty.coverage.measuring import (
     labels_of,
     pixel_coverage,
 )
-from benchmarks.uncertainty.coverage.scores import SHAPES
+from tests.coverage.scores import SHAPES
 
 Sizes = Sequence[tuple[int, int]]
 

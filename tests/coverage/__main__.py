@@ -1,6 +1,6 @@
 """Measure how often intervals cover and tests err, on simulated test sets whose truth is known.
 
-python -m benchmarks.uncertainty.coverage
+python -m tests.coverage
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from benchmarks.errors import BenchmarkError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables; return 0, or 2 for options that name nothing."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.uncertainty.coverage", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.coverage", description=__doc__)
     parser.add_argument(
         "--sizes",
         default="12+30,20+63,41+119,60+40",
@@ -35,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _measure(options: argparse.Namespace) -> int:
-    from benchmarks.uncertainty.coverage.tables import PARTS
+    from tests.coverage.tables import PARTS
 
     sizes = [_size(text) for text in options.sizes.split(",")]
     parts = options.parts.split(",")
