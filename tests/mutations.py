@@ -118,7 +118,7 @@ def one_dimension_fewer(original: Any, *given: Any) -> list[list[int]]:
 
 
 def strictly_above(_: Any, tally: Any, index: int) -> metrics.WorkingPoint:
-    above = np.append(tally.found(), 0)[index + 1]
+    above = np.append(tally.true_positives, 0)[index + 1]
     return metrics.WorkingPoint(
         threshold=float(tally.thresholds[index]),
         true_positives=int(above),

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.definitions import level_metrics, level_values
+from benchmarks.metrics.resampled import count_images
 from benchmarks.metrics.tally import Tally, WorkingPoint, make_tally, real_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from benchmarks.array_types import Curve, Floats, Masks
+    from benchmarks.array_types import Counts, Curve, Floats, Masks
 
 
 def image_metrics(labels: ArrayLike, scores: ArrayLike) -> dict[str, float]:
-    """Return every image-level metric of METRICS, nan where one class is missing.
+    """Return every image-level metric of METRICS, undefined (NaN) where one class is missing.
 
     Args:
         labels: (N,), 0 or False normal, 1 or True anomalous.
@@ -27,21 +28,22 @@ def image_metrics(labels: ArrayLike, scores: ArrayLike) -> dict[str, float]:
         ValueError: shapes differ, a label is neither 0 nor 1, scores are no real numbers of at most
             64 bits, or NaN or infinite.
     """
-    tally = _tally_images(labels, scores)
-    if tally is None:
-        return {name: nan for name, metric in METRICS.items() if metric.level == "image"}
-    full, best = tally.working_point(0), tally.f1_optimal()
-    return {
-        "image_auroc": tally.auroc(),
-        "image_ap": tally.average_precision(),
-        "error_at_full_recall": full.error,
-        "false_positives_at_full_recall": float(full.false_positives),
-        "false_positive_rate_at_full_recall": full.false_positive_rate,
-        "error_at_f1_optimal": best.error,
-        "false_positives_at_f1_optimal": float(best.false_positives),
-        "false_negatives_at_f1_optimal": float(best.false_negatives),
-        "f1_max": best.f1,
-    }
+    return level_values("image", _tally_images(labels, scores))
+
+
+def resampled_image_metrics(
+    labels: ArrayLike, scores: ArrayLike, drawn: Counts
+) -> dict[str, Floats]:
+    """Return every image-level metric that has an interval of each resample, (B,).
+
+    Arguments and errors as `image_metrics`, of both classes some; and
+
+    Args:
+        drawn: how often each resample holds each image, (B, N), of both classes some.
+    """
+    counts = count_images(*_check_images(labels, scores), drawn)
+    metrics = level_metrics("image")
+    return {metric.name: metric.value(counts) for metric in metrics if metric.interval}
 
 
 def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
@@ -60,7 +62,7 @@ def full_recall(labels: ArrayLike, scores: ArrayLike) -> WorkingPoint | None:
     Arguments and errors as `image_metrics`.
     """
     tally = _tally_images(labels, scores)
-    return None if tally is None else tally.working_point(0)
+    return None if tally is None else tally.full_recall
 
 
 def f1_optimal(labels: ArrayLike, scores: ArrayLike) -> WorkingPoint | None:
@@ -70,7 +72,7 @@ def f1_optimal(labels: ArrayLike, scores: ArrayLike) -> WorkingPoint | None:
     the official PatchCore code. Arguments and errors as `image_metrics`.
     """
     tally = _tally_images(labels, scores)
-    return None if tally is None else tally.f1_optimal()
+    return None if tally is None else tally.f1_optimal
 
 
 def roc_curve(labels: ArrayLike, scores: ArrayLike) -> Curve:

@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from math import nan
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.metrics.definitions import METRICS, PRO_LIMIT
+from benchmarks.metrics.definitions import PRO_LIMIT, level_metrics, level_values
+from benchmarks.metrics.resampled import count_pixels, pixel_orders
 from benchmarks.metrics.tally import Tally, make_tally, real_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from benchmarks.array_types import Counts, Curve, Floats, Masks
+
+
+RESAMPLES_TOGETHER = 100
+"""Resamples that are weighed together, so that a matrix of them × thresholds stays small."""
+
+Bounds = tuple["Floats", "Floats"]
+"""What each resample's value is at least and at most, (B,) each."""
+
+
+@dataclass(frozen=True)
+class PixelTally(Tally):
+    """A tally of pixels that knows their regions.
+
+    Attributes:
+        masks: defect pixels, (N, H, W).
+    """
+
+    masks: Masks
+
+    @cached_property
+    def pro(self) -> Curve:
+        """The PRO curve up to `PRO_LIMIT`."""
+        return _pro_curve(self, PRO_LIMIT)
+
+    @property
+    def aupro(self) -> float:
+        """The area under that curve, divided by `PRO_LIMIT`."""
+        fpr, pro = self.pro
+        return float(np.trapezoid(pro, fpr)) / PRO_LIMIT
 
 
 def pixel_metrics(
@@ -39,18 +71,9 @@ def measure_pixels(
         ValueError: shapes differ, masks or `ignored` aren't bool, maps are no real numbers of at
             most 64 bits, or hold NaN or infinite values.
     """
-    maps, masks = _check_pixels(maps, masks)
-    tally = _tally(maps, masks, ignored)
-    if tally is None:
-        undefined = {name: nan for name, metric in METRICS.items() if metric.level == "pixel"}
-        return undefined, (np.empty(0), np.empty(0))
-    fpr, pro = _pro_curve(tally, masks, PRO_LIMIT)
-    metrics = {
-        "pixel_auroc": tally.auroc(),
-        "pixel_ap": tally.average_precision(),
-        "aupro_30": float(np.trapezoid(pro, fpr)) / PRO_LIMIT,
-    }
-    return metrics, (fpr, pro)
+    tally = _tally_pixels(maps, masks, ignored)
+    values = level_values("pixel", tally)
+    return values, (np.empty(0), np.empty(0)) if tally is None else tally.pro
 
 
 def pro_curve(
@@ -80,9 +103,40 @@ def pro_curve(
     """
     if not 0 < limit <= 1:
         raise ValueError(f"limit is a false-positive rate in (0, 1], not {limit}")
+    tally = _tally_pixels(maps, masks, ignored)
+    return (np.empty(0), np.empty(0)) if tally is None else _pro_curve(tally, limit)
+
+
+def resampled_pixel_bounds(
+    maps: ArrayLike, masks: ArrayLike, drawn: Counts, ignored: Masks | None = None
+) -> dict[str, Bounds]:
+    """Return between which bounds every pixel-level metric of each resample lies.
+
+    Exact are the counts of pixels at or above each of `resampled.THRESHOLDS` scores. Between two of
+    them the pixels' order is left open, and the bounds are what the worst and the best order give:
+    the exact metric (`pixel_metrics` of the resampled maps) lies within them. Resamples without
+    both defect and defect-free pixels are left out, and metrics without an interval.
+
+    Arguments and errors as `measure_pixels`, and
+
+    Args:
+        drawn: how often each resample holds each image, (B, N).
+    """
     maps, masks = _check_pixels(maps, masks)
-    tally = _tally(maps, masks, ignored)
-    return (np.empty(0), np.empty(0)) if tally is None else _pro_curve(tally, masks, limit)
+    free = ~masks if ignored is None else ~(masks | ignored)
+    counts = count_pixels(maps, masks, free)
+    complete = np.logical_and(*((drawn @ part.sum(axis=1)) > 0 for part in counts[:2]))
+    weights = drawn[complete].astype(float)
+    batches = np.array_split(weights, ceil(len(drawn) / RESAMPLES_TOGETHER))
+    orders = [pixel_orders(*(batch @ part for part in counts)) for batch in batches if len(batch)]
+    metrics = [metric for metric in level_metrics("pixel") if metric.interval and orders]
+    return {
+        metric.name: (
+            np.concatenate([metric.value(worst) for worst, _ in orders]),
+            np.concatenate([metric.value(best) for _, best in orders]),
+        )
+        for metric in metrics
+    }
 
 
 def _check_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[Floats, Masks]:
@@ -94,17 +148,20 @@ def _check_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[Floats, Masks]:
     return maps, masks
 
 
-def _tally(maps: Floats, masks: Masks, ignored: Masks | None) -> Tally | None:
-    if ignored is None:
-        return make_tally(maps.ravel(), masks.ravel())
-    if ignored.shape != masks.shape or ignored.dtype != bool or (ignored & masks).any():
-        raise ValueError("ignored pixels are not bool, not those of the masks, or hold defects")
-    return make_tally(maps[~ignored], masks[~ignored])
+def _tally_pixels(maps: ArrayLike, masks: ArrayLike, ignored: Masks | None) -> PixelTally | None:
+    maps, masks = _check_pixels(maps, masks)
+    kept: Any = ...
+    if ignored is not None:
+        if ignored.shape != masks.shape or ignored.dtype != bool or (ignored & masks).any():
+            raise ValueError("ignored pixels are not bool, not those of the masks, or hold defects")
+        kept = ~ignored
+    tally = make_tally(maps[kept].ravel(), masks[kept].ravel())
+    return None if tally is None else PixelTally(**vars(tally), masks=masks)
 
 
-def _pro_curve(tally: Tally, masks: Masks, limit: float) -> Curve:
-    """Return the PRO curve's vertices up to `limit`, from a tally over the pixels of `masks`."""
-    gain = np.bincount(tally.rank, weights=1 / _region_sizes(masks))[::-1]
+def _pro_curve(tally: PixelTally, limit: float) -> Curve:
+    """Return the PRO curve's vertices up to `limit`."""
+    gain = np.bincount(tally.rank, weights=1 / _region_sizes(tally.masks))[::-1]
     pro = np.concatenate(([0.0], gain.cumsum())).repeat(2)
     pro /= pro[-1]
     # Each threshold is one straight piece, slanted where defect-free pixels tie with it; level

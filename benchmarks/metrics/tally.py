@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,14 +21,45 @@ PART = 2**20
 
 
 @dataclass(frozen=True)
-class WorkingPoint:
-    """What a threshold makes of the test set: score ≥ threshold is called anomalous."""
+class Confusion:
+    """How many samples a threshold gets right and wrong: score ≥ threshold is called anomalous.
+
+    Numbers are integers; of several thresholds, or of resamples, arrays of them.
+    """
+
+    true_positives: Any
+    false_positives: Any
+    false_negatives: Any
+    true_negatives: Any
+
+    @property
+    def errors(self) -> Any:
+        """Misclassified samples."""
+        return self.false_positives + self.false_negatives
+
+    @property
+    def error(self) -> Any:
+        """Misclassified samples over all samples."""
+        return self.errors / (self.errors + self.true_positives + self.true_negatives)
+
+    @property
+    def false_positive_rate(self) -> Any:
+        """Normal samples called anomalous, over all normal samples."""
+        return self.false_positives / (self.false_positives + self.true_negatives)
+
+    @property
+    def f1(self) -> Any:
+        """Harmonic mean of precision and recall."""
+        # One rounded division of integers: below 2**25 samples equal F1 values are equal floats and
+        # different ones differ, which the usual 2·precision·recall / (precision + recall) spoils.
+        return 2 * self.true_positives / (2 * self.true_positives + self.errors)
+
+
+@dataclass(frozen=True)
+class WorkingPoint(Confusion):
+    """What one threshold makes of the test set."""
 
     threshold: float
-    true_positives: int
-    false_positives: int
-    false_negatives: int
-    true_negatives: int
 
     def misclassified(self, labels: Counts, scores: Floats) -> Masks:
         """Return which samples, (N,), the threshold gets wrong.
@@ -37,26 +69,6 @@ class WorkingPoint:
             scores: (N,).
         """
         return (scores >= self.threshold) != (labels == 1)
-
-    @property
-    def errors(self) -> int:
-        """Misclassified samples."""
-        return self.false_positives + self.false_negatives
-
-    @property
-    def error(self) -> float:
-        """Misclassified samples over all samples."""
-        return self.errors / (self.errors + self.true_positives + self.true_negatives)
-
-    @property
-    def false_positive_rate(self) -> float:
-        """Normal samples called anomalous, over all normal samples."""
-        return self.false_positives / (self.false_positives + self.true_negatives)
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
-        return 2 * self.true_positives / (2 * self.true_positives + self.errors)
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,31 @@ class Tally:
     at_or_above: Counts
     normals: int
 
+    @cached_property
+    def true_positives(self) -> Counts:
+        """The anomalous samples with score ≥ threshold, (D,)."""
+        return np.bincount(self.rank)[::-1].cumsum()[::-1]
+
+    @cached_property
+    def points(self) -> Confusion:
+        """What each threshold makes of the samples, (D,)."""
+        return Confusion(
+            self.true_positives,
+            self.at_or_above,
+            self.rank.size - self.true_positives,
+            self.normals - self.at_or_above,
+        )
+
+    @cached_property
+    def full_recall(self) -> WorkingPoint:
+        """The working point at the lowest threshold, the only one that misses nothing."""
+        return self.working_point(0)
+
+    @cached_property
+    def f1_optimal(self) -> WorkingPoint:
+        """The working point of maximal F1, of several the lowest threshold's."""
+        return self.working_point(int(self.points.f1.argmax()))
+
     def auroc(self) -> float:
         """Return the area under the ROC curve, ties counted half."""
         doubled = 2 * self.normals - self.above - self.at_or_above
@@ -84,31 +121,13 @@ class Tally:
 
     def average_precision(self) -> float:
         """Return Σ (recall step · precision), not interpolated."""
-        found = self.found()
-        precision = found / (found + self.at_or_above)
+        precision = self.true_positives / (self.true_positives + self.at_or_above)
         return float(precision[self.rank].mean())
 
-    def found(self) -> Counts:
-        """Return the anomalous samples with score ≥ threshold, (D,)."""
-        return np.bincount(self.rank)[::-1].cumsum()[::-1]
-
     def working_point(self, index: int) -> WorkingPoint:
-        """Return what the threshold of that number makes of the samples."""
-        found, false_positives = int(self.found()[index]), int(self.at_or_above[index])
-        return WorkingPoint(
-            threshold=float(self.thresholds[index]),
-            true_positives=found,
-            false_positives=false_positives,
-            false_negatives=self.rank.size - found,
-            true_negatives=self.normals - false_positives,
-        )
-
-    def f1_optimal(self) -> WorkingPoint:
-        """Return the working point of maximal F1, of several the lowest threshold's."""
-        # One rounded division of integers: below 2**25 samples equal F1 values are equal floats and
-        # different ones differ, which the usual 2·precision·recall / (precision + recall) spoils.
-        f1 = 2 * self.found() / (self.found() + self.at_or_above + self.rank.size)
-        return self.working_point(int(f1.argmax()))
+        """Return what the threshold of that index makes of the samples."""
+        numbers = {name: int(array[index]) for name, array in vars(self.points).items()}
+        return WorkingPoint(**numbers, threshold=float(self.thresholds[index]))
 
 
 def real_numbers(values: ArrayLike, what: str) -> Floats:
@@ -121,15 +140,15 @@ def real_numbers(values: ArrayLike, what: str) -> Floats:
     Raises:
         ValueError: they aren't real numbers, are of more than 64 bits, NaN or infinite.
     """
-    found = np.asarray(values)
-    kind, size = found.dtype.kind, found.dtype.itemsize
+    numbers = np.asarray(values)
+    kind, size = numbers.dtype.kind, numbers.dtype.itemsize
     if kind not in "biuf" or size > 8:
         raise ValueError(
-            f"{what} are {found.dtype}; give real numbers of at most 64 bits, such as float64"
+            f"{what} are {numbers.dtype}; give real numbers of at most 64 bits, such as float64"
         )
-    if not np.isfinite(found).all():
+    if not np.isfinite(numbers).all():
         raise ValueError(f"{what} hold NaN or infinite values")
-    return found.astype(f"{kind}{size}", copy=False)
+    return numbers.astype(f"{kind}{size}", copy=False)
 
 
 def make_tally(scores: Floats, anomalous: Masks) -> Tally | None:

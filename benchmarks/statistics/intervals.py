@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.metrics import image_metrics, pixel_metrics
-from benchmarks.metrics.resampled import resampled_image_metrics, resampled_pixel_bounds
+from benchmarks.metrics import METRICS, Metric, full_recall, image_metrics, pixel_metrics
+from benchmarks.metrics.image import resampled_image_metrics
+from benchmarks.metrics.pixel import resampled_pixel_bounds
 from benchmarks.statistics.bootstrap import multiplicities
 from benchmarks.statistics.delong import auroc_interval
 from benchmarks.statistics.proportions import (
@@ -18,12 +19,10 @@ from benchmarks.statistics.proportions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import ArrayLike
 
     from benchmarks.array_types import Floats, Masks
-    from benchmarks.metrics.resampled import Bounds
+    from benchmarks.metrics.pixel import Bounds
 
 
 def metric_intervals(
@@ -38,75 +37,53 @@ def metric_intervals(
     Image-level metrics, and pixel-level ones where the maps of all images are given; none where a
     class is missing. At 100 % recall the anomalous images are held, and false positives are exactly
     binomial; all else varies as a proportion of `effective_images`, the AUROC by DeLong's variance,
-    the others by the bootstrap's.
-    Arguments as `resampled_image_metrics` and `resampled_pixel_bounds`.
+    the others by the bootstrap's. Arguments and errors as `image_metrics` and `measure_pixels`.
     """
     labels = np.asarray(labels)
     if labels.size == 0 or labels.min() == labels.max():
         return {}
-    drawn = multiplicities(labels)
-    values = image_metrics(labels, scores)
-    resampled = resampled_image_metrics(labels, scores, drawn)
+    drawn, values = multiplicities(labels), image_metrics(labels, scores)
     intervals = {
-        **_proportions(labels, values, resampled),
-        "image_auroc": auroc_interval(labels, scores),
-        **_at_full_recall(labels, values),
+        name: _image_interval(METRICS[name], values[name], resamples, labels, scores)
+        for name, resamples in resampled_image_metrics(labels, scores, drawn).items()
     }
     if maps is not None and masks is not None:
-        bounds = resampled_pixel_bounds(maps, masks, drawn, ignored)
-        if bounds:
-            values = pixel_metrics(maps, masks, ignored)
-            intervals |= _pixel_intervals(values, int(masks.any(axis=(1, 2)).sum()), bounds)
-    return {name: intervals[name] for name in (*resampled, *intervals)}
+        values, defects = pixel_metrics(maps, masks, ignored), int(masks.any(axis=(1, 2)).sum())
+        for name, bounds in resampled_pixel_bounds(maps, masks, drawn, ignored).items():
+            most = METRICS[name].images_per_defect * defects
+            intervals[name] = _interval(values[name], bounds, most)
+    return intervals
 
 
-def _at_full_recall(labels: Floats, values: Mapping[str, float]) -> dict[str, Interval]:
-    """Return the intervals of what is counted at the lowest anomalous score.
+def _image_interval(
+    metric: Metric, value: float, resamples: Floats, labels: Floats, scores: ArrayLike
+) -> Interval:
+    """Return an image-level metric's interval from its value, and those of resamples, (B,)."""
+    if metric.interval == "delong":
+        return auroc_interval(labels, scores)
+    anomalous = int((labels == 1).sum())
+    images = {"n_test_good": labels.size - anomalous, "n_test_defect": anomalous}
+    counted = sum(images[cells] for cells in metric.counted_images)
+    if metric.interval == "binomial":
+        scale = images["n_test_good"] / (1 if metric.unit == "images" else counted)
+        low, high = _full_recall_interval(labels, scores)
+    else:
+        scale = counted if metric.unit == "images" else 1
+        shares = resamples / scale
+        most = counted or metric.images_per_defect * anomalous
+        low, high = _interval(value / scale, (shares, shares), most)
+    return low * scale, high * scale
+
+
+def _full_recall_interval(labels: Floats, scores: ArrayLike) -> Interval:
+    """Return the interval of the false-positive rate at the lowest anomalous score.
 
     That threshold is a function of the anomalous images: given them each normal image is above it
     with the same chance, and no interval over other anomalous images is known that ends below 1.
     """
-    normals = int((labels == 0).sum())
-    rate = values["false_positive_rate_at_full_recall"]
-    low, high = proportion_interval(rate, normals)
-    most = {
-        "error_at_full_recall": normals / labels.size,
-        "false_positives_at_full_recall": normals,
-        "false_positive_rate_at_full_recall": 1,
-    }
-    return {name: (low * scale, high * scale) for name, scale in most.items()}
-
-
-def _proportions(
-    labels: Floats, values: Mapping[str, float], resampled: Mapping[str, Floats]
-) -> dict[str, Interval]:
-    """Return the intervals of image-level metrics from their resamples."""
-    anomalous = int((labels == 1).sum())
-    normals = labels.size - anomalous
-    counted = {
-        "false_positives_at_f1_optimal": normals,
-        "false_negatives_at_f1_optimal": anomalous,
-    }
-    # What a metric is at most a share of: F1 divides by true positives twice.
-    most = {"error_at_f1_optimal": labels.size, "f1_max": 2 * anomalous, **counted}
-    intervals = {}
-    for name, own in resampled.items():
-        scale = counted.get(name, 1)
-        shares = own / scale
-        images = most.get(name, anomalous)
-        low, high = _interval(values[name] / scale, (shares, shares), images)
-        intervals[name] = low * scale, high * scale
-    return intervals
-
-
-def _pixel_intervals(
-    values: Mapping[str, float], defects: int, bounds: Mapping[str, Bounds]
-) -> dict[str, Interval]:
-    """Return the intervals of pixel-level metrics from the bounds of their resamples.
-
-    `defects` is the number of images with defect pixels.
-    """
-    return {name: _interval(values[name], pair, 2 * defects) for name, pair in bounds.items()}
+    point = full_recall(labels, scores)
+    assert point is not None  # of both classes there are some
+    return proportion_interval(point.false_positive_rate, int((labels == 0).sum()))
 
 
 def _interval(share: float, bounds: Bounds, most: float) -> Interval:

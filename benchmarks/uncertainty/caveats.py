@@ -4,27 +4,8 @@ from __future__ import annotations
 
 from benchmarks.metrics import METRICS
 
-LEAST = {
-    "image_auroc": 84,
-    "image_ap": 85,
-    "pixel_auroc": 100,
-    "pixel_ap": 92,
-    "aupro_30": 96,
-    "error_at_full_recall": 4,
-    "false_positives_at_full_recall": 4,
-    "false_positive_rate_at_full_recall": 4,
-    "error_at_f1_optimal": 95,
-    "false_positives_at_f1_optimal": 93,
-    "false_negatives_at_f1_optimal": 94,
-    "f1_max": 95,
-}
-"""Metric → the least coverage that `tests.coverage` measured, in per cent.
-
-Of metrics at 100 % recall over other anomalous images. A test compares docs/uncertainty.md.
-"""
-
-SHORT = 89
-"""Less than this, in per cent, is no chance: the least of 80 cases of 200 rounds each at 95 %."""
+SIGNIFICANTLY_LOW = 89
+"""Coverage below this, in per cent, is significantly under 95: the least to expect of 80 cases."""
 
 HELD = (
     "The interval holds the anomalous images: it is exact for the threshold that they gave. Over "
@@ -36,9 +17,10 @@ COVERED = "In simulations these intervals covered at least {}%"
 
 def caveat(metric: str) -> str:
     """Return what to know of a metric's intervals, a sentence or two; see docs/uncertainty.md."""
-    if metric not in LEAST:
+    coverage = METRICS[metric].coverage
+    if coverage is None:
         return "How often these intervals cover was not measured."
-    least = LEAST[metric]
-    if METRICS[metric].extreme:
-        return HELD.format(least)
-    return f"{COVERED.format(least)}{', LESS THAN THEY SAY' if least < SHORT else ''}."
+    if METRICS[metric].interval == "binomial":
+        return HELD.format(coverage)
+    warning = ", LESS THAN THEY SAY" if coverage < SIGNIFICANTLY_LOW else ""
+    return f"{COVERED.format(coverage)}{warning}."

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.metrics import full_recall, pixel_metrics
-from benchmarks.metrics.resampled import resampled_image_metrics
+from benchmarks.metrics.image import resampled_image_metrics
 from benchmarks.statistics import compare_images, correct_table, metric_intervals, paired_test
 from benchmarks.statistics.pairs import LEVEL
 from tests.coverage.maps import draw_maps
@@ -66,9 +67,9 @@ def image_coverage(
         point = full_recall(labels, scores)
         assert point is not None
         rate = SHAPES[shape].above(area, point.threshold)
-        own = {f"false_positive_rate_at_full_recall {HELD}": rate}
-        held.update(_holding(intervals, truth | own))
-    return {name: held[name] / rounds for name in (*truth, *own)}
+        truth[f"false_positive_rate_at_full_recall {HELD}"] = rate
+        held.update(_holding(intervals, truth))
+    return {name: held[name] / rounds for name in truth}
 
 
 def pixel_coverage(
@@ -97,7 +98,7 @@ def pixel_coverage(
 def _holding(intervals: Mapping[str, Interval], truth: Mapping[str, float]) -> Iterable[str]:
     """Yield the metrics whose interval holds the truth."""
     for name, value in truth.items():
-        low, high = intervals[name.removesuffix(f" {HELD}")]
+        low, high = intervals.get(name.removesuffix(f" {HELD}"), (nan, nan))
         if low <= value <= high:
             yield name
 
@@ -138,5 +139,5 @@ def false_tables(
             row: compare_images(labels, dict(zip(names, scores, strict=True)))
             for row, scores in enumerate(drawn)
         }
-        wrong += any(one.significant for row in correct_table(rows).values() for one in row)
+        wrong += any(pair.significant for row in correct_table(rows).values() for pair in row)
     return wrong / rounds

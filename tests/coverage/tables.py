@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from benchmarks.metrics import METRICS
+from benchmarks.metrics.definitions import level_metrics
 from benchmarks.tables.rendering import captioned_table
 from tests.coverage.maps import CLARITIES
 from tests.coverage.measuring import (
@@ -37,6 +38,11 @@ SHOWN = {
     f"{RATE} {HELD}": "100% recall, anomalous images held",
     RATE: "100% recall, others drawn",
 }
+SHOWN |= {
+    metric.name: metric.label
+    for metric in level_metrics("image")
+    if metric.interval == "bootstrap" and metric.name not in SHOWN
+}
 """Metric → its column; the three metrics at 100 % recall are multiples of one another."""
 
 PAIRS = (
@@ -52,7 +58,7 @@ Case = TypeVar("Case")
 
 def image_tables(sizes: Sizes, rounds: int, seed: int) -> Iterator[str]:
     """Yield how often the intervals of image-level metrics cover."""
-    found = {
+    coverage = {
         (size, area): {
             shape: image_coverage(
                 _random(seed, 0, *size, AREAS.index(area), place),
@@ -72,7 +78,7 @@ def image_tables(sizes: Sizes, rounds: int, seed: int) -> Iterator[str]:
         ["test images", "true AUROC", *SHAPES],
         {
             case: [_per_cent(shares["image_auroc"]) for shares in shapes.values()]
-            for case, shapes in found.items()
+            for case, shapes in coverage.items()
         },
     )
     yield _table(
@@ -81,25 +87,28 @@ def image_tables(sizes: Sizes, rounds: int, seed: int) -> Iterator[str]:
         ["test images", "true AUROC", *SHOWN.values()],
         {
             case: [_range([shares[name] for shares in shapes.values()]) for name in SHOWN]
-            for case, shapes in found.items()
+            for case, shapes in coverage.items()
         },
     )
 
 
 def pixel_tables(sizes: Sizes, rounds: int, seed: int) -> Iterator[str]:
     """Yield how often the intervals of pixel-level metrics cover."""
-    found = {
+    coverage = {
         (size, clarity): pixel_coverage(
             _random(seed, 1, *size, place), labels_of(*size), clarity, rounds
         )
         for size in sizes
         for place, clarity in enumerate(CLARITIES)
     }
-    names = [name for name, metric in METRICS.items() if metric.level == "pixel"]
+    metrics = [metric for metric in level_metrics("pixel") if metric.interval]
     yield _table(
         f"Pixel-level metrics: coverage of their 95% intervals in %, {rounds} test sets each",
-        ["test images", "defects", *(METRICS[name].label for name in names)],
-        {case: [_per_cent(shares[name]) for name in names] for case, shares in found.items()},
+        ["test images", "defects", *(metric.label for metric in metrics)],
+        {
+            case: [_per_cent(shares[metric.name]) for metric in metrics]
+            for case, shares in coverage.items()
+        },
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks.metrics import METRICS, auroc
-from benchmarks.uncertainty.caveats import LEAST, SHORT, caveat
+from benchmarks.uncertainty.caveats import SIGNIFICANTLY_LOW, caveat
 from tests.coverage.__main__ import main
 from tests.coverage.maps import CLARITIES, SIDE, draw_maps
 from tests.coverage.measuring import image_coverage, labels_of
@@ -98,17 +99,27 @@ def test_caveats_are_the_least_that_is_documented() -> None:
     titles = {name: [title] for name, title in SHOWN.items() if " " not in name}
     titles |= {n: [m.label] for n, m in METRICS.items() if m.level == "pixel"}
     titles |= {
-        n: titles["false_positive_rate_at_full_recall"] for n, m in METRICS.items() if m.extreme
+        n: titles["false_positive_rate_at_full_recall"]
+        for n, m in METRICS.items()
+        if m.interval == "binomial"
     }
     titles["image_auroc"] = list(SHAPES)
-    least = {
-        name: min(int(entry.split("–")[0]) for title in own for entry in columns[title])
-        for name, own in titles.items()
+    documented_least = {
+        name: min(int(text.split("–")[0]) for title in shown for text in columns[title])
+        for name, shown in titles.items()
+        if {*shown} <= columns.keys()
     }
-    assert least == LEAST
-    for name, share in LEAST.items():
+    measured = {n: m.coverage for n, m in METRICS.items() if m.coverage is not None}
+    assert documented_least == measured
+    for name, share in measured.items():
+        short = share < SIGNIFICANTLY_LOW and METRICS[name].interval != "binomial"
         assert f"{share}%" in caveat(name)
-        assert ("LESS THAN" in caveat(name)) == (share < SHORT and not METRICS[name].extreme)
+        assert ("LESS THAN" in caveat(name)) == short
+
+
+def test_coverage_that_was_not_measured_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METRICS, "image_ap", replace(METRICS["image_ap"], coverage=None))
+    assert caveat("image_ap") == "How often these intervals cover was not measured."
 
 
 def test_a_documented_row_is_what_is_measured_today() -> None:
