@@ -1,9 +1,10 @@
 """Compares a run with a stored baseline and fails where a metric has got worse.
 
     python -m benchmarks.compare RUN --baseline results/baselines/embedded.json
-    python -m benchmarks.compare RUN --baseline FILE --update [--measure RERUN RERUN ...]
+    python -m benchmarks.compare RUN --baseline FILE --update
 
-A first baseline, FILE that isn't there yet, tolerates rounding alone where nothing is measured.
+An update keeps the tolerances. A metric that has none, as all have where FILE isn't there yet, gets
+that of rounding alone.
 
 Exit status: 0 nothing is worse, 2 usage or files, 3 a row is worse, newly failed, missing, or not
 comparable: a check that compares nothing would pass everything.
@@ -16,18 +17,12 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from benchmarks.compare.baseline import (
-    FLOOR,
-    Baseline,
-    read,
-    rounding_tolerances,
-    tolerances_from_reruns,
-    write,
-)
+from benchmarks.compare.baseline import FLOOR, Baseline, read, with_rounding, write
 from benchmarks.compare.check import REGRESSIONS, compare, summary
 from benchmarks.console import run_program, say, show
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
+from benchmarks.metrics import METRICS
 from benchmarks.places import written_path
 from benchmarks.results import Cell, Store
 from benchmarks.results.folders import find_run
@@ -58,22 +53,11 @@ def _parser() -> argparse.ArgumentParser:
         help="what RUN is compared with",
     )
     add("--update", action="store_true", help="write RUN as the new baseline; say what changed")
-    add(
-        "--measure",
-        nargs="+",
-        default=[],
-        metavar="RERUN",
-        help="with --update: set tolerances from the differences between RUN and these re-runs of "
-        "the same code, on other machines, thread counts, … (default: keep the baseline's; of a "
-        "new one, of rounding alone)",
-    )
     add("--summary", type=written_path, metavar="FILE.md", help="write what is printed there too")
     return parser
 
 
 def _check(options: argparse.Namespace) -> int:
-    if options.measure:
-        raise BenchmarkError("--measure sets the tolerances of a new baseline: add --update")
     baseline = read(options.baseline)
     rows = compare(baseline, _cells(options.run))
     _tell(summary(rows, baseline), options.summary)
@@ -82,22 +66,15 @@ def _check(options: argparse.Namespace) -> int:
 
 def _update(options: argparse.Namespace) -> int:
     cells, path = _cells(options.run), options.baseline
-    if options.measure:
-        before = read(path) if path.exists() else Baseline((), {})
-        runs = {name: _cells(name) for name in (options.run, *options.measure)}
-        after = Baseline(tuple(cells), tolerances_from_reruns(cells, runs))
-    elif path.exists():
-        before = read(path)
-        after = Baseline(tuple(cells), before.tolerances)
-    else:
-        before, after = Baseline((), {}), Baseline(tuple(cells), rounding_tolerances())
-    write(path, after)
+    before = read(path) if path.exists() else Baseline((), {})
+    write(path, Baseline(tuple(cells), with_rounding(before.tolerances)))
     _tell(summary(compare(before, cells), before), options.summary)
     say(f"{path}: {len(cells)} cells written")
-    if not before.cells and not options.measure:
+    if unmeasured := sorted(METRICS.keys() - before.tolerances):
+        metrics = ", ".join(unmeasured) if before.tolerances else "all metrics"
         say(
-            f"{path} is new: it tolerates rounding alone, {FLOOR:g} of a fraction and no image; "
-            "--update --measure RERUN … measures what re-runs differ by"
+            f"{path}: {metrics} new: rounding alone is tolerated, {FLOOR:g} of a fraction and no "
+            "image; docs/trust.md says how to measure what re-runs differ by"
         )
     return 0
 

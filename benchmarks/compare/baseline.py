@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,10 +16,7 @@ from benchmarks.results import Cell
 from benchmarks.specs import CellSpec, canonical_json
 
 FLOOR = 1e-5
-"""The least tolerance of a metric that does not count images: rounding alone moves pixels."""
-
-MARGIN = 2
-"""Times the measured difference: machines differ more than those that were measured."""
+"""The least tolerance of a metric that counts no images: rounding alone moves pixels."""
 
 ROUNDING = 1e-9
 """A difference of whole images, divided by their number and multiplied again, is off by less."""
@@ -52,8 +48,8 @@ class Baseline:
 
     def limit(self, metric: str, cell: Cell) -> float:
         """Return the largest change that still counts as none, in the metric's unit."""
-        images = _images(metric, cell)
-        return (self.tolerances[metric].amount + ROUNDING) / images if images else 0.0
+        amount, images = self.tolerances[metric].amount, denominator(metric, cell)
+        return (amount + ROUNDING) / images if images else 0.0
 
 
 def label(cell: Cell) -> str:
@@ -75,96 +71,33 @@ def unit(metric: str) -> str:
     return "images" if METRICS[metric].counted_images else METRICS[metric].unit
 
 
-def _images(metric: str, cell: Cell) -> int:
-    """Return the denominator of a metric that counts images; 1 for any other."""
-    counts = METRICS[metric].counted_images
+def denominator(metric: str, cell: Cell) -> int:
+    """Return by how many images a fraction of counted images is divided; 1 for other metrics."""
+    counts = METRICS[metric].counted_images if METRICS[metric].unit == "fraction" else ()
     return sum(getattr(cell, count) or 0 for count in counts) if counts else 1
 
 
-def spread(cells: Iterable[Cell], identity: Callable[[Cell], str]) -> dict[str, tuple[float, int]]:
-    """Return metric → the largest difference between cells of one identity, and how many groups.
+def with_rounding(tolerances: Mapping[str, Tolerance]) -> dict[str, Tolerance]:
+    """Return a tolerance for every metric: the known ones, and that of rounding for the others.
 
-    Differences are in the unit of the metric's tolerance. Groups of one cell and undefined values
-    tell nothing and are left out; a metric without any other has 0 groups.
+    That is no image where a metric counts images, and FLOOR in every other.
     """
-    groups: dict[str, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        groups[identity(cell)].append(cell)
-    found = {}
-    for metric in METRICS:
-        differences = []
-        for group in groups.values():
-            known = [number for cell in group if (number := value(cell, metric)) is not None]
-            if len(known) > 1:
-                differences.append((max(known) - min(known)) * _images(metric, group[0]))
-        found[metric] = (max(differences, default=0.0), len(differences))
-    return found
-
-
-def tolerances_from_reruns(
-    cells: Collection[Cell], runs: Mapping[str, Collection[Cell]]
-) -> dict[str, Tolerance]:
-    """Return the tolerances that re-runs of the same cells justify, each with its origin.
-
-    A metric that counts images gets what was measured, in whole images. Every other gets MARGIN
-    times that, with two digits, at least FLOOR. Seeds are measured for comparison and never
-    tolerated: a run is compared with the same seed only.
-
-    Args:
-        cells: the cells of the new baseline.
-        runs: name → cells of runs of the same code in other circumstances, the baseline's included.
-
-    Raises:
-        BenchmarkError: the runs hold no cell of the baseline twice.
-    """
-    keys = {cell.key for cell in cells}
-    pool = [cell for found in runs.values() for cell in found]
-    again = spread((cell for cell in pool if cell.key in keys), lambda cell: cell.key)
-    seeds = spread(pool, lambda cell: replace(cell.spec, seed=0).key)
-    if not any(groups for _, groups in again.values()):
-        raise BenchmarkError(
-            f"--measure {' '.join(runs)}: none of the baseline's cells is in two of these runs; "
-            "name re-runs of the same command"
-        )
-    names = ", ".join(Path(name).name for name in runs)
-    numbers = ", ".join(map(str, sorted({cell.spec.seed for cell in pool})))
     return {
-        metric: _tolerance(
-            metric,
-            difference,
-            f"largest difference in {groups} cells of the same seed between {names}: "
-            f"{difference:.2g} (between seeds {numbers}: {seeds[metric][0]:.2g})",
+        metric: tolerances.get(metric)
+        or Tolerance(
+            0 if unit(metric) == "images" else FLOOR, unit(metric), "rounding alone, not measured"
         )
-        for metric, (difference, groups) in again.items()
+        for metric in METRICS
     }
-
-
-def rounding_tolerances() -> dict[str, Tolerance]:
-    """Return the tolerances of a baseline that nothing was measured for: those of rounding.
-
-    No image where a metric counts images, FLOOR in every other.
-    """
-    origin = "rounding alone, not measured: --update --measure RERUN … measures it"
-    amounts = {metric: 0 if unit(metric) == "images" else FLOOR for metric in METRICS}
-    return {metric: Tolerance(amount, unit(metric), origin) for metric, amount in amounts.items()}
-
-
-def _tolerance(metric: str, difference: float, origin: str) -> Tolerance:
-    if unit(metric) == "images":
-        return Tolerance(round(difference), "images", origin)
-    amount = max(FLOOR, float(f"{MARGIN * difference:.2g}"))
-    return Tolerance(amount, "fraction", f"{origin}; {MARGIN} times that, at least {FLOOR}")
 
 
 def write(path: Path, baseline: Baseline) -> None:
     """Write a baseline as JSON, one line a tolerance, a cell's identity, and a value.
 
     Raises:
-        BenchmarkError: two cells have the same label, or a metric has no tolerance.
+        BenchmarkError: two cells have the same label.
         StorageError: the file can't be written.
     """
-    if unmeasured := sorted(METRICS.keys() - baseline.tolerances):
-        raise BenchmarkError(f"{path}: no tolerance for {', '.join(unmeasured)}; add --measure")
     cells: dict[str, Any] = {}
     for cell in baseline.cells:
         if label(cell) in cells:
@@ -183,7 +116,7 @@ def write(path: Path, baseline: Baseline) -> None:
         for cell in baseline.cells
         for metric in baseline.tolerances
     }
-    tolerances = {name: vars(found) for name, found in baseline.tolerances.items()}
+    tolerances = {name: vars(tolerance) for name, tolerance in baseline.tolerances.items()}
     sections = {"tolerances": tolerances, "cells": cells, "values": values}
     text = ",\n".join(f'"{name}": {_lines(section)}' for name, section in sections.items())
     with atomic_file(path) as file:
@@ -191,8 +124,8 @@ def write(path: Path, baseline: Baseline) -> None:
 
 
 def _lines(section: Mapping[str, Any]) -> str:
-    entries = ",\n".join(f" {json.dumps(k)}: {canonical_json(v)}" for k, v in section.items())
-    return f"{{\n{entries}\n}}"
+    lines = ",\n".join(f" {json.dumps(k)}: {canonical_json(v)}" for k, v in section.items())
+    return f"{{\n{lines}\n}}"
 
 
 def read(path: Path) -> Baseline:
@@ -206,8 +139,8 @@ def read(path: Path) -> Baseline:
         tolerances = {name: _checked(Tolerance(**t)) for name, t in stored["tolerances"].items()}
         values = {name: _number(number) for name, number in stored["values"].items()}
         cells = tuple(
-            _cell(name, entry, {metric: values.pop(f"{name} {metric}") for metric in tolerances})
-            for name, entry in stored["cells"].items()
+            _cell(name, fields, {metric: values.pop(f"{name} {metric}") for metric in tolerances})
+            for name, fields in stored["cells"].items()
         )
         if values or not cells:
             raise ValueError(f"no cell for {next(iter(values))}" if values else "no cells")
@@ -221,16 +154,16 @@ def read(path: Path) -> Baseline:
     return Baseline(cells, tolerances)
 
 
-def _cell(name: str, entry: Mapping[str, Any], values: Mapping[str, float | None]) -> Cell:
+def _cell(name: str, fields: Mapping[str, Any], values: Mapping[str, float | None]) -> Cell:
     # A failed cell and one without any defined value are alike here: both hold no value.
     cell = Cell(
-        CellSpec.from_dict(entry["spec"]),
+        CellSpec.from_dict(fields["spec"]),
         "ok",
         metrics=values,
-        n_test_good=_count(entry["n_test_good"]),
-        n_test_defect=_count(entry["n_test_defect"]),
+        n_test_good=_count(fields["n_test_good"]),
+        n_test_defect=_count(fields["n_test_defect"]),
     )
-    if cell.key != entry["key"] or label(cell) != name:
+    if cell.key != fields["key"] or label(cell) != name:
         raise ValueError(f"the specification of {name} is not what its key says")
     return cell
 

@@ -53,9 +53,9 @@ def compare(baseline: Baseline, cells: Iterable[Cell]) -> list[Row]:
     Values are compared only where the specifications are equal: data, backbone, protocol,
     parameters, seed, shots, and the versions of the extractor and the metrics.
     """
-    found = {cell.key: cell for cell in cells}
-    pairs = [(reference, found.pop(reference.key, None)) for reference in baseline.cells]
-    others = {label(cell): cell for cell in found.values()}
+    unmatched = {cell.key: cell for cell in cells}
+    pairs = [(reference, unmatched.pop(reference.key, None)) for reference in baseline.cells]
+    others = {label(cell): cell for cell in unmatched.values()}
     rows: list[Row] = []
     for reference, cell in pairs:
         name = label(reference)
@@ -66,10 +66,10 @@ def compare(baseline: Baseline, cells: Iterable[Cell]) -> list[Row]:
         mark: Mark = "missing" if other is None else "not comparable"
         note = "" if other is None else _difference(reference.spec.as_dict(), other.spec.as_dict())
         rows += [Row(name, metric, mark, note=note) for metric in baseline.tolerances]
-        found = {key: cell for key, cell in found.items() if cell is not other}
+        unmatched = {key: cell for key, cell in unmatched.items() if cell is not other}
     rows += [
         Row(label(cell), metric, "new", value=value(cell, metric))
-        for cell in found.values()
+        for cell in unmatched.values()
         for metric in METRICS
     ]
     return rows
@@ -102,11 +102,11 @@ def _mark(
 
 def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """Say in which parts two specifications differ."""
-    one, other = dict(flat(before)), dict(flat(after))
+    old, new = dict(flat(before)), dict(flat(after))
     return ", ".join(
-        f"{name} {str(one.get(name))[:_SHOWN]} → {str(other.get(name))[:_SHOWN]}"
-        for name in {**one, **other}
-        if one.get(name) != other.get(name)
+        f"{name} {str(old.get(name))[:_SHOWN]} → {str(new.get(name))[:_SHOWN]}"
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
     )
 
 
