@@ -13,8 +13,9 @@ from benchmarks.results.maps import read_maps
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.supplement.material import Material
 from benchmarks.supplement.trials import BASE_METHOD, difference_trials
-from benchmarks.tables import Sheet
-from benchmarks.tables.sheet import Row, Value
+from benchmarks.tables import comparison_table
+from benchmarks.tables.comparison import ComparedValue
+from benchmarks.tables.rendering import TextTable
 
 if TYPE_CHECKING:
     from benchmarks.array_types import Floats, Masks
@@ -31,42 +32,39 @@ Values = Mapping[str, Mapping[str, float | None]]
 """Choice → metric → value of one category."""
 
 
-def differences(material: Material) -> list[Sheet]:
-    """Return one sheet: choices × metrics, each value and how far it is from the base's.
+def differences(material: Material) -> list[TextTable]:
+    """Return one table: choices × metrics, each value and how far it is from the base's.
 
     AUPRO is also taken in other ways, from the base's maps.
 
     Raises:
         BenchmarkError: the maps can't be read.
     """
-    found = {category: _values(material, category) for category in material.categories}
+    categories = {category: _values(material, category) for category in material.categories}
     if material.complete:
-        found = {MEAN: _mean(list(found.values())), **found}
+        categories = {MEAN: _mean(list(categories.values())), **categories}
     title = f"What each choice changes, in percentage points, against {BASE_METHOD}"
-    columns = tuple(text for metric in MAIN for text in (METRICS[metric].label, "change"))
-    groups = tuple(
-        tuple(_row(category, choice, values) for choice in values)
-        for category, values in found.items()
-    )
-    line = material.caption(title)
-    return [Sheet("differences", line, ("category", "choice"), columns, groups)]
+    columns = [text for metric in MAIN for text in (METRICS[metric].label, "change")]
+    groups = [
+        [((category, choice), _row(choice, values)) for choice in values]
+        for category, values in categories.items()
+    ]
+    text = material.caption(title)
+    return [comparison_table("differences", text, ("category", "choice"), columns, groups)]
 
 
 def _values(material: Material, category: str) -> Values:
     trials = difference_trials(material.settings)
-    found = {name: material.stored(trial).get(category) for name, trial in trials.items()}
+    cells = {name: material.stored(trial).get(category) for name, trial in trials.items()}
     values: dict[str, Mapping[str, float | None]] = {
-        name: cell.metrics if cell else {} for name, cell in found.items()
+        name: cell.metrics if cell else {} for name, cell in cells.items()
     }
-    base = next(iter(found.values()))
-    maps = base.maps if base else None
-    for name, (thresholds, interpolated) in CONVENTIONS.items():
+    base = next(iter(cells.values()))
+    stored = read_maps(material.run / base.maps) if base and base.maps else None
+    for name, (count, exact) in CONVENTIONS.items():
         values[name] = {}
-        if maps is not None:
-            stored = read_maps(material.run / maps)
-            area = approximate_aupro(
-                stored.maps, stored.masks, thresholds, interpolated=interpolated
-            )
+        if stored is not None:
+            area = approximate_aupro(stored.maps, stored.masks, count, interpolated=exact)
             values[name] = {"aupro_30": area}
     return values
 
@@ -82,15 +80,16 @@ def _mean(categories: Sequence[Values]) -> Values:
     return {choice: {metric: mean(choice, metric) for metric in MAIN} for choice in categories[0]}
 
 
-def _row(category: str, choice: str, values: Values) -> Row:
-    base = next(iter(values.values()))
+def _row(choice: str, values: Values) -> list[ComparedValue]:
+    """Return a choice's value of each metric, and behind it how far it is from the base's."""
+    base = next(iter(values))
     shown = []
     for metric in MAIN:
-        ours, reference = values[choice].get(metric), base.get(metric)
-        shown.append(Value(None if ours is None else 100 * ours))
-        changes = values[choice] is not base and ours is not None and reference is not None
-        shown.append(Value(100 * (ours - reference) if changes else None))  # type: ignore[operator]
-    return Row((category, choice), tuple(shown))
+        ours, reference = values[choice].get(metric), values[base].get(metric)
+        known = ours is not None and reference is not None and choice != base
+        shown.append(ComparedValue(None if ours is None else 100 * ours))
+        shown.append(ComparedValue(100 * (ours - reference) if known else None))  # type: ignore[operator]
+    return shown
 
 
 def approximate_aupro(maps: Floats, masks: Masks, thresholds: int, *, interpolated: bool) -> float:
@@ -107,9 +106,9 @@ def approximate_aupro(maps: Floats, masks: Masks, thresholds: int, *, interpolat
 
     levels = np.linspace(maps.max(), maps.min(), thresholds)
     overlaps = []
-    for one, mask in zip(maps, masks, strict=True):
+    for scores, mask in zip(maps, masks, strict=True):
         regions, count = label(mask, np.ones((3, 3)))
-        overlaps += [_share_above(one[regions == region + 1], levels) for region in range(count)]
+        overlaps += [_share_above(scores[regions == n], levels) for n in range(1, count + 1)]
     rates, overlap = _share_above(maps[~masks], levels), np.mean(overlaps, axis=0)
     inside = rates < PRO_LIMIT
     if interpolated:

@@ -18,7 +18,8 @@ from benchmarks.supplement.planning import Maps, Requests
 from benchmarks.supplement.size_sweep import draw_size_sweep
 from benchmarks.supplement.tables import s1_s2_s3, s4, s5, s6
 from benchmarks.supplement.trials import Settings, Trial
-from benchmarks.tables import RENDERERS, Sheet
+from benchmarks.tables import RENDERERS
+from benchmarks.tables.rendering import TextTable
 from benchmarks.uncertainty import cell_intervals
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def tables(part: str, material: Material) -> Iterator[tuple[str, str]]:
         yield "errors.csv", counts_csv(counts)
 
 
-def _sheets(part: str, material: Material) -> list[Sheet]:
+def _sheets(part: str, material: Material) -> list[TextTable]:
     if part == "differences":
         return differences(material)
     makers = dict.fromkeys(("S1", "S2", "S3"), s1_s2_s3) | {"S4": s4, "S5": s5, "S6": s6}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean, stdev
+from typing import Any
 
 from benchmarks.backbones.choice import bare
 from benchmarks.metrics import HEADLINE, METRICS
@@ -19,15 +21,15 @@ from benchmarks.supplement.trials import (
     S6_METHODS,
     SHOT_METHODS,
     SHOTS,
-    Settings,
     Trial,
     backbone_trials,
     large_trials,
     main_trials,
     shot_trials,
 )
-from benchmarks.tables import Sheet
-from benchmarks.tables.sheet import Row, Value
+from benchmarks.tables import comparison_table
+from benchmarks.tables.comparison import ComparedValue, Rows
+from benchmarks.tables.rendering import TextTable
 from methods import resolve
 
 _LABELS = tuple(METRICS[metric].label for metric in HEADLINE)
@@ -44,145 +46,118 @@ _S4_PAPER = (
 
 _S5_PAPER = "published values are the PatchCore paper's, WideResNet50's at 224 px"
 
+Row = tuple[tuple[str, ...], tuple[ComparedValue, ...]]
+
 _S6_PAPER = "published values are the PatchCore paper's, at 224 px"
 
 
-def s1_s2_s3(material: Material, published: Published) -> list[Sheet]:
-    """Return one sheet a metric: categories × methods, the mean last.
+def s1_s2_s3(material: Material, published: Published) -> list[TextTable]:
+    """Return one table a metric: categories × methods, the mean last.
 
     Args:
         material: what was evaluated; published values stand beside mvtec_ad only, and there is no
             mean of a part of the data set.
         published: what the papers report.
     """
-    settings, categories = material.settings, material.categories
     results = _Results(material, published)
-    trials = main_trials(settings)
+    trials = main_trials(material.settings)
 
     def row(label: str, metric: str) -> Row:
-        ours = (
-            results.value([trial], label, metric, results.papers.main(method, metric, label))
-            for method, trial in trials.items()
-        )
-        others = (Value(published=results.papers.main(name, metric, label)) for name in OTHERS)
-        return Row((label,), (*ours, *others))
+        theirs = {name: results.papers.main(name, metric, label) for name in (*METHODS, *OTHERS)}
+        ours = (results.value([trials[m]], label, metric, theirs[m]) for m in METHODS)
+        others = (ComparedValue(published=theirs[name]) for name in OTHERS)
+        return (label,), (*ours, *others)
 
-    sheets = []
+    groups = [labels for labels in (material.categories, results.mean) if labels]
+    look: Any = {"others": OTHERS, "marks_best": True}
+    tables = []
     for name, metric in zip(("S1", "S2", "S3"), HEADLINE, strict=True):
-        parts = (categories, results.mean)
-        groups = tuple(tuple(row(label, metric) for label in part) for part in parts if part)
-        details = [_main_setting(settings), f"seed {settings.seeds[0]}"]
-        caption = results.caption([metric], details, trials.values(), groups, _S1_PAPERS)
-        sheets.append(Sheet(name, caption, ("category",), METHODS, groups, OTHERS, marks_best=True))
-    return sheets
+        rows = [[row(label, metric) for label in group] for group in groups]
+        details = [results.setting, results.seed]
+        text = results.caption([metric], details, trials.values(), rows, _S1_PAPERS)
+        tables.append(comparison_table(name, text, ("category",), METHODS, rows, **look))
+    return tables
 
 
-def s4(material: Material, published: Published) -> list[Sheet]:
-    """Return one sheet: a group of categories, the mean last, for each large backbone.
+def s4(material: Material, published: Published) -> list[TextTable]:
+    """Return one table: a group of categories, the mean last, for each large backbone.
 
     Arguments as `s1_s2_s3`.
     """
-    settings, categories = material.settings, material.categories
     results = _Results(material, published)
-    trials = large_trials(settings)
+    trials = large_trials(material.settings)
 
     def row(trial: Trial, label: str) -> Row:
         levels = "+".join(map(str, resolve(trial.method).parameters.levels))
-        ensemble = trial.backbone == settings.ensemble
-        values = (
-            results.value(
-                [trial],
-                label,
-                metric,
-                results.papers.large(levels, metric, label, ensemble=ensemble),
-            )
-            for metric in HEADLINE
-        )
+        ensemble = trial.backbone == material.settings.ensemble
+        theirs = (results.papers.large(levels, m, label, ensemble=ensemble) for m in HEADLINE)
         setting = f"{bare(trial.backbone)}, levels {levels}, {trial.image_size} px"
-        return Row((setting, label), tuple(values))
+        values = map(partial(results.value, [trial], label), HEADLINE, theirs)
+        return (setting, label), tuple(values)
 
-    labels = [*categories, *results.mean]
-    groups = tuple(tuple(row(trial, label) for label in labels) for trial in trials.values())
-    named = "patchcore-1; backbones, pyramid levels and image sizes as named"
-    details = [named, f"seed {settings.seeds[0]}"]
-    caption = results.caption(HEADLINE, details, trials.values(), groups, _S4_PAPER)
-    return [Sheet("S4", caption, ("setting", "category"), _LABELS, groups)]
+    labels = [*material.categories, *results.mean]
+    rows = [[row(trial, label) for label in labels] for trial in trials.values()]
+    details = ["patchcore-1; backbones, pyramid levels and image sizes as named", results.seed]
+    text = results.caption(HEADLINE, details, trials.values(), rows, _S4_PAPER)
+    return [comparison_table("S4", text, ("setting", "category"), _LABELS, rows)]
 
 
-def s5(material: Material, published: Published) -> list[Sheet]:
-    """Return one sheet a metric: shots × methods, the mean's group before each category's.
+def s5(material: Material, published: Published) -> list[TextTable]:
+    """Return one table a metric: shots × methods, the mean's group before each category's.
 
     Arguments as `s1_s2_s3`.
     """
-    settings, categories = material.settings, material.categories
     results = _Results(material, published)
-    trials = shot_trials(settings)
+    seeds, trials = material.settings.seeds, shot_trials(material.settings)
 
     def row(label: str, shots: int, metric: str) -> Row:
         values = (
             results.value(
-                [trials[method, shots, seed] for seed in settings.seeds],
+                [trials[method, shots, seed] for seed in seeds],
                 label,
                 metric,
                 *results.papers.few_shot(method, shots, metric, label),
             )
             for method in SHOT_METHODS
         )
-        return Row((label, str(shots)), tuple(values))
+        return (label, str(shots)), tuple(values)
 
-    sheets = []
+    labels = [*results.mean, *material.categories]
+    details = ["few nominal training images", results.setting, _seeds(seeds)]
+    index = ("category", "shots")
+    tables = []
     for name, metric in zip(("S5-image", "S5-pixel", "S5-pro"), HEADLINE, strict=True):
-        groups = tuple(
-            tuple(row(label, shots, metric) for shots in SHOTS)
-            for label in (*results.mean, *categories)
-        )
-        details = ["few nominal training images", _main_setting(settings), _seeds(settings)]
-        caption = results.caption([metric], details, trials.values(), groups, _S5_PAPER)
-        index = ("category", "shots")
-        sheets.append(Sheet(name, caption, index, SHOT_METHODS, groups, marks_best=True))
-    return sheets
+        rows = [[row(label, shots, metric) for shots in SHOTS] for label in labels]
+        text = results.caption([metric], details, trials.values(), rows, _S5_PAPER)
+        tables.append(comparison_table(name, text, index, SHOT_METHODS, rows, marks_best=True))
+    return tables
 
 
-def s6(material: Material, published: Published) -> list[Sheet]:
-    """Return one sheet: backbones × metrics and coresets, the mean's group before each category's.
+def s6(material: Material, published: Published) -> list[TextTable]:
+    """Return one table: backbones × metrics and coresets, the mean's group before each category's.
 
     Arguments as `s1_s2_s3`.
     """
-    settings, categories = material.settings, material.categories
-    results = _Results(material, published)
+    results, settings = _Results(material, published), material.settings
     trials = backbone_trials(settings)
-    shown = _labels(settings.backbones)
+    names = _distinct_names(settings.backbones)
+    columns = [(metric, method) for metric in HEADLINE for method in S6_METHODS]
 
     def row(label: str, backbone: str) -> Row:
-        name = bare(backbone)
+        by_backbone = partial(results.papers.by_backbone, bare(backbone))
         values = (
-            results.value(
-                [trials[backbone, method]],
-                label,
-                metric,
-                results.papers.by_backbone(name, method, metric, label),
-            )
-            for metric in HEADLINE
-            for method in S6_METHODS
+            results.value([trials[backbone, m]], label, metric, by_backbone(m, metric, label))
+            for metric, m in columns
         )
-        return Row((label, shown[backbone]), tuple(values))
+        return (label, names[backbone]), tuple(values)
 
-    groups = tuple(
-        tuple(row(label, backbone) for backbone in settings.backbones)
-        for label in (*results.mean, *categories)
-    )
-    columns = tuple(
-        f"{label}, {method.removeprefix('patchcore-')} %"
-        for label in _LABELS
-        for method in S6_METHODS
-    )
-    details = [
-        "PatchCore's coreset at 10 % and 1 %, backbones as named",
-        f"{settings.image_size} px",
-        f"seed {settings.seeds[0]}",
-    ]
-    caption = results.caption(HEADLINE, details, trials.values(), groups, _S6_PAPER)
-    return [Sheet("S6", caption, ("category", "backbone"), columns, groups)]
+    labels = [*results.mean, *material.categories]
+    titles = [f"{METRICS[metric].label}, {m.removeprefix('patchcore-')} %" for metric, m in columns]
+    rows = [[row(label, backbone) for backbone in settings.backbones] for label in labels]
+    named = "PatchCore's coreset at 10 % and 1 %, backbones as named"
+    details = [named, f"{settings.image_size} px", results.seed]
+    text = results.caption(HEADLINE, details, trials.values(), rows, _S6_PAPER)
+    return [comparison_table("S6", text, ("category", "backbone"), titles, rows)]
 
 
 @dataclass(frozen=True)
@@ -198,6 +173,16 @@ class _Results:
         return [MEAN] if self.material.complete else []
 
     @property
+    def setting(self) -> str:
+        """The main backbone and image size, in words."""
+        return f"{bare(self.material.settings.backbone)}, {self.material.settings.image_size} px"
+
+    @property
+    def seed(self) -> str:
+        """The first seed, in words."""
+        return f"seed {self.material.settings.seeds[0]}"
+
+    @property
     def papers(self) -> Published:
         """What was published on this data set."""
         return self.published if self.material.dataset == "mvtec_ad" else Published()
@@ -209,17 +194,17 @@ class _Results:
         metric: str,
         published: float | None,
         published_deviation: float | None = None,
-    ) -> Value:
+    ) -> ComparedValue:
         """Return the mean over `trials`, one a seed, of a category or of all categories' mean.
 
         One missing, failed or undefined value leaves it absent.
         """
         categories = self.material.categories if label == MEAN else [label]
-        found = [[self._cell(trial, category) for category in categories] for trial in trials]
-        seeds = [mean for cells in found if (mean := _mean(cells, metric)) is not None]
+        runs = [[self._cell(trial, category) for category in categories] for trial in trials]
+        seeds = [mean for cells in runs if (mean := _mean(cells, metric)) is not None]
         whole = len(seeds) == len(trials)
-        failed = any(cell and cell.status == "failed" for cells in found for cell in cells)
-        return Value(
+        failed = any(cell and cell.status == "failed" for cells in runs for cell in cells)
+        return ComparedValue(
             100 * fmean(seeds) if whole else None,
             100 * stdev(seeds) if whole and len(seeds) > 1 else None,
             failed and label != MEAN,
@@ -232,18 +217,18 @@ class _Results:
         metrics: Sequence[str],
         details: Sequence[str],
         trials: Iterable[Trial],
-        groups: Iterable[Iterable[Row]],
+        groups: Sequence[Rows],
         papers: str,
     ) -> str:
         """Return one line: the metrics, all they depend on, what is published, what failed."""
         labels = ", ".join(METRICS[metric].label for metric in metrics)
         parts = [f"{labels} in % (higher is better) on {self.material.dataset}", *details]
-        values = (value for group in groups for row in group for value in row.values)
+        values = (value for group in groups for _, row in group for value in row)
         if any(value.published is not None for value in values):
             parts += [papers, "difference = ours − published"]
-        cells = [
+        cells = (
             self._cell(trial, category) for trial in trials for category in self.material.categories
-        ]
+        )
         failed = sum(cell is not None and cell.status == "failed" for cell in cells)
         return caption(self.material.dataset, [*parts, *failures(failed)])
 
@@ -251,7 +236,7 @@ class _Results:
         return self.material.stored(trial).get(category)
 
 
-def _labels(backbones: Sequence[str]) -> dict[str, str]:
+def _distinct_names(backbones: Sequence[str]) -> dict[str, str]:
     """Return backbone → its name; where two have the same, with what is said in brackets."""
     names = [bare(backbone) for backbone in backbones]
     return {
@@ -267,11 +252,6 @@ def _mean(cells: Sequence[Cell | None], metric: str) -> float | None:
     return fmean(known) if len(known) == len(cells) else None
 
 
-def _main_setting(settings: Settings) -> str:
-    return f"{bare(settings.backbone)}, {settings.image_size} px"
-
-
-def _seeds(settings: Settings) -> str:
-    seeds = ", ".join(map(str, settings.seeds))
-    several = len(settings.seeds) > 1
-    return f"mean ± standard deviation over seeds {seeds}" if several else f"seed {seeds}"
+def _seeds(seeds: Sequence[int]) -> str:
+    text = ", ".join(map(str, seeds))
+    return f"mean ± standard deviation over seeds {text}" if len(seeds) > 1 else f"seed {text}"

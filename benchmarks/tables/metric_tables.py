@@ -2,68 +2,50 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 
 from benchmarks.files import atomic_file
 from benchmarks.metrics import MAIN, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.results.result_set import Table
-from benchmarks.tables.latex import escape, latex_row
+from benchmarks.tables.latex import latex
 from benchmarks.tables.marks import Marks, note, tested_marks
-from benchmarks.tables.rendering import best_places, captioned_table
+from benchmarks.tables.rendering import (
+    Column,
+    TextTable,
+    Value,
+    best_places,
+    comma_separated,
+    markdown,
+    terminal,
+)
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """One metric of a results, and the rows whose marks a test decided."""
+def _columns(table: Table, per_fraction: int = 100) -> list[Column]:
+    """Return a column a method; counts in one category, over one seed, have no decimals.
 
-    results: ResultSet
-    table: Table
-    marks: Marks
-
-    def caption(self, fraction: str = "%", *, marked: bool = True) -> str:
-        metric = self.table.metric
-        unit = fraction if metric.unit == "fraction" else metric.unit
-        direction = "higher" if metric.higher_is_better else "lower"
-        caption = self.results.caption(f"{metric.label} in {unit} ({direction} is better)")
-        several = len(self.results.methods) > 1
-        return f"{caption} {note(self.marks)}" if marked and several else caption
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """A value as it is shown, and as a number, None where there is none."""
-
-    text: str
-    number: float | None = None
-
-
-def _entry(value: float, deviation: float, failed: bool, unit: str, decimals: int) -> _Entry:
-    if failed or math.isnan(value):
-        return _Entry("failed" if failed else "–")
-    scale = 100 if unit == "fraction" else 1
-    if math.isnan(deviation):
-        return _Entry(f"{scale * value:.{decimals}f}", round(scale * value, decimals))
-    return _Entry(f"{scale * value:.1f} ± {scale * deviation:.1f}", round(scale * value, 1))
-
-
-def _entries(table: Table) -> list[dict[str, _Entry]]:
-    """Return each row, method → value as shown: per cent with one decimal, counts as integers."""
-    unit = table.metric.unit
-    parts = (part.to_numpy().tolist() for part in (table.values, table.deviations, table.failed))
-    rows = []
-    for row, of_row in enumerate(zip(*parts, strict=True), start=1):
-        decimals = 0 if unit == "images" and row < len(table.values) else 1
-        entries = [
-            _entry(value, deviation, failed, unit, decimals)
-            for value, deviation, failed in zip(*of_row, strict=True)
-        ]
-        rows.append(dict(zip(map(str, table.values), entries, strict=True)))
-    return rows
+    Args:
+        table: the values.
+        per_fraction: what a fraction of 1 is shown as.
+    """
+    scale = per_fraction if table.metric.unit == "fraction" else 1
+    whole = table.metric.unit == "images"
+    columns = []
+    for method in table.values:
+        parts = (frame[method].tolist() for frame in (table.values, table.deviations, table.failed))
+        values = []
+        for row, (number, deviation, failed) in enumerate(zip(*parts, strict=True)):
+            if failed or isnan(number):
+                values.append(Value("failed" if failed else None))
+            elif isnan(deviation):
+                decimals = 0 if whole and row < len(table.values) - 1 else 1
+                values.append(Value(scale * number, decimals=decimals))
+            else:
+                values.append(Value(scale * number, scale * deviation))
+        columns.append(Column(str(method), values))
+    return columns
 
 
 def marked_methods(table: Table, marks: Marks) -> list[frozenset[str]]:
@@ -77,77 +59,31 @@ def marked_methods(table: Table, marks: Marks) -> list[frozenset[str]]:
         marks: what a test judged, as `tested_marks` returns.
     """
     choose = max if table.metric.higher_is_better else min
+    columns = _columns(table)
     marked = []
-    for name, entries in zip(table.values.index, _entries(table), strict=True):
-        numbers = {m: entry.number for m, entry in entries.items() if entry.number is not None}
-        by_value = best_places(numbers if len(entries) > 1 else {}, choose)
+    for row, name in enumerate(table.values.index):
+        shown = {column.title: column.values[row].rounded for column in columns}
+        numbers = {method: number for method, number in shown.items() if number is not None}
+        by_value = best_places(numbers if len(columns) > 1 else {}, choose)
         marked.append(marks.rows.get(str(name), by_value))
     return marked
 
 
-def _grid(
-    shown: _Shown, mark: Callable[[str], str], escape: Callable[[str], str] = str
-) -> list[list[str]]:
-    """Return the rows as shown, the category first."""
-    table = shown.table
-    marked = marked_methods(table, shown.marks)
-    return [
-        [
-            escape(str(name)),
-            *(
-                mark(escape(entry.text)) if method in best else escape(entry.text)
-                for method, entry in entries.items()
-            ),
-        ]
-        for name, entries, best in zip(table.values.index, _entries(table), marked, strict=True)
-    ]
-
-
-def _tabulated(shown: _Shown, style: str, mark: str) -> str:
-    headers = ["category", *shown.results.methods]
-    rows = _grid(shown, mark.format)
-    return captioned_table(shown.caption(), headers, rows, labels=1, style=style)
-
-
-_markdown = partial(_tabulated, style="pipe", mark="**{}**")
-
-_terminal = partial(_tabulated, style="simple", mark="*{}")
-
-
-def _csv(shown: _Shown) -> str:
-    """Return the unrounded values, below the caption as a comment."""
-    table = shown.table
-    frame = table.values.astype(object).mask(table.failed, "failed")
-    for place, method in reversed(list(enumerate(table.values.columns, start=1))):
-        if table.deviations[method].notna().any():
-            frame.insert(place, f"{method} std", table.deviations[method])
-    body = frame.to_csv(index_label="category", lineterminator="\n")
-    return f"# {shown.caption('fractions', marked=False)}\n{body}"
-
-
-def _latex(shown: _Shown) -> str:
-    methods = shown.results.methods
-    rows = [
-        [escape(text) for text in ("category", *methods)],
-        *_grid(shown, r"\textbf{{{}}}".format, escape),
-    ]
-    header, *categories, mean = map(latex_row, rows)
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escape(shown.caption())}}}",
-        rf"\begin{{tabular}}{{l{'r' * len(methods)}}}",
-        *(r"\toprule", header, r"\midrule", *categories, r"\midrule", mean, r"\bottomrule"),
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _present(sets: Sequence[ResultSet], metric: str) -> list[_Shown]:
-    """Return `metric` of every result set that has it."""
-    tables = [(one, one.table(metric)) for one in sets if one.has(metric)]
-    return [_Shown(one, table, tested_marks(one, table)) for one, table in tables]
+def _text_table(results: ResultSet, metric: str, *, exact: bool = False) -> TextTable:
+    """Return the table of a metric as it is shown, or on its own scale and without marks."""
+    table = results.table(metric)
+    kind, methods = table.metric, list(results.methods)
+    unit = ("fractions" if exact else "%") if kind.unit == "fraction" else kind.unit
+    direction = "higher" if kind.higher_is_better else "lower"
+    caption = results.caption(f"{kind.label} in {unit} ({direction} is better)")
+    marked = [frozenset[int]()] * len(table.values)
+    if not exact and len(methods) > 1:
+        marks = tested_marks(results, table)
+        caption = f"{caption} {note(marks)}"
+        marked = [frozenset(map(methods.index, row)) for row in marked_methods(table, marks)]
+    *categories, mean = [(str(name),) for name in table.values.index]
+    columns = _columns(table, 1 if exact else 100)
+    return TextTable(caption, ("category",), [categories, [mean]], columns, marked)
 
 
 def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
@@ -162,13 +98,18 @@ def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
     """
     paths = []
     for metric in METRICS:
-        present = _present(sets, metric)
-        for suffix, render in (("md", _markdown), ("csv", _csv), ("tex", _latex)):
-            if present:
+        with_metric = [results for results in sets if results.has(metric)]
+        shown = [_text_table(results, metric) for results in with_metric]
+        exact = [_text_table(results, metric, exact=True) for results in with_metric]
+        for suffix, render, tables in (
+            ("md", markdown, shown),
+            ("csv", comma_separated, exact),
+            ("tex", latex, shown),
+        ):
+            if with_metric:
                 path = sets[0].run / "tables" / f"{metric}.{suffix}"
-                text = "\n".join(map(render, present))
                 with atomic_file(path) as file:
-                    file.write(text.encode())
+                    file.write("\n".join(map(render, tables)).encode())
                 paths.append(path)
     return paths
 
@@ -179,4 +120,9 @@ def terminal_tables(sets: Sequence[ResultSet]) -> str:
     Args:
         sets: a run's result sets.
     """
-    return "\n".join(_terminal(shown) for metric in MAIN for shown in _present(sets, metric))
+    return "\n".join(
+        terminal(_text_table(results, metric))
+        for metric in MAIN
+        for results in sets
+        if results.has(metric)
+    )

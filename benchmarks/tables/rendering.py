@@ -1,13 +1,146 @@
-"""What all tables have in common: a caption above rows, and a mark at what is best as shown."""
+"""The model of every table of values, and its forms: Markdown, text for terminals, CSV."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import TypeVar
 
+from benchmarks.files import as_csv
 from benchmarks.markdown import cell
 
 Place = TypeVar("Place", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Value:
+    """What stands at one place of a table.
+
+    Attributes:
+        number: a number, a word in its place such as "failed", or None where nothing is known.
+        deviation: its standard deviation over seeds, None where there is none.
+        decimals: how many are shown.
+        signed: whether a plus is shown, too.
+    """
+
+    number: float | str | None
+    deviation: float | None = None
+    decimals: int = 1
+    signed: bool = False
+
+    @property
+    def text(self) -> str:
+        """The value as it is shown."""
+        if self.number is None or isinstance(self.number, str):
+            return self.number or "–"
+        sign = "+" if self.signed else ""
+        spread = "" if self.deviation is None else f" ± {self.deviation:.1f}"
+        return f"{self.number:{sign}z.{self.decimals}f}{spread}".replace("-", "−")
+
+    @property
+    def rounded(self) -> float | None:
+        """The number as far as it is shown, None where there is none."""
+        if self.number is None or isinstance(self.number, str):
+            return None
+        return round(self.number, self.decimals)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of values.
+
+    Attributes:
+        title: what they are of.
+        values: one a row.
+        part: which of several columns of this title it is, "" of the first.
+    """
+
+    title: str
+    values: Sequence[Value]
+    part: str = ""
+
+    @property
+    def heading(self) -> str:
+        """What stands above it where there is one line of headings."""
+        return f"{self.title} {self.part}" if self.part else self.title
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """Columns of values beside their labels, below a caption.
+
+    Attributes:
+        caption: one line.
+        index: titles of the columns of labels; all but the last are said once a group.
+        groups: the labels of each row, one for each of `index`, in groups of rows.
+        columns: the values.
+        marked: the places in `columns` that each row marks.
+        name: what its files are called where it lies in files of its own.
+    """
+
+    caption: str
+    index: tuple[str, ...]
+    groups: Sequence[Sequence[tuple[str, ...]]]
+    columns: Sequence[Column]
+    marked: Sequence[frozenset[int]]
+    name: str = ""
+
+    @property
+    def headings(self) -> list[str]:
+        """What stands above all columns."""
+        return [*self.index, *(column.heading for column in self.columns)]
+
+    def texts(
+        self, mark: Callable[[str], str], encode: Callable[[str], str] = str
+    ) -> list[list[list[str]]]:
+        """Return the groups, each a list of rows of texts.
+
+        Args:
+            mark: what makes a marked text of a text.
+            encode: what makes a text of this form of a plain one.
+        """
+        rows, groups = count(), []
+        for group in self.groups:
+            lines: list[list[str]] = []
+            for (*outer, inner), row in zip(group, rows, strict=False):
+                labels = [*([""] * len(outer) if lines else outer), inner]
+                texts = [encode(column.values[row].text) for column in self.columns]
+                best = self.marked[row]
+                shown = (mark(text) if n in best else text for n, text in enumerate(texts))
+                lines.append([*map(encode, labels), *shown])
+            groups.append(lines)
+        return groups
+
+
+def markdown(table: TextTable) -> str:
+    """Return the caption and a pipe table, marked values in bold."""
+    return _tabulated(table, "**{}**", "pipe")
+
+
+def terminal(table: TextTable) -> str:
+    """Return the caption and a table for a terminal, a star before marked values."""
+    return _tabulated(table, "*{}", "simple")
+
+
+def _tabulated(table: TextTable, mark: str, style: str) -> str:
+    rows = [row for group in table.texts(mark.format) for row in group]
+    labels = len(table.index)
+    return captioned_table(table.caption, table.headings, rows, labels=labels, style=style)
+
+
+def comma_separated(table: TextTable) -> str:
+    """Return the unrounded values, and their deviations, below the caption as a comment."""
+    header, columns = list(table.index), []
+    for column in table.columns:
+        header.append(column.heading)
+        columns.append([value.number for value in column.values])
+        if any(value.deviation is not None for value in column.values):
+            header.append(f"{column.heading} std")
+            columns.append([value.deviation for value in column.values])
+    labels = (labels for group in table.groups for labels in group)
+    rows = [[*names, *numbers] for names, *numbers in zip(labels, *columns, strict=True)]
+    return f"# {table.caption}\n{as_csv([header, *rows]).decode()}"
 
 
 def captioned_table(
@@ -23,7 +156,7 @@ def captioned_table(
     Args:
         caption: one line.
         headers: titles of the columns.
-        rows: their entries; numbers are shown as they are written.
+        rows: their texts; numbers are shown as they are written.
         labels: how many first columns are set left, all others right; None sets all left.
         style: as `tabulate` names it.
     """

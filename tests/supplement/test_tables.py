@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from benchmarks.errors import BenchmarkError
 from benchmarks.metrics import HEADLINE
 from benchmarks.results import Cell, Published
-from benchmarks.supplement import tables as sheets
+from benchmarks.supplement import tables as supplement_tables
 from benchmarks.supplement.material import Material
 from benchmarks.supplement.trials import (
     Cells,
@@ -26,11 +27,14 @@ from benchmarks.supplement.trials import (
     main_trials,
     shot_trials,
 )
-from benchmarks.tables import Sheet
-from benchmarks.tables.sheet import Row, Value, comma_separated, latex, markdown
+from benchmarks.tables import RENDERERS
+from benchmarks.tables.comparison import ComparedValue, comparison_table
+from benchmarks.tables.rendering import TextTable
 from tests.helpers.runs import MVTEC_AD
 
 PUBLISHED = Published.load()
+
+markdown, comma_separated, latex = (RENDERERS[suffix] for suffix in ("md", "csv", "tex"))
 
 SETTINGS = Settings(
     backbone="wide_resnet50_2",
@@ -67,7 +71,7 @@ def material(
     return Material(settings, cells, tuple(categories), dataset, complete, Path("run"))
 
 
-def table(sheet: Sheet) -> list[list[str]]:
+def table(sheet: TextTable) -> list[list[str]]:
     """Return what Markdown shows, header first, rule left out."""
     lines = [line for line in markdown(sheet).splitlines() if line.startswith("|")]
     shown = [[text.strip() for text in line.strip("|").split("|")] for line in lines]
@@ -75,31 +79,34 @@ def table(sheet: Sheet) -> list[list[str]]:
     return [shown[0], *shown[2:]]
 
 
-def columns(sheet: Sheet, *titles: str) -> list[list[str]]:
+def columns(sheet: TextTable, *titles: str) -> list[list[str]]:
     """Return the rows of the columns named `titles`."""
     header, *rows = table(sheet)
     return [[row[header.index(title)] for title in titles] for row in rows]
 
 
-def value(number: float | None = None, published: float | None = None) -> Value:
-    return Value(number, published=published)
+def value(number: float | None = None, published: float | None = None) -> ComparedValue:
+    return ComparedValue(number, published=published)
 
 
-SHEET = Sheet(
+GROUPS = [
+    [(("a_b", "1"), [ComparedValue(100 / 3, 0.25), value(33.34), value(12.0, 12.25), value()])],
+    [
+        (("mean", "1"), [value(98.0, 99.14), ComparedValue(failed=True), value(), value(None, 90)]),
+        (("mean", "2"), [value(99.16, 99.14), value(), value(0.0, None), value()]),
+    ],
+]
+
+sample_table = partial(
+    comparison_table,
     "S0",
     "AUPRO (FPR ≤ 0.3) in % on r&d_1.",
     ("category", "shots"),
     ("spade", "padim", "patchcore-1[levels=1+2]"),
-    (
-        (Row(("a_b", "1"), (Value(100 / 3, 0.25), value(33.34), value(12.0, 12.25), value())),),
-        (
-            Row(("mean", "1"), (value(98.0, 99.14), Value(failed=True), value(), value(None, 90))),
-            Row(("mean", "2"), (value(99.16, 99.14), value(), value(0.0, None), value())),
-        ),
-    ),
-    ("PaDiM*",),
-    marks_best=True,
+    others=("PaDiM*",),
 )
+
+TABLE = sample_table(GROUPS, marks_best=True)
 
 
 def test_published_values_are_those_of_the_papers() -> None:
@@ -136,7 +143,7 @@ def test_published_values_that_cannot_be_read_are_one_line(
 
 def test_markdown_shows_parts_only_where_something_is_published() -> None:
     third = "patchcore-1[levels=1+2]"
-    assert table(SHEET) == [
+    assert table(TABLE) == [
         [
             *("category", "shots", "spade", "spade published", "spade difference", "padim"),
             *(third, f"{third} published", f"{third} difference", "PaDiM* published"),
@@ -145,7 +152,7 @@ def test_markdown_shows_parts_only_where_something_is_published() -> None:
         ["mean", "1", "98.0", "99.1", "−1.1", "failed", "–", "–", "–", "90.0"],
         ["", "2", "**99.2**", "99.1", "+0.0", "–", "0.0", "–", "–", "–"],
     ]
-    unmarked = replace(SHEET, groups=SHEET.groups[:1], marks_best=False)
+    unmarked = sample_table(GROUPS[:1])
     assert table(unmarked) == [
         ["category", "shots", "spade", "padim", third, f"{third} published", f"{third} difference"],
         ["a_b", "1", "33.3 ± 0.2", "33.3", "12.0", "12.2", "−0.2"],
@@ -153,7 +160,7 @@ def test_markdown_shows_parts_only_where_something_is_published() -> None:
 
 
 def test_csv_holds_every_label_and_the_values_in_full_precision() -> None:
-    text = comma_separated(SHEET)
+    text = comma_separated(TABLE)
     assert text.startswith("# AUPRO (FPR ≤ 0.3) in % on r&d_1.\n")
     frame = pd.read_csv(io.StringIO(text), comment="#", dtype=str, keep_default_na=False)
     assert frame["category"].tolist() == ["a_b", "mean", "mean"]
@@ -172,8 +179,8 @@ def widths(line: str) -> int:
     return len(re.sub(r"\\&", "", line).split("&")) + sum(int(span) - 1 for span in spans)
 
 
-@pytest.mark.parametrize("sheet", [SHEET, replace(SHEET, groups=SHEET.groups[:1])])
-def test_latex_rows_span_all_columns_between_booktabs_rules(sheet: Sheet) -> None:
+@pytest.mark.parametrize("sheet", [TABLE, sample_table(GROUPS[:1], marks_best=True)])
+def test_latex_rows_span_all_columns_between_booktabs_rules(sheet: TextTable) -> None:
     text = latex(sheet)
     opened = re.findall(r"\\begin\{(\w+)\}", text)
     assert opened == re.findall(r"\\end\{(\w+)\}", text) == ["longtable"]
@@ -193,7 +200,7 @@ def test_latex_rows_span_all_columns_between_booktabs_rules(sheet: Sheet) -> Non
 
 
 def test_latex_rules_join_the_parts_of_a_method() -> None:
-    head = latex(SHEET).split(r"\endfirsthead")[0].splitlines()[-5:]
+    head = latex(TABLE).split(r"\endfirsthead")[0].splitlines()[-5:]
     assert head == [
         r"\toprule",
         r" &  & \multicolumn{3}{c}{spade} & \multicolumn{1}{c}{padim} & "
@@ -202,7 +209,7 @@ def test_latex_rules_join_the_parts_of_a_method() -> None:
         r"category & shots & ours & publ. & diff. & ours & ours & publ. & diff. & publ. \\",
         r"\midrule",
     ]
-    bare = replace(SHEET, groups=((Row(("a", "1"), (value(1.0), value(), value(), value())),),))
+    bare = sample_table([[(("a", "1"), [value(1.0), value(), value(), value()])]])
     head = latex(bare).split(r"\endfirsthead")[0].splitlines()[-3:]
     assert head == [
         r"\toprule",
@@ -218,7 +225,9 @@ def test_s1_sets_categories_and_mean_beside_the_papers() -> None:
         "spade": [ok(0.5)] * 14 + [ok(None)],
     }
     cells = results(main_trials(SETTINGS), values, MVTEC_AD)
-    s1, s2, s3 = sheets.s1_s2_s3(material(SETTINGS, cells, MVTEC_AD, "mvtec_ad"), PUBLISHED)
+    s1, s2, s3 = supplement_tables.s1_s2_s3(
+        material(SETTINGS, cells, MVTEC_AD, "mvtec_ad"), PUBLISHED
+    )
     assert [sheet.name for sheet in (s1, s2, s3)] == ["S1", "S2", "S3"]
     assert [len(group) for group in s1.groups] == [15, 1]
     cable, zipper, mean = (
@@ -249,7 +258,12 @@ def test_nothing_published_stands_beside_other_data(dataset: str, notice: str) -
     made_of = material(SETTINGS, cells, ["cable", "tile"], dataset)
     made = [
         sheet
-        for make in (sheets.s1_s2_s3, sheets.s4, sheets.s5, sheets.s6)
+        for make in (
+            supplement_tables.s1_s2_s3,
+            supplement_tables.s4,
+            supplement_tables.s5,
+            supplement_tables.s6,
+        )
         for sheet in make(made_of, PUBLISHED)
     ]
     assert len(made) == 8
@@ -265,10 +279,15 @@ def test_nothing_published_stands_beside_other_data(dataset: str, notice: str) -
 
 def test_a_partial_data_set_has_no_mean_anywhere() -> None:
     part = material(SETTINGS, {}, ["cable", "tile"], "mvtec_ad", complete=False)
-    for make in (sheets.s1_s2_s3, sheets.s4, sheets.s5, sheets.s6):
+    for make in (
+        supplement_tables.s1_s2_s3,
+        supplement_tables.s4,
+        supplement_tables.s5,
+        supplement_tables.s6,
+    ):
         for sheet in make(part, PUBLISHED):
-            assert not any("mean" in row.labels for row in sheet.rows)
-    s1, *_ = sheets.s1_s2_s3(part, PUBLISHED)
+            assert not any("mean" in labels for group in sheet.groups for labels in group)
+    s1, *_ = supplement_tables.s1_s2_s3(part, PUBLISHED)
     assert columns(s1, "category", "patchcore-25", "patchcore-25 published") == [
         ["cable", "–", "99.5"],
         ["tile", "–", "98.7"],
@@ -279,8 +298,10 @@ def test_s4_groups_large_backbones_with_their_means_last() -> None:
     single, pyramid, ensemble = large_trials(SETTINGS)
     values = {single: [ok(0.99), ok(0.97)], ensemble: [ok(1.0), FAILED]}
     cells = results(large_trials(SETTINGS), values, ["cable", "tile"])
-    (s4,) = sheets.s4(material(SETTINGS, cells, ["cable", "tile"], "mvtec_ad"), PUBLISHED)
-    assert [group[0].labels[0] for group in s4.groups] == [
+    (s4,) = supplement_tables.s4(
+        material(SETTINGS, cells, ["cable", "tile"], "mvtec_ad"), PUBLISHED
+    )
+    assert [group[0][0] for group in s4.groups] == [
         "wide_resnet101_2, levels 2+3, 280 px",
         "wide_resnet101_2, levels 1+2+3, 280 px",
         "densenet201+resnext101_32x8d+wide_resnet101_2, levels 2+3, 320 px",
@@ -311,11 +332,11 @@ def test_s5_gives_mean_and_deviation_over_seeds_the_mean_first() -> None:
         ("patchcore-25", 1, 0): [ok(0.5), ok(0.5)],
     }
     cells = results(shot_trials(SETTINGS), values, ["cable", "tile"])
-    image, pixel, pro = sheets.s5(
+    image, pixel, pro = supplement_tables.s5(
         material(SETTINGS, cells, ["cable", "tile"], "mvtec_ad"), PUBLISHED
     )
     assert [sheet.name for sheet in (image, pixel, pro)] == ["S5-image", "S5-pixel", "S5-pro"]
-    assert [group[0].labels for group in image.groups] == [
+    assert [group[0] for group in image.groups] == [
         ("mean", "1"),
         ("cable", "1"),
         ("tile", "1"),
@@ -334,7 +355,9 @@ def test_s5_gives_mean_and_deviation_over_seeds_the_mean_first() -> None:
 def test_s5_of_one_seed_has_no_deviation() -> None:
     settings = replace(SETTINGS, seeds=(3,))
     cells = results(shot_trials(settings), {("padim", 5, 3): [ok(0.6)]}, ["cable"])
-    image, *_ = sheets.s5(material(settings, cells, ["cable"], "parts", complete=False), PUBLISHED)
+    image, *_ = supplement_tables.s5(
+        material(settings, cells, ["cable"], "parts", complete=False), PUBLISHED
+    )
     assert columns(image, "shots", "padim")[2] == ["5", "60.0"]
     assert "; seed 3." in image.caption
 
@@ -342,7 +365,7 @@ def test_s5_of_one_seed_has_no_deviation() -> None:
 def test_s6_sets_backbones_beside_the_papers_by_their_bare_names() -> None:
     trials = backbone_trials(SETTINGS)
     values = {key: [ok(0.5), ok(0.75)] for key in trials}
-    (s6,) = sheets.s6(
+    (s6,) = supplement_tables.s6(
         material(
             SETTINGS, results(trials, values, ["cable", "tile"]), ["cable", "tile"], "mvtec_ad"
         ),
