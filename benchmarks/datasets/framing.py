@@ -24,19 +24,15 @@ def frame(
     Raises:
         ValueError: the crop is larger than the resized shorter side.
     """
-    if fit == "stretch":
-        return np.asarray(image.resize((size, size), resampling))
-    if fit == "pad":
-        left, top, right, bottom = padded_box(*image.size, size)
-        inside = np.asarray(image.resize((right - left, bottom - top), resampling))
-        borders = [(top, size - bottom), (left, size - right), (0, 0)]
-        return np.pad(inside, borders[: inside.ndim], mode="edge")
-    if size > resize:
+    if fit == "crop" and size > resize:
         raise ValueError(f"crop {size} is larger than the resized shorter side {resize}")
     width, height, left, top = whole_and_square(*image.size, resize, size, fit)
-    return np.asarray(
-        image.resize((width, height), resampling).crop((left, top, left + size, top + size))
-    )
+    whole = image.resize((width, height), resampling)
+    if fit == "pad":
+        inside = np.asarray(whole)
+        borders = [(-top, size + top - height), (-left, size + left - width), (0, 0)]
+        return np.pad(inside, borders[: inside.ndim], mode="edge")
+    return np.asarray(whole.crop((left, top, left + size, top + size)))
 
 
 def padded_box(width: int, height: int, size: int) -> tuple[int, int, int, int]:

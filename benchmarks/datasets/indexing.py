@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.datasets.images import EXTENSIONS, WIDE, ImageFile, inspect
-from benchmarks.datasets.known import KNOWN, ImageCounts, Known
+from benchmarks.datasets.known import KNOWN, ImageCounts
 from benchmarks.datasets.layouts import LAYOUTS, base
-from benchmarks.datasets.layouts.base import Layout, Listing, Sample, Source
+from benchmarks.datasets.layouts.base import Candidate, Layout, Listing, Sample
 from benchmarks.datasets.left_out import files_below, left_out
 from benchmarks.datasets.masks import MaskFacts, mask_facts
 from benchmarks.datasets.survey import survey
@@ -35,7 +35,7 @@ class Category:
     `fingerprint` is the sha256, in hex, over the relative names, sizes and content hashes of its
     images and masks; it does not depend on where the folder lies. `warnings` say what looks wrong
     and what is left out that looks as if it should be read, `left_out` what else is left out,
-    `shapes` how many (width, height) there are, with the least and the greatest.
+    `shapes` which (width, height) its images have, ascending, `layout` the layout it was read in.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Category:
     warnings: tuple[str, ...] = field(default=(), compare=False)
     left_out: tuple[str, ...] = field(default=(), compare=False)
     shapes: tuple[tuple[int, int], ...] = field(default=(), compare=False)
+    layout: str = field(default="", compare=False)
 
     @property
     def counts(self) -> ImageCounts:
@@ -83,26 +84,29 @@ def index(root: Path, categories: Sequence[str] | None = None, *, masks: bool = 
             one message names them all (the first ten) with their remedies.
     """
     root = Path(root)
-    sources = _sources(root, categories)
+    candidates = _candidates(root, categories)
     problems: list[str] = []
     with ThreadPoolExecutor(_READERS) as pool:
-        found = tuple(_index_category(source, pool, problems, masks=masks) for source in sources)
-    problems += [line for category in found for line in name_problems(root, category)]
+        indexed = tuple(
+            _index_category(name, candidate, pool, problems, masks=masks)
+            for name, candidate in candidates.items()
+        )
+    problems += [line for category in indexed for line in name_problems(root, category)]
     if problems:
         raise DataError(_summary(root, problems))
     synthetic = (root / SYNTHETIC_MARKER).is_file()
-    known = None if synthetic else _known(sources, found)
-    own = root.resolve().name
-    if not known and not _is_text(own):
-        raise DataError(f"{own!a}: the folder's name, which is the data set's, isn't UTF-8")
+    known = None if synthetic else _known(indexed)
+    folder = root.resolve().name
+    if not known and not _is_text(folder):
+        raise DataError(f"{folder!a}: the folder's name, which is the data set's, isn't UTF-8")
     return Dataset(
-        name="synthetic" if synthetic else known or own,
+        name="synthetic" if synthetic else known or folder,
         root=root,
-        categories=found,
+        categories=indexed,
         warnings=(
-            *_count_warnings(sources, found, known),
-            *(f"{one.name}: {line}" for one in found for line in one.warnings),
-            *(() if categories else _outside(root, found)),
+            *_count_warnings(indexed, known),
+            *(f"{category.name}: {line}" for category in indexed for line in category.warnings),
+            *(() if categories else _outside(root, indexed)),
         ),
         synthetic=synthetic,
     )
@@ -114,40 +118,36 @@ def _summary(root: Path, problems: Sequence[str]) -> str:
     return listed(f"{root}: {len(problems)} problems in this data set", problems)
 
 
-def _known(sources: Sequence[Source], found: Sequence[Category]) -> str | None:
+def _known(categories: Sequence[Category]) -> str | None:
     """Return the name of the data set whose categories these are.
 
-    Names tell it only in a layout of its own: in MVTec AD's, which everybody uses, one category at
-    least must have as many images as the known one.
+    Names tell it only in a layout that is one data set's alone: in MVTec AD's, which everybody
+    uses, one category at least must have as many images as the known one.
     """
-    for name, one in KNOWN.items():
-        own = all(_is_of(one, source) for source in sources)
-        shared = one.layout == KNOWN["mvtec_ad"].layout
-        if own and (not shared or any(one.counts[c.name] == c.counts for c in found)):
+    for name, known in KNOWN.items():
+        official = [known.counts.get(category.name) for category in categories]
+        shared = known.layout == KNOWN["mvtec_ad"].layout
+        counts_agree = any(c.counts == o for c, o in zip(categories, official, strict=True))
+        in_layout = all(category.layout == known.layout for category in categories)
+        if in_layout and None not in official and (counts_agree or not shared):
             return name
     return None
 
 
-def _is_of(known: Known, source: Source) -> bool:
-    return source.layout == known.layout and source.name in known.counts
-
-
-def _count_warnings(
-    sources: Sequence[Source], categories: Sequence[Category], name: str | None
-) -> Iterator[str]:
+def _count_warnings(categories: Sequence[Category], name: str | None) -> Iterator[str]:
     known = KNOWN[name or "mvtec_ad"]
-    for source, category in zip(sources, categories, strict=True):
-        if _is_of(known, source) and category.counts != known.counts[source.name]:
+    for category in categories:
+        official = known.counts.get(category.name) if category.layout == known.layout else None
+        if official not in (None, category.counts):
             yield (
                 f"{category.name}: {_counts(category.counts)}, but {known.title} has "
-                f"{_counts(known.counts[source.name])}; "
-                "results are not comparable with published ones"
+                f"{_counts(official)}; results are not comparable with published ones"
             )
 
 
 def _outside(root: Path, categories: Sequence[Category]) -> Iterator[str]:
     """Yield which folders of a data set hold images without being of a category."""
-    samples = (sample for one in categories for sample in (*one.train, *one.test))
+    samples = (sample for c in categories for sample in (*c.train, *c.test))
     read = {sample.path.relative_to(root).parts[0] for sample in samples}
     for folder in base.subfolders(root):
         inside = (Path(name) for name in files_below(folder))
@@ -178,8 +178,8 @@ def _counts(counts: ImageCounts) -> str:
     return "{} train, {} test good and {} test defect images".format(*counts)
 
 
-def _sources(root: Path, categories: Sequence[str] | None) -> list[Source]:
-    """Return the sources of `categories`, in that order, or of all that `root` holds."""
+def _candidates(root: Path, categories: Sequence[str] | None) -> dict[str, Candidate]:
+    """Return `categories`, in that order, or all that `root` holds."""
     if not os.path.exists(root):  # Path.exists raises where a parent can't be entered
         raise DataError(f"{root}: no such folder; pass the folder that holds the category folders")
     if not os.path.isdir(root):
@@ -193,20 +193,17 @@ def _sources(root: Path, categories: Sequence[str] | None) -> list[Source]:
     return _chosen(root, layout, categories)
 
 
-def _chosen(root: Path, layout: Layout, categories: Sequence[str] | None) -> list[Source]:
-    there = layout.candidates(root)
-    if categories is None:
-        found = [source for find in there.values() if (source := find())]
-        if not found:
+def _chosen(root: Path, layout: Layout, names: Sequence[str] | None) -> dict[str, Candidate]:
+    candidates = layout.candidates(root)
+    if names is None:
+        names = [name for name, candidate in candidates.items() if candidate.exists()]
+        if not names:
             raise DataError(f"{root}: holds no {layout.what}; pass the folder that holds them")
-        return found
-    chosen = []
-    for name in dict.fromkeys(categories):
-        source = there[name]() if name in there else None
-        if source is None:
-            raise DataError(_unknown(root, name, [other for other in there if there[other]()]))
-        chosen.append(source)
-    return chosen
+    for name in names:
+        if name not in candidates or not candidates[name].exists():
+            existing = [name for name, candidate in candidates.items() if candidate.exists()]
+            raise DataError(_unknown(root, name, existing))
+    return {name: candidates[name] for name in names}
 
 
 def _unknown(root: Path, name: str, names: Sequence[str]) -> str:
@@ -216,24 +213,24 @@ def _unknown(root: Path, name: str, names: Sequence[str]) -> str:
 
 
 def _index_category(
-    source: Source, pool: Executor, problems: list[str], *, masks: bool
+    name: str, candidate: Candidate, pool: Executor, problems: list[str], *, masks: bool
 ) -> Category:
-    """Return the category of `source`; append what is wrong with it to `problems`."""
+    """Return a category; append what is wrong with it to `problems`."""
     try:
-        listing = source.read()
+        listing = candidate.read()
     except DataError as error:
         problems.append(str(error))
-        return Category(source.name, (), (), "")
+        return Category(name, (), (), "")
     left = left_out(listing)
     listing = listing if masks else _without_masks(listing)
-    train, test = listing.train, listing.test
-    samples = sorted((*train, *test), key=lambda sample: sample.name)
-    own = [path for sample in samples for path in (sample.path, *sample.masks)]
-    paths = list(dict.fromkeys([*own, *listing.files.values()]))
+    train, test = tuple(listing.train), tuple(listing.test)
+    samples = base.by_name([*train, *test])
+    read = [path for sample in samples for path in (sample.path, *sample.masks)]
+    paths = list(dict.fromkeys([*read, *listing.files.values()]))
     files = dict(zip(paths, pool.map(inspect, paths), strict=True))
     wrong = [
         *listing.problems,
-        *(listing.unmasked if masks else _nominal_by_name(source, test)),
+        *(listing.unmasked if masks else _nominal_by_name(name, test)),
         *(f"{path}: {file.problem}" for path, file in files.items() if file.problem),
         *(f"{s.path}: {WIDE}" for s in samples if files[s.path].wide),
         *(line for sample in samples for line in _size_problems(sample, files)),
@@ -241,14 +238,17 @@ def _index_category(
     facts = {} if wrong else _facts(samples, pool, wrong)
     problems.extend(wrong)
     if wrong:
-        return Category(source.name, tuple(train), tuple(test), "")
-    named = {name: files[path] for name, path in listing.files.items()}
-    fingerprint = digest([[name, named[name].size, named[name].sha256] for name in sorted(named)])
-    looks = survey(train, test, files, facts, listing.nominal_masks)
-    shapes = tuple(sorted({shape for s in samples if (shape := files[s.path].shape)}))
-    warnings = (*looks, *left.surprising)
+        return Category(name, train, test, "")
+    by_path = sorted((at, files[path]) for at, path in listing.files.items())
     return Category(
-        source.name, tuple(train), tuple(test), fingerprint, warnings, left.expected, shapes
+        name,
+        train,
+        test,
+        fingerprint=digest([[at, file.size, file.sha256] for at, file in by_path]),
+        warnings=(*survey(train, test, files, facts, listing.nominal_masks), *left.surprising),
+        left_out=left.expected,
+        shapes=tuple(sorted({shape for s in samples if (shape := files[s.path].shape)})),
+        layout=listing.layout,
     )
 
 
@@ -263,33 +263,26 @@ def _without_masks(listing: Listing) -> Listing:
     )
 
 
-def _nominal_by_name(source: Source, test: Sequence[Sample]) -> list[str]:
+def _nominal_by_name(category: str, test: Sequence[Sample]) -> list[str]:
     """Return which kinds of defect are called as nominal images are; no mask says otherwise."""
-    names = {s.defect for s in test if s.label and s.defect.lower() in base.NOMINAL_NAMES}
+    kinds = {s.defect for s in test if s.label and s.defect.lower() in base.NOMINAL_NAMES}
     return [
-        f"{source.name}: without masks nothing says that test/{name} holds defects: call it "
+        f"{category}: without masks nothing says that test/{kind} holds defects: call it "
         "good if it holds nominal images, else by another name"
-        for name in sorted(names)
+        for kind in sorted(kinds)
     ]
 
 
 def _facts(samples: Sequence[Sample], pool: Executor, wrong: list[str]) -> dict[str, MaskFacts]:
-    """Return a defect's name → what its masks are like; append to `wrong` what has no reading."""
-    masked = [sample for sample in samples if sample.masks]
-
-    def read(sample: Sample) -> MaskFacts | str:
+    """Return a defect's name → what its masks are like; append unreadable masks to `wrong`."""
+    reads = {s.name: pool.submit(mask_facts, s.masks) for s in samples if s.masks}
+    facts = {}
+    for name, read in reads.items():
         try:
-            return mask_facts(sample.masks)
+            facts[name] = read.result()
         except DataError as error:
-            return str(error)
-
-    found = list(pool.map(read, masked))
-    wrong.extend(one for one in found if isinstance(one, str))
-    return {
-        sample.name: one
-        for sample, one in zip(masked, found, strict=True)
-        if isinstance(one, MaskFacts)
-    }
+            wrong.append(str(error))
+    return facts
 
 
 def _size_problems(sample: Sample, files: Mapping[Path, ImageFile]) -> list[str]:

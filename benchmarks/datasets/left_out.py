@@ -36,21 +36,22 @@ class LeftOut:
 
 def left_out(listing: Listing) -> LeftOut:
     """Return what lies in a category's folder without being read, hidden files passed over."""
-    used = {os.fspath(path) for path in listing.used}
+    read = {os.fspath(path) for path in listing.files.values()}
     surprising: dict[tuple[str, str], list[str]] = defaultdict(list)
     expected: dict[str, list[str]] = defaultdict(list)
     for name in files_below(listing.folder):
-        if os.fspath(listing.folder / name) in used:
+        if os.fspath(listing.folder / name) in read:
             continue
-        if why := next((why for start, why in listing.by_design if name.startswith(start)), None):
-            expected[why].append(name)
-        elif why := _why(listing, name):
-            surprising[PurePosixPath(name).parent.as_posix(), why].append(name)
+        by_design = (why for start, why in listing.by_design if name.startswith(start))
+        if reason := next(by_design, None):
+            expected[reason].append(name)
+        elif reason := _reason(listing, name):
+            surprising[PurePosixPath(name).parent.as_posix(), reason].append(name)
         else:
             expected[NOT_IMAGES].append(name)
     return LeftOut(
-        tuple(f"{_counted(names)} left out: {why}" for (_, why), names in surprising.items()),
-        tuple(f"{_counted(names)} left out: {why}" for why, names in expected.items()),
+        tuple(f"{_counted(names)} left out: {reason}" for (_, reason), names in surprising.items()),
+        tuple(f"{_counted(names)} left out: {reason}" for reason, names in expected.items()),
     )
 
 
@@ -70,11 +71,11 @@ def _counted(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} files, as {names[0]},"
 
 
-def _why(listing: Listing, name: str) -> str | None:
+def _reason(listing: Listing, name: str) -> str | None:
     """Return why a file that looks like an image isn't read, None where it doesn't look so."""
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in EXTENSIONS:
-        return listing.why(name)
+        return listing.reason(name)
     if _is_image(listing.folder / name):
         return f"an image by its content; give its name the ending of its format ({READ} are read)"
     return None if suffix in NO_IMAGES else f"{READ} are read, {suffix} isn't; convert it"

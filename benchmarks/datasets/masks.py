@@ -54,9 +54,9 @@ class MaskFacts:
 def mask_facts(paths: Sequence[Path]) -> MaskFacts:
     """Return what an image's masks, merged, are like; raises as `read_mask`."""
     mask = read_mask(paths)
-    one = mask.defect
-    border = np.concatenate([one[0], one[-1], one[1:-1, 0], one[1:-1, -1]])
-    return MaskFacts(float(one.mean()), float(border.mean()), mask.oddities)
+    defect = mask.defect
+    border = np.concatenate([defect[0], defect[-1], defect[1:-1, 0], defect[1:-1, -1]])
+    return MaskFacts(float(defect.mean()), float(border.mean()), mask.oddities)
 
 
 def load_mask(
@@ -134,10 +134,10 @@ def _transparent(path: Path, values: NDArray[np.uint8], *, lossy: bool) -> Mask:
 
 def _by_values(values: NDArray[Any], *, lossy: bool) -> Mask:
     """Tell defect by the values (H, W) of a mask's brightest channel."""
-    found = np.unique(values).astype(float)
-    top = found[-1]
+    greys = np.unique(values).astype(float)
+    top = greys[-1]
     middle = _MIDDLE if _MIDDLE < top <= _WHITE else top / 2
-    between = bool(((found > 0) & (found <= middle)).any())
-    if lossy or (top > _MIDDLE and len(found) > FEW_VALUES and between):
+    between = bool(((greys > 0) & (greys <= middle)).any())
+    if lossy or (top > _MIDDLE and len(greys) > FEW_VALUES and between):
         return Mask(values > middle, frozenset({"grey"} if between else ()))
     return Mask(values > 0, frozenset({"mixed"} if between and top > _MIDDLE else ()))

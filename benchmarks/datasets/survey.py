@@ -80,30 +80,32 @@ def _duplicates(train: Sequence[Sample], test: Sequence[Sample], files: Files) -
 
 
 def _by_content(samples: Sequence[Sample], files: Files) -> dict[str, list[Sample]]:
-    found = defaultdict(list)
+    groups = defaultdict(list)
     for sample in samples:
-        found[files[sample.path].sha256].append(sample)
-    return found
+        groups[files[sample.path].sha256].append(sample)
+    return groups
 
 
 def _masks(masks: Mapping[str, MaskFacts]) -> Iterator[str]:
     """Yield what is unusual in masks, and how it is read."""
     looks: Sequence[tuple[Callable[[MaskFacts], bool], str]] = (
-        (_inverted, "cover more than half of the image and its border, as inverted masks do; "
+        (lambda mask: mask.share > HALF and mask.border > HALF,
+         "cover more than half of the image and its border, as inverted masks do; "
          "a defect is white on black"),
-        (_framed, "mark the whole border of the image, as a drawn frame does; it counts as defect"),
-        (lambda one: "transparency" in one.oddities,
+        (lambda mask: mask.share <= HALF and mask.border > FRAMED,
+         "mark the whole border of the image, as a drawn frame does; it counts as defect"),
+        (lambda mask: "transparency" in mask.oddities,
          "have their shape in the transparency, which is what is read"),
-        (lambda one: "grey" in one.oddities,
+        (lambda mask: "grey" in mask.oddities,
          "hold many greys, as JPEG or antialiasing leaves them: defect is from mid-grey up"),
-        (lambda one: "mixed" in one.oddities,
+        (lambda mask: "mixed" in mask.oddities,
          f"hold greys besides white (at most {FEW_VALUES} values): "
          "every pixel that isn't black is defect"),
     )  # fmt: skip
     for looks_so, says in looks:
-        if names := [name for name, one in masks.items() if looks_so(one)]:
+        if names := [name for name, mask in masks.items() if looks_so(mask)]:
             yield f"{len(names)} of {len(masks)} masks (as of {names[0]}) {says}"
-    if black := [name for name, one in masks.items() if one.share == 0]:
+    if black := [name for name, mask in masks.items() if mask.share == 0]:
         follows = (
             "there are no pixel-level metrics; --no-masks says so"
             if len(black) == len(masks)
@@ -121,14 +123,6 @@ def _marked(nominal_masks: Sequence[Path]) -> Iterator[str]:
     if marked:
         where = "/".join(marked[0].parts[-3:])
         yield f"{len(marked)} masks of nominal images (as {where}) mark a defect; they aren't read"
-
-
-def _inverted(one: MaskFacts) -> bool:
-    return one.share > HALF and one.border > HALF
-
-
-def _framed(one: MaskFacts) -> bool:
-    return one.share <= HALF and one.border > FRAMED
 
 
 def _turned(test: Sequence[Sample], files: Files) -> Iterator[str]:
@@ -153,9 +147,9 @@ def _several_frames(samples: Sequence[Sample], files: Files) -> Iterator[str]:
 def _shapes(samples: Sequence[Sample], files: Files) -> Iterator[str]:
     """Yield where size alone tells nominal images and defects apart."""
     shapes = [{files[s.path].shape for s in samples if s.label == label} for label in (0, 1)]
-    if not all(0 < len(found) <= FEW_SHAPES for found in shapes) or shapes[0] & shapes[1]:
+    if not all(0 < len(group) <= FEW_SHAPES for group in shapes) or shapes[0] & shapes[1]:
         return
-    nominal, defect = (next(iter(found)) or (0, 0) for found in shapes)
+    nominal, defect = (next(iter(group)) or (0, 0) for group in shapes)
     yield (
         f"no defect has the size of a nominal image ({defect[0]}×{defect[1]} against "
         f"{nominal[0]}×{nominal[1]}): a method may score the size; take them all alike"

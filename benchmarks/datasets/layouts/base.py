@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,17 +48,19 @@ class Listing:
     """A category's images as they lie on disk, not yet read.
 
     Attributes:
+        layout: the name of the layout that it was read in.
         train: training images, in order.
         test: test images, in order.
         files: every file by the name under which it counts in the fingerprint.
         problems: what is missing, each in one line with its remedy.
         folder: where the category's files lie.
-        unmasked: what is missing of masks, each in one line; nothing where none are asked for.
+        unmasked: which masks are missing, each in one line; ignored where masks aren't read.
         by_design: start of a name in `folder` → why nothing of that name is read.
-        why: the name in `folder` of any other image that isn't read → why not.
+        reason: the name in `folder` of any other image that isn't read → why not.
         nominal_masks: masks of nominal images, which ought to be black.
     """
 
+    layout: str
     train: Sequence[Sample]
     test: Sequence[Sample]
     files: Mapping[str, Path]
@@ -66,26 +68,21 @@ class Listing:
     folder: Path
     unmasked: Sequence[str] = ()
     by_design: Sequence[tuple[str, str]] = ()
-    why: Callable[[str], str] = lambda name: "nothing says what it is for"
+    reason: Callable[[str], str] = lambda name: "nothing says what it is for"
     nominal_masks: Sequence[Path] = ()
-
-    @property
-    def used(self) -> set[Path]:
-        """Every image and mask that is read."""
-        return {*self.files.values()}
 
 
 @dataclass(frozen=True)
-class Source:
-    """A category that is there: its name, its layout's, and what lists it."""
+class Candidate:
+    """What may be a category.
 
-    name: str
-    layout: str
+    Attributes:
+        read: lists its images; raises DataError where a folder or a table can't be read.
+        exists: whether it is a category, and not something else or left out of a copy.
+    """
+
     read: Callable[[], Listing]
-
-
-Candidates = Mapping[str, Callable[[], Source | None]]
-"""Name → the category of that name, None where that turns out to be something else."""
+    exists: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True)
@@ -93,16 +90,30 @@ class Layout:
     """How a data set lies below its root.
 
     Attributes:
-        name: what the layout is known from.
         recognises: whether a root is laid out so.
-        candidates: a root's categories; raises DataError where a table can't be read.
+        candidates: name → what may be a category; raises DataError where a table can't be read.
         what: what makes a category, for who has none.
     """
 
-    name: str
     recognises: Callable[[Path], bool]
-    candidates: Callable[[Path], Candidates]
+    candidates: Callable[[Path], Mapping[str, Candidate]]
     what: str
+
+
+def by_name(samples: Iterable[Sample]) -> list[Sample]:
+    """Return samples in the order of their names."""
+    return sorted(samples, key=lambda sample: sample.name)
+
+
+def files_of(samples: Iterable[Sample], folder: Path) -> dict[str, Path]:
+    """Return every image and mask by its POSIX path relative to `folder`."""
+    paths = [path for sample in samples for path in (sample.path, *sample.masks)]
+    return {path.relative_to(folder).as_posix(): path for path in paths}
+
+
+def unmasked(samples: Iterable[Sample]) -> list[Sample]:
+    """Return the defects without a mask."""
+    return [sample for sample in samples if sample.label and not sample.masks]
 
 
 def _listing(folder: Path) -> list[Path]:

@@ -8,19 +8,9 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from benchmarks.datasets.layouts.base import (
-    GOOD,
-    Candidates,
-    Layout,
-    Listing,
-    Sample,
-    Source,
-    images_in,
-    subfolders,
-)
+from benchmarks.datasets.layouts import base
+from benchmarks.datasets.layouts.base import GOOD, Candidate, Layout, Listing, Sample
 from benchmarks.errors import DataError
-
-NAME = "DAGM"
 
 _LABEL = "_label"
 
@@ -29,7 +19,7 @@ _LABEL_FILE = re.compile(r"\S+_label\.\w+", re.IGNORECASE)
 
 def recognises(root: Path) -> bool:
     """Whether `root` holds classes, folders of Train and Test with a folder Label inside."""
-    return any(_is_class(folder) for folder in subfolders(root))
+    return any(_is_class(folder) for folder in base.subfolders(root))
 
 
 def _is_class(folder: Path) -> bool:
@@ -38,11 +28,11 @@ def _is_class(folder: Path) -> bool:
     )
 
 
-def candidates(root: Path) -> Candidates:
+def candidates(root: Path) -> dict[str, Candidate]:
     """Return the classes, in the order of their numbers."""
-    classes = [folder for folder in subfolders(root) if _is_class(folder)]
+    classes = [folder for folder in base.subfolders(root) if _is_class(folder)]
     classes.sort(key=lambda folder: (len(folder.name), folder.name))
-    return {one.name: partial(Source, one.name, NAME, partial(_read, one)) for one in classes}
+    return {folder.name: Candidate(partial(_read, folder)) for folder in classes}
 
 
 def _read(folder: Path) -> Listing:
@@ -51,12 +41,12 @@ def _read(folder: Path) -> Listing:
     Raises:
         DataError: a folder or a list of labels can't be read.
     """
-    found: dict[str, list[Sample]] = {"Train": [], "Test": []}
+    splits: dict[str, list[Sample]] = {"Train": [], "Test": []}
     problems, defects = [], []
-    for split, samples in found.items():
+    for split, samples in splits.items():
         labels = _labels(folder / split / "Label")
         problems += _missing(folder / split / "Label", labels)
-        for path in images_in(folder / split):
+        for path in base.images_in(folder / split):
             mask = labels.get(path.stem.lower())
             if mask and split == "Train":
                 defects += [f"{split}/{path.name}", f"{split}/Label/{mask.name}"]
@@ -66,21 +56,22 @@ def _read(folder: Path) -> Listing:
             samples.append(Sample(path, name, kind, (mask,) if mask else ()))
         if not samples:
             problems.append(f"{folder / split}: no images without a defect; copy the folder again")
-    used = [path for s in (*found["Train"], *found["Test"]) for path in (s.path, *s.masks)]
+    train, test = map(base.by_name, splits.values())
     return Listing(
-        sorted(found["Train"], key=lambda sample: sample.name),
-        sorted(found["Test"], key=lambda sample: sample.name),
-        {path.relative_to(folder).as_posix(): path for path in used},
+        "DAGM",
+        train,
+        test,
+        base.files_of([*train, *test], folder),
         problems,
         folder,
         by_design=[(name, "methods learn from nominal images alone") for name in defects],
-        why=lambda name: "it is no image of Train or Test, nor the label of one",
+        reason=lambda name: "it is no image of Train or Test, nor the label of one",
     )
 
 
 def _labels(folder: Path) -> Mapping[str, Path]:
     """Return stem of an image, in lower case → its label."""
-    files = [path for path in images_in(folder) if path.stem.lower().endswith(_LABEL)]
+    files = [path for path in base.images_in(folder) if path.stem.lower().endswith(_LABEL)]
     return {path.stem.lower().removesuffix(_LABEL): path for path in files}
 
 
@@ -93,9 +84,9 @@ def _missing(folder: Path, labels: Mapping[str, Path]) -> list[str]:
         text = table.read_bytes().decode("utf-8-sig", errors="replace")
     except OSError as error:
         raise DataError(f"{table}: {error.strerror}; make it readable") from error
-    there = {path.name.lower() for path in labels.values()}
-    named = (name for name in _LABEL_FILE.findall(text) if name.lower() not in there)
-    return [f"{folder / name}: named in Labels.txt, but missing; copy it again" for name in named]
+    present = {path.name.lower() for path in labels.values()}
+    missing = (name for name in _LABEL_FILE.findall(text) if name.lower() not in present)
+    return [f"{folder / name}: named in Labels.txt, but missing; copy it again" for name in missing]
 
 
-LAYOUT = Layout(NAME, recognises, candidates, "class with Train, Test and Label")
+LAYOUT = Layout(recognises, candidates, "class with Train, Test and Label")

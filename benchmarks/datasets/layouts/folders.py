@@ -8,16 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.datasets.layouts.base import (
-    GOOD,
-    Candidates,
-    Layout,
-    Listing,
-    Sample,
-    Source,
-    images_in,
-    subfolders,
-)
+from benchmarks.datasets.layouts import base
+from benchmarks.datasets.layouts.base import GOOD, Candidate, Layout, Listing, Sample
 
 _LOCO_FAMILIES = ("logical_anomalies", "structural_anomalies")
 
@@ -27,17 +19,21 @@ def recognises(root: Path) -> bool:
     return os.path.isdir(root)
 
 
-def candidates(root: Path) -> Candidates:
+def candidates(root: Path) -> dict[str, Candidate]:
     """Return the folders in `root`, each of which may be a category."""
-    return {folder.name: partial(_source, folder) for folder in subfolders(root)}
+    return {
+        folder.name: Candidate(partial(_read, folder), partial(_is_category, folder))
+        for folder in base.subfolders(root)
+    }
 
 
-def _source(folder: Path) -> Source | None:
-    """Return the category in `folder`; half a category is a fault, not absence."""
-    if not any(inside.name in {"train", "test"} for inside in subfolders(folder)):
-        return None
-    layout = next(layout for layout in FOLDER_LAYOUTS if layout.recognises(folder))
-    return Source(folder.name, layout.name, partial(layout.read, folder))
+def _is_category(folder: Path) -> bool:
+    """Whether it has a folder of a category: half a category is a fault, not absence."""
+    return any(inside.name in {"train", "test"} for inside in base.subfolders(folder))
+
+
+def _read(folder: Path) -> Listing:
+    return next(layout for layout in FOLDER_LAYOUTS if layout.recognises(folder)).read(folder)
 
 
 @dataclass(frozen=True)
@@ -74,23 +70,20 @@ class FolderLayout:
         """
         train = self._samples(category, category / "train" / self.nominal)
         truth = category / self.truth
-        inside = [folder for folder in subfolders(category / self.test) if folder != truth]
+        inside = [folder for folder in base.subfolders(category / self.test) if folder != truth]
         test = [sample for folder in inside for sample in self._samples(category, folder)]
         nominal_truth = f"{self.truth}/{self.nominal}"
-        used = [path for s in (*train, *test) for path in (s.path, *s.masks)]
         return Listing(
+            self.name,
             train,
             test,
-            {path.relative_to(category).as_posix(): path for path in used},
+            base.files_of([*train, *test], category),
             self._absent(category, train, test),
             category,
             self._unmasked(category, test),
-            [
-                *self.by_design,
-                (f"{nominal_truth}/", "a nominal image needs no mask"),
-            ],
-            self._why,
-            images_in(category / nominal_truth),
+            [*self.by_design, (f"{nominal_truth}/", "a nominal image needs no mask")],
+            self._reason,
+            base.images_in(category / nominal_truth),
         )
 
     def _samples(self, category: Path, folder: Path) -> list[Sample]:
@@ -99,17 +92,19 @@ class FolderLayout:
         masks = {} if defect == GOOD else self.masks(category / self.truth / defect)
         return [
             Sample(path, path.relative_to(category).as_posix(), defect, masks.get(path.stem, ()))
-            for path in images_in(folder)
+            for path in base.images_in(folder)
         ]
 
     def _absent(self, category: Path, train: Sequence[Sample], test: Sequence[Sample]) -> list[str]:
         good, problems = self.nominal, []
         if not train:
-            others = [folder for folder in subfolders(category / "train") if images_in(folder)]
-            there = [f"; train/{one.name} has {len(images_in(one))} images" for one in others]
+            others = [
+                folder for folder in base.subfolders(category / "train") if base.images_in(folder)
+            ]
+            counts = (f"; train/{f.name} has {len(base.images_in(f))} images" for f in others)
             problems.append(
                 f"{category / 'train' / good}: no images; put the nominal images there"
-                + "".join(there)
+                + "".join(counts)
             )
         if not test:
             problems.append(
@@ -123,21 +118,20 @@ class FolderLayout:
             f"{sample.path}: a defect without a mask; add "
             f"{self.expected.format(defect=sample.defect, stem=sample.path.stem)} to the category"
             f"{self._else(category, sample.defect)}"
-            for sample in test
-            if sample.label and not sample.masks
+            for sample in base.unmasked(test)
         ]
 
     def _else(self, category: Path, defect: str) -> str:
         """Return what else may be meant by a folder without any mask."""
         truth = category / self.truth / defect
-        if self.fixed or subfolders(truth) or images_in(truth):
+        if self.fixed or base.subfolders(truth) or base.images_in(truth):
             return ""
         return (
             f", or call {self.test}/{defect} {self.test}/{self.nominal} if it holds nominal "
             "images, or pass --no-masks"
         )
 
-    def _why(self, name: str) -> str:
+    def _reason(self, name: str) -> str:
         """Return why an image of that name in the category isn't read."""
         first, *rest = name.split("/")
         if name.startswith(f"{self.truth}/"):
@@ -153,21 +147,22 @@ class FolderLayout:
 
 def _one_mask_an_image(folder: Path) -> dict[str, tuple[Path, ...]]:
     # `000_mask.png` takes precedence over `000.png`, so it is entered last.
-    ordered = sorted(images_in(folder), key=lambda path: path.stem.endswith("_mask"))
+    ordered = sorted(base.images_in(folder), key=lambda path: path.stem.endswith("_mask"))
     return {path.stem.removesuffix("_mask"): (path,) for path in ordered}
 
 
 def _a_folder_an_image(folder: Path) -> dict[str, tuple[Path, ...]]:
-    return {inside.name: tuple(images_in(inside)) for inside in subfolders(folder)}
+    return {inside.name: tuple(base.images_in(inside)) for inside in base.subfolders(folder)}
 
 
 def _is_loco(category: Path) -> bool:
     """Whether it has LOCO's kinds of defect alone, and not as a copy with one mask an image."""
-    there = [family for family in _LOCO_FAMILIES if os.path.isdir(category / "test" / family)]
+    families = [family for family in _LOCO_FAMILIES if os.path.isdir(category / "test" / family)]
     return (
-        bool(there)
-        and {folder.name for folder in subfolders(category / "test")} <= {GOOD, *_LOCO_FAMILIES}
-        and not any(images_in(category / "ground_truth" / family) for family in there)
+        bool(families)
+        and {folder.name for folder in base.subfolders(category / "test")}
+        <= {GOOD, *_LOCO_FAMILIES}
+        and not any(base.images_in(category / "ground_truth" / family) for family in families)
     )
 
 
@@ -219,4 +214,4 @@ MVTEC_2 = FolderLayout(
 FOLDER_LAYOUTS = (MVTEC_2, LOCO, BTAD, MVTEC)
 """The first that recognises a category folder reads it."""
 
-LAYOUT = Layout("folders", recognises, candidates, "category folder (one with train/good and test)")
+LAYOUT = Layout(recognises, candidates, "category folder (one with train/good and test)")

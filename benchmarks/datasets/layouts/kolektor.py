@@ -6,16 +6,8 @@ import os
 from functools import partial
 from pathlib import Path
 
-from benchmarks.datasets.layouts.base import (
-    GOOD,
-    Candidates,
-    Layout,
-    Listing,
-    Sample,
-    Source,
-    images_in,
-    subfolders,
-)
+from benchmarks.datasets.layouts import base
+from benchmarks.datasets.layouts.base import GOOD, Candidate, Layout, Listing, Sample
 from benchmarks.datasets.masks import read_mask
 
 NAME = "KolektorSDD2"
@@ -27,15 +19,15 @@ _MASK = "_GT"
 
 def recognises(root: Path) -> bool:
     """Whether `root` holds images and their masks, called `*_GT`, in train and test alone."""
-    names = {folder.name for folder in subfolders(root)}
+    names = {folder.name for folder in base.subfolders(root)}
     return {"train", "test"} <= names and any(
-        path.stem.endswith(_MASK) for path in images_in(root / "test")
+        path.stem.endswith(_MASK) for path in base.images_in(root / "test")
     )
 
 
-def candidates(root: Path) -> Candidates:
-    """Return the one category that there is."""
-    return {CATEGORY: lambda: Source(CATEGORY, NAME, partial(_read, root))}
+def candidates(root: Path) -> dict[str, Candidate]:
+    """Return the data set's only category."""
+    return {CATEGORY: Candidate(partial(_read, root))}
 
 
 def _read(root: Path) -> Listing:
@@ -45,10 +37,10 @@ def _read(root: Path) -> Listing:
         DataError: a folder or a mask can't be read.
     """
     files: dict[str, Path] = {}
-    found: dict[str, list[Sample]] = {"train": [], "test": []}
+    splits: dict[str, list[Sample]] = {"train": [], "test": []}
     problems, defects = [], []
-    for split, samples in found.items():
-        paths = images_in(root / split)
+    for split, samples in splits.items():
+        paths = base.images_in(root / split)
         masks = {p.stem.removesuffix(_MASK): p for p in paths if p.stem.endswith(_MASK)}
         for path in paths:
             if path.stem.endswith(_MASK):
@@ -65,17 +57,19 @@ def _read(root: Path) -> Listing:
             files |= {f"{split}/{path.name}": path, f"{split}/{mask.name}": mask}
             name = f"{split}/{kind}/{path.name}"
             samples.append(Sample(path, name, kind, (mask,) if defect else ()))
-    if not found["train"]:
+    train, test = map(base.by_name, splits.values())
+    if not train:
         problems.append(f"{root / 'train'}: no image without a defect; copy the folder again")
     return Listing(
-        sorted(found["train"], key=lambda sample: sample.name),
-        sorted(found["test"], key=lambda sample: sample.name),
+        NAME,
+        train,
+        test,
         files,
         problems,
         root,
         by_design=[(name, "methods learn from nominal images alone") for name in defects],
-        why=lambda name: "it is neither in train nor in test",
+        reason=lambda name: "it is neither in train nor in test",
     )
 
 
-LAYOUT = Layout(NAME, recognises, candidates, "train and test with masks *_GT.png")
+LAYOUT = Layout(recognises, candidates, "train and test with masks *_GT.png")

@@ -13,18 +13,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.datasets.layouts.base import (
-    GOOD,
-    Candidates,
-    Layout,
-    Listing,
-    Sample,
-    Source,
-    images_in,
-    subfolders,
-)
-
-NAME = "MTD"
+from benchmarks.datasets.layouts import base
+from benchmarks.datasets.layouts.base import GOOD, Candidate, Layout, Listing, Sample
 
 CATEGORY = "magnetic_tile"
 
@@ -41,9 +31,9 @@ def recognises(root: Path) -> bool:
     return os.path.isdir(root / _FREE / "Imgs")
 
 
-def candidates(root: Path) -> Candidates:
-    """Return the one category that there is."""
-    return {CATEGORY: lambda: Source(CATEGORY, NAME, partial(_read, root))}
+def candidates(root: Path) -> dict[str, Candidate]:
+    """Return the data set's only category."""
+    return {CATEGORY: Candidate(partial(_read, root))}
 
 
 def _read(root: Path) -> Listing:
@@ -63,35 +53,34 @@ def _read(root: Path) -> Listing:
     for number, tile in enumerate(tiles(free), start=1):
         split, samples = ("test", test) if number % EVERY == 0 else ("train", train)
         samples += [Sample(path, f"{split}/{GOOD}/{path.name}", GOOD) for path in tile]
-    for folder in subfolders(root):
+    for folder in base.subfolders(root):
         if folder.name.startswith(_START) and folder.name != _FREE:
             test += _defects(folder)
     problems += [] if train else [f"{root / _FREE / 'Imgs'}: fewer than two tiles; copy it again"]
-    used = [path for s in (*train, *test) for path in (s.path, *s.masks)]
     return Listing(
-        sorted(train, key=lambda sample: sample.name),
-        sorted(test, key=lambda sample: sample.name),
-        {path.relative_to(root).as_posix(): path for path in used}
+        "MTD",
+        base.by_name(train),
+        base.by_name(test),
+        base.files_of([*train, *test], root)
         | {f"train/{sample.path.name}": sample.path for sample in train},
         problems,
         root,
         [
             f"{sample.path}: a defect without a mask; add {sample.path.stem}.png beside it"
-            for sample in test
-            if sample.label and not sample.masks
+            for sample in base.unmasked(test)
         ],
         by_design=[(f"{_FREE}/Imgs/", "a nominal image needs no mask")],
-        why=lambda name: "it is no photograph, nor the mask of one",
+        reason=lambda name: "it is no photograph, nor the mask of one",
     )
 
 
 def _photographs(folder: Path) -> list[Path]:
-    return [path for path in images_in(folder) if path.suffix.lower() != ".png"]
+    return [path for path in base.images_in(folder) if path.suffix.lower() != ".png"]
 
 
 def _defects(folder: Path) -> Iterator[Sample]:
     kind = folder.name.removeprefix(_START).lower()
-    masks = {p.stem: p for p in images_in(folder / "Imgs") if p.suffix.lower() == ".png"}
+    masks = {p.stem: p for p in base.images_in(folder / "Imgs") if p.suffix.lower() == ".png"}
     for path in _photographs(folder / "Imgs"):
         mask = masks.get(path.stem)
         yield Sample(path, f"test/{kind}/{path.name}", kind, (mask,) if mask else ())
@@ -104,15 +93,15 @@ def tiles(paths: Sequence[Path]) -> list[list[Path]]:
         match = _NUMBERS.search(path.stem)
         return (int(match[2]), int(match[1])) if match else (0, 0)
 
-    found: list[list[Path]] = []
+    groups: list[list[Path]] = []
     before = 0
     for path in sorted(paths, key=numbers):
         _, exposure = numbers(path)
-        if not found or exposure <= before:
-            found.append([])
-        found[-1].append(path)
+        if not groups or exposure <= before:
+            groups.append([])
+        groups[-1].append(path)
         before = exposure
-    return found
+    return groups
 
 
-LAYOUT = Layout(NAME, recognises, candidates, "folder MT_Free/Imgs")
+LAYOUT = Layout(recognises, candidates, "folder MT_Free/Imgs")

@@ -10,28 +10,21 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from benchmarks.datasets.layouts.base import (
-    GOOD,
-    Candidates,
-    Layout,
-    Listing,
-    Sample,
-    Source,
-    subfolders,
-)
+from benchmarks.datasets.layouts import base
+from benchmarks.datasets.layouts.base import GOOD, Candidate, Layout, Listing, Sample
 from benchmarks.errors import DataError
-
-NAME = "Real-IAD"
 
 TABLES = (Path("realiad_jsons/realiad_jsons"), Path("realiad_jsons"))
 """Where the tables of the split with all views and nominal training images lie."""
 
 SIZES = ("realiad_1024", "realiad_512", "realiad_256", "realiad_raw")
-"""Folders of the same images at several sizes; the first that is there is read."""
+"""Folders of the same images at several sizes; the first that exists is read."""
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _NamedImage:
+    """An image that a table names; paths are relative to the category's folder."""
+
     split: str
     kind: str
     image: PurePosixPath
@@ -44,22 +37,22 @@ def recognises(root: Path) -> bool:
 
 
 def _tables(root: Path) -> Path | None:
-    there = (root / tables for tables in TABLES if os.path.isdir(root / tables))
-    return next((folder for folder in there if any(folder.glob("*.json"))), None)
+    folders = (root / tables for tables in TABLES if os.path.isdir(root / tables))
+    return next((folder for folder in folders if any(folder.glob("*.json"))), None)
 
 
 def _images(root: Path) -> Path | None:
-    names = {folder.name for folder in subfolders(root)}
+    names = {folder.name for folder in base.subfolders(root)}
     return next((root / name for name in SIZES if name in names), None)
 
 
-def candidates(root: Path) -> Candidates:
+def candidates(root: Path) -> dict[str, Candidate]:
     """Return the categories that have a table and a folder of images."""
     tables, images = _tables(root), _images(root)
     if tables is None or images is None:
         return {}
     return {
-        table.stem: partial(Source, table.stem, NAME, partial(_read, table, images / table.stem))
+        table.stem: Candidate(partial(_read, table, images / table.stem))
         for table in sorted(tables.glob("*.json"))
         if os.path.isdir(images / table.stem)
     }
@@ -69,60 +62,64 @@ def _read(table: Path, folder: Path) -> Listing:
     """Return what a table names.
 
     Raises:
-        DataError: it can't be read, or an entry is wrong.
+        DataError: it can't be read, or an image in it is wrong.
     """
-    train: list[Sample] = []
-    test: list[Sample] = []
+    samples: dict[str, Sample] = {}
     missing: list[Path] = []
-    names: set[str] = set()
-    for entry in _entries(table):
-        paths = [folder / path for path in (entry.image, entry.mask) if path is not None]
-        missing += [path for path in paths if not os.path.isfile(path)]
-        if not all(os.path.isfile(path) for path in paths):
+    for named in _named_images(table):
+        paths = [folder / path for path in (named.image, named.mask) if path is not None]
+        if absent := [path for path in paths if not os.path.isfile(path)]:
+            missing += absent
             continue
-        if entry.split == "train" and entry.kind != GOOD:
-            raise DataError(f"{table}: trains on the defect {entry.image}; take the usual tables")
-        name = f"{entry.split}/{entry.kind}/{entry.image.name}"
-        if name in names:
-            raise DataError(f"{table}: names {entry.image} twice; copy the file again")
-        names.add(name)
-        samples = train if entry.split == "train" else test
-        samples.append(Sample(paths[0], name, entry.kind, tuple(paths[1:])))
-    problems = [f"{split}" for split, samples in (("train", train), ("test", test)) if not samples]
-    problems = [f"{table}: names no {split} image that is there" for split in problems]
+        if named.split == "train" and named.kind != GOOD:
+            raise DataError(f"{table}: trains on the defect {named.image}; take the usual tables")
+        name = f"{named.split}/{named.kind}/{named.image.name}"
+        if name in samples:
+            raise DataError(f"{table}: names {named.image} twice; copy the file again")
+        samples[name] = Sample(paths[0], name, named.kind, tuple(paths[1:]))
+    ordered = base.by_name(samples.values())
+    train, test = (
+        [sample for sample in ordered if sample.name.startswith(f"{split}/")]
+        for split in ("train", "test")
+    )
+    problems = [
+        f"{table}: names no {split} image that is there"
+        for split, chosen in (("train", train), ("test", test))
+        if not chosen
+    ]
     if missing:
         rest = f" ({len(missing) - 1} more are missing)" if len(missing) > 1 else ""
         problems.append(f"{missing[0]}: named in {table.name}, but missing{rest}; copy it again")
-    files = {sample.name: sample.path for sample in (*train, *test)}
+    files = {sample.name: sample.path for sample in ordered}
     files |= {f"ground_truth/{s.name}": mask for s in test for mask in s.masks}
     return Listing(
-        sorted(train, key=lambda sample: sample.name),
-        sorted(test, key=lambda sample: sample.name),
+        "Real-IAD",
+        train,
+        test,
         files,
         problems,
         folder,
         [
             f"{sample.path}: a defect without a mask in {table.name}; pass --no-masks"
-            for sample in test
-            if sample.label and not sample.masks
+            for sample in base.unmasked(test)
         ],
-        why=lambda name: f"{table.name} doesn't name it",
+        reason=lambda name: f"{table.name} doesn't name it",
     )
 
 
-def _entries(table: Path) -> Iterator[_Entry]:
+def _named_images(table: Path) -> Iterator[_NamedImage]:
     try:
         content: Mapping[str, Any] = json.loads(table.read_text(encoding="utf-8-sig"))
         nominal = content.get("meta", {}).get("normal_class", "OK")
         for split in ("train", "test"):
-            for one in content[split]:
-                kind = str(one["anomaly_class"])
-                mask = one.get("mask_path")
+            for fields in content[split]:
+                kind = str(fields["anomaly_class"])
+                mask = fields.get("mask_path")
                 defect = kind != nominal
-                yield _Entry(
+                yield _NamedImage(
                     split,
                     kind if defect else GOOD,
-                    _inside(table, one["image_path"]),
+                    _inside(table, fields["image_path"]),
                     _inside(table, mask) if defect and mask else None,
                 )
     except OSError as error:
@@ -138,4 +135,4 @@ def _inside(table: Path, text: str) -> PurePosixPath:
     return path
 
 
-LAYOUT = Layout(NAME, recognises, candidates, "table of realiad_jsons with its images")
+LAYOUT = Layout(recognises, candidates, "table of realiad_jsons with its images")

@@ -11,15 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from benchmarks.datasets.layouts.base import (
-    GOOD,
-    Candidates,
-    Layout,
-    Listing,
-    Sample,
-    Source,
-    subfolders,
-)
+from benchmarks.datasets.layouts import base
+from benchmarks.datasets.layouts.base import GOOD, Candidate, Layout, Listing, Sample
 from benchmarks.errors import DataError
 
 NAME = "VisA"
@@ -35,7 +28,7 @@ _OBJECT = re.compile(r"\w[\w .-]*")  # it names files of results
 
 
 @dataclass(frozen=True)
-class _Row:
+class _TableLine:
     """A line of the table; `image` and `mask` are paths from the root, `mask` "" for none."""
 
     line: int
@@ -48,31 +41,37 @@ class _Row:
 
 def recognises(root: Path) -> bool:
     """Whether `root` holds VisA as it is distributed, its table perhaps missing."""
-    inside = subfolders(root)
+    inside = base.subfolders(root)
     if any(os.path.isdir(f / "train") and os.path.isdir(f / "test") for f in inside):
         return False  # a copy that was sorted into MVTec AD's layout
     return os.path.lexists(root / TABLE) or any(os.path.isdir(f / "Data/Images") for f in inside)
 
 
-def candidates(root: Path) -> Candidates:
+def candidates(root: Path) -> dict[str, Candidate]:
     """Return the objects that the table names, each of which may have been left out of a copy.
 
     Raises:
         DataError: the table can't be read, or a row is wrong.
     """
-    rows: dict[str, list[_Row]] = {}
-    for row in _distinct(root / TABLE):
-        rows.setdefault(row.category, []).append(row)
-    return {name: partial(_source, root, name, rows[name]) for name in sorted(rows)}
+    objects: dict[str, list[_TableLine]] = {}
+    first: dict[str, int] = {}
+    for row in _rows(root / TABLE):
+        if (line := first.setdefault(row.image, row.line)) != row.line:
+            raise _wrong(
+                root / TABLE, row.line, f"the image {row.image!r} is in line {line} already"
+            )
+        objects.setdefault(row.category, []).append(row)
+    return {
+        name: Candidate(partial(_read, root, rows), partial(_has_images, root, rows))
+        for name, rows in sorted(objects.items())
+    }
 
 
-def _source(root: Path, name: str, rows: Sequence[_Row]) -> Source | None:
-    if not any(os.path.isfile(root / row.image) for row in rows):
-        return None
-    return Source(name, NAME, partial(_read, root, rows))
+def _has_images(root: Path, rows: Sequence[_TableLine]) -> bool:
+    return any(os.path.isfile(root / row.image) for row in rows)
 
 
-def _read(root: Path, rows: Sequence[_Row]) -> Listing:
+def _read(root: Path, rows: Sequence[_TableLine]) -> Listing:
     """Return an object's images, by name, and what of them is missing."""
     missing = [
         (row.line, path)
@@ -89,19 +88,25 @@ def _read(root: Path, rows: Sequence[_Row]) -> Listing:
         split: sorted((row for row in rows if row.split == split), key=lambda row: row.image)
         for split in ("train", "test")
     }
-    for split in (split for split, found in splits.items() if not found):
+    for split in (split for split, chosen in splits.items() if not chosen):
         problems.append(f"{root / TABLE}: no {split} row of {rows[0].category}; add its rows")
     absent = {line for line, _ in missing}
     train, test = (
-        [_sample(root, row) for row in found if row.line not in absent] for found in splits.values()
+        [_sample(root, row) for row in chosen if row.line not in absent]
+        for chosen in splits.values()
     )
     return Listing(
-        *(train, test, _files(train, test), problems, root / PurePosixPath(rows[0].image).parts[0]),
-        why=lambda name: f"no row of {TABLE} names it",
+        NAME,
+        train,
+        test,
+        _files(train, test),
+        problems,
+        root / PurePosixPath(rows[0].image).parts[0],
+        reason=lambda name: f"no row of {TABLE} names it",
     )
 
 
-def _sample(root: Path, row: _Row) -> Sample:
+def _sample(root: Path, row: _TableLine) -> Sample:
     name = row.image.removeprefix(f"{row.category}/")
     return Sample(root / row.image, name, row.defect, (root / row.mask,) if row.mask else ())
 
@@ -116,16 +121,7 @@ def _files(train: Sequence[Sample], test: Sequence[Sample]) -> dict[str, Path]:
     return files
 
 
-def _distinct(table: Path) -> Iterator[_Row]:
-    lines: dict[str, int] = {}
-    for row in _rows(table):
-        if first := lines.get(row.image):
-            raise _wrong(table, row.line, f"the image {row.image!r} is in line {first} already")
-        lines[row.image] = row.line
-        yield row
-
-
-def _rows(table: Path) -> Iterator[_Row]:
+def _rows(table: Path) -> Iterator[_TableLine]:
     reader = csv.reader(io.StringIO(_text(table), newline=""), strict=True)
     try:
         header = next(reader, [])
@@ -154,7 +150,7 @@ def _text(table: Path) -> str:
         raise DataError(f"{table}: not UTF-8 text; copy it from VisA again") from error
 
 
-def _row(table: Path, line: int, category: str, split: str, label: str, *paths: str) -> _Row:
+def _row(table: Path, line: int, category: str, split: str, label: str, *paths: str) -> _TableLine:
     if not _OBJECT.fullmatch(category):
         raise _wrong(table, line, f"object {category!r} is no plain name")
     defect = _USES.get((split, label))
@@ -167,7 +163,7 @@ def _row(table: Path, line: int, category: str, split: str, label: str, *paths: 
         raise _wrong(table, line, f"{image!r} is {fault}")
     for path in (path for path in (image, mask or image) if not _is_inside(path)):
         raise _wrong(table, line, f"{path!r} is no path inside the data set")
-    return _Row(line, category, split, defect, _plain(image), _plain(mask) if mask else "")
+    return _TableLine(line, category, split, defect, _plain(image), _plain(mask) if mask else "")
 
 
 def _is_inside(path: str) -> bool:
@@ -184,4 +180,4 @@ def _wrong(table: Path, line: int, what: str) -> DataError:
     return DataError(f"{table}: line {line}: {what}; correct it or copy the file from VisA again")
 
 
-LAYOUT = Layout(NAME, recognises, candidates, f"image that {TABLE} names")
+LAYOUT = Layout(recognises, candidates, f"image that {TABLE} names")
