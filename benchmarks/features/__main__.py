@@ -30,19 +30,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     cache = FeatureCache(options.cache)
-    entries = cache.entries()
-    for entry in entries:
-        spec, used = entry.spec, time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+    cached = cache.cached()
+    for array in cached:
+        spec, used = array.spec, time.strftime("%Y-%m-%d %H:%M", time.localtime(array.used))
         what = f"level {spec['level']}" if "level" in spec else "crops"
         show(
             f"{spec['dataset']:12} {spec['category']:14} {spec['split']:5} "
             f"{spec.get('backbone', ''):20} {spec['image_size']:4} {what} {spec['dtype']} "
-            f"{entry.bytes / 1e6:9.1f} MB  used {used}"
+            f"{array.bytes / 1e6:9.1f} MB  used {used}"
         )
-    size = f"{len(entries)} arrays, {sum(e.bytes for e in entries) / 1e9:.2f} GB in {cache.folder}"
+    size = f"{len(cached)} arrays, {sum(a.bytes for a in cached) / 1e9:.2f} GB in {cache.folder}"
     if options.clear:
-        for entry in entries:
-            cache.remove(entry)
+        for array in cached:
+            cache.remove(array)
     show(f"removed {size}" if options.clear else size)
     return 0
 

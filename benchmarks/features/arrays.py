@@ -48,14 +48,13 @@ class Joined:
             return self[[int(images)]][0]
         owners = np.searchsorted(self._ends, images, side="right")
         places = images - np.concatenate([[0], self._ends])[owners]
-        if isinstance(rows, slice) and len(images) and (owners == owners[0]).all():
-            step = rows.step or 1
-            stop = places[-1] + step
-            return self._parts[owners[0]][places[0] : stop if stop >= 0 else None : step]
-        found = np.empty((len(images), *self.shape[1:]), self.dtype)
+        consecutive = isinstance(rows, slice) and rows.step in (None, 1)
+        if consecutive and len(images) and owners[0] == owners[-1]:
+            return self._parts[owners[0]][places[0] : places[-1] + 1]
+        copied = np.empty((len(images), *self.shape[1:]), self.dtype)
         for owner in np.unique(owners):
-            found[owners == owner] = self._parts[owner][places[owners == owner]]
-        return found
+            copied[owners == owner] = self._parts[owner][places[owners == owner]]
+        return copied
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.concatenate(self._parts).astype(dtype or self.dtype, copy=False)

@@ -26,7 +26,7 @@ def default_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CachedArray:
     """One cached array: its files, its specification, its size and when it was last used."""
 
     paths: tuple[Path, ...]
@@ -91,13 +91,13 @@ class FeatureCache:
         covering = _covering(self._files(spec, images), rows) if self.on_disk else None
         if covering is None:
             return None
-        found = []
+        parts = []
         for held, wanted in covering:
             array = self._read(spec, held, whole=len(held) == images, check=check)
             if array is None:
                 return None
-            found.append(array[wanted.start - held.start : wanted.stop - held.start])
-        return join(found)
+            parts.append(array[wanted.start - held.start : wanted.stop - held.start])
+        return join(parts)
 
     def _read(
         self, spec: ArraySpec, rows: range, *, whole: bool, check: bool
@@ -121,12 +121,12 @@ class FeatureCache:
         """Return the images that each file of an array holds."""
         if self._path(spec, range(images), whole=True).with_suffix(".json").exists():
             return [range(images)]
-        found = []
+        files = []
         for description in self.folder.glob(f"{spec.key}.*-*.json"):
             first, _, stop = description.name.split(".")[1].partition("-")
             if first.isdecimal() and stop.isdecimal():
-                found.append(range(int(first), int(stop)))
-        return found
+                files.append(range(int(first), int(stop)))
+        return files
 
     def writer(self, spec: ArraySpec, images: int, rows: range | None = None) -> ArrayWriter:
         """Return a writer for an array or some of its images, invisible until it is complete."""
@@ -139,36 +139,36 @@ class FeatureCache:
     def make_room(self, needed: int, keep: Sequence[ArraySpec] = ()) -> None:
         """Remove least recently used arrays until `needed` bytes more stay within the limit."""
         kept = {spec.key for spec in keep}
-        entries = sorted(self.entries(), key=lambda entry: entry.used)
-        excess = sum(entry.bytes for entry in entries) + needed - self.limit
-        for entry in entries:
+        cached = sorted(self.cached(), key=lambda array: array.used)
+        excess = sum(array.bytes for array in cached) + needed - self.limit
+        for array in cached:
             if excess <= 0:
                 return
-            if _key(entry.paths[0]) not in kept:
-                self.remove(entry)
-                excess -= entry.bytes
+            if _key(array.paths[0]) not in kept:
+                self.remove(array)
+                excess -= array.bytes
 
-    def entries(self) -> list[Entry]:
+    def cached(self) -> list[CachedArray]:
         """Return what is cached, by category, split and level."""
         files: dict[str, list[Path]] = {}
         for description in self.folder.glob("*.json"):
             files.setdefault(_key(description), []).append(description)
-        found = []
+        cached = []
         for descriptions in files.values():
             with suppress(OSError, ValueError, KeyError):
                 spec = json.loads(descriptions[0].read_text(encoding="utf-8"))["spec"]
                 used = max(description.stat().st_mtime for description in descriptions)
                 paths = tuple(description.with_suffix(".npy") for description in descriptions)
                 size = sum(path.stat().st_size for path in paths)
-                found.append(Entry(paths, spec, size, used))
+                cached.append(CachedArray(paths, spec, size, used))
         order = ("dataset", "category", "split", "backbone", "image_size", "level")
-        return sorted(found, key=lambda entry: [str(entry.spec.get(name)) for name in order])
+        return sorted(cached, key=lambda array: [str(array.spec.get(name)) for name in order])
 
-    def remove(self, entry: Entry) -> None:
-        """Remove one array, its descriptions first, so that it is never half there."""
-        for path in entry.paths:
+    def remove(self, array: CachedArray) -> None:
+        """Remove an array, its descriptions first: without these, arrays count as absent."""
+        for path in array.paths:
             path.with_suffix(".json").unlink(missing_ok=True)
-        for path in entry.paths:
+        for path in array.paths:
             path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
@@ -190,11 +190,12 @@ def _key(path: Path) -> str:
 
 def _covering(files: Sequence[range], rows: range) -> list[tuple[range, range]] | None:
     """Return files that hold all rows together, each with those to take of it; None if none do."""
-    found, at = [], rows.start
-    while at < rows.stop:
-        held = max((one for one in files if at in one), key=lambda one: one.stop, default=None)
-        if held is None:
+    covering, first = [], rows.start
+    while first < rows.stop:
+        holders = [file for file in files if first in file]
+        if not holders:
             return None
-        found.append((held, range(at, min(held.stop, rows.stop))))
-        at = held.stop
-    return found
+        longest = max(holders, key=lambda file: file.stop)
+        covering.append((longest, range(first, min(longest.stop, rows.stop))))
+        first = longest.stop
+    return covering

@@ -124,8 +124,8 @@ class Crops:
             finally:
                 pool.shutdown(cancel_futures=True)
         if kept:
-            same = [one for one in self._recent if one.category == category.name]
-            self._recent = {one: self._recent[one] for one in same}
+            recent = self._recent.items()
+            self._recent = {s: crops for s, crops in recent if s.category == category.name}
             self._recent[spec] = np.concatenate(kept)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -172,11 +172,11 @@ class Extractor:
             DataError, StorageError, InterruptedExtractionError: as `arrays`.
         """
         absent = self._absent(category, split, rows, check=check)
-        found = self._extract(category, split, rows, absent, advance) if absent else {}
+        arrays = self._extract(category, split, rows, absent, advance) if absent else {}
         for level, spec in self._specs(category, split).items():
-            if level not in found:
-                found[level] = self._stored(category, split, spec, rows)
-        return found
+            if level not in arrays:
+                arrays[level] = self._stored(category, split, spec, rows)
+        return arrays
 
     def finish(self) -> None:
         """Wait until all that was extracted lies on disk.
@@ -222,8 +222,11 @@ class Extractor:
         advance: Callable[[int], Any],
     ) -> Arrays:
         """Pass some of a split's images through the backbone; return the levels that stay there."""
+        specs, count = self._specs(category, split), len(samples_of(category, split))
+        on_disk = levels if self._cache.on_disk else ()
+        writers = {level: self._cache.writer(specs[level], count, rows) for level in on_disk}
         backbone, stays, first = self.prepare(), dict[int, "Tensor"](), 0
-        with self._behind_back(category, split, rows, levels, backbone) as behind:
+        with WriteBehind(writers, backbone.device) as behind:
             for images in self.crops.batches(category, split, rows):
                 if self.stopped.is_set():
                     raise InterruptedExtractionError
@@ -232,41 +235,16 @@ class Extractor:
                     stays = self._room(category, split, rows, outputs)
                 for level, array in stays.items():
                     array[first : first + len(images)] = outputs[level]
-                if behind is not None:
-                    behind.put(outputs)
-                    if not stays:  # what stays here needs no disk
-                        behind.check()
+                behind.put(outputs)
+                if not stays:  # what stays here needs no disk
+                    behind.check()
                 first += len(images)
                 self.passes += len(images)
                 advance(len(images))
-        if behind is not None:
-            self._behind.append(behind)
-            if not stays:
-                self.finish()
+        self._behind.append(behind)
+        if not stays:
+            self.finish()
         return dict(stays)
-
-    @contextmanager
-    def _behind_back(
-        self,
-        category: Category,
-        split: Split,
-        rows: range,
-        levels: Sequence[int],
-        backbone: Backbone,
-    ) -> Iterator[WriteBehind | None]:
-        """Yield what writes the levels to disk, None where there is none to write to."""
-        if not self._cache.on_disk:
-            yield None
-            return
-        specs, count = self._specs(category, split), len(samples_of(category, split))
-        writers = {level: self._cache.writer(specs[level], count, rows) for level in levels}
-        behind = WriteBehind(writers, backbone.device)
-        try:
-            yield behind
-            behind.close()
-        except BaseException:
-            behind.abandon()
-            raise
 
     def _room(
         self, category: Category, split: Split, rows: range, outputs: Mapping[int, Tensor]
@@ -278,7 +256,7 @@ class Extractor:
         """
         from methods.lazy import torch
 
-        image = sum(one[0].nbytes for one in outputs.values())
+        image = sum(batch[0].nbytes for batch in outputs.values())
         count = len(samples_of(category, split))
         if self._cache.on_disk:
             parts = [self._specs(category, part) for part, _ in _splits(category)]
@@ -289,7 +267,10 @@ class Extractor:
         needed = image * (len(category.train) + len(category.test))
         with suppress(torch.OutOfMemoryError):
             if needed <= self._resident:
-                return {i: one.new_empty(count, *one.shape[1:]) for i, one in outputs.items()}
+                return {
+                    level: batch.new_empty(count, *batch.shape[1:])
+                    for level, batch in outputs.items()
+                }
         if self._cache.on_disk:
             return {}
         raise BenchmarkError(
@@ -306,7 +287,7 @@ class Extractor:
         dtype = getattr(torch, self._protocol.dtype)
         try:
             outputs = backbone.forward(torch.from_numpy(images), levels)
-            return {level: self._narrowed(one, dtype) for level, one in outputs.items()}
+            return {level: self._narrowed(maps, dtype) for level, maps in outputs.items()}
         except torch.OutOfMemoryError as error:
             raise BenchmarkError(
                 f"{self._protocol.backbone.name} ran out of memory with {len(images)} images of "

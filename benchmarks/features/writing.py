@@ -29,8 +29,11 @@ Batch = Callable[[], np.ndarray[Any, Any]]
 class WriteBehind:
     """Writes a split's levels, each in a thread of its own, which also sums its checksum.
 
+    A context: left without an error the writers close their files once they have written
+    everything; else they throw away what they have.
+
     Args:
-        writers: level → its writer, closed here.
+        writers: level → its writer, closed here; none where there is no disk to write to.
         device: where the features come from.
     """
 
@@ -49,20 +52,19 @@ class WriteBehind:
 
         What can't be written any more is not taken; `wait` says so.
         """
-        for level, batch in self._to_host(outputs).items():
-            self._offer(level, batch)
+        if self._queues:
+            for level, batch in self._to_host(outputs).items():
+                self._offer(level, batch)
 
-    def close(self) -> None:
-        """Let the writers close their files once they have written everything."""
-        for level in self._queues:
-            self._offer(level, None)
+    def __enter__(self) -> WriteBehind:
+        return self
 
-    def abandon(self) -> None:
-        """Let the writers throw away what they have."""
+    def __exit__(self, kind: object, *rest: object) -> None:
         for level in self._queues:
-            self._offer(level, _fail)
-        with suppress(StorageError, _AbandonedError):
-            self.wait()
+            self._offer(level, None if kind is None else _fail)
+        if kind is not None:
+            with suppress(StorageError, _AbandonedError):
+                self.wait()
 
     def check(self) -> None:
         """Raise what a writer has failed with.
@@ -93,13 +95,13 @@ class WriteBehind:
     def _to_host(self, outputs: Mapping[int, Tensor]) -> dict[int, Batch]:
         """Start copying to the host, beside the device's other work; return what waits for it."""
         if self._stream is None:
-            return {level: one.numpy for level, one in outputs.items()}
+            return {level: maps.numpy for level, maps in outputs.items()}
         self._stream.wait_stream(torch.cuda.current_stream(self._stream.device))
         with torch.cuda.stream(self._stream):
-            copies = {level: one.to("cpu", non_blocking=True) for level, one in outputs.items()}
+            copies = {level: maps.to("cpu", non_blocking=True) for level, maps in outputs.items()}
             copied = self._stream.record_event()
-        for one in outputs.values():
-            one.record_stream(self._stream)  # its memory isn't given away before it is copied
+        for maps in outputs.values():
+            maps.record_stream(self._stream)  # its memory isn't given away before it is copied
 
         def ready(level: int) -> Batch:
             def bring() -> np.ndarray[Any, Any]:

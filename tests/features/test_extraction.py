@@ -83,11 +83,11 @@ def test_only_missing_levels_are_extracted(tmp_path: Path, category: Category) -
     counting = Counting()
     cache = FeatureCache(tmp_path)
     Extractor(cache, "data", PROTOCOL, [2, 3], lambda: counting).arrays(category, ignore)
-    assert len(cache.entries()) == 4 + 2  # and the crops
+    assert len(cache.cached()) == 4 + 2  # and the crops
     more = Extractor(cache, "data", PROTOCOL, [1, 2, 3], lambda: counting)
     assert more.missing(category) == 13
     more.arrays(category, ignore)
-    assert len(cache.entries()) == 6 + 2
+    assert len(cache.cached()) == 6 + 2
     assert more.missing(category) == 0
 
 
@@ -164,9 +164,7 @@ def test_a_broken_array_is_extracted_again_loudly(
     expected = Extractor(cache, "data", PROTOCOL, LEVELS, lambda: counting).arrays(category, ignore)
     kept = np.array(expected["train"][2])
     path = next(
-        e.paths[0]
-        for e in cache.entries()
-        if (e.spec["split"], e.spec.get("level")) == ("train", 2)
+        e.paths[0] for e in cache.cached() if (e.spec["split"], e.spec.get("level")) == ("train", 2)
     )
     match damage:
         case "truncated":
@@ -228,14 +226,14 @@ def test_leftovers_of_dead_processes_are_swept(tmp_path: Path) -> None:
 def test_least_recently_used_arrays_go_first(tmp_path: Path) -> None:
     root = write_dataset(tmp_path / "data", "a", "b", "c")
     categories = index(root).categories
-    size = 1e-9 * sum(e.bytes for e in _filled(tmp_path / "probe", categories[:1]).entries())
+    size = 1e-9 * sum(e.bytes for e in _filled(tmp_path / "probe", categories[:1]).cached())
     cache = FeatureCache(tmp_path / "cache", limit_gb=2.001 * size)
     for name in ("a", "b", "a", "c"):
         _extract(cache, next(c for c in categories if c.name == name))
-    features = [entry.spec["category"] for entry in cache.entries() if "level" in entry.spec]
+    features = [array.spec["category"] for array in cache.cached() if "level" in array.spec]
     assert [features.count(name) for name in ("a", "c")] == [6, 6]
     assert features.count("b") < 6
-    assert sum(entry.bytes for entry in cache.entries()) <= 2.001e9 * size
+    assert sum(array.bytes for array in cache.cached()) <= 2.001e9 * size
 
 
 def test_a_limit_below_one_category_still_serves_it(tmp_path: Path, category: Category) -> None:
@@ -269,7 +267,7 @@ def test_an_image_that_breaks_after_the_check_is_named(tmp_path: Path) -> None:
     category.train[3].path.write_bytes(b"no longer an image")
     with pytest.raises(DataError, match=r"train/good/003\.png"):
         extractor(tmp_path, Counting()).arrays(category, ignore)
-    assert FeatureCache(tmp_path).entries() == []
+    assert FeatureCache(tmp_path).cached() == []
 
 
 def test_a_full_disk_names_the_file_and_the_remedy(tmp_path: Path, category: Category) -> None:
@@ -288,4 +286,4 @@ def test_command_lists_and_clears(
     assert listed.count("cup") == 6 + 2  # and the crops
     assert "8 arrays" in listed
     assert features.main(["--cache", str(tmp_path), "--clear"]) == 0
-    assert FeatureCache(tmp_path).entries() == []
+    assert FeatureCache(tmp_path).cached() == []

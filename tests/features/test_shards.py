@@ -141,9 +141,9 @@ def test_files_that_overlap_are_read_where_they_cover_what_is_wanted(
         assert np.array_equal(np.array(found), ARRAY[first : wanted.stop])
     else:
         assert found is None
-    assert len(cache.entries()) == bool(files)
-    for entry in cache.entries():
-        cache.remove(entry)
+    assert len(cache.cached()) == bool(files)
+    for array in cache.cached():
+        cache.remove(array)
     assert not list(folder.glob("features/*"))
     shutil.rmtree(folder)
 

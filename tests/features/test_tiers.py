@@ -137,7 +137,7 @@ def test_no_method_misses_a_disk_that_fills_up(
     assert isinstance(arrays["train"][1], OnDevice)
     with pytest.raises(StorageError, match="no space left"):
         one.finish()
-    assert not [entry for entry in cache.entries() if "level" in entry.spec]
+    assert not [array for array in cache.cached() if "level" in array.spec]
     with pytest.raises(StorageError, match="no space left"):  # what can't stay needs the disk
         extractor(cache, resident=0).arrays(category, lambda images: None)
     assert not list(tmp_path.rglob("*.tmp"))
@@ -154,7 +154,7 @@ def test_an_extraction_that_breaks_off_leaves_nothing_half_written(
     with pytest.raises(KeyboardInterrupt):
         one.arrays(category, stop)
     assert not list((tmp_path / "features").glob("*.tmp"))
-    assert not [entry for entry in FeatureCache(tmp_path).entries() if "level" in entry.spec]
+    assert not [array for array in FeatureCache(tmp_path).cached() if "level" in array.spec]
 
 
 def test_images_are_decoded_once_for_all_backbones(
