@@ -41,9 +41,8 @@ def folded(network: nn.Module, run: Callable[[nn.Module], Outputs]) -> nn.Module
     before = run(network)
     candidate = copy.deepcopy(network)
     for convolution, norm in _pairs(candidate, run):
-        one: Any = candidate.get_submodule(convolution)
-        other: Any = candidate.get_submodule(norm)
-        candidate.set_submodule(convolution, fuse_conv_bn_eval(one, other))
+        pair: Any = (candidate.get_submodule(name) for name in (convolution, norm))
+        candidate.set_submodule(convolution, fuse_conv_bn_eval(*pair))
         candidate.set_submodule(norm, torch.nn.Identity())
     after = run(candidate)
     changes = (
@@ -65,7 +64,7 @@ def _pairs(network: nn.Module, run: Callable[[nn.Module], Outputs]) -> list[tupl
             if isinstance(module, torch.nn.Conv2d):
                 outputs.append((name, output))  # kept alive: another tensor can't take its identity
             else:
-                pairs.extend((conv, name) for conv, made in outputs if made is inputs[0])
+                pairs.extend((conv, name) for conv, tensor in outputs if tensor is inputs[0])
 
         return seen
 

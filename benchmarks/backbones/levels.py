@@ -24,7 +24,7 @@ RESNET = {1: "layer1", 2: "layer2", 3: "layer3", 4: "layer4"}
 DENSENET = {level: f"features.denseblock{level}" for level in STRIDES}
 
 
-class Source(Protocol):
+class NetworkSource(Protocol):
     """Where a network and its weights come from."""
 
     def tag(self) -> str:

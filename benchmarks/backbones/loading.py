@@ -7,6 +7,7 @@ Level 1 has stride 4, 2 has 8, 3 has 16 and 4 has 32. Names are torchvision's as
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from benchmarks.backbones import filterbank, sources
 from benchmarks.backbones import weights as checkpoints
 from benchmarks.backbones.backbone import Backbone
 from benchmarks.backbones.choice import Choice
-from benchmarks.backbones.levels import STRIDES, Source, suggest
+from benchmarks.backbones.levels import STRIDES, NetworkSource, suggest
 from benchmarks.backbones.pyramid import Cut
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
@@ -104,14 +105,10 @@ def load(
     spec, file = _resolve(choice, download=True)
     if file is None:
         return Backbone(spec, filterbank.FilterBank(device), device, side=64)
-    source = sources.source(choice.name)
-    source.check()
-    network, normalisation = source.build()
-    _require_modules(network, spec.layers.values())
-    cut = Cut(spec, network, normalisation, device)
+    cut = _cut(spec, device)
     _choose_side(cut, choice.name, image_size)
     state = checkpoints.read_state(file)
-    checkpoints.install(network, state, file, spec.layers.values(), cut.is_finite)
+    checkpoints.install(cut.network, state, file, spec.layers.values(), cut.is_finite)
     cut.fold()
     backbone = Backbone(spec, cut, device, cut.side)
     flat = len(set(backbone.strides.values())) == 1
@@ -155,18 +152,23 @@ def shapes(choice: Choice, image_size: int) -> dict[int, tuple[int, int, int]]:
         blank = torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8)
         levels = tuple(filterbank.spec().layers)
     else:
-        source = sources.source(choice.name)
-        source.check()
-        with torch.device("meta"):
-            network, normalisation = source.build()
-        chosen = _layers(choice, source)
-        _require_modules(network, chosen.values())
-        extract = Cut(BackboneSpec(choice.name, "", "", chosen), network, normalisation, "meta")
+        chosen = _layers(choice, sources.source(choice.name))
+        extract = _cut(BackboneSpec(choice.name, "", "", chosen), "meta")
         blank = torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device="meta")
         levels = tuple(chosen)
     with torch.no_grad():
         maps = extract(blank, levels)
-    return {level: tuple(one.shape[1:]) for level, one in maps.items()}  # type: ignore[misc]
+    return {level: tuple(features.shape[1:]) for level, features in maps.items()}  # type: ignore[misc]
+
+
+def _cut(spec: BackboneSpec, device: torch.device | str) -> Cut:
+    """Return a specification's network, its weights not set, cut at the layers."""
+    source = sources.source(spec.name)
+    source.check()
+    with torch.device("meta") if device == "meta" else nullcontext():
+        network, normalisation = source.build()
+    _require_modules(network, spec.layers.values())
+    return Cut(spec, network, normalisation, device)
 
 
 def _resolve(choice: Choice, download: bool) -> tuple[BackboneSpec, Path | None]:
@@ -186,7 +188,7 @@ def _resolve(choice: Choice, download: bool) -> tuple[BackboneSpec, Path | None]
     return BackboneSpec(choice.name, tag, sha256, layers), file
 
 
-def _layers(choice: Choice, source: Source) -> dict[int, str]:
+def _layers(choice: Choice, source: NetworkSource) -> dict[int, str]:
     """Return level → layer, the network's own where none are chosen."""
     if choice.layers is None:
         return source.pyramid()

@@ -34,11 +34,11 @@ class Cut:
         device: torch.device | str,
     ) -> None:
         self._spec = spec
-        self._network = network.to(device).eval().requires_grad_(False)
+        self.network = network.to(device).eval().requires_grad_(False)
         self._mean, self._std = (
             torch.tensor(part, device=device).view(1, 3, 1, 1) for part in normalisation
         )
-        self._network.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)
         patches: Any = getattr(network, "patch_embed", None)
         cuts_patches = hasattr(patches, "strict_img_size")  # timm's layer, not its namesakes
         self._multiple = patches.patch_size[0] if cuts_patches else 1
@@ -49,13 +49,13 @@ class Cut:
         """Fold the network's batch norms, checked on an image of noise."""
         batch, levels = self._noise(), tuple(self._spec.layers)
         with torch.no_grad(), full_precision():
-            self._network = folded(self._network, lambda net: self._pass(net, batch, levels))
+            self.network = folded(self.network, lambda net: self._pass(net, batch, levels))
 
     def is_finite(self) -> bool:
         """Whether all levels of an image of noise are free of NaN and infinity."""
         with torch.no_grad(), full_precision():
-            maps = self._pass(self._network, self._noise(), tuple(self._spec.layers))
-        return all(bool(torch.isfinite(one).all()) for one in maps.values())
+            maps = self._pass(self.network, self._noise(), tuple(self._spec.layers))
+        return all(bool(torch.isfinite(features).all()) for features in maps.values())
 
     def _noise(self) -> Tensor:
         """Return an image of noise at the side that is probed, normalised."""
@@ -66,7 +66,7 @@ class Cut:
     def __call__(self, images: Tensor, levels: Sequence[int]) -> dict[int, Tensor]:
         """Return the features of `levels`, of uint8 images (B, 3, H, W)."""
         self._require_size(*images.shape[-2:])
-        return self._pass(self._network, self._normalised(images), levels)
+        return self._pass(self.network, self._normalised(images), levels)
 
     def _normalised(self, images: Tensor) -> Tensor:
         batch = (images.float() / 255 - self._mean) / self._std
@@ -74,14 +74,14 @@ class Cut:
 
     def _pass(self, network: nn.Module, batch: Tensor, levels: Sequence[int]) -> dict[int, Tensor]:
         """Return the maps of some levels; the pass stops after the last of them."""
-        found: dict[int, Tensor] = {}
+        collected: dict[int, Tensor] = {}
 
         def collect(level: int) -> Callable[[nn.Module, Any, Any], None]:
             def hook(module: nn.Module, inputs: Any, output: Any) -> None:
                 # A copy, since an in-place activation may follow.
                 maps = self._maps(level, output, batch)
-                found[level] = maps.clone(memory_format=torch.contiguous_format)
-                if len(found) == len(levels):
+                collected[level] = maps.clone(memory_format=torch.contiguous_format)
+                if len(collected) == len(levels):
                     raise _Collected
 
             return hook
@@ -91,9 +91,9 @@ class Cut:
                 module = network.get_submodule(self._spec.layers[level])
                 hooks.enter_context(module.register_forward_hook(collect(level)))
             network(batch)
-        if unseen := [self._spec.layers[level] for level in levels if level not in found]:
+        if unseen := [self._spec.layers[level] for level in levels if level not in collected]:
             raise BenchmarkError(f"{self._spec.name} never runs its layers {', '.join(unseen)}")
-        return found
+        return collected
 
     def _require_size(self, height: int, width: int) -> None:
         if self._fixed is not None and (height, width) != tuple(self._fixed):
@@ -110,17 +110,17 @@ class Cut:
     def _maps(self, level: int, output: Any, batch: Tensor) -> Tensor:
         """Return a layer's output as (B, C, h, w)."""
         shape = tuple(getattr(output, "shape", ()))
-        if len(shape) == 4 and str(getattr(self._network, "output_fmt", "")).endswith("NHWC"):
+        if len(shape) == 4 and str(getattr(self.network, "output_fmt", "")).endswith("NHWC"):
             return output.permute(0, 3, 1, 2).float()
         if len(shape) == 4:
             return output.float()
         if len(shape) == 3:
             height, width = (side // self._multiple for side in batch.shape[-2:])
             prefix = shape[1] - height * width
-            if prefix in (0, getattr(self._network, "num_prefix_tokens", 0)):
+            if prefix in (0, getattr(self.network, "num_prefix_tokens", 0)):
                 return output[:, prefix:].transpose(1, 2).unflatten(2, (height, width)).float()
-        found = f"has shape {shape}" if shape else f"is a {type(output).__name__}"
+        kind = f"has shape {shape}" if shape else f"is a {type(output).__name__}"
         raise BenchmarkError(
-            f"the output of {self._spec.name}'s layer {self._spec.layers[level]} {found}, "
+            f"the output of {self._spec.name}'s layer {self._spec.layers[level]} {kind}, "
             "not (B, C, h, w): name another in --layers"
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks.backbones.levels import Source
+from benchmarks.backbones.levels import NetworkSource
 from benchmarks.backbones.timm_networks import Timm
 from benchmarks.backbones.torchvision_networks import Torchvision
 from benchmarks.errors import BenchmarkError
 
 
-def source(name: str) -> Source:
+def source(name: str) -> NetworkSource:
     """Return the library that `name` points into.
 
     Raises:

@@ -77,17 +77,17 @@ class Torchvision:
 
     def fetch(self) -> Path:
         """Download into torch's folder, unless it is there, and verify the checksum."""
-        entry = self._entry()
-        if entry is None:
+        published = self._published()
+        if published is None:
             raise WeightsError(
                 f"torchvision has no {TORCHVISION_TAG} weights of {self.name}: pass --weights FILE"
             )
-        file = _hub_folder() / entry.url.rpartition("/")[2]
+        file = _hub_folder() / published.url.rpartition("/")[2]
         if not file.is_file():
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 torch.hub.download_url_to_file(
-                    entry.url, str(file), hash_prefix=_promised(file), progress=False
+                    published.url, str(file), hash_prefix=_promised(file), progress=False
                 )
             except (OSError, RuntimeError) as error:
                 raise unavailable(self.name, TORCHVISION_TAG, error) from error
@@ -99,14 +99,15 @@ class Torchvision:
         """Make the classifier."""
         from torchvision import models
 
-        entry = self._entry() or next(iter(models.get_model_weights(self.name)))
+        published = self._published() or next(iter(models.get_model_weights(self.name)))
         network = models.get_model(self.name, weights=None)
         if hasattr(network, "transform_input"):
             network.transform_input = True  # their ImageNet weights were ported from TensorFlow
-        preset = entry.transforms()
+        preset = published.transforms()
         return network, (preset.mean, preset.std)
 
-    def _entry(self) -> Any:
+    def _published(self) -> Any:
+        """Return torchvision's record of the weights, None where it has none of that tag."""
         from torchvision import models
 
         return models.get_model_weights(self.name).__members__.get(TORCHVISION_TAG)
