@@ -109,9 +109,10 @@ def export_category(
 def _stored(results: ResultSet, method: str, category: Category) -> tuple[CellSpec, dict[str, Map]]:
     """Return a cell's specification, and its maps as they were measured by their stems."""
     place, what = (category.name, method), f"{method} on {category.name}"
-    spec, path = results.specs.get(place), results.maps.get(place)
-    if spec is None or path is None or place not in results.scores:
+    path = results.maps.get(place)
+    if path is None or place not in results.scores:
         raise BenchmarkError(f"{results.run}: no maps of {what} are stored; {ALL_MAPS}")
+    spec = results.first[place].spec
     if spec.dataset_fingerprint != category.fingerprint:
         raise BenchmarkError(
             f"{what} was evaluated on other images or masks; name theirs with --data, and "

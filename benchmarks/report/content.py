@@ -129,10 +129,11 @@ def _short(results: ResultSet) -> str:
 def _category(results: ResultSet, category: str) -> dict[str, Any]:
     """Return a category's name and numbers of images, as its cells saw them."""
     cells = [cell for cell in results.cells if category_of(cell) == category]
-    counts = {"n_train": "n_train", "n_good": "n_test_good", "n_defect": "n_test_defect"}
-    known = {name: (getattr(cell, count) for cell in cells) for name, count in counts.items()}
-    numbers = {name: (n for n in counts if n is not None) for name, counts in known.items()}
-    return {"name": category, **{name: next(counts, None) for name, counts in numbers.items()}}
+    shown: dict[str, Any] = {"name": category}
+    for name, count in (("train", "n_train"), ("good", "n_test_good"), ("defect", "n_test_defect")):
+        known = (getattr(cell, count) for cell in cells)
+        shown[f"n_{name}"] = next((number for number in known if number is not None), None)
+    return shown
 
 
 def _method(results: ResultSet, method: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def pairs(before: Sequence[ResultSet], after: Sequence[ResultSet]) -> list[dict[
 
 
 def _specs(results: ResultSet) -> Specs:
-    return {place: dict(flat(spec.as_dict())) for place, spec in results.specs.items()}
+    return {place: dict(flat(cell.spec.as_dict())) for place, cell in results.first.items()}
 
 
 def _alike(before: Specs, after: Specs) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +19,7 @@ from benchmarks.results.feature_sources import FeatureSource, column_titles, fea
 from benchmarks.results.identity import dataset_labels
 from benchmarks.results.metrics_csv import MEAN, category_label, named_metrics, read_cells
 from benchmarks.results.store import Store
-from benchmarks.specs import IMPORTED, CellSpec
+from benchmarks.specs import IMPORTED, canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,9 +209,8 @@ class ResultSet:
     @property
     def shared(self) -> Mapping[str, Any]:
         """Setting → its value, of those in which all cells agree."""
-        of_sources = zip(FeatureSource._fields, zip(*self.sources, strict=True), strict=False)
-        common = {name: values[0] for name, values in of_sources if len({*values}) == 1}
-        return {**self.measure._asdict(), "shots": self.shots, **common}
+        settings = _settings(self.cells)
+        return {name: values[0] for name, values in settings.items() if len(values) == 1}
 
     def _unusual(self) -> list[str]:
         """Say which settings are not the default, or distinguish the run's result sets.
@@ -301,11 +300,6 @@ class ResultSet:
         }
 
     @cached_property
-    def specs(self) -> Mapping[Place, CellSpec]:
-        """(category, method) → the specification of the first seed's cell."""
-        return {place: cell.spec for place, cell in self.first.items()}
-
-    @cached_property
     def scores(self) -> Files:
         """(category, method) → the first seed's image scores, where there are some."""
         return self._files("scores")
@@ -372,7 +366,6 @@ def result_sets(run: Path) -> list[ResultSet]:
         cells = read_cells(run / "metrics.csv")
     labels = dataset_labels(cells)
     newest = _newest(cells, labels)
-    varying = _varying(newest, labels)
     metrics = tuple(metric.name for metric in named_metrics(cells))
     categories: dict[str, set[str]] = {}
     groups: dict[tuple[str, Measure, int | None], list[Cell]] = {}
@@ -381,36 +374,42 @@ def result_sets(run: Path) -> list[ResultSet]:
         categories.setdefault(dataset, set()).add(category_of(cell))
         key = dataset, Measure.of(cell.spec.protocol), cell.spec.shots
         groups.setdefault(key, []).append(cell)
+    varying = {name for name, values in _settings(newest).items() if len(values) > 1}
+    varying |= {"dataset"} if len(categories) > 1 else set()
     return [
-        ResultSet(run, dataset, group, tuple(sorted(categories[dataset])), metrics, varying)
+        ResultSet(
+            run, dataset, group, tuple(sorted(categories[dataset])), metrics, frozenset(varying)
+        )
         for (dataset, *_), group in groups.items()
     ]
 
 
 def _newest(cells: Iterable[Cell], labels: Mapping[str, str]) -> list[Cell]:
     """Return of cells that would stand at one place of one table the newest alone."""
-    newest: dict[tuple[Any, ...], Cell] = {}
+    newest: dict[tuple[object, ...], Cell] = {}
     for cell in cells:
-        spec, protocol = cell.spec, cell.spec.protocol
-        key = (
-            *(labels.get(cell.short_key, spec.dataset), spec.category, spec.method, spec.seed),
-            *(spec.shots, Measure.of(protocol), FeatureSource.of(protocol)),
-        )
+        spec, dataset = cell.spec, labels.get(cell.short_key, cell.spec.dataset)
+        protocol = canonical_json(asdict(spec.protocol))
+        key = dataset, spec.category, spec.method, spec.seed, spec.shots, protocol
         if key not in newest or cell.started >= newest[key].started:
             newest.pop(key, None)
             newest[key] = cell
     return list(newest.values())
 
 
-def _varying(cells: Iterable[Cell], labels: Mapping[str, str]) -> frozenset[str]:
-    """Return the settings in which cells differ; of features, those of cells that have some."""
-    values: dict[str, set[object]] = {}
+def _settings(cells: Iterable[Cell]) -> dict[str, list[Any]]:
+    """Return what cells were measured and made with: name → its values, each once.
+
+    Imported maps have no settings of features.
+    """
+    settings: dict[str, list[Any]] = {}
     for cell in cells:
         protocol = cell.spec.protocol
-        settings = {**Measure.of(protocol)._asdict(), "shots": cell.spec.shots}
-        settings["dataset"] = labels.get(cell.short_key, cell.spec.dataset)
+        values = {**Measure.of(protocol)._asdict(), "shots": cell.spec.shots}
         if protocol.backbone.name != IMPORTED:
-            settings |= FeatureSource.of(protocol)._asdict()
-        for name, value in settings.items():
-            values.setdefault(name, set()).add(value)
-    return frozenset(name for name, different in values.items() if len(different) > 1)
+            values |= FeatureSource.of(protocol)._asdict()
+        for name, value in values.items():
+            known = settings.setdefault(name, [])
+            if value not in known:
+                known.append(value)
+    return settings
