@@ -35,7 +35,7 @@ def main() -> int:
     stale = []
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         text = page.read_text("utf-8")
-        fresh = BLOCK.sub(lambda found: found[1] + "\n" + quoted(found[2]) + "\n" + found[4], text)
+        fresh = BLOCK.sub(lambda block: block[1] + "\n" + quoted(block[2]) + "\n" + block[4], text)
         if fresh != text:
             stale.append(page)
             if "--write" in sys.argv:
@@ -56,7 +56,8 @@ def quoted(what: str) -> str:
 
 def part(text: str, chosen: list[str]) -> Iterator[str]:
     """Yield the lines of a table of `text`, of it the columns and the rows chosen."""
-    named = dict(one.split("=", 1) for one in chosen if one.startswith(("table=", "columns=")))
+    options = [word.split("=", 1) for word in chosen if word.startswith(("table=", "columns="))]
+    named = dict(options)
     rows, columns = chosen[len(named) :], named.get("columns", "")
     tables = re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE)
     lines = tables[int(named.get("table", 1)) - 1].splitlines()
@@ -130,7 +131,7 @@ def heading(metric: str) -> str:
     """Return what stands above a column."""
     words = "published" if metric.startswith("published ") else metric.replace("_", " ")
     words = re.sub(" (seconds|mb)$", "", words)
-    return re.sub(r"\b(auroc|aupro|ap)\b", lambda found: found[0].upper(), words)
+    return re.sub(r"\b(auroc|aupro|ap)\b", lambda metric: metric[0].upper(), words)
 
 
 if __name__ == "__main__":

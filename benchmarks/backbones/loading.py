@@ -17,7 +17,7 @@ from benchmarks.backbones import weights as checkpoints
 from benchmarks.backbones.backbone import Backbone
 from benchmarks.backbones.choice import Choice
 from benchmarks.backbones.levels import STRIDES, NetworkSource, suggest
-from benchmarks.backbones.pyramid import Cut
+from benchmarks.backbones.pyramid import TruncatedNetwork
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
 from methods.lazy import torch
@@ -105,7 +105,7 @@ def load(
     spec, file = _resolve(choice, download=True)
     if file is None:
         return Backbone(spec, filterbank.FilterBank(device), device, side=64)
-    cut = _cut(spec, device)
+    cut = _truncated_network(spec, device)
     _choose_side(cut, choice.name, image_size)
     state = checkpoints.read_state(file)
     checkpoints.install(cut.network, state, file, spec.layers.values(), cut.is_finite)
@@ -117,8 +117,8 @@ def load(
     return backbone
 
 
-def _choose_side(cut: Cut, name: str, image_size: int | None) -> None:
-    """Let a network be probed at the usual size, or at the one asked for if it takes only that.
+def _choose_side(cut: TruncatedNetwork, name: str, image_size: int | None) -> None:
+    """Set the size of trial images: the usual one, or `image_size` if the network takes only that.
 
     Raises:
         BenchmarkError: it runs at neither.
@@ -153,7 +153,7 @@ def shapes(choice: Choice, image_size: int) -> dict[int, tuple[int, int, int]]:
         levels = tuple(filterbank.spec().layers)
     else:
         chosen = _layers(choice, sources.source(choice.name))
-        extract = _cut(BackboneSpec(choice.name, "", "", chosen), "meta")
+        extract = _truncated_network(BackboneSpec(choice.name, "", "", chosen), "meta")
         blank = torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device="meta")
         levels = tuple(chosen)
     with torch.no_grad():
@@ -161,14 +161,14 @@ def shapes(choice: Choice, image_size: int) -> dict[int, tuple[int, int, int]]:
     return {level: tuple(features.shape[1:]) for level, features in maps.items()}  # type: ignore[misc]
 
 
-def _cut(spec: BackboneSpec, device: torch.device | str) -> Cut:
+def _truncated_network(spec: BackboneSpec, device: torch.device | str) -> TruncatedNetwork:
     """Return a specification's network, its weights not set, cut at the layers."""
     source = sources.source(spec.name)
     source.check()
     with torch.device("meta") if device == "meta" else nullcontext():
         network, normalisation = source.build()
     _require_modules(network, spec.layers.values())
-    return Cut(spec, network, normalisation, device)
+    return TruncatedNetwork(spec, network, normalisation, device)
 
 
 def _resolve(choice: Choice, download: bool) -> tuple[BackboneSpec, Path | None]:

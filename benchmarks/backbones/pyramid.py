@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from benchmarks.backbones.levels import Normalisation
 
 
-class _Collected(Exception):  # noqa: N818 - a signal, not an error
-    """Every requested level has been seen."""
+class _AllCollected(Exception):  # noqa: N818 - a signal, not an error
+    """The maps of all requested levels are there; nothing behind them needs to run."""
 
 
-class Cut:
+class TruncatedNetwork:
     """A network whose forward pass is cut after the last level asked for."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Cut:
         return all(bool(torch.isfinite(features).all()) for features in maps.values())
 
     def _noise(self) -> Tensor:
-        """Return an image of noise at the side that is probed, normalised."""
+        """Return a trial image, (1, 3, side, side): noise, normalised."""
         draw = torch.Generator().manual_seed(0)
         noise = torch.randint(0, 256, (1, 3, self.side, self.side), generator=draw)
         return self._normalised(noise.to(self._mean.device))
@@ -82,11 +82,11 @@ class Cut:
                 maps = self._maps(level, output, batch)
                 collected[level] = maps.clone(memory_format=torch.contiguous_format)
                 if len(collected) == len(levels):
-                    raise _Collected
+                    raise _AllCollected
 
             return hook
 
-        with ExitStack() as hooks, suppress(_Collected):
+        with ExitStack() as hooks, suppress(_AllCollected):
             for level in levels:
                 module = network.get_submodule(self._spec.layers[level])
                 hooks.enter_context(module.register_forward_hook(collect(level)))

@@ -92,7 +92,7 @@ class Timm:
         raise without_pyramid(f"timm/{self.name}", f"timm.create_model('{self.name}')")
 
     def cached(self) -> Path | None:
-        """Look into the Hugging Face folder of downloads."""
+        """Return the file in Hugging Face's download folder."""
         from huggingface_hub import try_to_load_from_cache
 
         for file in ("model.safetensors", "pytorch_model.bin"):

@@ -71,7 +71,7 @@ class Torchvision:
         raise without_pyramid(self.name, f"torchvision.models.get_model('{self.name}')")
 
     def cached(self) -> Path | None:
-        """Look into torch's folder of downloads."""
+        """Return the file in torch's download folder, if its sha256 begins as its name says."""
         file = _hub_folder() / f"{self.name}-{TORCHVISION_FILES.get(self.name, '')}.pth"
         return file if file.is_file() and _holds_what_it_says(file) else None
 

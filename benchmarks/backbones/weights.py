@@ -165,10 +165,10 @@ def install(
 
 
 def missing_tail(network: nn.Module, state: State) -> tuple[str, ...]:
-    """Return the parameters that a checkpoint lacks which is a beginning of this network.
+    """Return the parameters missing from a checkpoint that ends before this network does.
 
-    Empty where it is not such a beginning: what is in it is unknown to the network, or, but for a
-    classifier, of another shape.
+    Empty where the checkpoint isn't the beginning of this network: it holds parameters that are
+    unknown to it or, but for a classifier's, of another shape.
 
     Args:
         network: only the names and shapes of its parameters are looked at.

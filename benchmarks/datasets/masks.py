@@ -133,7 +133,7 @@ def _transparent(path: Path, values: NDArray[np.uint8], *, lossy: bool) -> Mask:
 
 
 def _by_values(values: NDArray[Any], *, lossy: bool) -> Mask:
-    """Tell defect by the values (H, W) of a mask's brightest channel."""
+    """Return which pixels are defect, by the values (H, W) of a mask's brightest channel."""
     greys = np.unique(values).astype(float)
     top = greys[-1]
     middle = _MIDDLE if _MIDDLE < top <= _WHITE else top / 2

@@ -1,7 +1,4 @@
-"""Extraction and the shared cache: every image passes a backbone once, whoever asks and when.
-
-`python -m benchmarks.features` lists what is cached and, with `--clear`, removes it.
-"""
+"""Lists the features that are cached, or removes them with --clear."""
 
 from __future__ import annotations
 

@@ -23,13 +23,14 @@ OWNER = node().replace(".", "-") or "unknown"
 
 
 class DamagedArrayError(Exception):
-    """An array that is truncated, changed, or of something else than its name says."""
+    """An array that is truncated, changed, or not the one that its name promises."""
 
 
-class Joined:
+class JoinedArray:
     """An array (N, …) whose images lie in several arrays, one after the other.
 
-    It is read as NumPy's are, `joined[3:7]` or `joined[[5, 1]]`, and copies no more than it must.
+    It is read as NumPy's are, `joined[3:7]` or `joined[[5, 1]]`; consecutive images of one array
+    aren't copied.
     """
 
     def __init__(self, parts: Sequence[np.ndarray[Any, Any]]) -> None:
@@ -62,7 +63,7 @@ class Joined:
 
 def join(parts: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
     """Return arrays (n, …) as one that is read like NumPy's, as it is where there is only one."""
-    return parts[0] if len(parts) == 1 else cast("np.ndarray[Any, Any]", Joined(parts))
+    return parts[0] if len(parts) == 1 else cast("np.ndarray[Any, Any]", JoinedArray(parts))
 
 
 def read_array(
@@ -85,7 +86,7 @@ def read_array(
         array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DamagedArrayError(f"unreadable ({error})") from error
-    named = described(spec, rows, whole=whole)
+    named = description_of(spec, rows, whole=whole)
     fits = isinstance(stored, dict) and {**stored, "crc32": 0} == {**named, "crc32": 0}
     if not fits or len(array) != len(rows) or array.dtype != spec.dtype:
         raise DamagedArrayError("holds something else than its name says")
@@ -94,8 +95,8 @@ def read_array(
     return array
 
 
-def described(spec: ArraySpec, rows: range, *, whole: bool) -> dict[str, Any]:
-    """Return what lies beside an array: what it is and, where these aren't all, of which images."""
+def description_of(spec: ArraySpec, rows: range, *, whole: bool) -> dict[str, Any]:
+    """Return what is stored beside an array: its specification and, of a part, which images."""
     return {"spec": spec.as_dict()} | ({} if whole else {"rows": [rows.start, rows.stop]})
 
 
@@ -115,7 +116,7 @@ class ArrayWriter:
 
     def __init__(self, path: Path, spec: ArraySpec, rows: range, *, whole: bool) -> None:
         self._path, self._spec, self._images = path, spec, len(rows)
-        self._described = described(spec, rows, whole=whole)
+        self._content = description_of(spec, rows, whole=whole)
         self._description = path.with_suffix(".json")
         self._temporary = path.with_name(f"{path.name}.{OWNER}.{os.getpid()}.tmp")
         self._file: IO[bytes] | None = None
@@ -144,7 +145,7 @@ class ArrayWriter:
                 self._temporary.replace(self._path)
                 name = self._temporary.name.replace(self._path.name, self._description.name)
                 part = self._description.with_name(name)
-                content = self._described | {"crc32": self._crc32}
+                content = self._content | {"crc32": self._crc32}
                 part.write_text(canonical_json(content), encoding="utf-8")
                 part.replace(self._description)
         except OSError as error:

@@ -37,7 +37,7 @@ class CachedArray:
 
 @dataclass(frozen=True)
 class CacheSettings:
-    """Which cache: what a worker needs to open it, too."""
+    """A cache's folder and size limit; workers get them, and open it themselves."""
 
     folder: Path
     limit_gb: float = DEFAULT_LIMIT_GB
@@ -75,9 +75,9 @@ class FeatureCache:
     def load(
         self, spec: ArraySpec, images: int, rows: range | None = None, *, check: bool = False
     ) -> np.ndarray[Any, Any] | None:
-        """Return an array (n, C, H, W) as a read-only memory map, None where it isn't all there.
+        """Return an array (n, C, H, W) as a read-only memory map, None where an image is missing.
 
-        Where its images lie in several files, what is returned is only read like one (`Joined`).
+        Where its images lie in several files, the result is read like one array (`JoinedArray`).
         A file that is truncated, unreadable or of another specification counts as absent, and is
         warned of and removed; so does one with a changed byte, where `check` says to read it.
 
@@ -172,7 +172,7 @@ class FeatureCache:
             path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove what interrupted processes left behind."""
+        """Remove the temporary files of this machine's processes that have ended."""
         for temporary in self.folder.glob("*.tmp"):
             *_, machine, process, _ = temporary.name.split(".")
             if machine == OWNER and not Path(f"/proc/{process}").exists():

@@ -37,7 +37,7 @@ def cores() -> int:
 
 
 class Crops:
-    """Brings images as (N, 3, S, S) uint8: from the cache, or decoded, which fills it.
+    """Provides images as (N, 3, S, S) uint8 from the cache, or decodes them and fills it.
 
     Without a cache on disk the crops of the category in work stay in memory.
 

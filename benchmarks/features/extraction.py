@@ -1,4 +1,4 @@
-"""Extraction: every image passes a backbone once, whoever asks and when."""
+"""Extraction: every image passes a backbone once, and its features are kept."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def feature_specs(
 class Extractor:
     """Brings the features of categories, from the cache or through one pass of the backbone.
 
-    Features are born where the backbone is. As many as `resident` allows stay there, and go to
-    disk behind the methods' back; beyond it they are read from disk.
+    Features arise on the backbone's device. Up to `resident` bytes of them stay there and are
+    written to disk in the background; beyond that, methods read them from disk.
 
     Args:
         cache: where arrays are kept.
@@ -163,8 +163,8 @@ class Extractor:
         Args:
             category: the category.
             split: the split.
-            rows: the images, from the beginning of a batch to the end of one: whoever extracts
-                them passes each in the batch that it always passes in, so that no bit differs.
+            rows: the images, from the beginning of a batch to the end of one, so that an image
+                always passes in the same batch and no bit depends on who extracts it.
             advance: as for `arrays`.
             check: as for `arrays`.
 
@@ -249,7 +249,7 @@ class Extractor:
     def _room(
         self, category: Category, split: Split, rows: range, outputs: Mapping[int, Tensor]
     ) -> dict[int, Tensor]:
-        """Make room on disk, and return room on the device where a whole category fits there.
+        """Make room on disk; return level → empty tensor on the device, where all images fit.
 
         Raises:
             BenchmarkError: it doesn't fit, and there is no disk either.
@@ -281,26 +281,26 @@ class Extractor:
     def _forward(
         self, backbone: Backbone, images: np.ndarray[Any, Any], levels: Sequence[int]
     ) -> dict[int, Tensor]:
-        """Pass a batch; a smaller one, for want of memory, would change the sixth digit."""
+        """Pass a batch, never a smaller one for want of memory: the sixth digit would change."""
         from methods.lazy import torch
 
         dtype = getattr(torch, self._protocol.dtype)
         try:
             outputs = backbone.forward(torch.from_numpy(images), levels)
-            return {level: self._narrowed(maps, dtype) for level, maps in outputs.items()}
+            return {level: self._as_stored(maps, dtype) for level, maps in outputs.items()}
         except torch.OutOfMemoryError as error:
             raise BenchmarkError(
                 f"{self._protocol.backbone.name} ran out of memory with {len(images)} images of "
                 f"{self._protocol.image_size} pixels: pass --device cpu or a smaller --image-size"
             ) from error
 
-    def _narrowed(self, features: Tensor, narrow: dtype) -> Tensor:
-        """Return features as they are cached.
+    def _as_stored(self, features: Tensor, stored_type: dtype) -> Tensor:
+        """Return features in the type in which they are cached.
 
         Raises:
-            BenchmarkError: they are too large for the cached type.
+            BenchmarkError: they are too large for that type.
         """
-        stored = features.to(narrow)
+        stored = features.to(stored_type)
         narrower = stored.dtype != features.dtype
         if narrower and stored.isinf().any() and features.isfinite().all():
             raise BenchmarkError(

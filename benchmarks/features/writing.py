@@ -1,4 +1,4 @@
-"""Writing behind: what a backbone gives goes to disk while the next images pass it."""
+"""Writes features to disk in the background, while the next images pass the backbone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class WriteBehind:
     def put(self, outputs: Mapping[int, Tensor]) -> None:
         """Take a batch of every level, (n, C, h, w); waits where the disk is far behind.
 
-        What can't be written any more is not taken; `wait` says so.
+        A batch for a writer that has failed is dropped; `wait` raises what it failed with.
         """
         if self._queues:
             for level, batch in self._to_host(outputs).items():
@@ -93,7 +93,11 @@ class WriteBehind:
                 return
 
     def _to_host(self, outputs: Mapping[int, Tensor]) -> dict[int, Batch]:
-        """Start copying to the host, beside the device's other work; return what waits for it."""
+        """Start copying to the host, beside the device's other work.
+
+        Returns:
+            Level → a function that waits for the copy and returns it.
+        """
         if self._stream is None:
             return {level: maps.numpy for level, maps in outputs.items()}
         self._stream.wait_stream(torch.cuda.current_stream(self._stream.device))
@@ -114,7 +118,7 @@ class WriteBehind:
 
 
 class _AbandonedError(Exception):
-    """What was to be written is not complete, and never will be."""
+    """Extraction stopped before all batches were there, so the files are thrown away."""
 
 
 def _fail() -> np.ndarray[Any, Any]:

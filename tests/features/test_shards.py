@@ -15,7 +15,7 @@ from benchmarks.backbones import loading as backbones
 from benchmarks.datasets import Category, index
 from benchmarks.execution.dividing import shards_of
 from benchmarks.features import Extractor, FeatureCache
-from benchmarks.features.arrays import Joined
+from benchmarks.features.arrays import JoinedArray
 from benchmarks.features.crops import BATCH_IMAGES
 from benchmarks.specs import EvaluationProtocol
 from tests.features.test_extraction import SPEC
@@ -156,7 +156,7 @@ def indices() -> st.SearchStrategy[int | slice | Sequence[int]]:
 @given(st.sets(st.integers(1, IMAGES - 1), max_size=4), indices())
 def test_joined_arrays_are_read_as_one(cuts: set[int], rows: int | slice | list[int]) -> None:
     parts = np.split(ARRAY, sorted(cuts))
-    joined = Joined(parts)
+    joined = JoinedArray(parts)
     assert (joined.shape, joined.nbytes, len(joined)) == (ARRAY.shape, ARRAY.nbytes, IMAGES)
     assert np.array_equal(joined[rows], ARRAY[rows])
     assert np.array_equal(np.asarray(joined), ARRAY)

@@ -92,7 +92,7 @@ class Layout:
     Attributes:
         recognises: whether a root is laid out so.
         candidates: name → what may be a category; raises DataError where a table can't be read.
-        what: what makes a category, for who has none.
+        what: what makes a category, in words, for the message where there is none.
     """
 
     recognises: Callable[[Path], bool]
@@ -111,7 +111,7 @@ def files_of(samples: Iterable[Sample], folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
-def unmasked(samples: Iterable[Sample]) -> list[Sample]:
+def defects_without_mask(samples: Iterable[Sample]) -> list[Sample]:
     """Return the defects without a mask."""
     return [sample for sample in samples if sample.label and not sample.masks]
 

@@ -28,7 +28,7 @@ def candidates(root: Path) -> dict[str, Candidate]:
 
 
 def _is_category(folder: Path) -> bool:
-    """Whether it has a folder of a category: half a category is a fault, not absence."""
+    """Whether it has train or test: with one of them alone it is a faulty category."""
     return any(inside.name in {"train", "test"} for inside in base.subfolders(folder))
 
 
@@ -118,7 +118,7 @@ class FolderLayout:
             f"{sample.path}: a defect without a mask; add "
             f"{self.expected.format(defect=sample.defect, stem=sample.path.stem)} to the category"
             f"{self._else(category, sample.defect)}"
-            for sample in base.unmasked(test)
+            for sample in base.defects_without_mask(test)
         ]
 
     def _else(self, category: Path, defect: str) -> str:

@@ -67,7 +67,7 @@ def _read(root: Path) -> Listing:
         root,
         [
             f"{sample.path}: a defect without a mask; add {sample.path.stem}.png beside it"
-            for sample in base.unmasked(test)
+            for sample in base.defects_without_mask(test)
         ],
         by_design=[(f"{_FREE}/Imgs/", "a nominal image needs no mask")],
         reason=lambda name: "it is no photograph, nor the mask of one",

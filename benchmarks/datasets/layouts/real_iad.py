@@ -101,7 +101,7 @@ def _read(table: Path, folder: Path) -> Listing:
         folder,
         [
             f"{sample.path}: a defect without a mask in {table.name}; pass --no-masks"
-            for sample in base.unmasked(test)
+            for sample in base.defects_without_mask(test)
         ],
         reason=lambda name: f"{table.name} doesn't name it",
     )
