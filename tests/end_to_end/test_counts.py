@@ -21,6 +21,7 @@ PROJECTION_BYTES = 1024 * 128 * 4
 """The coreset's random projection, drawn on the CPU: the one constant of a size that shows here."""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder", "no_figures")
 def test_a_category_moves_once_and_hardly_waits() -> None:
     with pretended_cuda() as counts:

@@ -138,6 +138,7 @@ def test_closed_streams_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_program(lambda: 3) == 3
 
 
+@pytest.mark.slow
 def test_a_tilde_is_the_home_wherever_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +197,7 @@ def test_without_any_folder_the_cache_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_user_without_name_and_home_can_run(tmp_path: Path) -> None:
     write_dataset(tmp_path / "data", "part")
     unset = ("HOME", "XDG_CACHE_HOME", "TOTAL_RECALL_CACHE", *LIBRARIES)

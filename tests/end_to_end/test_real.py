@@ -29,6 +29,7 @@ OFFICIAL = {
 """What the official code gives with the whole memory bank and squared distances."""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (ROOT and WEIGHTS.exists()),
     reason="$MVTEC_AD_ROOT does not name the real data with mobilenet_v2's weights beside it",
@@ -51,6 +52,7 @@ def test_the_official_algorithms_figures_are_reproduced(tmp_path: Path) -> None:
 RESNET18 = WEIGHTS.with_name("resnet18_layers1to3.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (ROOT and RESNET18.exists()),
     reason="$MVTEC_AD_ROOT does not name the real data with ResNet18's weights beside it",

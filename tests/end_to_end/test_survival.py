@@ -19,6 +19,7 @@ from tests.helpers.data_sets import write_dataset
 from tests.survival import numbers, start, survive
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_lose_nothing_and_change_no_number(tmp_path: Path) -> None:
     outcome = survive(tmp_path, kills=4, seed=1)
     assert outcome.lost == 0
@@ -26,6 +27,7 @@ def test_kills_at_random_moments_lose_nothing_and_change_no_number(tmp_path: Pat
     assert len(outcome.stored) == 4
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_share_cache_and_results(tmp_path: Path) -> None:
     write_dataset(tmp_path / "data", "cup", "plate", "jug")
     together = [start(tmp_path, "both") for _ in range(2)]

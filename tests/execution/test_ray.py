@@ -87,6 +87,7 @@ def remove_midway(cluster: Any, stored: Counter[str], monkeypatch: pytest.Monkey
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", ["folder", "objects"])
 def test_a_lost_node_costs_no_result_and_changes_no_number(
     cluster: Any,

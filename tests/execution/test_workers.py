@@ -58,6 +58,7 @@ def kill_a_worker(name: str, blow: signal.Signals = signal.SIGKILL) -> threading
     return thread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", [["--jobs", "2"], ["--executor", "ray", "--jobs", "2"]])
 def test_workers_give_the_local_numbers_though_one_is_killed(
     executor: list[str], capsys: pytest.CaptureFixture[str]
@@ -74,6 +75,7 @@ def test_workers_give_the_local_numbers_though_one_is_killed(
     assert LOST in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_killed_and_its_work_handed_out_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

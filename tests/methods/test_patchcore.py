@@ -93,6 +93,7 @@ def test_reweighting_survives_distances_that_overflow_exp() -> None:
 ROOT = os.environ.get("MVTEC_AD_ROOT")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ROOT, reason="$MVTEC_AD_ROOT does not name the real data")
 def test_agrees_with_the_official_algorithm_on_real_images() -> None:
     """On 12 + 6 real images every patch score agrees to 1e-4 (relative)."""

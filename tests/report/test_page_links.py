@@ -63,6 +63,7 @@ def choose_another(control: Any) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_a_link_restores_every_control_and_back_undoes_it(browser: Any, two_runs: Path) -> None:
     changed = set()
     with shown(browser, two_runs) as page:

@@ -125,6 +125,7 @@ def test_members_of_one_name_share_an_extraction() -> None:
     assert [(e.images, e.passed) for e in call.extractions] == [(2 * IMAGES, IMAGES)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("data")
 def test_workers_bring_their_extractions_back_once() -> None:
     command = [*COMMAND, "--methods", "padim,spade", "--jobs", "2"]

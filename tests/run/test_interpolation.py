@@ -94,6 +94,7 @@ def cells() -> dict[str, dict[str, Any]]:
     return {one["spec"]["protocol"].get("interpolation", "bilinear"): one for one in found}
 
 
+@pytest.mark.slow
 def test_the_embedded_set_with_another_filter(folder: Path) -> None:
     washer = ["--methods", "padim", "--categories", "washer", "--image-size", "32"]
     assert run.main([*washer, "--interpolation", "lanczos", "--out", "out"]) == 0

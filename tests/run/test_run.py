@@ -252,6 +252,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_continues_where_it_stopped(blow: signal.Signals) -> None:
     names = [f"c{number}" for number in range(8)]

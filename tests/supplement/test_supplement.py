@@ -68,6 +68,7 @@ def table(name: str, out: Path = OUT) -> list[list[str]]:
     return list(csv.reader(text.splitlines()[1:]))
 
 
+@pytest.mark.slow
 def test_one_command_makes_everything_and_a_second_runs_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,6 +130,7 @@ def test_part_of_the_categories_has_no_mean() -> None:
     assert {row[0] for row in table("S6")} == {"category", "cup"}
 
 
+@pytest.mark.slow
 def test_shots_cost_no_pass_and_do_not_depend_on_the_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -347,6 +349,7 @@ def test_an_ensembles_scores_are_its_members_normalised_and_averaged() -> None:
     np.testing.assert_allclose(found[2], (first + second) / 2, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_papers_large_backbones_and_ensemble_run_with_weights_of_their_shapes(
     large_networks: dict[str, Path],
 ) -> None:
