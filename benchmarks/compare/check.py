@@ -34,7 +34,6 @@ class Row:
         mark: the judgement.
         baseline: the stored value, None where there is none.
         value: the run's value, likewise.
-        limit: the largest difference that is none, in the value's unit.
         note: why, where numbers don't say it.
     """
 
@@ -43,7 +42,6 @@ class Row:
     mark: Mark
     baseline: float | None = None
     value: float | None = None
-    limit: float | None = None
     note: str = ""
 
 
@@ -84,7 +82,7 @@ def _judged(baseline: Baseline, reference: Cell, cell: Cell) -> Iterator[Row]:
             continue
         limit = baseline.limit(metric, reference)
         mark = _mark(before, after, limit, higher_is_better=METRICS[metric].higher_is_better)
-        yield Row(name, metric, mark, before, after, limit, cell.error)
+        yield Row(name, metric, mark, before, after, cell.error)
     for metric in METRICS:
         if metric not in baseline.tolerances:
             yield Row(name, metric, "new", value=value(cell, metric))

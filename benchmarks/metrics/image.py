@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -83,11 +84,7 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike) -> Curve:
     """
     from sklearn.metrics import roc_curve as curve
 
-    anomalous, scores = _check_images(labels, scores)
-    if anomalous.all() or not anomalous.any():
-        return np.empty(0), np.empty(0)
-    false_positive_rate, true_positive_rate, _ = curve(anomalous, scores)
-    return false_positive_rate, true_positive_rate
+    return _curve(curve, labels, scores)
 
 
 def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> Curve:
@@ -97,11 +94,17 @@ def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> Curve:
     """
     from sklearn.metrics import precision_recall_curve as curve
 
+    precision, recall = _curve(curve, labels, scores)
+    return recall, precision
+
+
+def _curve(curve: Callable[..., Any], labels: ArrayLike, scores: ArrayLike) -> Curve:
+    """Return the first two of what scikit-learn's curve gives, empty where a class is missing."""
     anomalous, scores = _check_images(labels, scores)
     if anomalous.all() or not anomalous.any():
         return np.empty(0), np.empty(0)
-    precision, recall, _ = curve(anomalous, scores)
-    return recall, precision
+    first, second, _ = curve(anomalous, scores)
+    return first, second
 
 
 def _tally_images(labels: ArrayLike, scores: ArrayLike) -> Tally | None:

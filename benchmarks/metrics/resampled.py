@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.metrics.definitions import PRO_LIMIT
-from benchmarks.metrics.tally import Confusion
+from benchmarks.metrics.tally import Confusion, confusion
 
 if TYPE_CHECKING:
     from benchmarks.array_types import Counts, Floats, Masks
@@ -42,12 +42,7 @@ class Resampled:
     @cached_property
     def points(self) -> Confusion:
         """What each threshold makes of each resample, (B, D)."""
-        return Confusion(
-            self.true_positives,
-            self.at_or_above,
-            self.positives - self.true_positives,
-            self.normals - self.at_or_above,
-        )
+        return confusion(self.true_positives, self.at_or_above, self.positives, self.normals)
 
     @cached_property
     def full_recall(self) -> Confusion:

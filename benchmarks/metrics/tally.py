@@ -55,6 +55,12 @@ class Confusion:
         return 2 * self.true_positives / (2 * self.true_positives + self.errors)
 
 
+def confusion(true_positives: Any, false_positives: Any, positives: Any, normals: Any) -> Confusion:
+    """Return the confusion of anomalous samples (positives) and normal ones, so many in all."""
+    missed, passed = positives - true_positives, normals - false_positives
+    return Confusion(true_positives, false_positives, missed, passed)
+
+
 @dataclass(frozen=True)
 class WorkingPoint(Confusion):
     """What one threshold makes of the test set."""
@@ -97,12 +103,7 @@ class Tally:
     @cached_property
     def points(self) -> Confusion:
         """What each threshold makes of the samples, (D,)."""
-        return Confusion(
-            self.true_positives,
-            self.at_or_above,
-            self.rank.size - self.true_positives,
-            self.normals - self.at_or_above,
-        )
+        return confusion(self.true_positives, self.at_or_above, self.rank.size, self.normals)
 
     @cached_property
     def full_recall(self) -> WorkingPoint:

@@ -1,4 +1,4 @@
-"""Two methods' AUROCs on the same images, tested where neither chance nor size can deceive."""
+"""Exact paired test of two methods' AUROCs on the same images."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def swap_terms(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> Counts
 
     anomalous = np.asarray(labels) == 1
     ranks = rankdata(np.asarray(first)), rankdata(np.asarray(second))
-    positives, negatives = ([own[of] for own in ranks] for of in (anomalous, ~anomalous))
+    positives, negatives = ([rank[kind] for rank in ranks] for kind in (anomalous, ~anomalous))
     terms = np.zeros(anomalous.size, np.int64)
     for sign, a, b in ((1, 0, 0), (-1, 1, 1), (1, 0, 1), (-1, 1, 0)):
         terms[anomalous] += sign * _doubled_wins(positives[a], negatives[b])
@@ -73,7 +73,7 @@ def compare_images(labels: ArrayLike, scores: Mapping[str, Floats]) -> tuple[Pai
         labels: (N,), 0 normal, 1 anomalous.
         scores: method → image scores, (N,).
     """
-    areas = {method: auroc(labels, own) for method, own in scores.items()}
+    areas = {method: auroc(labels, values) for method, values in scores.items()}
     pairs = []
     for first, second in combinations(scores, 2):
         difference = areas[first] - areas[second]

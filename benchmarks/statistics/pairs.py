@@ -71,10 +71,10 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 def corrected(p_values: Sequence[float | None]) -> list[float | None]:
     """Return the p values of one family, corrected by Holm's method.
 
-    None, a test without a verdict, counts as one that found nothing, and stays None.
+    None, a test without a verdict, counts as p = 1, and stays None.
     """
-    found = holm([1 if p_value is None else p_value for p_value in p_values]).tolist()
-    return [None if own is None else p for own, p in zip(p_values, found, strict=True)]
+    adjusted = holm([1 if p_value is None else p_value for p_value in p_values]).tolist()
+    return [None if raw is None else p for raw, p in zip(p_values, adjusted, strict=True)]
 
 
 def correct_table(rows: Mapping[Row, Sequence[Pair]]) -> dict[Row, tuple[Pair, ...]]:

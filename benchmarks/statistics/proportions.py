@@ -24,9 +24,9 @@ def proportion_interval(share: float, images: float) -> Interval:
     from scipy.stats import beta
 
     tail = (1 - COVERAGE) / 2
-    found, missed = share * images, (1 - share) * images
-    low = beta.ppf(tail, found, missed + 1) if share > 0 else 0.0
-    high = beta.isf(tail, found + 1, missed) if share < 1 else 1.0
+    successes, failures = share * images, (1 - share) * images
+    low = beta.ppf(tail, successes, failures + 1) if share > 0 else 0.0
+    high = beta.isf(tail, successes + 1, failures) if share < 1 else 1.0
     return float(low), float(high)
 
 
@@ -44,22 +44,22 @@ def effective_images(share: float, variance: float, most: float) -> float:
 
 
 def mean_interval(
-    known: Sequence[tuple[float, float | None, float | None]],
+    estimates: Sequence[tuple[float, float | None, float | None]],
 ) -> Interval | None:
-    """Return the interval of a mean of independent values, None where one lacks its own.
+    """Return the interval of a mean of independent values, None where an interval is missing.
 
     Their squared distances to their intervals' ends add up, each end by itself (Zou & Donner,
     Statistics in Medicine 2008).
 
     Args:
-        known: each value with the ends of its interval.
+        estimates: each value with the ends of its interval.
     """
     below, above = [], []
-    for value, low, high in known:
+    for value, low, high in estimates:
         if low is None or high is None:
             return None
         below.append(max(0.0, value - low))
         above.append(max(0.0, high - value))
-    count = len(known)
-    mean = sum(value for value, _, _ in known) / count
+    count = len(estimates)
+    mean = sum(value for value, _, _ in estimates) / count
     return mean - hypot(*below) / count, mean + hypot(*above) / count

@@ -73,7 +73,7 @@ def average_ranks(values: Mapping[str, Floats], higher_is_better: bool) -> dict[
 
     table = np.array(list(values.values())).round(DIGITS)  # (methods, categories)
     ranks = rankdata(-table if higher_is_better else table, axis=0).mean(axis=1)
-    return dict(sorted(zip(values, ranks.tolist(), strict=True), key=lambda item: item[1]))
+    return dict(sorted(zip(values, ranks.tolist(), strict=True), key=lambda ranked: ranked[1]))
 
 
 def groups(pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
@@ -88,5 +88,5 @@ def groups(pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
     for method in methods:
         cliques |= {clique & alike[method] | {method} for clique in (*cliques, frozenset())}
         cliques = {clique for clique in cliques if not any(clique < other for other in cliques)}
-    found = [tuple(filter(clique.__contains__, methods)) for clique in cliques if len(clique) > 1]
-    return sorted(found, key=lambda group: [methods.index(method) for method in group])
+    shared = [tuple(filter(clique.__contains__, methods)) for clique in cliques if len(clique) > 1]
+    return sorted(shared, key=lambda group: [methods.index(method) for method in group])

@@ -12,8 +12,6 @@ HELD = (
     "others it is too low at its upper end, and covered as little as {}% in simulations."
 )
 
-COVERED = "In simulations these intervals covered at least {}%"
-
 
 def caveat(metric: str) -> str:
     """Return what to know of a metric's intervals, a sentence or two; see docs/uncertainty.md."""
@@ -23,4 +21,4 @@ def caveat(metric: str) -> str:
     if METRICS[metric].interval == "binomial":
         return HELD.format(coverage)
     warning = ", LESS THAN THEY SAY" if coverage < SIGNIFICANTLY_LOW else ""
-    return f"{COVERED.format(coverage)}{warning}."
+    return f"In simulations these intervals covered at least {coverage}%{warning}."

@@ -36,17 +36,12 @@ def cell_intervals(scores: Path, maps: Path | None) -> dict[str, Interval]:
         BenchmarkError: a file is unreadable.
     """
     frame = read_image_scores(scores)
-    labels, values, names = (
-        frame["label"].to_numpy(),
-        frame["score"].to_numpy(),
-        frame["path"].tolist(),
-    )
-    if maps is None:
-        return metric_intervals(labels, values)
-    with open_maps(maps) as stored:
-        if stored["names"].tolist() != names:
-            return metric_intervals(labels, values)
-        return metric_intervals(labels, values, *_measured(stored))
+    labels, values = frame["label"].to_numpy(), frame["score"].to_numpy()
+    if maps is not None:
+        with open_maps(maps) as stored:
+            if stored["names"].tolist() == frame["path"].tolist():
+                return metric_intervals(labels, values, *_measured(stored))
+    return metric_intervals(labels, values)
 
 
 def _measured(stored: Mapping[str, NDArray[Any]]) -> tuple[Floats, Masks, Masks | None]:
@@ -69,14 +64,14 @@ def estimates(results: ResultSet) -> pd.DataFrame:
     """
     import pandas as pd
 
-    found = {
+    intervals = {
         key: cell_intervals(path, results.maps.get(key)) for key, path in results.scores.items()
     }
     records = []
     for (category, method), cell in results.first.items():
         for metric in results.metrics:
             value = cell.metrics.get(metric)
-            ends = found.get((category, method), {}).get(metric, (nan, nan))
+            ends = intervals.get((category, method), {}).get(metric, (nan, nan))
             number = nan if value is None else float(value)
             records.append((category, method, cell.spec.seed, metric, number, *ends))
     return pd.DataFrame(records, columns=ESTIMATE)

@@ -57,11 +57,11 @@ def pairs_markdown(
     """
     import pandas as pd
 
-    own = frame[frame["metric"] == metric]
+    pairs = frame[frame["metric"] == metric]
     scale = 100 if METRICS[metric].unit == "fraction" else 1
     rows = []
     row: Any
-    for row in own[own["test"].isin(tests)].itertuples():
+    for row in pairs[pairs["test"].isin(tests)].itertuples():
         p_values = ["–" if pd.isna(p) else f"{p:.2g}" for p in (row.p_value, row.holm)]
         rows.append([row.category, row.first, row.second, f"{scale * row.difference:+.1f}"])
         rows[-1] += [f"{row.effect:+.2f}", *p_values, row.differ]
@@ -71,7 +71,7 @@ def pairs_markdown(
     explanation = (
         "all: median difference over categories, rank-biserial correlation, Wilcoxon's test; "
         "within a category: difference of the first seed's AUROCs, paired test. "
-        f"{_family(own)} A positive effect speaks for the first."
+        f"{_family(pairs)} A positive effect speaks for the first."
     )
     return captioned_table(f"{results.caption(subject)} {explanation}", header, rows)
 

@@ -26,11 +26,10 @@ FILES = ("uncertainty.md", "uncertainty.csv", "pairs.md", "pairs.csv")
 
 def _estimates_table(results: ResultSet, frame: pd.DataFrame, metric: str) -> str:
     """Return one metric's categories × methods as Markdown."""
-    own = frame[frame["metric"] == metric]
     fraction = METRICS[metric].unit == "fraction"
     texts = {}
     row: Any
-    for row in own.itertuples():
+    for row in frame[frame["metric"] == metric].itertuples():
         value, low, high = (
             f"{100 * number:.1f}" if fraction else f"{number:.0f}"
             for number in (row.value, row.low, row.high)
