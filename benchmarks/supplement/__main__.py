@@ -42,15 +42,8 @@ from benchmarks.results.folders import default_run, plots_folder
 from benchmarks.results.metrics_csv import category_label
 from benchmarks.supplement.forecast import ALL, by_part, missing_of
 from benchmarks.supplement.material import Material
-from benchmarks.supplement.parts import PARTS, SUPPLEMENT, figures, requests, tables
-from benchmarks.supplement.planning import (
-    Group,
-    Requests,
-    adopt,
-    collect,
-    groups,
-    merged,
-)
+from benchmarks.supplement.parts import PARTS, SUPPLEMENT, requests
+from benchmarks.supplement.planning import Group, Requests, adopt, collect, groups, merge
 from benchmarks.supplement.trials import PAPER_SIZE, Settings
 
 _LARGE = "wide_resnet101_2"
@@ -147,16 +140,16 @@ def _supplement(options: argparse.Namespace) -> int:
     store = Store(run)
     asked = {part: requests(part, settings) for part in parts}
     if options.dry_run:
-        apart = [] if options.parts else [part for part in PARTS if part not in SUPPLEMENT]
-        return _forecast(options, asked, {p: requests(p, settings) for p in apart}, dataset, run)
-    found, unavailable = groups(merged(asked.values()), dataset, options.dtype, download=True)
+        others = [] if options.parts else [part for part in PARTS if part not in SUPPLEMENT]
+        return _forecast(options, asked, {p: requests(p, settings) for p in others}, dataset, run)
+    grouped, unavailable = groups(merge(asked.values()), dataset, options.dtype, download=True)
     _say_left_out(unavailable)
     require_writable(run)
-    left = _evaluate(found, store, options)
+    left = _evaluate(grouped, store, options)
     names = tuple(category.name for category in dataset.categories)
     whole = is_complete(dataset.name, names) if dataset.name in KNOWN else not options.categories
     shown = tuple(map(category_label, names))
-    material = Material(settings, collect(found, store), shown, dataset.name, whole, run)
+    material = Material(settings, collect(grouped, store), shown, dataset.name, whole, run)
     plots = run / "plots" if options.out else plots_folder(run)
     for path in _write(material, parts, plots):
         show(str(path))
@@ -173,17 +166,18 @@ def _say_left_out(unavailable: Mapping[str, str]) -> None:
 def _forecast(
     options: argparse.Namespace,
     asked: Mapping[str, Requests],
-    apart: Mapping[str, Requests],
+    others: Mapping[str, Requests],
     dataset: Dataset,
     run: Path,
 ) -> int:
-    """Show what each part would take, those `apart` beside the sum, then the sum at length."""
-    wanted = merged([*asked.values(), *apart.values()])
-    found, unavailable = groups(wanted, dataset, options.dtype, download=False)
+    """Show what each part would take, the others below the sum, then the sum at length."""
+    wanted = merge([*asked.values(), *others.values()])
+    grouped, unavailable = groups(wanted, dataset, options.dtype, download=False)
     _say_left_out(unavailable)
-    rows = {**asked, ALL: merged(asked.values()), **apart}
+    rows = {**asked, ALL: merge(asked.values()), **others}
     work = {
-        name: missing_of(own, found, Store(run), force=options.force) for name, own in rows.items()
+        name: missing_of(requested, grouped, Store(run), force=options.force)
+        for name, requested in rows.items()
     }
     cache = chosen_cache(options)
     show(by_part(work, run, cache))
@@ -212,15 +206,15 @@ def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
     )
 
 
-def _evaluate(found: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
+def _evaluate(grouped: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
     """Evaluate what neither the store nor a run beside it has; return whether anything is left."""
     from benchmarks.execution import run_plan
 
     cache, passes, evaluated = chosen_cache(options), 0, 0
     if not options.force:
-        for group in found:
+        for group in grouped:
             adopt(group, store)
-    work = [(group.plan, group.plan.missing(store, force=options.force)) for group in found]
+    work = [(group.plan, group.plan.missing(store, force=options.force)) for group in grouped]
     if any(missing for _, missing in work):
         with chosen_machine(options) as machine:
             for plan, missing in work:
@@ -229,7 +223,7 @@ def _evaluate(found: Sequence[Group], store: Store, options: argparse.Namespace)
                     evaluated += sum(map(len, missing.values()))
     store.write_metrics(lambda line: say(f"warning: {line}"))
     say(f"{evaluated} cells evaluated, {passes} images passed a backbone; all is in {store.run}")
-    return any(group.plan.missing(store) for group in found)
+    return any(group.plan.missing(store) for group in grouped)
 
 
 def _write(material: Material, parts: Sequence[str], plots: Path) -> Iterator[Path]:
@@ -239,13 +233,14 @@ def _write(material: Material, parts: Sequence[str], plots: Path) -> Iterator[Pa
     from benchmarks.figures.style import LOOK, save
 
     for part in parts:
-        for name, text in tables(part, material):
+        for name, text in PARTS[part].tables(material):
             with atomic_file(material.run / "tables" / name) as file:
                 file.write(text.encode())
             yield material.run / "tables" / name
         with matplotlib.style.context(["default", LOOK]):
-            for name, figure in figures(part, material):
-                yield from save(figure, plots, name)
+            for name, figure in PARTS[part].figures(material):
+                if name.startswith(part):
+                    yield from save(figure, plots, name)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from benchmarks.execution.dry_run import Needs, Work, needs
 from benchmarks.execution.progress.forecast import rates
 from benchmarks.features import FeatureCache
 from benchmarks.results import Store
-from benchmarks.supplement.planning import Group, Requests, beside, restricted
+from benchmarks.supplement.planning import Group, Requests, restrict, stores_beside
 from benchmarks.tables.rendering import captioned_table
 
 ALL = "all of these"
@@ -23,17 +23,17 @@ _CAPTION = (
 )
 
 
-def missing_of(requests: Requests, found: Sequence[Group], store: Store, *, force: bool) -> Work:
+def missing_of(requests: Requests, groups: Sequence[Group], store: Store, *, force: bool) -> Work:
     """Return the plans of what is requested, with what neither `store` nor a run beside it has.
 
     Args:
         requests: a part's, or several parts' merged.
-        found: the groups of at least that.
+        groups: those of at least that.
         store: where cells go to.
         force: whether stored cells count as missing.
     """
-    plans = [restricted(group, requests).plan for group in found]
-    return [(plan, plan.missing(store, *beside(store), force=force)) for plan in plans]
+    plans = [restrict(group, requests) for group in groups]
+    return [(plan, plan.missing(store, *stores_beside(store), force=force)) for plan in plans]
 
 
 def by_part(work: Mapping[str, Work], run: Path, cache: FeatureCache) -> str:
@@ -48,13 +48,13 @@ def by_part(work: Mapping[str, Work], run: Path, cache: FeatureCache) -> str:
         BenchmarkError: a backbone that has to be run can't be made.
     """
     known = rates(run)
-    rows = [[part, *_texts(needs(own, known, cache))] for part, own in work.items()]
+    rows = [[part, *_texts(needs(of_part, known, cache))] for part, of_part in work.items()]
     return captioned_table(_CAPTION, _HEADER, rows, labels=1, style="simple")
 
 
-def _texts(one: Needs) -> list[str]:
-    counts = (one.cells, one.cells - one.left, one.left, one.images)
-    count = len(one.unknown)
+def _texts(part: Needs) -> list[str]:
+    counts = (part.cells, part.cells - part.left, part.left, part.images)
+    count = len(part.unknown)
     unknown = f"unknown of {count} method{'s' * (count > 1)}" if count else ""
-    time = "; ".join(filter(None, (one.minutes, unknown)))
-    return [*map(str, counts), f"{one.size / 1e9:.2f} GB", time or "–"]
+    time = "; ".join(filter(None, (part.minutes, unknown)))
+    return [*map(str, counts), f"{part.size / 1e9:.2f} GB", time or "–"]

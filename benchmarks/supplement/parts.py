@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import reproduction
 from benchmarks.reproduction import verdicts
-from benchmarks.results import Published, result_sets
+from benchmarks.results import result_sets
 from benchmarks.supplement import trials
 from benchmarks.supplement.conventions import differences
 from benchmarks.supplement.material import Material
 from benchmarks.supplement.method_curves import draw_method_curves
 from benchmarks.supplement.misclassification import count_errors, counts_csv, counts_markdown
 from benchmarks.supplement.misclassified import draw_misclassified
-from benchmarks.supplement.planning import Maps, Requests
+from benchmarks.supplement.planning import NO_MAPS, Maps, Requests
 from benchmarks.supplement.size_sweep import draw_size_sweep
 from benchmarks.supplement.tables import s1_s2_s3, s4, s5, s6
 from benchmarks.supplement.trials import Settings, Trial
@@ -25,79 +26,89 @@ from benchmarks.uncertainty import cell_intervals
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_TRIALS: dict[str, Callable[[Settings], Mapping[Any, Trial]]] = {
-    "S1": trials.main_trials,
-    "S2": trials.main_trials,
-    "S3": trials.main_trials,
-    "S4": trials.large_trials,
-    "S5": trials.shot_trials,
-    "S6": trials.backbone_trials,
-    "figS1": trials.error_trials,
-    "figS2": trials.error_trials,
-    "figS3": trials.main_trials,
-    "figS4": trials.sweep_trials,
-    "verdicts": trials.seed_trials,
-    "differences": trials.difference_trials,
-}
-PARTS = tuple(_TRIALS)
+Tables = Iterator[tuple[str, str]]
+"""Names and texts of files."""
 
-SUPPLEMENT = PARTS[:-1]
+Figures = Iterator[tuple[str, "Figure"]]
+"""Names and figures."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a part needs evaluated, and what is made of it.
+
+    Attributes:
+        trials: what it needs.
+        maps: the maps of its trials that it needs, or that are worth keeping.
+        tables: makes its tables' files.
+        figures: draws its figures, and may draw others' as well; names begin with their part's.
+    """
+
+    trials: Callable[[Settings], Mapping[Any, Trial]]
+    maps: Maps = NO_MAPS
+    tables: Callable[[Material], Tables] = lambda material: iter(())
+    figures: Callable[[Material], Figures] = lambda material: iter(())
+
+
+def _rendered(
+    make: Callable[[Material], Iterable[TextTable]], number: str = ""
+) -> Callable[[Material], Tables]:
+    """Return what renders those tables of `make` whose name begins with `number`."""
+
+    def files(material: Material) -> Tables:
+        for table in make(material):
+            if table.name.startswith(number):
+                for suffix, render in RENDERERS.items():
+                    yield f"{table.name}.{suffix}", render(table)
+
+    return files
+
+
+def _verdicts(material: Material) -> Tables:
+    if judged := verdicts(result_sets(material.run), cell_intervals):
+        yield "verdicts.md", reproduction.markdown(judged)
+        yield "verdicts.csv", reproduction.comma_separated(judged)
+
+
+def _errors(material: Material) -> Tables:
+    counts = count_errors(material)
+    yield "errors.md", counts_markdown(counts, material)
+    yield "errors.csv", counts_csv(counts)
+
+
+def _method_curves(material: Material) -> Figures:
+    yield "figS3", draw_method_curves(material)
+
+
+def _size_sweep(material: Material) -> Figures:
+    yield "figS4", draw_size_sweep(material)
+
+
+_KEPT, _NEEDED = Maps(kept="errors"), Maps(kept="errors", needed="errors")
+
+PARTS = {
+    "S1": Part(trials.main_trials, _KEPT, _rendered(s1_s2_s3, "S1")),
+    "S2": Part(trials.main_trials, _KEPT, _rendered(s1_s2_s3, "S2")),
+    "S3": Part(trials.main_trials, _KEPT, _rendered(s1_s2_s3, "S3")),
+    "S4": Part(trials.large_trials, tables=_rendered(s4, "S4")),
+    "S5": Part(trials.shot_trials, tables=_rendered(s5, "S5")),
+    "S6": Part(trials.backbone_trials, tables=_rendered(s6, "S6")),
+    "figS1": Part(trials.error_trials, _NEEDED, _errors, draw_misclassified),
+    "figS2": Part(trials.error_trials, _NEEDED, _errors, draw_misclassified),
+    "figS3": Part(trials.main_trials, _KEPT, figures=_method_curves),
+    "figS4": Part(trials.sweep_trials, figures=_size_sweep),
+    "verdicts": Part(trials.seed_trials, _KEPT, _verdicts),
+    "differences": Part(trials.difference_trials, tables=_rendered(differences)),
+}
+
+SUPPLEMENT = tuple(PARTS)[:-1]
 """What is made where nothing is named: all that the paper's supplement has, and the verdicts."""
 
-_ERRORS = ("figS1", "figS2")
 
-_MAPS = {
-    **dict.fromkeys(("S1", "S2", "S3", "figS3", "verdicts"), Maps(kept="errors")),
-    **dict.fromkeys(_ERRORS, Maps(kept="errors", needed="errors")),
-}
-
-
-def requests(part: str, settings: Settings) -> Requests:
+def requests(name: str, settings: Settings) -> Requests:
     """Return the trials of a part, with the maps that it needs or that are worth keeping."""
-    found = dict.fromkeys(_TRIALS[part](settings).values(), _MAPS.get(part, Maps()))
-    if part == "differences":
-        found[next(iter(found))] = Maps(kept="all", needed="all")
-    return found
-
-
-def tables(part: str, material: Material) -> Iterator[tuple[str, str]]:
-    """Yield the names and texts of a part's tables, as Markdown, CSV and mostly LaTeX.
-
-    Raises:
-        BenchmarkError: the published numbers, or stored scores or maps, can't be read.
-    """
-    if part == "verdicts" and (found := verdicts(result_sets(material.run), cell_intervals)):
-        yield "verdicts.md", reproduction.markdown(found)
-        yield "verdicts.csv", reproduction.comma_separated(found)
-    for sheet in _sheets(part, material):
-        for suffix, render in RENDERERS.items():
-            yield f"{sheet.name}.{suffix}", render(sheet)
-    if part in _ERRORS:
-        counts = count_errors(material)
-        yield "errors.md", counts_markdown(counts, material)
-        yield "errors.csv", counts_csv(counts)
-
-
-def _sheets(part: str, material: Material) -> list[TextTable]:
-    if part == "differences":
-        return differences(material)
-    makers = dict.fromkeys(("S1", "S2", "S3"), s1_s2_s3) | {"S4": s4, "S5": s5, "S6": s6}
-    if part not in makers:
-        return []
-    made = makers[part](material, Published.load())
-    return [sheet for sheet in made if sheet.name.startswith(part)]
-
-
-def figures(part: str, material: Material) -> Iterator[tuple[str, Figure]]:
-    """Yield the names and figures of a part.
-
-    Raises:
-        BenchmarkError: stored scores or maps can't be read.
-    """
-    if part in _ERRORS:
-        pages = draw_misclassified(material)
-        yield from ((name, page) for name, page in pages if name.startswith(part))
-    elif part == "figS3":
-        yield part, draw_method_curves(material)
-    elif part == "figS4":
-        yield part, draw_size_sweep(material)
+    part = PARTS[name]
+    maps = dict.fromkeys(part.trials(settings).values(), part.maps)
+    if name == "differences":
+        maps[next(iter(maps))] = Maps(kept="all", needed="all")
+    return maps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import methods
@@ -14,10 +14,10 @@ from benchmarks.evaluation.job import KeptMaps
 from benchmarks.execution import Plan, make_plan
 from benchmarks.execution.plan import Request, backbone_specs, is_done, unread
 from benchmarks.results import Cell, Store
+from benchmarks.results.folders import find_runs_beside
 from benchmarks.results.metrics_csv import category_label
 from benchmarks.specs import BackboneSpec, DType, EvaluationProtocol
 from benchmarks.supplement.trials import Cells, Trial
-from methods.base import Variant
 
 _MORE = {"none": 0, "errors": 1, "all": 2}
 
@@ -36,6 +36,8 @@ class Maps:
         )
 
 
+NO_MAPS = Maps()
+
 Requests = Mapping[Trial, Maps]
 
 Members = tuple[tuple[Choice, BackboneSpec], ...]
@@ -47,22 +49,26 @@ class Group:
     """Trials of one protocol.
 
     Attributes:
-        plan: its plan.
-        jobs: category → its jobs, each with the trial that it is for. A trial of more shots than a
-            category has training images has none there.
+        plan: its plan. A trial of more shots than a category has training images has no job there.
+        trials: key of a job's specification → the trial that it is for.
     """
 
     plan: Plan
-    jobs: Mapping[Category, Sequence[tuple[Trial, Job]]]
+    trials: Mapping[str, Trial]
+
+    def jobs(self) -> Iterator[tuple[Category, Trial, Job]]:
+        """Yield every job of the plan, with its category and its trial."""
+        for category, jobs in self.plan.work.items():
+            yield from ((category, self.trials[job.spec.key], job) for job in jobs)
 
 
-def merged(parts: Iterable[Requests]) -> dict[Trial, Maps]:
+def merge(parts: Iterable[Requests]) -> dict[Trial, Maps]:
     """Return every trial once, with all the maps that some part asks for."""
-    found: dict[Trial, Maps] = {}
+    merged: dict[Trial, Maps] = {}
     for requests in parts:
         for trial, maps in requests.items():
-            found[trial] = found.get(trial, Maps()) | maps
-    return found
+            merged[trial] = merged.get(trial, NO_MAPS) | maps
+    return merged
 
 
 def groups(
@@ -79,42 +85,38 @@ def groups(
     Returns:
         The groups, and backbone → why it can't be had, or some methods can't read it.
     """
-    together: dict[Trial, list[Trial]] = {}
+    alike: dict[Trial, list[Trial]] = {}
     for trial in requests:
-        together.setdefault(replace(trial, method="", shots=None, seed=0), []).append(trial)
-    specs: dict[str, Members] = {}
+        alike.setdefault(replace(trial, method="", shots=None, seed=0), []).append(trial)
+    members: dict[str, Members] = {}
     unavailable: dict[str, str] = {}
-    for backbone in dict.fromkeys(common.backbone for common in together):
+    for backbone in dict.fromkeys(common.backbone for common in alike):
         try:
-            specs[backbone] = backbone_specs(parse(backbone), download=download)
+            members[backbone] = backbone_specs(parse(backbone), download=download)
         except BenchmarkError as error:
             unavailable[backbone] = str(error)
-    found: list[Group] = []
-    for common, trials in together.items():
-        if (members := specs.get(common.backbone)) is None:
+    grouped: list[Group] = []
+    for common, trials in alike.items():
+        if common.backbone not in members:
             continue
-        spec = joined([spec for _, spec in members])
-        if said := unread(spec, map(_variant, trials)):
+        protocol = _protocol(common, members[common.backbone], dtype)
+        variants = {trial: methods.resolve(trial.method) for trial in trials}
+        if said := unread(protocol.backbone, variants.values()):
             unavailable[common.backbone] = said
-        if readable := [trial for trial in trials if not unread(spec, [_variant(trial)])]:
-            found.append(_group(common, readable, requests, dataset, dtype, members=members))
-    return found, unavailable
+        wanted = {
+            trial: Request(variant, trial.shots, trial.seed, maps.kept, maps.needed)
+            for trial, variant in variants.items()
+            if not unread(protocol.backbone, [variant])
+            for maps in (requests[trial],)
+        }
+        if wanted:
+            plan = make_plan(dataset, members[common.backbone], protocol, wanted.values())
+            grouped.append(_group(plan, list(wanted)))
+    return grouped, unavailable
 
 
-def _variant(trial: Trial) -> Variant:
-    return methods.resolve(trial.method)
-
-
-def _group(
-    common: Trial,
-    trials: list[Trial],
-    requests: Requests,
-    dataset: Dataset,
-    dtype: DType,
-    *,
-    members: Members,
-) -> Group:
-    protocol = EvaluationProtocol(
+def _protocol(common: Trial, members: Members, dtype: DType) -> EvaluationProtocol:
+    return EvaluationProtocol(
         backbone=joined([spec for _, spec in members]),
         image_size=common.image_size,
         dtype=dtype,
@@ -123,66 +125,53 @@ def _group(
         fit=common.fit,
         interpolation=common.interpolation,
     )
-    wanted = [
-        Request(
-            _variant(trial),
-            trial.shots,
-            trial.seed,
-            requests[trial].kept,
-            requests[trial].needed,
-        )
-        for trial in trials
-    ]
-    plan = make_plan(dataset, members, protocol, wanted)
-    jobs = {
-        category: [
-            (trial, job)
-            for trial, job in zip(trials, plan.work[category], strict=True)
-            if (trial.shots or 0) <= len(category.train)
-        ]
-        for category in dataset.categories
+
+
+def _group(plan: Plan, trials: Sequence[Trial]) -> Group:
+    """Return the group of a plan whose jobs are of these trials, in each category."""
+    trial_of = {
+        job.spec.key: trial
+        for category, jobs in plan.work.items()
+        for trial, job in zip(trials, jobs, strict=True)
+        if (trial.shots or 0) <= len(category.train)
     }
-    work = {category: [job for _, job in pairs] for category, pairs in jobs.items()}
-    return Group(replace(plan, work=work), jobs)
+    work = {
+        category: [job for job in jobs if job.spec.key in trial_of]
+        for category, jobs in plan.work.items()
+    }
+    return Group(replace(plan, work=work), trial_of)
 
 
-def restricted(group: Group, requests: Requests) -> Group:
+def restrict(group: Group, requests: Requests) -> Plan:
     """Return what of a group is requested, with the maps that are, and the levels that it reads."""
-    jobs = {
-        category: [
-            (trial, replace(job, kept_maps=maps.kept, needed_maps=maps.needed))
-            for trial, job in pairs
-            if (maps := requests.get(trial))
-        ]
-        for category, pairs in group.jobs.items()
-    }
-    work = {category: [job for _, job in pairs] for category, pairs in jobs.items()}
-    every = [job for own in work.values() for job in own]
-    levels = sorted({level for job in every for level in job.parameters.levels})
-    return Group(replace(group.plan, work=work, levels=tuple(levels)), jobs)
+    work: dict[Category, list[Job]] = {category: [] for category in group.plan.work}
+    for category, trial, job in group.jobs():
+        if maps := requests.get(trial):
+            asked = replace(job, kept_maps=maps.kept, needed_maps=maps.needed)
+            work[category].append(asked)
+    levels = {level for jobs in work.values() for job in jobs for level in job.parameters.levels}
+    return replace(group.plan, work=work, levels=tuple(sorted(levels)))
 
 
 def adopt(group: Group, store: Store) -> None:
-    """Take over what other runs beside `store` have already stored of a group."""
-    others = beside(store)
+    """Copy to `store` what other runs beside it have already stored of a group."""
+    others = stores_beside(store)
     for jobs in group.plan.missing(store).values():
         for job in jobs:
             if source := next((other for other in others if is_done(other, job)), None):
                 store.adopt(job.spec, source)
 
 
-def beside(store: Store) -> list[Store]:
+def stores_beside(store: Store) -> list[Store]:
     """Return the runs in the same folder, by name."""
-    runs = {cells.parent for cells in store.run.parent.glob("*/cells")} - {store.run}
-    return [Store(run) for run in sorted(runs)]
+    return [Store(run) for run in find_runs_beside(store.run, "cells") if run != store.run]
 
 
-def collect(found: Iterable[Group], store: Store) -> Cells:
+def collect(groups: Iterable[Group], store: Store) -> Cells:
     """Return trial → category → its stored cell."""
     cells: dict[Trial, dict[str, Cell]] = {}
-    for group in found:
-        for category, pairs in group.jobs.items():
-            for trial, job in pairs:
-                if cell := store.find(job.spec):
-                    cells.setdefault(trial, {})[category_label(category.name)] = cell
+    for group in groups:
+        for category, trial, job in group.jobs():
+            if cell := store.find(job.spec):
+                cells.setdefault(trial, {})[category_label(category.name)] = cell
     return cells

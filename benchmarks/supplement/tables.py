@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from statistics import fmean, stdev
 from typing import Any
 
 from benchmarks.backbones.choice import bare
 from benchmarks.metrics import HEADLINE, METRICS
+from benchmarks.reproduction.figures import DATASET
 from benchmarks.results import Cell, Published
 from benchmarks.results.captions import caption, failures
 from benchmarks.results.metrics_csv import MEAN
@@ -51,15 +52,17 @@ Row = tuple[tuple[str, ...], tuple[ComparedValue, ...]]
 _S6_PAPER = "published values are the PatchCore paper's, at 224 px"
 
 
-def s1_s2_s3(material: Material, published: Published) -> list[TextTable]:
+def s1_s2_s3(material: Material) -> list[TextTable]:
     """Return one table a metric: categories × methods, the mean last.
 
     Args:
         material: what was evaluated; published values stand beside mvtec_ad only, and there is no
             mean of a part of the data set.
-        published: what the papers report.
+
+    Raises:
+        BenchmarkError: the published numbers can't be read.
     """
-    results = _Results(material, published)
+    results = _Results(material)
     trials = main_trials(material.settings)
 
     def row(label: str, metric: str) -> Row:
@@ -79,12 +82,12 @@ def s1_s2_s3(material: Material, published: Published) -> list[TextTable]:
     return tables
 
 
-def s4(material: Material, published: Published) -> list[TextTable]:
+def s4(material: Material) -> list[TextTable]:
     """Return one table: a group of categories, the mean last, for each large backbone.
 
-    Arguments as `s1_s2_s3`.
+    As `s1_s2_s3`.
     """
-    results = _Results(material, published)
+    results = _Results(material)
     trials = large_trials(material.settings)
 
     def row(trial: Trial, label: str) -> Row:
@@ -102,12 +105,12 @@ def s4(material: Material, published: Published) -> list[TextTable]:
     return [comparison_table("S4", text, ("setting", "category"), _LABELS, rows)]
 
 
-def s5(material: Material, published: Published) -> list[TextTable]:
+def s5(material: Material) -> list[TextTable]:
     """Return one table a metric: shots × methods, the mean's group before each category's.
 
-    Arguments as `s1_s2_s3`.
+    As `s1_s2_s3`.
     """
-    results = _Results(material, published)
+    results = _Results(material)
     seeds, trials = material.settings.seeds, shot_trials(material.settings)
 
     def row(label: str, shots: int, metric: str) -> Row:
@@ -133,12 +136,12 @@ def s5(material: Material, published: Published) -> list[TextTable]:
     return tables
 
 
-def s6(material: Material, published: Published) -> list[TextTable]:
+def s6(material: Material) -> list[TextTable]:
     """Return one table: backbones × metrics and coresets, the mean's group before each category's.
 
-    Arguments as `s1_s2_s3`.
+    As `s1_s2_s3`.
     """
-    results, settings = _Results(material, published), material.settings
+    results, settings = _Results(material), material.settings
     trials = backbone_trials(settings)
     names = _distinct_names(settings.backbones)
     columns = [(metric, method) for metric in HEADLINE for method in S6_METHODS]
@@ -162,10 +165,9 @@ def s6(material: Material, published: Published) -> list[TextTable]:
 
 @dataclass(frozen=True)
 class _Results:
-    """What was evaluated, and what may stand beside it; fields as the arguments of `s1_s2_s3`."""
+    """What was evaluated, and what may stand beside it."""
 
     material: Material
-    published: Published
 
     @property
     def mean(self) -> list[str]:
@@ -182,10 +184,10 @@ class _Results:
         """The first seed, in words."""
         return f"seed {self.material.settings.seeds[0]}"
 
-    @property
+    @cached_property
     def papers(self) -> Published:
         """What was published on this data set."""
-        return self.published if self.material.dataset == "mvtec_ad" else Published()
+        return Published.load() if self.material.dataset == DATASET else Published()
 
     def value(
         self,

@@ -225,9 +225,7 @@ def test_s1_sets_categories_and_mean_beside_the_papers() -> None:
         "spade": [ok(0.5)] * 14 + [ok(None)],
     }
     cells = results(main_trials(SETTINGS), values, MVTEC_AD)
-    s1, s2, s3 = supplement_tables.s1_s2_s3(
-        material(SETTINGS, cells, MVTEC_AD, "mvtec_ad"), PUBLISHED
-    )
+    s1, s2, s3 = supplement_tables.s1_s2_s3(material(SETTINGS, cells, MVTEC_AD, "mvtec_ad"))
     assert [sheet.name for sheet in (s1, s2, s3)] == ["S1", "S2", "S3"]
     assert [len(group) for group in s1.groups] == [15, 1]
     cable, zipper, mean = (
@@ -264,7 +262,7 @@ def test_nothing_published_stands_beside_other_data(dataset: str, notice: str) -
             supplement_tables.s5,
             supplement_tables.s6,
         )
-        for sheet in make(made_of, PUBLISHED)
+        for sheet in make(made_of)
     ]
     assert len(made) == 8
     for sheet in made:
@@ -285,9 +283,9 @@ def test_a_partial_data_set_has_no_mean_anywhere() -> None:
         supplement_tables.s5,
         supplement_tables.s6,
     ):
-        for sheet in make(part, PUBLISHED):
+        for sheet in make(part):
             assert not any("mean" in labels for group in sheet.groups for labels in group)
-    s1, *_ = supplement_tables.s1_s2_s3(part, PUBLISHED)
+    s1, *_ = supplement_tables.s1_s2_s3(part)
     assert columns(s1, "category", "patchcore-25", "patchcore-25 published") == [
         ["cable", "–", "99.5"],
         ["tile", "–", "98.7"],
@@ -298,9 +296,7 @@ def test_s4_groups_large_backbones_with_their_means_last() -> None:
     single, pyramid, ensemble = large_trials(SETTINGS)
     values = {single: [ok(0.99), ok(0.97)], ensemble: [ok(1.0), FAILED]}
     cells = results(large_trials(SETTINGS), values, ["cable", "tile"])
-    (s4,) = supplement_tables.s4(
-        material(SETTINGS, cells, ["cable", "tile"], "mvtec_ad"), PUBLISHED
-    )
+    (s4,) = supplement_tables.s4(material(SETTINGS, cells, ["cable", "tile"], "mvtec_ad"))
     assert [group[0][0] for group in s4.groups] == [
         "wide_resnet101_2, levels 2+3, 280 px",
         "wide_resnet101_2, levels 1+2+3, 280 px",
@@ -333,7 +329,7 @@ def test_s5_gives_mean_and_deviation_over_seeds_the_mean_first() -> None:
     }
     cells = results(shot_trials(SETTINGS), values, ["cable", "tile"])
     image, pixel, pro = supplement_tables.s5(
-        material(SETTINGS, cells, ["cable", "tile"], "mvtec_ad"), PUBLISHED
+        material(SETTINGS, cells, ["cable", "tile"], "mvtec_ad")
     )
     assert [sheet.name for sheet in (image, pixel, pro)] == ["S5-image", "S5-pixel", "S5-pro"]
     assert [group[0] for group in image.groups] == [
@@ -355,9 +351,7 @@ def test_s5_gives_mean_and_deviation_over_seeds_the_mean_first() -> None:
 def test_s5_of_one_seed_has_no_deviation() -> None:
     settings = replace(SETTINGS, seeds=(3,))
     cells = results(shot_trials(settings), {("padim", 5, 3): [ok(0.6)]}, ["cable"])
-    image, *_ = supplement_tables.s5(
-        material(settings, cells, ["cable"], "parts", complete=False), PUBLISHED
-    )
+    image, *_ = supplement_tables.s5(material(settings, cells, ["cable"], "parts", complete=False))
     assert columns(image, "shots", "padim")[2] == ["5", "60.0"]
     assert "; seed 3." in image.caption
 
@@ -368,8 +362,7 @@ def test_s6_sets_backbones_beside_the_papers_by_their_bare_names() -> None:
     (s6,) = supplement_tables.s6(
         material(
             SETTINGS, results(trials, values, ["cable", "tile"]), ["cable", "tile"], "mvtec_ad"
-        ),
-        PUBLISHED,
+        )
     )
     heading = "AUPRO (FPR ≤ 0.3), 1 %"
     assert [row[:2] for row in table(s6)[1:]] == [
