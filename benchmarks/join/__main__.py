@@ -36,16 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _join(options: argparse.Namespace) -> int:
     stores = [Store(find_run(name)) for name in options.runs]
     target = Store(options.out)
-    found = {store.run: _successful(store) for store in stores}
-    check_agreement(found | {target.run: _successful(target)})
+    cells = {store.run: _successful(store) for store in stores}
+    check_agreement(cells | {target.run: _successful(target)})
     require_writable(target.run)
     for store in stores:
-        for cell in found[store.run]:
+        for cell in cells[store.run]:
             if target.find(cell.spec) is None:
                 target.adopt(cell.spec, store)
     target.write_metrics(lambda line: say(f"warning: {line}"))
     say(
-        f"{sum(map(len, found.values()))} cells in {target.run}; python -m benchmarks.tables, "
+        f"{sum(map(len, cells.values()))} cells in {target.run}; python -m benchmarks.tables, "
         f"figures, uncertainty and report {target.run} show them"
     )
     return 0
@@ -61,17 +61,13 @@ def check_agreement(runs: dict[Path, list[Cell]]) -> None:
     Raises:
         BenchmarkError: two runs differ in their data, or share no crop.
     """
-    for (one, cells), (other, others) in combinations(runs.items(), 2):
-        if not cells or not others:
-            continue
-        if why := other_data(cells, others):
-            raise BenchmarkError(f"{one} and {other} can't stand in one table: {why}")
-        if not {*measures(cells)} & {*measures(others)}:
-            here, there = ("; ".join(map(str, measures(some))) for some in (cells, others))
-            raise BenchmarkError(
-                f"{one} and {other} can't stand in one table: measured at {here} and at {there}; "
-                "run one of them as the other"
-            )
+    for (run, cells), (other_run, others) in combinations(runs.items(), 2):
+        why = other_data(cells, others) if cells and others else ""
+        if cells and others and not why and not {*measures(cells)} & {*measures(others)}:
+            crops = ("; ".join(map(str, measures(some))) for some in (cells, others))
+            why = f"measured at {' and at '.join(crops)}; run one of them as the other"
+        if why:
+            raise BenchmarkError(f"{run} and {other_run} can't stand in one table: {why}")
 
 
 if __name__ == "__main__":

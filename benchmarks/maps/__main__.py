@@ -137,12 +137,12 @@ def _import(options: argparse.Namespace) -> int:
     kept: KeptMaps = "all" if options.save_maps else "errors"
     failures = 0
     for category in dataset.categories:
-        found = import_category(source, dataset, category, protocol, crops=crops, kept_maps=kept)
-        if different := other_data(stored, [found.cell]):
+        result = import_category(source, dataset, category, protocol, crops=crops, kept_maps=kept)
+        if different := other_data(stored, [result.cell]):
             raise BenchmarkError(f"{store.run}: {different}; name another run with --out")
-        store.write(found.cell, found.scores, found.maps)
-        if found.cell.status == "failed":
-            say(f"{found.cell.spec.label}: {found.cell.error}")
+        store.write(result.cell, result.scores, result.maps)
+        if result.cell.status == "failed":
+            say(f"{result.cell.spec.label}: {result.cell.error}")
             failures += 1
     store.write_metrics(lambda line: say(f"warning: {line}"))
     show(terminal_tables(result_sets(store.run)))
@@ -179,9 +179,9 @@ def _say_what_was_exported(
 ) -> None:
     if not exported:
         raise BenchmarkError(f"{method}: none of its categories is in {dataset.root}")
-    scores = {image: score for one in exported for image, score in one.scores.items()}
+    scores = {image: score for maps in exported for image, score in maps.scores.items()}
     image_scores.write(out / "scores.csv", scores)
-    cut, enlarged = (sum(getattr(one, name) for one in exported) for name in ("cut", "enlarged"))
+    cut, enlarged = sum(maps.cut for maps in exported), sum(maps.enlarged for maps in exported)
     say(f"{method}: {len(scores)} maps in {out}, image scores in {out / 'scores.csv'}")
     if cut:
         say(f"{cut} images reach beyond the crop: there the map is filled with its minimum")

@@ -31,18 +31,18 @@ def chosen_measure(options: argparse.Namespace, dataset: Dataset, cells: Sequenc
     known = measures(cell for cell in cells if cell.spec.dataset == dataset.name)
     if not known:
         return _asked_for(wanted, options, dataset)
-    agreeing = [one for one in known if wanted.items() <= one._asdict().items()]
+    agreeing = [measure for measure in known if wanted.items() <= measure._asdict().items()]
     if len(agreeing) == 1:
         return agreeing[0]
-    there = "; ".join(map(str, agreeing or known))
+    stored = "; ".join(map(str, agreeing or known))
     if agreeing:
         raise BenchmarkError(
-            f"{options.out} holds cells of several crops ({there}): say which with --image-size, "
+            f"{options.out} holds cells of several crops ({stored}): say which with --image-size, "
             "--fit, --resize, --mask-resize or --interpolation"
         )
     named = ", ".join(f"--{name}".replace("_", "-") for name in wanted)
     raise BenchmarkError(
-        f"{options.out} holds cells of {there}, beside which another crop can't stand: leave "
+        f"{options.out} holds cells of {stored}, beside which another crop can't stand: leave "
         f"{named} out, or name another --out"
     )
 

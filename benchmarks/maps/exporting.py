@@ -57,15 +57,15 @@ def find_method(sets: Sequence[ResultSet], name: str) -> tuple[ResultSet, str]:
     Raises:
         BenchmarkError: none of that name is there, or several.
     """
-    every = [(one, method) for one in sets for method in one.methods]
-    found = [pair for pair in every if pair[1] == name]
-    found = found or [pair for pair in every if without_source(pair[1]) == name]
-    if len(found) != 1:
-        names = ", ".join(dict.fromkeys(method for _, method in found or every))
-        several = f" {len(found)} times, under other backbones or crops," if found else ""
-        remedy = "; run the one that is meant into a folder of its own" if found else ""
+    every = [(results, method) for results in sets for method in results.methods]
+    alike = [pair for pair in every if pair[1] == name]
+    alike = alike or [pair for pair in every if without_source(pair[1]) == name]
+    if len(alike) != 1:
+        names = ", ".join(dict.fromkeys(method for _, method in alike or every))
+        several = f" {len(alike)} times, under other backbones or crops," if alike else ""
+        remedy = "; run the one that is meant into a folder of its own" if alike else ""
         raise BenchmarkError(f"--methods {name}: {sets[0].run} has{several} {names}{remedy}")
-    return found[0]
+    return alike[0]
 
 
 def folder_of(method: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from benchmarks.datasets import Category, Sample
@@ -22,14 +21,14 @@ def map_names(category: Category) -> dict[str, Sample]:
     Raises:
         DataError: two images would have the same map.
     """
-    found: dict[str, Sample] = {}
+    samples: dict[str, Sample] = {}
     for sample in category.test:
-        if (other := found.setdefault(stem(sample.name), sample)) is not sample:
+        if (other := samples.setdefault(stem(sample.name), sample)) is not sample:
             raise DataError(
                 f"{category.name}: {other.name} and {sample.name} differ in their ending alone, so "
                 "that a map could be of either; rename one"
             )
-    return found
+    return samples
 
 
 def find_maps(folder: Path, category: Category) -> tuple[list[Path], list[str]]:
@@ -45,31 +44,28 @@ def find_maps(folder: Path, category: Category) -> tuple[list[Path], list[str]]:
     root = folder / category.name
     files = sorted(path for path in root.rglob("*") if path.is_file())
     names = map_names(category)
-    found, others = defaultdict(list), []
+    paths_of, others = defaultdict(list), []
     for path in files:
         name = path.relative_to(root).as_posix()
         if stem(name) in names and path.suffix.lower() in READERS:
-            found[stem(name)].append(path)
+            paths_of[stem(name)].append(path)
         elif not path.name.startswith("."):
             others.append(name)
-    problems = _problems(root, names, found)
+    problems = _problems(root, names, paths_of)
     if problems:
         raise DataError(listed(f"{root}: {len(names)} test images need a map each", problems))
-    return [found[name][0] for name in names], others
+    return [paths_of[name][0] for name in names], others
 
 
-def _problems(root: Path, names: dict[str, Sample], found: dict[str, list[Path]]) -> list[str]:
+def _problems(root: Path, names: dict[str, Sample], paths_of: dict[str, list[Path]]) -> list[str]:
     problems = []
     for name, sample in names.items():
-        paths = found.get(name, [])
+        paths = paths_of.get(name, [])
         if not paths:
             problems.append(f"{sample.name} has none: add {root.name}/{name}.tiff")
         elif len(paths) > 1:
-            problems.append(f"{sample.name} has several: keep one of {_joined(paths)}")
+            several = ", ".join(path.name for path in paths)
+            problems.append(f"{sample.name} has several: keep one of {several}")
         elif paths[0].samefile(sample.path):
             problems.append(f"{paths[0]} is the image itself; name the folder of the maps")
     return problems
-
-
-def _joined(paths: Sequence[Path]) -> str:
-    return ", ".join(path.name for path in paths)

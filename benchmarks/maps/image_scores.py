@@ -78,8 +78,8 @@ def of_category(path: Path, scores: Mapping[str, float], category: Category) -> 
     """
     names = [image_name(category.name, sample.name) for sample in category.test]
     missing = [f"no score of {name}" for name in names if name not in scores]
-    own = (name for name in scores if name.startswith(f"{category.name}/"))
-    extra = [f"{name} is no test image" for name in own if name not in {*names}]
+    others = (name for name in scores if name not in {*names})
+    extra = [f"{name} is no test image" for name in others if name.startswith(f"{category.name}/")]
     if missing or extra:
         raise DataError(
             listed(f"{path}: {category.name} needs one row a test image", [*missing, *extra])

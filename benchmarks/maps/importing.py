@@ -103,8 +103,8 @@ def import_category(
         seed=0,
     )
     truth = GroundTruth(category, protocol, crops)
-    found = measure(spec, kept_maps, truth, Prediction(np.array(scores), squares))
-    return replace(found, cell=replace(found.cell, place=dataset.place))
+    result = measure(spec, kept_maps, truth, Prediction(np.array(scores), squares))
+    return replace(result, cell=replace(result.cell, place=dataset.place))
 
 
 def _placed(
@@ -143,10 +143,8 @@ def _check_shape(path: Path, values: Map, width: int, height: int) -> None:
         DataError: it hasn't.
     """
     sides = list(zip(values.shape, (height, width), strict=True))
-    least, most = (
-        max((own - 1) / of for own, of in sides),
-        min((own + 1) / of for own, of in sides),
-    )
+    least = max((length - 1) / of_image for length, of_image in sides)
+    most = min((length + 1) / of_image for length, of_image in sides)
     if least >= most:
         down, across = values.shape
         raise DataError(

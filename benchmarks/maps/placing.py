@@ -60,11 +60,11 @@ class Placing:
         """
         seen = square[self._filled]
         down, across = (self._between(axis) for axis in (0, 1))
-        found = _at(seen, down, across)
+        whole_map = _at(seen, down, across)
         for axis, other in ((0, (slice(None), None)), (1, (None, slice(None)))):
             outside = ~self._shown(axis)
-            found[np.broadcast_to(outside[other], found.shape)] = seen.min()
-        return found
+            whole_map[np.broadcast_to(outside[other], whole_map.shape)] = seen.min()
+        return whole_map
 
     @property
     def cut(self) -> bool:
@@ -74,7 +74,7 @@ class Placing:
     @property
     def exact(self) -> bool:
         """Whether `into_square` undoes `into_image` bit by bit: the image isn't enlarged."""
-        return all(own >= whole for own, whole in zip(self.image, self.whole, strict=True))
+        return all(length >= whole for length, whole in zip(self.image, self.whole, strict=True))
 
     def _seen(self, axis: int) -> slice:
         """Return which pixels of the resized image are in the square."""
@@ -92,17 +92,19 @@ class Placing:
 
     def _shown(self, axis: int) -> NDArray[np.bool_]:
         """Return which of the image's own pixels have their centre in the square."""
-        own, whole, seen = self.image[axis], self.whole[axis], self._seen(axis)
-        centres = (np.arange(own) + 0.5) * whole / own
+        length, whole, seen = self.image[axis], self.whole[axis], self._seen(axis)
+        centres = (np.arange(length) + 0.5) * whole / length
         return (centres >= seen.start) & (centres < seen.stop)
 
     def _between(self, axis: int) -> NDArray[Any]:
         """Return the weights that the image's own pixels take from the square's."""
-        own, whole = self.image[axis], self.whole[axis]
+        length, whole = self.image[axis], self.whole[axis]
         places = (
-            _nearest(own, whole) if own >= whole else (np.arange(whole) + 0.5) * own / whole - 0.5
+            _nearest(length, whole)
+            if length >= whole
+            else (np.arange(whole) + 0.5) * length / whole - 0.5
         )
-        return _linear(places[self._seen(axis)].astype(float), np.arange(own, dtype=float))
+        return _linear(places[self._seen(axis)].astype(float), np.arange(length, dtype=float))
 
 
 _WEIGHTS = np.dtype([("lower", np.intp), ("upper", np.intp), ("share", np.float64)])

@@ -27,7 +27,7 @@ def read_map(path: Path) -> Map:
         DataError: it can't be read, isn't one map, or holds numbers that aren't finite.
     """
     try:
-        found = READERS[path.suffix.lower()](path)
+        stored = READERS[path.suffix.lower()](path)
     except DataError:
         raise
     except (*DECODE_ERRORS, BadZipFile) as error:
@@ -35,11 +35,11 @@ def read_map(path: Path) -> Map:
         raise DataError(
             f"{path}: not a readable map ({why}); write it again, uncompressed"
         ) from error
-    values = found if found.ndim == 2 else found.squeeze()
+    values = stored if stored.ndim == 2 else stored.squeeze()
     if values.ndim != 2 or values.dtype.kind not in "biuf":
-        shape = " × ".join(map(str, found.shape))
+        shape = " × ".join(map(str, stored.shape))
         raise DataError(
-            f"{path}: holds {shape} values of type {found.dtype}, not one number a pixel; write "
+            f"{path}: holds {shape} values of type {stored.dtype}, not one number a pixel; write "
             "one map a file, (height, width)"
         )
     with np.errstate(over="ignore"):

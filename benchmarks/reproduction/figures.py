@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.results import ResultSet
 from benchmarks.results.published import BACKBONES, METRICS, published_rows
@@ -107,11 +107,10 @@ def figures() -> list[Figure]:
     for row in rows:
         place = row["source"], row["metric"]
         digits[place] = max(digits[place], len(row["value_percent"].partition(".")[2]))
-    found: dict[tuple[object, ...], Figure] = {}
-    for one in _in_our_terms(rows, digits):
-        key = one.method, one.shots, one.backbone, one.image_size, one.metric, one.category
-        found.setdefault((*key, one.value), one)
-    return list(found.values())
+    unique: dict[Figure, Figure] = {}
+    for figure in _in_our_terms(rows, digits):
+        unique.setdefault(replace(figure, source="", rounding=0), figure)
+    return list(unique.values())
 
 
 def _in_our_terms(

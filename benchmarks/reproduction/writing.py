@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 
+from benchmarks.files import as_csv
 from benchmarks.metrics import METRICS
 from benchmarks.reproduction.figures import DATASET
 from benchmarks.reproduction.verdicts import Verdict
@@ -31,53 +30,51 @@ _COLUMNS = (
 )
 
 
-def counted(found: Sequence[Verdict]) -> str:
+def counted(judged: Sequence[Verdict]) -> str:
     """Say how many published values have which verdict."""
-    counts = Counter(one.word for one in found)
+    counts = Counter(verdict.word for verdict in judged)
     return ", ".join(f"{word}: {counts[word]}" for word in _ORDER if counts[word])
 
 
-def markdown(found: Sequence[Verdict]) -> str:
+def markdown(judged: Sequence[Verdict]) -> str:
     """Return all verdicts, those that can't be compared last."""
     caption = (
         f"Our values beside published ones on {DATASET}, in per cent, differences in percentage "
-        f"points. {MEANING} {counted(found)}."
+        f"points. {MEANING} {counted(judged)}."
     )
-    ordered = sorted(found, key=lambda one: one.tolerance is None)
-    return captioned_table(caption, _HEADER, [verdict_texts(one) for one in ordered])
+    ordered = sorted(judged, key=lambda verdict: verdict.tolerance is None)
+    return captioned_table(caption, _HEADER, list(map(verdict_texts, ordered)))
 
 
-def verdict_texts(one: Verdict) -> list[str]:
+def verdict_texts(verdict: Verdict) -> list[str]:
     """Return what a table shows of a verdict, a text a column."""
-    spread = "" if one.deviation is None else f" ± {one.deviation:.1f}"
-    shots = "" if one.figure.shots is None else f", {one.figure.shots} shots"
+    figure = verdict.figure
+    spread = "" if verdict.deviation is None else f" ± {verdict.deviation:.1f}"
+    shots = "" if figure.shots is None else f", {figure.shots} shots"
     return [
-        f"{one.backbone}, {one.image_size} px",
-        f"{one.figure.method}{shots}",
-        one.figure.category,
-        METRICS[one.figure.metric].label,
-        f"{one.ours:.1f}{spread}",
-        f"{one.figure.value:.1f}",
-        one.text,
-        one.figure.source,
+        f"{verdict.backbone}, {verdict.image_size} px",
+        f"{figure.method}{shots}",
+        figure.category,
+        METRICS[figure.metric].label,
+        f"{verdict.ours:.1f}{spread}",
+        f"{figure.value:.1f}",
+        verdict.text,
+        figure.source,
     ]
 
 
-def comma_separated(found: Sequence[Verdict]) -> str:
+def comma_separated(judged: Sequence[Verdict]) -> str:
     """Return all verdicts unrounded, a line each; what isn't known is empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for one in found:
-        figure, known = one.figure, one.tolerance
-        parts = (known.seeds, known.images, known.rounding, known.whole) if known else (None,) * 4
-        notes = "; ".join([one.unlike] if one.unlike else one.notes)
-        writer.writerow(
-            [
-                *(figure.method, figure.shots, figure.category, figure.metric),
-                *(one.backbone, one.image_size, one.seeds, one.ours, one.deviation),
-                *(figure.value, figure.source, figure.backbone, figure.image_size),
-                *(one.difference, *parts, one.word, notes),
-            ]
-        )
-    return text.getvalue()
+    return as_csv([_COLUMNS, *map(_values, judged)]).decode()
+
+
+def _values(verdict: Verdict) -> list[object]:
+    """Return a verdict's values in the order of `_COLUMNS`."""
+    figure, known = verdict.figure, verdict.tolerance
+    parts = (known.seeds, known.images, known.rounding, known.whole) if known else (None,) * 4
+    return [
+        *(figure.method, figure.shots, figure.category, figure.metric, verdict.backbone),
+        *(verdict.image_size, verdict.seeds, verdict.ours, verdict.deviation),
+        *(figure.value, figure.source, figure.backbone, figure.image_size),
+        *(verdict.difference, *parts, verdict.word, verdict.unlike or "; ".join(verdict.notes)),
+    ]

@@ -33,8 +33,8 @@ def note(run: Path, files: Iterable[Path]) -> None:
     Raises:
         StorageError: it can't be written.
     """
-    made = {os.path.relpath(path, run): _checksum(path) for path in files}
-    content = {"sources": _sources(run), "files": made}
+    checksums = {os.path.relpath(path, run): _checksum(path) for path in files}
+    content = {"sources": _sources(run), "files": checksums}
     with atomic_file(run / NAME) as file:
         file.write(json.dumps(content, indent=1, sort_keys=True).encode())
 

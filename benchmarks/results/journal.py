@@ -80,12 +80,12 @@ def read(run: Path, warn: Callable[[str], None] = lambda line: None) -> list[Cal
 
     A file that can't be read is named through `warn` and left out.
     """
-    found = []
+    calls = []
     for path in sorted((run / "journal").glob("*.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            extractions = tuple(Extraction(**one) for one in content["extractions"])
-            found.append(Call(**{**content, "extractions": extractions}))
+            extractions = tuple(Extraction(**stored) for stored in content["extractions"])
+            calls.append(Call(**{**content, "extractions": extractions}))
         except (OSError, ValueError, TypeError, KeyError):
-            warn(f"{path}: not a readable entry of the journal, ignored")
-    return sorted(found, key=lambda call: call.started_utc)
+            warn(f"{path}: not a readable call of the journal, ignored")
+    return sorted(calls, key=lambda call: call.started_utc)

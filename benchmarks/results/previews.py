@@ -68,8 +68,8 @@ def map_sheet(maps: NDArray[np.float32], pro: Curve) -> Arrays:
     """
     low, high = float(np.nanmin(maps)), float(np.nanmax(maps))
     side, extent = _side(maps, MAP_SIDE), (high - low) or 1.0
-    filled = (np.nan_to_num(one, nan=low) for one in maps)
-    shares = ((_smaller(one, side).astype(float) - low) / extent for one in filled)
+    filled = (np.nan_to_num(pixels, nan=low) for pixels in maps)
+    shares = ((_smaller(pixels, side).astype(float) - low) / extent for pixels in filled)
     tiles = [(255 * share).round().astype(np.uint8) for share in shares]
     return {
         "preview_maps": _stored(_encoded(tiles)),

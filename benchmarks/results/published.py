@@ -66,7 +66,7 @@ class Published:
         Raises:
             BenchmarkError: the file, which lies in the package, is missing or unreadable.
         """
-        return cls(dict(map(_entry, published_rows(path))))
+        return cls(dict(map(_keyed_value, published_rows(path))))
 
     def main(self, method: str, metric: str, category: str) -> float | None:
         """Return a value of tables S1–S3, of one of our methods or of OTHERS.
@@ -75,13 +75,13 @@ class Published:
         """
         table, means = TABLES[metric]
         name = _NAMES.get(method, method)
-        own = _OWN_PAPERS.get(method, (_PAPER + table, name))
+        first = _OWN_PAPERS.get(method, (_PAPER + table, name))
         backbone = _OTHER_BACKBONES.get(method, "WRN50")
-        for source, entry in (own, (_PAPER + means, name)):
-            value = self.values.get((source, entry, backbone, METRICS[metric], category))
-            if value is not None:
-                return value
-        return None
+        values = (
+            self.values.get((*paper, backbone, METRICS[metric], category))
+            for paper in (first, (_PAPER + means, name))
+        )
+        return next((value for value in values if value is not None), None)
 
     def large(self, levels: str, metric: str, category: str, *, ensemble: bool) -> float | None:
         """Return a value of table S4: WideResNet101's with `levels` like 2+3, or the ensemble's."""
@@ -92,11 +92,11 @@ class Published:
         self, method: str, shots: int, metric: str, category: str
     ) -> tuple[float | None, float | None]:
         """Return a value of table S5 and its standard deviation over seeds."""
-        source, entry, name = _PAPER + "S5", f"{_NAMES[method]}|shots={shots}", METRICS[metric]
-        return (
-            self.values.get((source, entry, "WRN50", name, category)),
-            self.values.get((source, entry, "WRN50", f"{name}_std", category)),
+        paper = _PAPER + "S5", f"{_NAMES[method]}|shots={shots}", "WRN50"
+        value, deviation = (
+            self.values.get((*paper, METRICS[metric] + suffix, category)) for suffix in ("", "_std")
         )
+        return value, deviation
 
     def by_backbone(self, backbone: str, method: str, metric: str, category: str) -> float | None:
         """Return a value of table S6, of a backbone by its torchvision name."""
@@ -114,7 +114,7 @@ def published_rows(path: Path = FILE) -> list[Mapping[str, str]]:
         with path.open(encoding="utf-8", newline="") as file:
             rows: list[Mapping[str, str]] = list(csv.DictReader(file))
         for row in rows:
-            _entry(row)
+            _keyed_value(row)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchmarkError(
             f"can't read the published numbers, {path} ({type(error).__name__}): install the "
@@ -123,6 +123,6 @@ def published_rows(path: Path = FILE) -> list[Mapping[str, str]]:
     return rows
 
 
-def _entry(row: Mapping[str, str]) -> tuple[tuple[str, str, str, str, str], float]:
+def _keyed_value(row: Mapping[str, str]) -> tuple[tuple[str, str, str, str, str], float]:
     key = row["source"], row["method"], row["backbone"], row["metric"], row["category"]
     return key, float(row["value_percent"])

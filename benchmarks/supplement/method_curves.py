@@ -53,10 +53,10 @@ def draw_method_curves(material: Material) -> Figure:
     axes = above.subplots(len(CURVES), len(stored), sharex="row", sharey=True)
     for column, (method, of_method) in zip(axes.T, stored.items(), strict=True):
         judged = [judge(material.run, category, of_method.get(category)) for category in categories]
-        there = [images for images in judged if images]
-        column[0].set_title(_heading(method, len(there), len(categories)))
+        known = [images for images in judged if images]
+        column[0].set_title(_heading(method, len(known), len(categories)))
         for panel, name in zip(column, CURVES, strict=True):
-            _draw_curves(panel, name, method, there, len(categories))
+            _draw_curves(panel, name, method, known, len(categories))
     for panel, curve in zip(axes[:, 0], CURVES.values(), strict=True):
         panel.set_ylabel(curve.y)
     for panel, metric in zip(below.subplots(1, 2, sharey=True), WORKING_POINTS, strict=True):
@@ -77,12 +77,12 @@ def _heights(curve: DrawnCurve, x: Floats, y: Floats) -> Floats:
     return y[::-1][np.searchsorted(x[::-1], GRID)]
 
 
-def _heading(method: str, there: int, needed: int) -> str:
-    return method if there == needed else f"{method}\nno mean: {there} of {needed}"
+def _heading(method: str, known: int, needed: int) -> str:
+    return method if known == needed else f"{method}\nno mean: {known} of {needed}"
 
 
 def _draw_curves(
-    panel: Axes, name: str, method: str, there: Sequence[Sequence[JudgedImage]], needed: int
+    panel: Axes, name: str, method: str, known: Sequence[Sequence[JudgedImage]], needed: int
 ) -> None:
     """Draw a grey line a category, where several are needed, and their mean, where all are there.
 
@@ -90,7 +90,7 @@ def _draw_curves(
         panel: where to draw.
         name: of the curve.
         method: whose look the mean has.
-        there: the test images of each category that has any.
+        known: the test images of each category that has any.
         needed: how many categories a mean is over.
     """
     from matplotlib.patheffects import withStroke
@@ -98,7 +98,7 @@ def _draw_curves(
     curve, look = CURVES[name], style(method)
     lines = [
         curve.points(np.array([i.label for i in images]), np.array([i.score for i in images]))
-        for images in there
+        for images in known
     ]
     if needed > 1:
         for x, y in lines:
@@ -125,8 +125,8 @@ def _draw_errors(
     """Draw a dot a category, where there are several, and a bar a method that has them all."""
     headings = []
     for place, (method, cells) in enumerate(stored.items()):
-        found = [cells[name].metrics.get(metric) for name in categories if name in cells]
-        errors = [100 * error for error in found if error is not None]
+        known = (cells[name].metrics.get(metric) for name in categories if name in cells)
+        errors = [100 * error for error in known if error is not None]
         headings.append(_heading(method, len(errors), len(categories)))
         if len(errors) == len(categories):
             look = style(method)

@@ -43,11 +43,11 @@ def draw_size_sweep(material: Material) -> Figure:
         point: _whole(material.stored(trial), categories)
         for point, trial in sweep_trials(settings).items()
     }
-    there = [point for point, metrics in whole.items() if len(metrics) == len(categories)]
+    complete = [point for point, metrics in whole.items() if len(metrics) == len(categories)]
     figure = new_figure(DOUBLE, 2, _caption(material, whole))
     for panel, area in zip(figure.subplots(1, len(HEADLINE)), HEADLINE, strict=True):
         for patch, look in zip(PATCH_SIZES, _LOOKS, strict=True):
-            sizes = [size for size in SIZES if (size, patch) in there]
+            sizes = [size for size in SIZES if (size, patch) in complete]
             means = [100 * fmean(metrics[area] for metrics in whole[s, patch]) for s in sizes]
             panel.plot([settings.scaled(size) for size in sizes], means, **look)
         panel.set(xlabel="Image size in px", ylabel=f"{METRICS[area].label} in %")
@@ -60,13 +60,12 @@ def draw_size_sweep(material: Material) -> Figure:
 
 def _whole(stored: Mapping[str, Cell], categories: Sequence[str]) -> list[dict[str, float]]:
     """Return the areas of each category that has them all."""
-    found = (
-        {area: stored[c].metrics.get(area) for area in HEADLINE} for c in categories if c in stored
-    )
+    known = [stored[category].metrics for category in categories if category in stored]
+    areas = [{area: metrics.get(area) for area in HEADLINE} for metrics in known]
     return [
-        {area: value for area, value in areas.items() if value is not None}
-        for areas in found
-        if None not in areas.values()
+        {area: value for area, value in of_category.items() if value is not None}
+        for of_category in areas
+        if None not in of_category.values()
     ]
 
 

@@ -163,26 +163,26 @@ VARIED_METHODS = {
 }
 """Choices that are a method's parameters."""
 
-POPULAR_METHODS = {"SPADE as in popular code, K = 5": "spade-5", "PaDiM": "padim"}
+LANCZOS_METHODS = ("SPADE as in popular code, K = 5", "PaDiM")
 """Those whose popular code resizes images with Lanczos's filter."""
 
 
 def difference_trials(settings: Settings) -> dict[str, Trial]:
     """Return choice → trial: what differs between tools, each against the first."""
     base = settings.trial(BASE_METHOD)
-    found = {"PatchCore-10": base}
-    for seed in settings.seeds[1:]:
-        found[f"coreset seed {seed}"] = replace(base, seed=seed)
-    found["masks resized as in the official code"] = replace(base, mask_resize="official")
-    found["the whole image, no crop"] = replace(base, resize=settings.image_size)
-    found["the whole image, stretched to a square"] = replace(base, fit="stretch")
-    found["the whole image, padded to a square"] = replace(base, fit="pad")
-    found["images resized bicubically"] = replace(base, interpolation="bicubic")
-    found["images resized by area averages"] = replace(base, interpolation="box")
-    found["images resized with Lanczos's filter"] = replace(base, interpolation="lanczos")
-    found |= {name: settings.trial(method) for name, method in VARIED_METHODS.items()}
-    for name, method in POPULAR_METHODS.items():
-        found[f"{name}, with Lanczos's filter"] = replace(
-            settings.trial(method), interpolation="lanczos"
-        )
-    return found
+    return {
+        "PatchCore-10": base,
+        **{f"coreset seed {seed}": replace(base, seed=seed) for seed in settings.seeds[1:]},
+        "masks resized as in the official code": replace(base, mask_resize="official"),
+        "the whole image, no crop": replace(base, resize=settings.image_size),
+        "the whole image, stretched to a square": replace(base, fit="stretch"),
+        "the whole image, padded to a square": replace(base, fit="pad"),
+        "images resized bicubically": replace(base, interpolation="bicubic"),
+        "images resized by area averages": replace(base, interpolation="box"),
+        "images resized with Lanczos's filter": replace(base, interpolation="lanczos"),
+        **{name: settings.trial(method) for name, method in VARIED_METHODS.items()},
+        **{
+            f"{name}, with Lanczos's filter": replace(varied, interpolation="lanczos")
+            for name, varied in ((n, settings.trial(VARIED_METHODS[n])) for n in LANCZOS_METHODS)
+        },
+    }
