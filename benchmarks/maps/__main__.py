@@ -29,7 +29,7 @@ from benchmarks.maps import image_scores
 from benchmarks.maps.choosing import chosen_measure
 from benchmarks.maps.exporting import DType, Exported, export_category, find_method, folder_of
 from benchmarks.maps.folder import find_maps
-from benchmarks.maps.importing import Source, column, import_category, protocol_of
+from benchmarks.maps.importing import ImportedMaps, column, import_category, protocol_of
 from benchmarks.options import add_data, chosen_dataset, side
 from benchmarks.places import written_path
 from benchmarks.results import Store, result_sets
@@ -124,7 +124,7 @@ def _import(options: argparse.Namespace) -> int:
     dataset = chosen_dataset(options)
     table = options.scores
     scores = image_scores.read(table) if table else None
-    source = Source(options.maps, column(options.name), table, scores)
+    imported = ImportedMaps(options.maps, column(options.name), table, scores)
     store = Store(options.out or Path("results"))
     stored = store.cells(lambda line: say(f"warning: {line}")) if options.out else []
     protocol = protocol_of(chosen_measure(options, dataset, stored))
@@ -132,12 +132,12 @@ def _import(options: argparse.Namespace) -> int:
         store = Store(default_run(dataset.name, IMPORTED, protocol.image_size))
     require_writable(store.run)
     for category in dataset.categories:  # what is missing stops everything before it starts
-        _say_what_else_lies_there(source, find_maps(source.folder, category)[1])
+        _say_what_else_lies_there(imported, find_maps(imported.folder, category)[1])
     crops = Crops(FeatureCache(options.cache, 0), dataset.name, protocol)
     kept: KeptMaps = "all" if options.save_maps else "errors"
     failures = 0
     for category in dataset.categories:
-        result = import_category(source, dataset, category, protocol, crops=crops, kept_maps=kept)
+        result = import_category(imported, dataset, category, protocol, crops=crops, kept_maps=kept)
         if different := other_data(stored, [result.cell]):
             raise BenchmarkError(f"{store.run}: {different}; name another run with --out")
         store.write(result.cell, result.scores, result.maps)
@@ -151,10 +151,10 @@ def _import(options: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _say_what_else_lies_there(source: Source, others: Sequence[str]) -> None:
+def _say_what_else_lies_there(imported: ImportedMaps, others: Sequence[str]) -> None:
     if others:
         names = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
-        say(f"{source.folder}: {len(others)} files are no test image's map, left out: {names}")
+        say(f"{imported.folder}: {len(others)} files are no test image's map, left out: {names}")
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -35,13 +35,11 @@ class Exported:
     """What a category's maps became.
 
     Attributes:
-        count: how many there are.
         cut: of how many the square leaves out a part of the image.
         enlarged: how many images are smaller than what methods see of them.
         scores: image → image score, for the file beside the maps.
     """
 
-    count: int
     cut: int
     enlarged: int
     scores: dict[str, float]
@@ -91,7 +89,7 @@ def export_category(
     """
     spec, squares = _stored(results, method, category)
     frame = read_image_scores(results.scores[category.name, method])
-    done = Exported(0, 0, 0, {})
+    done = Exported(0, 0, {})
     for name, score in zip(frame["path"], frame["score"].tolist(), strict=True):
         done.scores[image_name(category.name, str(name))] = score
     for name, sample in map_names(category).items():
@@ -100,7 +98,6 @@ def export_category(
         values = _typed(placing.into_image(squares[name]), dtype, path)
         with atomic_file(path) as file:
             write_tiff(file, values)
-        done.count += 1
         done.cut += placing.cut
         done.enlarged += not placing.exact
     return done

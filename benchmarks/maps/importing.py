@@ -27,7 +27,7 @@ MAXIMUM = "each map's maximum"
 
 
 @dataclass(frozen=True)
-class Source:
+class ImportedMaps:
     """Maps of one method.
 
     Attributes:
@@ -69,7 +69,7 @@ def protocol_of(measure: Measure) -> EvaluationProtocol:
 
 
 def import_category(
-    source: Source,
+    imported: ImportedMaps,
     dataset: Dataset,
     category: Category,
     protocol: EvaluationProtocol,
@@ -80,7 +80,7 @@ def import_category(
     """Return the cell of a category's maps, measured as every other cell is.
 
     Args:
-        source: the maps.
+        imported: the maps.
         dataset: the data set.
         category: one of its categories.
         protocol: from `protocol_of`.
@@ -90,14 +90,14 @@ def import_category(
     Raises:
         DataError: maps or scores are missing, aren't finite, or aren't of these images.
     """
-    paths, _ = find_maps(source.folder, category)
+    paths, _ = find_maps(imported.folder, category)
     squares, maxima, sha256 = _placed(category, paths, protocol)
-    scores, origin = source.image_scores(category, maxima)
+    scores, origin = imported.image_scores(category, maxima)
     spec = CellSpec(
         dataset=dataset.name,
         dataset_fingerprint=category.fingerprint,
         category=category.name,
-        method=source.method,
+        method=imported.method,
         params={"maps_sha256": sha256, "scores": origin},
         protocol=protocol,
         seed=0,

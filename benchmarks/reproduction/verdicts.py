@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.datasets.known import OFFICIAL_COUNTS
-from benchmarks.reproduction.figures import DATASET, Figure, figures
+from benchmarks.reproduction.published_values import DATASET, PublishedValue, published_values
 from benchmarks.reproduction.tolerance import Tolerance, of_seeds
 from benchmarks.results import ResultSet
 from benchmarks.results.metrics_csv import MEAN
@@ -30,7 +30,7 @@ class Verdict:
     """A published value beside ours, in per cent.
 
     Attributes:
-        figure: what was published.
+        published: what was published.
         backbone: ours.
         image_size: ours, in pixels.
         ours: mean over the seeds.
@@ -41,7 +41,7 @@ class Verdict:
         resized: how theirs were resized, where ours were otherwise; else "".
     """
 
-    figure: Figure
+    published: PublishedValue
     backbone: str
     image_size: int
     ours: float
@@ -54,7 +54,7 @@ class Verdict:
     @property
     def difference(self) -> float:
         """Ours less what was published, in percentage points."""
-        return self.ours - self.figure.value
+        return self.ours - self.published.value
 
     @property
     def word(self) -> str:
@@ -109,10 +109,10 @@ def verdicts(sets: Sequence[ResultSet], intervals_of: IntervalsOf) -> list[Verdi
         for by_source in results.by_source
     ]
     judged: list[Verdict] = []
-    for figure in figures() if measured else ():
-        candidates = [results for results in measured if results.has(figure)]
-        alike = [results for results in candidates if not results.unlike(figure)]
-        judged += [results.verdict(figure) for results in alike or candidates[:1]]
+    for published in published_values() if measured else ():
+        candidates = [results for results in measured if results.has(published)]
+        alike = [results for results in candidates if not results.unlike(published)]
+        judged += [results.verdict(published) for results in alike or candidates[:1]]
     return judged
 
 
@@ -124,60 +124,60 @@ class _Measured:
     intervals_of: IntervalsOf
     tables: dict[str, Table] = field(default_factory=dict)
 
-    def has(self, figure: Figure) -> bool:
+    def has(self, published: PublishedValue) -> bool:
         """Whether there is a value of the published one's method, shots, metric and category."""
-        if figure.method not in self.results.methods or self.results.shots != figure.shots:
+        if published.method not in self.results.methods or self.results.shots != published.shots:
             return False
-        values = self._table(figure.metric).values
-        return figure.category in values.index and not isnan(_value(values, figure))
+        values = self._table(published.metric).values
+        return published.category in values.index and not isnan(_value(values, published))
 
-    def unlike(self, figure: Figure) -> str:
+    def unlike(self, published: PublishedValue) -> str:
         """Say why our value can't be compared with a published one, in words; "" where it can."""
-        return figure.unlike(self.results) or self._other_images(figure)
+        return published.unlike(self.results) or self._other_images(published)
 
-    def _other_images(self, figure: Figure) -> str:
+    def _other_images(self, published: PublishedValue) -> str:
         """Say where our images aren't as many as the data set's; "" where they are, or unknown."""
-        for cell in self.results.columns[figure.method]:
+        for cell in self.results.columns[published.method]:
             category = category_of(cell)
             counts = cell.n_train, cell.n_test_good, cell.n_test_defect
-            if figure.category not in (MEAN, category) or category not in OFFICIAL_COUNTS:
+            if published.category not in (MEAN, category) or category not in OFFICIAL_COUNTS:
                 continue
             train, good, defect = OFFICIAL_COUNTS[category]
-            official = figure.shots or train, good, defect
+            official = published.shots or train, good, defect
             if None not in counts and counts != official:
                 ours = f"{cell.n_train} + {(cell.n_test_good or 0) + (cell.n_test_defect or 0)}"
                 usual = f"{official[0]} + {good + defect}"
                 return f"ours on {ours} images of {category}, not {usual}"
         return ""
 
-    def verdict(self, figure: Figure) -> Verdict:
+    def verdict(self, published: PublishedValue) -> Verdict:
         """Set our value beside a published one that `has` it."""
-        table, count = self._table(figure.metric), len(self.results.methods[figure.method])
-        ours = 100 * _value(table.values, figure)
-        deviation = 100 * _value(table.deviations, figure) if count > 1 else None
-        unlike = self.unlike(figure)
+        table, count = self._table(published.metric), len(self.results.methods[published.method])
+        ours = 100 * _value(table.values, published)
+        deviation = 100 * _value(table.deviations, published) if count > 1 else None
+        unlike = self.unlike(published)
         tolerance = None
         if not unlike:
-            images = self._reach(figure, lower=figure.value < ours)
-            tolerance = Tolerance(of_seeds(deviation, count), images, figure.rounding)
+            images = self._reach(published, lower=published.value < ours)
+            tolerance = Tolerance(of_seeds(deviation, count), images, published.rounding)
         protocol = self.results.cells[0].spec.protocol
         setting = protocol.backbone.name, protocol.image_size
-        same = protocol.interpolation == figure.interpolation
-        resized = "" if same else figure.interpolation.capitalize()
-        return Verdict(figure, *setting, ours, deviation, count, tolerance, unlike, resized)
+        same = protocol.interpolation == published.interpolation
+        resized = "" if same else published.interpolation.capitalize()
+        return Verdict(published, *setting, ours, deviation, count, tolerance, unlike, resized)
 
     def _table(self, metric: str) -> Table:
         if metric not in self.tables:
             self.tables[metric] = self.results.table(metric)
         return self.tables[metric]
 
-    def _reach(self, figure: Figure, *, lower: bool) -> float | None:
+    def _reach(self, published: PublishedValue, *, lower: bool) -> float | None:
         """Return how far the interval over test images reaches towards the published value.
 
         In percentage points from the first seed's value, or from the mean of the categories'.
         """
-        categories = self.results.categories if figure.category == MEAN else [figure.category]
-        known = [self._first_seed(figure, category) for category in categories]
+        categories = self.results.categories if published.category == MEAN else [published.category]
+        known = [self._first_seed(published, category) for category in categories]
         interval = mean_interval(known)
         if interval is None:
             return None
@@ -185,22 +185,22 @@ class _Measured:
         return 100 * (mean - interval[0] if lower else interval[1] - mean)
 
     def _first_seed(
-        self, figure: Figure, category: str
+        self, published: PublishedValue, category: str
     ) -> tuple[float, float, float] | tuple[float, None, None]:
         """Return the first seed's value, on the metric's own scale, and its interval over images.
 
         The ends are None where nothing stored gives them.
         """
-        place = category, figure.method
-        value = self.results.first[place].metrics.get(figure.metric)
+        place = category, published.method
+        value = self.results.first[place].metrics.get(published.metric)
         number = nan if value is None else value
         if (path := self.results.scores.get(place)) is None:
             return number, None, None
         intervals = self.intervals_of(path, self.results.maps.get(place))
-        ends = intervals.get(figure.metric)
+        ends = intervals.get(published.metric)
         return (number, *ends) if ends else (number, None, None)
 
 
-def _value(frame: pd.DataFrame, figure: Figure) -> float:
-    """Return what a table has of a figure's category and method, on the metric's own scale."""
-    return float(frame[figure.method].to_numpy(float)[frame.index.tolist().index(figure.category)])
+def _value(frame: pd.DataFrame, published: PublishedValue) -> float:
+    """Return what a table has of a method and category, on the metric's own scale."""
+    return float(frame[published.method].to_dict()[published.category])

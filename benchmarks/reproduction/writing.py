@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from benchmarks.files import as_csv
 from benchmarks.metrics import METRICS
-from benchmarks.reproduction.figures import DATASET
+from benchmarks.reproduction.published_values import DATASET
 from benchmarks.reproduction.verdicts import Verdict
 from benchmarks.tables.rendering import captioned_table
 
@@ -48,18 +48,18 @@ def markdown(judged: Sequence[Verdict]) -> str:
 
 def verdict_texts(verdict: Verdict) -> list[str]:
     """Return what a table shows of a verdict, a text a column."""
-    figure = verdict.figure
+    published = verdict.published
     spread = "" if verdict.deviation is None else f" ± {verdict.deviation:.1f}"
-    shots = "" if figure.shots is None else f", {figure.shots} shots"
+    shots = "" if published.shots is None else f", {published.shots} shots"
     return [
         f"{verdict.backbone}, {verdict.image_size} px",
-        f"{figure.method}{shots}",
-        figure.category,
-        METRICS[figure.metric].label,
+        f"{published.method}{shots}",
+        published.category,
+        METRICS[published.metric].label,
         f"{verdict.ours:.1f}{spread}",
-        f"{figure.value:.1f}",
+        f"{published.value:.1f}",
         verdict.text,
-        figure.source,
+        published.source,
     ]
 
 
@@ -70,11 +70,17 @@ def comma_separated(judged: Sequence[Verdict]) -> str:
 
 def _values(verdict: Verdict) -> list[object]:
     """Return a verdict's values in the order of `_COLUMNS`."""
-    figure, known = verdict.figure, verdict.tolerance
+    published, known = verdict.published, verdict.tolerance
     parts = (known.seeds, known.images, known.rounding, known.whole) if known else (None,) * 4
     return [
-        *(figure.method, figure.shots, figure.category, figure.metric, verdict.backbone),
+        *(
+            published.method,
+            published.shots,
+            published.category,
+            published.metric,
+            verdict.backbone,
+        ),
         *(verdict.image_size, verdict.seeds, verdict.ours, verdict.deviation),
-        *(figure.value, figure.source, figure.backbone, figure.image_size),
+        *(published.value, published.source, published.backbone, published.image_size),
         *(verdict.difference, *parts, verdict.word, verdict.unlike or "; ".join(verdict.notes)),
     ]

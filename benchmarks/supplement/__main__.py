@@ -36,12 +36,12 @@ from benchmarks.options import (
     positive,
 )
 from benchmarks.places import written_path
-from benchmarks.reproduction.figures import DATASET
+from benchmarks.reproduction.published_values import DATASET
 from benchmarks.results import Store
 from benchmarks.results.folders import default_run, plots_folder
 from benchmarks.results.metrics_csv import category_label
+from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.forecast import ALL, by_part, missing_of
-from benchmarks.supplement.material import Material
 from benchmarks.supplement.parts import PARTS, SUPPLEMENT, requests
 from benchmarks.supplement.planning import Group, Requests, adopt, collect, groups, merge
 from benchmarks.supplement.trials import PAPER_SIZE, Settings
@@ -149,9 +149,9 @@ def _supplement(options: argparse.Namespace) -> int:
     names = tuple(category.name for category in dataset.categories)
     whole = is_complete(dataset.name, names) if dataset.name in KNOWN else not options.categories
     shown = tuple(map(category_label, names))
-    material = Material(settings, collect(grouped, store), shown, dataset.name, whole, run)
+    evaluated = EvaluatedTrials(settings, collect(grouped, store), shown, dataset.name, whole, run)
     plots = run / "plots" if options.out else plots_folder(run)
-    for path in _write(material, parts, plots):
+    for path in _write(evaluated, parts, plots):
         show(str(path))
     if dataset.synthetic:
         say(NOTICE)
@@ -226,19 +226,19 @@ def _evaluate(grouped: Sequence[Group], store: Store, options: argparse.Namespac
     return any(group.plan.missing(store) for group in grouped)
 
 
-def _write(material: Material, parts: Sequence[str], plots: Path) -> Iterator[Path]:
+def _write(evaluated: EvaluatedTrials, parts: Sequence[str], plots: Path) -> Iterator[Path]:
     """Write the tables of some parts into the run, the figures into `plots`; yield the paths."""
     import matplotlib.style
 
     from benchmarks.figures.style import LOOK, save
 
     for part in parts:
-        for name, text in PARTS[part].tables(material):
-            with atomic_file(material.run / "tables" / name) as file:
+        for name, text in PARTS[part].tables(evaluated):
+            with atomic_file(evaluated.run / "tables" / name) as file:
                 file.write(text.encode())
-            yield material.run / "tables" / name
+            yield evaluated.run / "tables" / name
         with matplotlib.style.context(["default", LOOK]):
-            for name, figure in PARTS[part].figures(material):
+            for name, figure in PARTS[part].figures(evaluated):
                 if name.startswith(part):
                     yield from save(figure, plots, name)
 

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.metrics import MAIN, METRICS, PRO_LIMIT
 from benchmarks.results.maps import read_maps
 from benchmarks.results.metrics_csv import MEAN
-from benchmarks.supplement.material import Material
+from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.trials import BASE_METHOD, difference_trials
 from benchmarks.tables import comparison_table
 from benchmarks.tables.comparison import ComparedValue
@@ -32,7 +32,7 @@ Values = Mapping[str, Mapping[str, float | None]]
 """Choice → metric → value of one category."""
 
 
-def differences(material: Material) -> list[TextTable]:
+def differences(evaluated: EvaluatedTrials) -> list[TextTable]:
     """Return one table: choices × metrics, each value and how far it is from the base's.
 
     AUPRO is also taken in other ways, from the base's maps.
@@ -40,8 +40,8 @@ def differences(material: Material) -> list[TextTable]:
     Raises:
         BenchmarkError: the maps can't be read.
     """
-    categories = {category: _values(material, category) for category in material.categories}
-    if material.complete:
+    categories = {category: _values(evaluated, category) for category in evaluated.categories}
+    if evaluated.complete:
         categories = {MEAN: _mean(list(categories.values())), **categories}
     title = f"What each choice changes, in percentage points, against {BASE_METHOD}"
     columns = [text for metric in MAIN for text in (METRICS[metric].label, "change")]
@@ -49,18 +49,18 @@ def differences(material: Material) -> list[TextTable]:
         [((category, choice), _row(choice, values)) for choice in values]
         for category, values in categories.items()
     ]
-    text = material.caption(title)
+    text = evaluated.caption(title)
     return [comparison_table("differences", text, ("category", "choice"), columns, groups)]
 
 
-def _values(material: Material, category: str) -> Values:
-    trials = difference_trials(material.settings)
-    cells = {name: material.stored(trial).get(category) for name, trial in trials.items()}
+def _values(evaluated: EvaluatedTrials, category: str) -> Values:
+    trials = difference_trials(evaluated.settings)
+    cells = {name: evaluated.stored(trial).get(category) for name, trial in trials.items()}
     values: dict[str, Mapping[str, float | None]] = {
         name: cell.metrics if cell else {} for name, cell in cells.items()
     }
     base = next(iter(cells.values()))
-    stored = read_maps(material.run / base.maps) if base and base.maps else None
+    stored = read_maps(evaluated.run / base.maps) if base and base.maps else None
     for name, (count, exact) in CONVENTIONS.items():
         values[name] = {}
         if stored is not None:

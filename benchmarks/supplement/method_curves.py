@@ -14,7 +14,7 @@ from benchmarks.figures.working_points import WORKING_POINTS
 from benchmarks.metrics import METRICS
 from benchmarks.results import Cell
 from benchmarks.results.captions import averaged
-from benchmarks.supplement.material import Material
+from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.misclassification import JudgedImage, judge
 from benchmarks.supplement.trials import main_trials
 
@@ -31,7 +31,7 @@ GRID = np.linspace(0, 1, 1001)[1:]
 """False-positive rates, or recalls, where curves are averaged; at 0 they have no single height."""
 
 
-def draw_method_curves(material: Material) -> Figure:
+def draw_method_curves(evaluated: EvaluatedTrials) -> Figure:
     """Draw ROC (first row) and precision-recall curves, a column a method, above their errors.
 
     A grey line or a dot is a category; the method's own line or bar is the mean, drawn only where
@@ -40,19 +40,21 @@ def draw_method_curves(material: Material) -> Figure:
     Raises:
         BenchmarkError: a file of scores is unreadable.
     """
-    categories = material.categories
+    categories = evaluated.categories
     subject = "Image-level ROC and precision-recall curves, and classification errors"
-    text = material.caption(f"{subject}, {averaged(categories)}")
+    text = evaluated.caption(f"{subject}, {averaged(categories)}")
     if len(categories) > 1:
         text += " Grey lines and dots: categories; coloured lines and bars: their mean."
     figure = new_figure(DOUBLE, 4.9, text)
     parts = figure.subfigures(2, 1, height_ratios=(3.1, 1.8), squeeze=False)
     above, below = parts[:, 0]
-    trials = main_trials(material.settings)
-    stored = {method: material.stored(trial) for method, trial in trials.items()}
+    trials = main_trials(evaluated.settings)
+    stored = {method: evaluated.stored(trial) for method, trial in trials.items()}
     axes = above.subplots(len(CURVES), len(stored), sharex="row", sharey=True)
     for column, (method, of_method) in zip(axes.T, stored.items(), strict=True):
-        judged = [judge(material.run, category, of_method.get(category)) for category in categories]
+        judged = [
+            judge(evaluated.run, category, of_method.get(category)) for category in categories
+        ]
         known = [images for images in judged if images]
         column[0].set_title(_heading(method, len(known), len(categories)))
         for panel, name in zip(column, CURVES, strict=True):

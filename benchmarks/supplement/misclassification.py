@@ -14,7 +14,7 @@ from benchmarks.files import as_csv
 from benchmarks.metrics import f1_optimal
 from benchmarks.results import Cell
 from benchmarks.results.scores import read_image_scores
-from benchmarks.supplement.material import Material
+from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.trials import main_trials
 from benchmarks.tables.rendering import captioned_table
 
@@ -55,7 +55,7 @@ class JudgedImage:
         return self.label == 1 and self.misclassified
 
 
-class Count(NamedTuple):
+class ErrorCount(NamedTuple):
     """The errors of a method on a category's test images of one kind."""
 
     method: str
@@ -87,30 +87,30 @@ def judge(run: Path, category: str, cell: Cell | None) -> list[JudgedImage]:
     ]
 
 
-def count_errors(material: Material) -> list[Count]:
+def count_errors(evaluated: EvaluatedTrials) -> list[ErrorCount]:
     """Count the errors of every main method that has scores, by category and kind of defect.
 
     Raises:
         BenchmarkError: a file of scores is unreadable.
     """
     counts = []
-    for method, trial in main_trials(material.settings).items():
-        for category in material.categories:
-            images = judge(material.run, category, material.stored(trial).get(category))
+    for method, trial in main_trials(evaluated.settings).items():
+        for category in evaluated.categories:
+            images = judge(evaluated.run, category, evaluated.stored(trial).get(category))
             for defect in dict.fromkeys(image.defect for image in images):
                 kind = [image for image in images if image.defect == defect]
                 positives = sum(image.false_positive for image in kind)
                 negatives = sum(image.false_negative for image in kind)
-                counts.append(Count(method, category, defect, positives, negatives, len(kind)))
+                counts.append(ErrorCount(method, category, defect, positives, negatives, len(kind)))
     return counts
 
 
-def counts_csv(counts: Sequence[Count]) -> str:
+def counts_csv(counts: Sequence[ErrorCount]) -> str:
     """Return counts as CSV, a row a method, category and kind of defect."""
-    return as_csv([Count._fields, *counts]).decode()
+    return as_csv([ErrorCount._fields, *counts]).decode()
 
 
-def counts_markdown(counts: Sequence[Count], material: Material) -> str:
+def counts_markdown(counts: Sequence[ErrorCount], evaluated: EvaluatedTrials) -> str:
     """Return counts as a captioned Markdown table: a row a kind of defect, a column a method."""
     methods = list(dict.fromkeys(count.method for count in counts))
     errors = {count[:3]: count.false_positives + count.false_negatives for count in counts}
@@ -121,7 +121,7 @@ def counts_markdown(counts: Sequence[Count], material: Material) -> str:
         )
     ]
     subject = "Images misclassified at each category's F1-optimal threshold"
-    text = material.caption(subject)
+    text = evaluated.caption(subject)
     text += " Errors on good images are false positives, all others false negatives."
     headers = ["category", "defect", "images", *methods]
     return captioned_table(text, headers, rows, labels=2)

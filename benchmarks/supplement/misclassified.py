@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.figures.style import CHARACTER, DOUBLE, new_figure, wrap_name
 from benchmarks.results import Cell
 from benchmarks.results.maps import StoredMaps, read_maps
-from benchmarks.supplement.material import Material
+from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.misclassification import JudgedImage, judge
 from benchmarks.supplement.trials import error_trials
 
@@ -43,7 +43,7 @@ class _Tile(NamedTuple):
     map: NDArray[np.float32] | None = None  # (H, W), 1 at the threshold
 
 
-def draw_misclassified(material: Material) -> Iterator[tuple[str, Figure]]:
+def draw_misclassified(evaluated: EvaluatedTrials) -> Iterator[tuple[str, Figure]]:
     """Yield names and pages of figures S1 (false positives) and S2 (false negatives).
 
     Pages of `COLUMNS` × `ROWS` images are numbered in their names where there are several.
@@ -51,11 +51,11 @@ def draw_misclassified(material: Material) -> Iterator[tuple[str, Figure]]:
     Raises:
         BenchmarkError: a file of scores or maps is unreadable.
     """
-    run = material.run
-    ((method, trial),) = error_trials(material.settings).items()
-    stored = material.stored(trial)
+    run = evaluated.run
+    ((method, trial),) = error_trials(evaluated.settings).items()
+    stored = evaluated.stored(trial)
     judged = {
-        category: judge(run, category, stored.get(category)) for category in material.categories
+        category: judge(run, category, stored.get(category)) for category in evaluated.categories
     }
     without = [category for category, images in judged.items() if not images]
     notice = f" Without scores of both classes: {', '.join(without)}." if without else ""
@@ -68,12 +68,12 @@ def draw_misclassified(material: Material) -> Iterator[tuple[str, Figure]]:
         subject = f"{kind} of {method} at each category's F1-optimal threshold (n = {len(chosen)}"
         pages = [chosen[at : at + COLUMNS * ROWS] for at in range(0, len(chosen), COLUMNS * ROWS)]
         if not pages:
-            text = material.caption(f"{subject})") + notice
+            text = evaluated.caption(f"{subject})") + notice
             yield name, _draw_none(text, "none" if any(judged.values()) else "nothing evaluated")
         for number, page in enumerate(pages, start=1):
             several = len(pages) > 1
             part = f", page {number} of {len(pages)}" if several else ""
-            text = material.caption(f"{subject}{part})") + notice
+            text = evaluated.caption(f"{subject}{part})") + notice
             yield f"{name}-{number}" if several else name, _draw_page(page, text, scale)
 
 

@@ -11,7 +11,7 @@ from benchmarks.reproduction import verdicts
 from benchmarks.results import result_sets
 from benchmarks.supplement import trials
 from benchmarks.supplement.conventions import differences
-from benchmarks.supplement.material import Material
+from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.method_curves import draw_method_curves
 from benchmarks.supplement.misclassification import count_errors, counts_csv, counts_markdown
 from benchmarks.supplement.misclassified import draw_misclassified
@@ -46,17 +46,17 @@ class Part:
 
     trials: Callable[[Settings], Mapping[Any, Trial]]
     maps: Maps = NO_MAPS
-    tables: Callable[[Material], Tables] = lambda material: iter(())
-    figures: Callable[[Material], Figures] = lambda material: iter(())
+    tables: Callable[[EvaluatedTrials], Tables] = lambda evaluated: iter(())
+    figures: Callable[[EvaluatedTrials], Figures] = lambda evaluated: iter(())
 
 
 def _rendered(
-    make: Callable[[Material], Iterable[TextTable]], number: str = ""
-) -> Callable[[Material], Tables]:
+    make: Callable[[EvaluatedTrials], Iterable[TextTable]], number: str = ""
+) -> Callable[[EvaluatedTrials], Tables]:
     """Return what renders those tables of `make` whose name begins with `number`."""
 
-    def files(material: Material) -> Tables:
-        for table in make(material):
+    def files(evaluated: EvaluatedTrials) -> Tables:
+        for table in make(evaluated):
             if table.name.startswith(number):
                 for suffix, render in RENDERERS.items():
                     yield f"{table.name}.{suffix}", render(table)
@@ -64,24 +64,24 @@ def _rendered(
     return files
 
 
-def _verdicts(material: Material) -> Tables:
-    if judged := verdicts(result_sets(material.run), cell_intervals):
+def _verdicts(evaluated: EvaluatedTrials) -> Tables:
+    if judged := verdicts(result_sets(evaluated.run), cell_intervals):
         yield "verdicts.md", reproduction.markdown(judged)
         yield "verdicts.csv", reproduction.comma_separated(judged)
 
 
-def _errors(material: Material) -> Tables:
-    counts = count_errors(material)
-    yield "errors.md", counts_markdown(counts, material)
+def _errors(evaluated: EvaluatedTrials) -> Tables:
+    counts = count_errors(evaluated)
+    yield "errors.md", counts_markdown(counts, evaluated)
     yield "errors.csv", counts_csv(counts)
 
 
-def _method_curves(material: Material) -> Figures:
-    yield "figS3", draw_method_curves(material)
+def _method_curves(evaluated: EvaluatedTrials) -> Figures:
+    yield "figS3", draw_method_curves(evaluated)
 
 
-def _size_sweep(material: Material) -> Figures:
-    yield "figS4", draw_size_sweep(material)
+def _size_sweep(evaluated: EvaluatedTrials) -> Figures:
+    yield "figS4", draw_size_sweep(evaluated)
 
 
 _KEPT, _NEEDED = Maps(kept="errors"), Maps(kept="errors", needed="errors")

@@ -10,7 +10,7 @@ from benchmarks.figures.style import DOUBLE, add_legend, new_figure
 from benchmarks.metrics import HEADLINE, METRICS
 from benchmarks.results import Cell
 from benchmarks.results.captions import averaged
-from benchmarks.supplement.material import Material
+from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.trials import (
     PATCH_SIZES,
     SIZES,
@@ -31,20 +31,20 @@ _LOOKS: tuple[dict[str, Any], ...] = (
 )
 
 
-def draw_size_sweep(material: Material) -> Figure:
+def draw_size_sweep(evaluated: EvaluatedTrials) -> Figure:
     """Draw image AUROC, pixel AUROC and AUPRO in per cent, each the mean over the categories.
 
     A point is left out, and the caption says so, where a category lacks any of the three.
     """
     from matplotlib.lines import Line2D
 
-    settings, categories = material.settings, material.categories
+    settings, categories = evaluated.settings, evaluated.categories
     whole = {
-        point: _whole(material.stored(trial), categories)
+        point: _whole(evaluated.stored(trial), categories)
         for point, trial in sweep_trials(settings).items()
     }
     complete = [point for point, metrics in whole.items() if len(metrics) == len(categories)]
-    figure = new_figure(DOUBLE, 2, _caption(material, whole))
+    figure = new_figure(DOUBLE, 2, _caption(evaluated, whole))
     for panel, area in zip(figure.subplots(1, len(HEADLINE)), HEADLINE, strict=True):
         for patch, look in zip(PATCH_SIZES, _LOOKS, strict=True):
             sizes = [size for size in SIZES if (size, patch) in complete]
@@ -70,9 +70,9 @@ def _whole(stored: Mapping[str, Cell], categories: Sequence[str]) -> list[dict[s
 
 
 def _caption(
-    material: Material, whole: Mapping[tuple[int, int], Sequence[Mapping[str, float]]]
+    evaluated: EvaluatedTrials, whole: Mapping[tuple[int, int], Sequence[Mapping[str, float]]]
 ) -> str:
-    settings, categories = material.settings, material.categories
+    settings, categories = evaluated.settings, evaluated.categories
     sizes = [settings.scaled(size) for size in SIZES]
     subject = f"{SWEPT_METHOD} by image size and patch size P, {averaged(categories)}"
     left_out = [
@@ -81,4 +81,4 @@ def _caption(
         if len(metrics) < len(categories)
     ]
     notice = f" Left out, for lack of categories: {', '.join(left_out)}." if left_out else ""
-    return material.caption(subject, sizes) + notice
+    return evaluated.caption(subject, sizes) + notice

@@ -11,12 +11,12 @@ from typing import Any
 
 from benchmarks.backbones.choice import bare
 from benchmarks.metrics import HEADLINE, METRICS
-from benchmarks.reproduction.figures import DATASET
+from benchmarks.reproduction.published_values import DATASET
 from benchmarks.results import Cell, Published
 from benchmarks.results.captions import caption, failures
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.published import OTHERS
-from benchmarks.supplement.material import Material
+from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.trials import (
     METHODS,
     S6_METHODS,
@@ -29,7 +29,7 @@ from benchmarks.supplement.trials import (
     shot_trials,
 )
 from benchmarks.tables import comparison_table
-from benchmarks.tables.comparison import ComparedValue, Rows
+from benchmarks.tables.comparison import ComparedRow, ComparedValue, Rows
 from benchmarks.tables.rendering import TextTable
 from methods import resolve
 
@@ -47,31 +47,29 @@ _S4_PAPER = (
 
 _S5_PAPER = "published values are the PatchCore paper's, WideResNet50's at 224 px"
 
-Row = tuple[tuple[str, ...], tuple[ComparedValue, ...]]
-
 _S6_PAPER = "published values are the PatchCore paper's, at 224 px"
 
 
-def s1_s2_s3(material: Material) -> list[TextTable]:
+def s1_s2_s3(evaluated: EvaluatedTrials) -> list[TextTable]:
     """Return one table a metric: categories × methods, the mean last.
 
     Args:
-        material: what was evaluated; published values stand beside mvtec_ad only, and there is no
+        evaluated: what was evaluated; published values stand beside mvtec_ad only, and there is no
             mean of a part of the data set.
 
     Raises:
         BenchmarkError: the published numbers can't be read.
     """
-    results = _Results(material)
-    trials = main_trials(material.settings)
+    results = _Results(evaluated)
+    trials = main_trials(evaluated.settings)
 
-    def row(label: str, metric: str) -> Row:
+    def row(label: str, metric: str) -> ComparedRow:
         theirs = {name: results.papers.main(name, metric, label) for name in (*METHODS, *OTHERS)}
         ours = (results.value([trials[m]], label, metric, theirs[m]) for m in METHODS)
         others = (ComparedValue(published=theirs[name]) for name in OTHERS)
         return (label,), (*ours, *others)
 
-    groups = [labels for labels in (material.categories, results.mean) if labels]
+    groups = [labels for labels in (evaluated.categories, results.mean) if labels]
     look: Any = {"others": OTHERS, "marks_best": True}
     tables = []
     for name, metric in zip(("S1", "S2", "S3"), HEADLINE, strict=True):
@@ -82,38 +80,38 @@ def s1_s2_s3(material: Material) -> list[TextTable]:
     return tables
 
 
-def s4(material: Material) -> list[TextTable]:
+def s4(evaluated: EvaluatedTrials) -> list[TextTable]:
     """Return one table: a group of categories, the mean last, for each large backbone.
 
     As `s1_s2_s3`.
     """
-    results = _Results(material)
-    trials = large_trials(material.settings)
+    results = _Results(evaluated)
+    trials = large_trials(evaluated.settings)
 
-    def row(trial: Trial, label: str) -> Row:
+    def row(trial: Trial, label: str) -> ComparedRow:
         levels = "+".join(map(str, resolve(trial.method).parameters.levels))
-        ensemble = trial.backbone == material.settings.ensemble
+        ensemble = trial.backbone == evaluated.settings.ensemble
         theirs = (results.papers.large(levels, m, label, ensemble=ensemble) for m in HEADLINE)
         setting = f"{bare(trial.backbone)}, levels {levels}, {trial.image_size} px"
         values = map(partial(results.value, [trial], label), HEADLINE, theirs)
         return (setting, label), tuple(values)
 
-    labels = [*material.categories, *results.mean]
+    labels = [*evaluated.categories, *results.mean]
     rows = [[row(trial, label) for label in labels] for trial in trials.values()]
     details = ["patchcore-1; backbones, pyramid levels and image sizes as named", results.seed]
     text = results.caption(HEADLINE, details, trials.values(), rows, _S4_PAPER)
     return [comparison_table("S4", text, ("setting", "category"), _LABELS, rows)]
 
 
-def s5(material: Material) -> list[TextTable]:
+def s5(evaluated: EvaluatedTrials) -> list[TextTable]:
     """Return one table a metric: shots × methods, the mean's group before each category's.
 
     As `s1_s2_s3`.
     """
-    results = _Results(material)
-    seeds, trials = material.settings.seeds, shot_trials(material.settings)
+    results = _Results(evaluated)
+    seeds, trials = evaluated.settings.seeds, shot_trials(evaluated.settings)
 
-    def row(label: str, shots: int, metric: str) -> Row:
+    def row(label: str, shots: int, metric: str) -> ComparedRow:
         values = (
             results.value(
                 [trials[method, shots, seed] for seed in seeds],
@@ -125,7 +123,7 @@ def s5(material: Material) -> list[TextTable]:
         )
         return (label, str(shots)), tuple(values)
 
-    labels = [*results.mean, *material.categories]
+    labels = [*results.mean, *evaluated.categories]
     details = ["few nominal training images", results.setting, _seeds(seeds)]
     index = ("category", "shots")
     tables = []
@@ -136,17 +134,17 @@ def s5(material: Material) -> list[TextTable]:
     return tables
 
 
-def s6(material: Material) -> list[TextTable]:
+def s6(evaluated: EvaluatedTrials) -> list[TextTable]:
     """Return one table: backbones × metrics and coresets, the mean's group before each category's.
 
     As `s1_s2_s3`.
     """
-    results, settings = _Results(material), material.settings
+    results, settings = _Results(evaluated), evaluated.settings
     trials = backbone_trials(settings)
     names = _distinct_names(settings.backbones)
     columns = [(metric, method) for metric in HEADLINE for method in S6_METHODS]
 
-    def row(label: str, backbone: str) -> Row:
+    def row(label: str, backbone: str) -> ComparedRow:
         by_backbone = partial(results.papers.by_backbone, bare(backbone))
         values = (
             results.value([trials[backbone, m]], label, metric, by_backbone(m, metric, label))
@@ -154,7 +152,7 @@ def s6(material: Material) -> list[TextTable]:
         )
         return (label, names[backbone]), tuple(values)
 
-    labels = [*results.mean, *material.categories]
+    labels = [*results.mean, *evaluated.categories]
     titles = [f"{METRICS[metric].label}, {m.removeprefix('patchcore-')} %" for metric, m in columns]
     rows = [[row(label, backbone) for backbone in settings.backbones] for label in labels]
     named = "PatchCore's coreset at 10 % and 1 %, backbones as named"
@@ -167,27 +165,27 @@ def s6(material: Material) -> list[TextTable]:
 class _Results:
     """What was evaluated, and what may stand beside it."""
 
-    material: Material
+    evaluated: EvaluatedTrials
 
     @property
     def mean(self) -> list[str]:
         """The label of the mean, where there is one."""
-        return [MEAN] if self.material.complete else []
+        return [MEAN] if self.evaluated.complete else []
 
     @property
     def setting(self) -> str:
         """The main backbone and image size, in words."""
-        return f"{bare(self.material.settings.backbone)}, {self.material.settings.image_size} px"
+        return f"{bare(self.evaluated.settings.backbone)}, {self.evaluated.settings.image_size} px"
 
     @property
     def seed(self) -> str:
         """The first seed, in words."""
-        return f"seed {self.material.settings.seeds[0]}"
+        return f"seed {self.evaluated.settings.seeds[0]}"
 
     @cached_property
     def papers(self) -> Published:
         """What was published on this data set."""
-        return Published.load() if self.material.dataset == DATASET else Published()
+        return Published.load() if self.evaluated.dataset == DATASET else Published()
 
     def value(
         self,
@@ -201,7 +199,7 @@ class _Results:
 
         One missing, failed or undefined value leaves it absent.
         """
-        categories = self.material.categories if label == MEAN else [label]
+        categories = self.evaluated.categories if label == MEAN else [label]
         runs = [[self._cell(trial, category) for category in categories] for trial in trials]
         seeds = [mean for cells in runs if (mean := _mean(cells, metric)) is not None]
         whole = len(seeds) == len(trials)
@@ -224,18 +222,20 @@ class _Results:
     ) -> str:
         """Return one line: the metrics, all they depend on, what is published, what failed."""
         labels = ", ".join(METRICS[metric].label for metric in metrics)
-        parts = [f"{labels} in % (higher is better) on {self.material.dataset}", *details]
+        parts = [f"{labels} in % (higher is better) on {self.evaluated.dataset}", *details]
         values = (value for group in groups for _, row in group for value in row)
         if any(value.published is not None for value in values):
             parts += [papers, "difference = ours − published"]
         cells = (
-            self._cell(trial, category) for trial in trials for category in self.material.categories
+            self._cell(trial, category)
+            for trial in trials
+            for category in self.evaluated.categories
         )
         failed = sum(cell is not None and cell.status == "failed" for cell in cells)
-        return caption(self.material.dataset, [*parts, *failures(failed)])
+        return caption(self.evaluated.dataset, [*parts, *failures(failed)])
 
     def _cell(self, trial: Trial, category: str) -> Cell | None:
-        return self.material.stored(trial).get(category)
+        return self.evaluated.stored(trial).get(category)
 
 
 def _distinct_names(backbones: Sequence[str]) -> dict[str, str]:

@@ -42,8 +42,10 @@ class ComparedValue:
         return self.ours - self.published
 
 
-Rows = Sequence[tuple[tuple[str, ...], Sequence[ComparedValue]]]
-"""Labels of each row, and its values."""
+ComparedRow = tuple[tuple[str, ...], Sequence[ComparedValue]]
+"""Labels of a row, and its values."""
+
+Rows = Sequence[ComparedRow]
 
 
 def comparison_table(

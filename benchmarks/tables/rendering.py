@@ -10,7 +10,7 @@ from typing import TypeVar
 from benchmarks.files import as_csv
 from benchmarks.markdown import cell
 
-Place = TypeVar("Place", bound=Hashable)
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,8 @@ def captioned_table(
 
 
 def best_places(
-    shown: Mapping[Place, float], choose: Callable[[Iterable[float]], float]
-) -> frozenset[Place]:
+    shown: Mapping[Key, float], choose: Callable[[Iterable[float]], float]
+) -> frozenset[Key]:
     """Return where the best number stands, several where they tie; none where nothing competes.
 
     Args:

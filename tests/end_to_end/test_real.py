@@ -68,12 +68,14 @@ def test_what_was_published_of_padim_with_resnet18_is_met(tmp_path: Path) -> Non
         assert run.main(arguments) == 0
     every = verdicts(result_sets(tmp_path / "out"), cell_intervals)
     found = [one for one in every if one.tolerance]
-    assert {(one.figure.metric, one.figure.value, one.word) for one in found} == {
+    assert {(one.published.metric, one.published.value, one.word) for one in found} == {
         ("image_auroc", 74.5, "agrees"),
         ("pixel_auroc", 97.2, "agrees"),
         ("pixel_auroc", 97.4, "agrees"),
     }
-    narrow = [one.tolerance.without_images for one in found if one.figure.metric == "pixel_auroc"]
+    narrow = [
+        one.tolerance.without_images for one in found if one.published.metric == "pixel_auroc"
+    ]
     assert max(narrow) < 0.5
 
 

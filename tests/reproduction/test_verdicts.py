@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.metrics.image import image_metrics
 from benchmarks.reproduction import Verdict, comma_separated, counted, markdown, verdicts
-from benchmarks.reproduction.figures import METHODS, figures
+from benchmarks.reproduction.published_values import METHODS, published_values
 from benchmarks.results import result_sets
 from benchmarks.results.published import FILE
 from benchmarks.uncertainty import cell_intervals
@@ -42,8 +42,9 @@ def of(found: list[Verdict], source: str, metric: str, category: str = "screw") 
     (one,) = [
         one
         for one in found
-        if (one.figure.source, one.figure.metric, one.figure.category) == (source, metric, category)
-        and one.figure.backbone == "ResNet18"
+        if (one.published.source, one.published.metric, one.published.category)
+        == (source, metric, category)
+        and one.published.backbone == "ResNet18"
     ]
     return one
 
@@ -51,7 +52,7 @@ def of(found: list[Verdict], source: str, metric: str, category: str = "screw") 
 def test_figures_are_the_files_of_our_methods_each_once() -> None:
     with FILE.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    found = figures()
+    found = published_values()
     places = {(one.source, one.category, one.value) for one in found}
     assert places <= {(r["source"], r["category"], float(r["value_percent"])) for r in rows}
     assert {one.method for one in found} >= {*METHODS.values()}
@@ -143,9 +144,9 @@ def test_what_was_measured_otherwise_is_not_judged(
 def test_only_the_like_of_several_result_sets_is_judged(tmp_path: Path) -> None:
     found = judged(tmp_path, cell(image_size=320), cell(), cell(backbone="wide_resnet50_2"))
     assert of(found, XIAHAIFENG, "image_auroc").word == "close"
-    wide = [one for one in found if one.figure.backbone == "WRN50" and one.tolerance]
+    wide = [one for one in found if one.published.backbone == "WRN50" and one.tolerance]
     assert {one.backbone for one in wide} == {"wide_resnet50_2"}
-    unsaid = [one.text for one in found if "anomalib" in one.figure.source]
+    unsaid = [one.text for one in found if "anomalib" in one.published.source]
     assert {"not comparable (published without its image size)"} <= set(unsaid)
 
 
@@ -159,14 +160,14 @@ def test_shots_and_levels_meet_their_own(tmp_path: Path) -> None:
     assert not found  # table S5 has means alone
     whole = [cell("spade", name, shots=5, backbone="wide_resnet50_2") for name in MVTEC_AD]
     found = judged(tmp_path, *whole)
-    assert {(one.figure.shots, one.figure.category) for one in found} == {(5, "mean")}
+    assert {(one.published.shots, one.published.category) for one in found} == {(5, "mean")}
     large = [
         cell(m, name, backbone="wide_resnet101_2", image_size=280)
         for m in ("patchcore-1", "patchcore-1[levels=1+2+3]")
         for name in MVTEC_AD
     ]
     found = [one for one in judged(tmp_path, *large) if one.tolerance]
-    assert {(one.figure.method, one.figure.value) for one in found} >= {
+    assert {(one.published.method, one.published.value) for one in found} >= {
         ("patchcore-1", 99.4),
         ("patchcore-1[levels=1+2+3]", 99.2),
     }
@@ -174,7 +175,7 @@ def test_shots_and_levels_meet_their_own(tmp_path: Path) -> None:
 
 def test_a_mean_is_judged_only_where_it_is_whole(tmp_path: Path) -> None:
     some = [cell(category=name) for name in MVTEC_AD[:-1]]
-    assert "mean" not in {one.figure.category for one in judged(tmp_path, *some)}
+    assert "mean" not in {one.published.category for one in judged(tmp_path, *some)}
     every = [cell(category=name) for name in MVTEC_AD]
     one = of(judged(tmp_path, *every), XIAHAIFENG, "image_auroc", "mean")
     assert one.ours == pytest.approx(100 * AREA)
@@ -203,5 +204,5 @@ def test_tables_say_what_the_verdicts_say(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(comma_separated(found))))
     assert [row["verdict"] for row in rows] == [one.word for one in found]
     for row, one in zip(rows, found, strict=True):
-        assert float(row["difference"]) == one.ours - one.figure.value
+        assert float(row["difference"]) == one.ours - one.published.value
         assert (row["tolerance"] == "") == (one.tolerance is None)

@@ -16,7 +16,7 @@ from benchmarks.figures import CURVES
 from benchmarks.figures.style import LOOK
 from benchmarks.metrics import HEADLINE, image_metrics
 from benchmarks.results import Cell, Store
-from benchmarks.supplement.material import Material
+from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.method_curves import GRID, draw_method_curves, mean_curve
 from benchmarks.supplement.misclassification import count_errors, counts_csv, counts_markdown
 from benchmarks.supplement.misclassified import draw_misclassified
@@ -106,16 +106,16 @@ def naive_errors(images: Images) -> tuple[float, set[str], set[str]]:
     )
 
 
-def material(
+def evaluated(
     run: Path, cells: Cells, categories: Sequence[str], dataset: str = "parts"
-) -> Material:
-    return Material(SETTINGS, cells, tuple(categories), dataset, True, run)
+) -> EvaluatedTrials:
+    return EvaluatedTrials(SETTINGS, cells, tuple(categories), dataset, True, run)
 
 
 def pages(
     run: Path, cells: Cells, categories: Sequence[str], dataset: str = "parts"
 ) -> dict[str, Figure]:
-    return dict(draw_misclassified(material(run, cells, categories, dataset)))
+    return dict(draw_misclassified(evaluated(run, cells, categories, dataset)))
 
 
 def shown(figures: Mapping[str, Figure], name: str) -> list[tuple[str, str]]:
@@ -235,7 +235,7 @@ def test_counts_are_by_category_and_kind(tmp_path: Path) -> None:
         trials["spade"]: {"bolt": write_cell(tmp_path, "a", images)},
         trials["padim"]: {"bolt": Cell({}, "failed"), "gear": write_cell(tmp_path, "b", images)},
     }
-    made_of = material(tmp_path, cells, ["bolt", "gear"])
+    made_of = evaluated(tmp_path, cells, ["bolt", "gear"])
     counts = count_errors(made_of)
     assert counts == [
         ("spade", "bolt", "cut", 0, 0, 2),
@@ -277,7 +277,7 @@ def main_cells(run: Path, categories: Sequence[str]) -> dict[Trial, dict[str, Ce
 def test_a_method_that_lacks_a_category_has_no_mean(tmp_path: Path) -> None:
     cells = main_cells(tmp_path, ["bolt", "gear"])
     cells[SETTINGS.trial("padim")]["gear"] = Cell({}, "failed")
-    figure = draw_method_curves(material(tmp_path, cells, ["bolt", "gear"]))
+    figure = draw_method_curves(evaluated(tmp_path, cells, ["bolt", "gear"]))
     curves, errors = figure.axes[:10], figure.axes[10:]
     assert [panel.get_title() for panel in curves[:3]] == [
         *("spade", "padim\nno mean: 1 of 2", "patchcore-25")
@@ -296,7 +296,7 @@ def test_a_method_that_lacks_a_category_has_no_mean(tmp_path: Path) -> None:
 
 def test_a_single_category_is_one_line_a_method(tmp_path: Path) -> None:
     cells = main_cells(tmp_path, ["bolt"])
-    figure = draw_method_curves(material(tmp_path, cells, ["bolt"]))
+    figure = draw_method_curves(evaluated(tmp_path, cells, ["bolt"]))
     assert [[line.get_label() for line in p.lines] for p in figure.axes[:5]] == [
         [method] for method in METHODS
     ]
@@ -318,7 +318,7 @@ def test_a_point_that_lacks_a_category_is_left_out(tmp_path: Path) -> None:
     trials = sweep_trials(SETTINGS)
     del cells[trials[288, 3]]["gear"]
     cells[trials[448, 9]]["bolt"] = Cell({}, "ok", metrics=dict.fromkeys(HEADLINE))
-    figure = draw_size_sweep(material(tmp_path, cells, ["bolt", "gear"]))
+    figure = draw_size_sweep(evaluated(tmp_path, cells, ["bolt", "gear"]))
     for panel in figure.axes:
         three, five, _, nine = panel.lines
         np.testing.assert_array_equal(five.get_xdata(), [112, 144, 180, 224])
@@ -331,7 +331,7 @@ def test_a_point_that_lacks_a_category_is_left_out(tmp_path: Path) -> None:
 
 
 def test_patch_sizes_differ_without_colour(tmp_path: Path) -> None:
-    figure = draw_size_sweep(material(tmp_path, sweep_cells(["bolt"]), ["bolt"]))
+    figure = draw_size_sweep(evaluated(tmp_path, sweep_cells(["bolt"]), ["bolt"]))
     lines = figure.axes[0].lines
     assert (
         len({line.get_marker() for line in lines})
@@ -342,7 +342,7 @@ def test_patch_sizes_differ_without_colour(tmp_path: Path) -> None:
 
 def test_captions_name_the_data_and_say_where_they_are_synthetic(tmp_path: Path) -> None:
     assert bare("a[layers=x+y]+b[weights=/w]") == "a+b"
-    real, made = (material(tmp_path, {}, [], dataset) for dataset in ("parts", "synthetic"))
+    real, made = (evaluated(tmp_path, {}, [], dataset) for dataset in ("parts", "synthetic"))
     assert real.caption("Maps") == "Maps on parts; wide_resnet50_2, 112 px; seed 3."
     assert made.caption("Maps").startswith("SYNTHETIC DATA. Maps on synthetic;")
 
@@ -359,8 +359,8 @@ def test_nothing_is_clipped_or_overlaps(tmp_path: Path, categories: list[str], w
         cells[SETTINGS.trial("spade")] = {}
     figures = [
         *pages(tmp_path, cells, categories, "synthetic").values(),
-        draw_method_curves(material(tmp_path, cells, categories, "synthetic")),
-        draw_size_sweep(material(tmp_path, cells, categories, "synthetic")),
+        draw_method_curves(evaluated(tmp_path, cells, categories, "synthetic")),
+        draw_size_sweep(evaluated(tmp_path, cells, categories, "synthetic")),
     ]
     for figure in figures:
         assert figure.get_figwidth() == 7

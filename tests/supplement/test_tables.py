@@ -17,7 +17,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.metrics import HEADLINE
 from benchmarks.results import Cell, Published
 from benchmarks.supplement import tables as supplement_tables
-from benchmarks.supplement.material import Material
+from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.trials import (
     Cells,
     Settings,
@@ -60,15 +60,15 @@ def results(
     return {trials[key]: dict(zip(names, cells, strict=True)) for key, cells in values.items()}
 
 
-def material(
+def evaluated(
     settings: Settings,
     cells: Cells,
     categories: Sequence[str],
     dataset: str,
     *,
     complete: bool = True,
-) -> Material:
-    return Material(settings, cells, tuple(categories), dataset, complete, Path("run"))
+) -> EvaluatedTrials:
+    return EvaluatedTrials(settings, cells, tuple(categories), dataset, complete, Path("run"))
 
 
 def table(sheet: TextTable) -> list[list[str]]:
@@ -225,7 +225,7 @@ def test_s1_sets_categories_and_mean_beside_the_papers() -> None:
         "spade": [ok(0.5)] * 14 + [ok(None)],
     }
     cells = results(main_trials(SETTINGS), values, MVTEC_AD)
-    s1, s2, s3 = supplement_tables.s1_s2_s3(material(SETTINGS, cells, MVTEC_AD, "mvtec_ad"))
+    s1, s2, s3 = supplement_tables.s1_s2_s3(evaluated(SETTINGS, cells, MVTEC_AD, "mvtec_ad"))
     assert [sheet.name for sheet in (s1, s2, s3)] == ["S1", "S2", "S3"]
     assert [len(group) for group in s1.groups] == [15, 1]
     cable, zipper, mean = (
@@ -253,7 +253,7 @@ def test_s1_sets_categories_and_mean_beside_the_papers() -> None:
 @pytest.mark.parametrize(("dataset", "notice"), [("synthetic", "SYNTHETIC DATA. "), ("parts", "")])
 def test_nothing_published_stands_beside_other_data(dataset: str, notice: str) -> None:
     cells = results(main_trials(SETTINGS), {"spade": [ok(0.5), ok(0.75)]}, ["cable", "tile"])
-    made_of = material(SETTINGS, cells, ["cable", "tile"], dataset)
+    made_of = evaluated(SETTINGS, cells, ["cable", "tile"], dataset)
     made = [
         sheet
         for make in (
@@ -276,7 +276,7 @@ def test_nothing_published_stands_beside_other_data(dataset: str, notice: str) -
 
 
 def test_a_partial_data_set_has_no_mean_anywhere() -> None:
-    part = material(SETTINGS, {}, ["cable", "tile"], "mvtec_ad", complete=False)
+    part = evaluated(SETTINGS, {}, ["cable", "tile"], "mvtec_ad", complete=False)
     for make in (
         supplement_tables.s1_s2_s3,
         supplement_tables.s4,
@@ -296,7 +296,7 @@ def test_s4_groups_large_backbones_with_their_means_last() -> None:
     single, pyramid, ensemble = large_trials(SETTINGS)
     values = {single: [ok(0.99), ok(0.97)], ensemble: [ok(1.0), FAILED]}
     cells = results(large_trials(SETTINGS), values, ["cable", "tile"])
-    (s4,) = supplement_tables.s4(material(SETTINGS, cells, ["cable", "tile"], "mvtec_ad"))
+    (s4,) = supplement_tables.s4(evaluated(SETTINGS, cells, ["cable", "tile"], "mvtec_ad"))
     assert [group[0][0] for group in s4.groups] == [
         "wide_resnet101_2, levels 2+3, 280 px",
         "wide_resnet101_2, levels 1+2+3, 280 px",
@@ -329,7 +329,7 @@ def test_s5_gives_mean_and_deviation_over_seeds_the_mean_first() -> None:
     }
     cells = results(shot_trials(SETTINGS), values, ["cable", "tile"])
     image, pixel, pro = supplement_tables.s5(
-        material(SETTINGS, cells, ["cable", "tile"], "mvtec_ad")
+        evaluated(SETTINGS, cells, ["cable", "tile"], "mvtec_ad")
     )
     assert [sheet.name for sheet in (image, pixel, pro)] == ["S5-image", "S5-pixel", "S5-pro"]
     assert [group[0] for group in image.groups] == [
@@ -351,7 +351,7 @@ def test_s5_gives_mean_and_deviation_over_seeds_the_mean_first() -> None:
 def test_s5_of_one_seed_has_no_deviation() -> None:
     settings = replace(SETTINGS, seeds=(3,))
     cells = results(shot_trials(settings), {("padim", 5, 3): [ok(0.6)]}, ["cable"])
-    image, *_ = supplement_tables.s5(material(settings, cells, ["cable"], "parts", complete=False))
+    image, *_ = supplement_tables.s5(evaluated(settings, cells, ["cable"], "parts", complete=False))
     assert columns(image, "shots", "padim")[2] == ["5", "60.0"]
     assert "; seed 3." in image.caption
 
@@ -360,7 +360,7 @@ def test_s6_sets_backbones_beside_the_papers_by_their_bare_names() -> None:
     trials = backbone_trials(SETTINGS)
     values = {key: [ok(0.5), ok(0.75)] for key in trials}
     (s6,) = supplement_tables.s6(
-        material(
+        evaluated(
             SETTINGS, results(trials, values, ["cable", "tile"]), ["cable", "tile"], "mvtec_ad"
         )
     )

@@ -12,7 +12,7 @@ from benchmarks.supplement.trials import Cells, Settings, Trial
 
 
 @dataclass(frozen=True)
-class Material:
+class EvaluatedTrials:
     """What parts are made of.
 
     Attributes:

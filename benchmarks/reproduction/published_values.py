@@ -35,7 +35,7 @@ _PROTOCOL = ("dtype", "mask_resize", "smoothing_sigma")
 
 
 @dataclass(frozen=True)
-class Figure:
+class PublishedValue:
     """One published value.
 
     Attributes:
@@ -94,7 +94,7 @@ class Figure:
         return f"ours with {said}" if said else ""
 
 
-def figures() -> list[Figure]:
+def published_values() -> list[PublishedValue]:
     """Return what was published of our methods, each value once.
 
     The rounding is that of the most digits that a source gives of a metric, for tables drop zeros.
@@ -107,21 +107,21 @@ def figures() -> list[Figure]:
     for row in rows:
         place = row["source"], row["metric"]
         digits[place] = max(digits[place], len(row["value_percent"].partition(".")[2]))
-    unique: dict[Figure, Figure] = {}
-    for figure in _in_our_terms(rows, digits):
-        unique.setdefault(replace(figure, source="", rounding=0), figure)
+    unique: dict[PublishedValue, PublishedValue] = {}
+    for published in _in_our_terms(rows, digits):
+        unique.setdefault(replace(published, source="", rounding=0), published)
     return list(unique.values())
 
 
 def _in_our_terms(
     rows: Sequence[Mapping[str, str]], digits: Mapping[tuple[str, str], int]
-) -> Iterator[Figure]:
+) -> Iterator[PublishedValue]:
     for row in rows:
         name, _, shots = row["method"].partition("|shots=")
         backbone, levels = _levels(row["backbone"])
         if name not in METHODS or row["metric"] not in _OURS:
             continue
-        yield Figure(
+        yield PublishedValue(
             row["source"],
             METHODS[name] + (f"[levels={levels}]" if levels != _DEFAULT_LEVELS else ""),
             int(shots) if shots else None,
