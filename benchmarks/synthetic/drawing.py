@@ -21,6 +21,10 @@ Field = NDArray[np.float64]
 
 Colour = tuple[float, float, float]
 
+Window = tuple[slice, slice]
+
+_WHOLE: Window = np.s_[:, :]
+
 _MARGIN = 14  # defects start inside the centre crop
 
 _FAINT = 0.3  # a defect's soft edge below this coverage is left out, so that masks fit tightly
@@ -86,10 +90,10 @@ class Frame:
     y: float = 0.0
     turns: float = 0.0
 
-    def axes(self) -> tuple[Field, Field]:
-        """Return each pixel's coordinates (u to the right, v down) in this frame."""
+    def axes(self, window: Window = _WHOLE) -> tuple[Field, Field]:
+        """Return the coordinates (u to the right, v down) of a window's pixels in this frame."""
         cosine, sine = direction(self.turns)
-        x, y = _X - self.x, _Y - self.y
+        x, y = _X[window] - self.x, _Y[window] - self.y
         return x * cosine + y * sine, y * cosine - x * sine
 
     def at(self, u: float, v: float, turns: float = 0.0) -> Frame:
@@ -98,10 +102,23 @@ class Frame:
         x, y = u * cosine - v * sine, u * sine + v * cosine
         return Frame(self.x + x, self.y + y, self.turns + turns)
 
+    def _near(self, reach: float, coverage: Callable[[Field, Field], Field]) -> Field:
+        """Return `coverage` of (u, v), cut to [0, 1]; `reach` pixels from the origin on it is 0."""
+        middle, drawn = (SIZE - 1) / 2, np.zeros((SIZE, SIZE))
+        rows, columns = (
+            slice(
+                max(0, math.floor(middle + centre - reach)),
+                max(0, math.ceil(middle + centre + reach) + 1),
+            )
+            for centre in (self.y, self.x)
+        )
+        u, v = self.axes((rows, columns))
+        drawn[rows, columns] = np.clip(coverage(u, v), 0, 1)
+        return drawn
+
     def disc(self, radius: float) -> Field:
         """A disc around the origin."""
-        u, v = self.axes()
-        return np.clip(radius + 0.5 - np.sqrt(u * u + v * v), 0, 1)
+        return self._near(radius + 1, lambda u, v: radius + 0.5 - np.sqrt(u * u + v * v))
 
     def ring(self, inner: float, outer: float) -> Field:
         """A disc with a hole."""
@@ -109,19 +126,24 @@ class Frame:
 
     def box(self, width: float, height: float, corner: float = 0.0) -> Field:
         """A box around the origin with rounded corners."""
-        u, v = self.axes()
-        du, dv = np.abs(u) - width / 2 + corner, np.abs(v) - height / 2 + corner
-        outside = np.sqrt(np.square(np.maximum(du, 0)) + np.square(np.maximum(dv, 0)))
-        distance = outside + np.minimum(np.maximum(du, dv), 0) - corner
-        return np.clip(0.5 - distance, 0, 1)
+
+        def coverage(u: Field, v: Field) -> Field:
+            du, dv = np.abs(u) - width / 2 + corner, np.abs(v) - height / 2 + corner
+            outside = np.sqrt(np.square(np.maximum(du, 0)) + np.square(np.maximum(dv, 0)))
+            return 0.5 - (outside + np.minimum(np.maximum(du, dv), 0) - corner)
+
+        return self._near(math.hypot(width, height) / 2 + 1, coverage)
 
     def line(self, end: tuple[float, float], radius: float) -> Field:
         """A line from the origin to `end` (u, v) with round ends."""
-        u, v = self.axes()
         a, b = end
-        along = np.clip((u * a + v * b) / (a * a + b * b), 0, 1)
-        du, dv = u - along * a, v - along * b
-        return np.clip(radius + 0.5 - np.sqrt(du * du + dv * dv), 0, 1)
+
+        def coverage(u: Field, v: Field) -> Field:
+            along = np.clip((u * a + v * b) / (a * a + b * b), 0, 1)
+            du, dv = u - along * a, v - along * b
+            return radius + 0.5 - np.sqrt(du * du + dv * dv)
+
+        return self._near(math.hypot(a, b) + radius + 1, coverage)
 
 
 def union(*shapes: Field) -> Field:
@@ -131,12 +153,23 @@ def union(*shapes: Field) -> Field:
 
 def blend(below: Field, coverage: Field, above: Field) -> Field:
     """Return `above` laid over `below` through `coverage`; images are (SIZE, SIZE, 3)."""
-    return below + coverage[:, :, None] * (above - below)
+    blended = below.copy()
+    rows, columns = (np.flatnonzero(coverage.any(axis=axis)) for axis in (1, 0))
+    if rows.size:  # most shapes are small: compute where there is any of one
+        window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        below, above, share = below[window], above[window], coverage[window][:, :, None]
+        blended[window] = below + share * (above - below)
+    return blended
 
 
 def tint(strength: Field, colour: Colour) -> Field:
     """Return `strength` (SIZE, SIZE) in a colour, (SIZE, SIZE, 3)."""
     return strength[:, :, None] * np.array(colour)
+
+
+def _plane(colour: Colour | Field) -> Field:
+    """Return a colour, or an image as it is, as (SIZE, SIZE, 3); not to be written to."""
+    return np.broadcast_to(np.asarray(colour, dtype=np.float64), (SIZE, SIZE, 3))
 
 
 @dataclass
@@ -156,7 +189,7 @@ class Scene:
     @classmethod
     def of(cls, colour: Colour | Field) -> Scene:
         """Return a background; until a body is laid on it, it's the body itself (a texture)."""
-        ground = np.zeros((SIZE, SIZE, 3)) + np.asarray(colour)
+        ground = _plane(colour)
         return cls(ground, ground, ground, np.ones((SIZE, SIZE)))
 
     def lay_body(self, coverage: Field, colour: Colour | Field) -> None:
@@ -166,15 +199,15 @@ class Scene:
 
     def lay(self, coverage: Field, colour: Colour | Field) -> None:
         """Lay something that never goes missing; it hides the parts below it."""
-        above = np.zeros((SIZE, SIZE, 3)) + np.asarray(colour)
+        above = _plane(colour)
+        without_parts = self.image is self.under
         self.under = blend(self.under, coverage, above)
-        self.image = blend(self.image, coverage, above)
+        self.image = self.under if without_parts else blend(self.image, coverage, above)
         self.parts = [part * (1 - coverage) for part in self.parts]
 
     def lay_part(self, coverage: Field, colour: Colour | Field) -> None:
         """Lay a part that a defect may take away, move or recolour."""
-        above = np.zeros((SIZE, SIZE, 3)) + np.asarray(colour)
-        self.image = blend(self.image, coverage, above)
+        self.image = blend(self.image, coverage, _plane(colour))
         self.parts.append(coverage)
 
     def develop(self, gain: Field, grain: Field) -> None:
