@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext, suppress
-from pathlib import Path
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from benchmarks.datasets import Category, Sample, load_image
+from benchmarks.processes import cores
 from benchmarks.specs import CropSpec, EvaluationProtocol
 
 if TYPE_CHECKING:
@@ -25,15 +24,6 @@ AHEAD = 4
 """Batches that are decoded before they are asked for."""
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
-
-
-def cores() -> int:
-    """Return how many processors this process may use, within the control group's limit."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with suppress(OSError, ValueError):  # there is none, or no limit: "max"
-        quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
-        return max(1, min(count or 1, quota // period))
-    return count or 1
 
 
 class Crops:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.figures.style import DOUBLE, SINGLE, add_legend, line, new_figure
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from benchmarks.array_types import Curve, Floats
+    from benchmarks.figures.style import Drawing
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,11 @@ CURVES = {
 }
 
 
-def figures(results: ResultSet) -> Iterator[tuple[str, Figure]]:
-    """Yield the names and the figures, where any cell has scores."""
+def figures(results: ResultSet) -> Iterator[tuple[str, Drawing]]:
+    """Yield the names and what draws the figures, where any cell has scores."""
     if results.scores:
         for name, curve in CURVES.items():
-            yield name, draw_curves(results, curve)
+            yield name, partial(draw_curves, results, curve)
 
 
 def draw_curves(results: ResultSet, curve: DrawnCurve) -> Figure:

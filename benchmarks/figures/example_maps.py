@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +19,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.array_types import Masks
+    from benchmarks.figures.style import Drawing
 
 
 _MOST_EXAMPLES = 8
 
 
-def figures(results: ResultSet) -> Iterator[tuple[str, Figure]]:
-    """Yield a name and a figure for each category of which any cell has maps."""
+def figures(results: ResultSet) -> Iterator[tuple[str, Drawing]]:
+    """Yield a name and what draws the figure, for each category of which any cell has maps."""
     for category in sorted({category for category, _ in results.maps}):
-        yield f"examples_{category}", draw_examples(results, category)
+        yield f"examples_{category}", partial(draw_examples, results, category)
 
 
 def draw_examples(results: ResultSet, category: str) -> Figure:

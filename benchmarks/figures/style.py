@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -15,6 +15,8 @@ from benchmarks.files import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    Drawing = Callable[[], Figure]
 
 
 SINGLE, DOUBLE = 3.4, 7.0
@@ -42,13 +44,12 @@ LOOK: dict[str, Any] = {
     "lines.markersize": 3.2,
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.03,
-    "savefig.dpi": 300,
     "svg.hashsalt": "benchmarks.figures",
 }
 """matplotlib's settings, for `matplotlib.style.context(["default", LOOK])`."""
 
-METADATA: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date": None}}
-"""File type → metadata for `savefig`: the same figure gives the same bytes."""
+PNG_DPI, SVG_DPI = 300, 200
+"""Dots per inch of a PNG, and of the pictures within an SVG, whose lines and texts have none."""
 
 LineStyle = str | tuple[float, tuple[float, ...]]
 
@@ -145,15 +146,27 @@ def add_legend(figure: Figure, methods: Sequence[str], handles: Sequence[Any]) -
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write a figure as PNG and SVG and return the paths; the same figure gives the same bytes.
 
+    Laid out and drawn once for each, by the canvases themselves: `savefig` draws twice, and lays
+    out again for the second file.
+
     Raises:
         StorageError: the files can't be written.
     """
-    paths = []
-    for kind, metadata in METADATA.items():
-        paths.append(folder / f"{name}.{kind}")
-        with atomic_file(paths[-1]) as file:
-            figure.savefig(file, format=kind, metadata=metadata)
-    return paths
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+    canvas: Any = FigureCanvasAgg(figure)
+    figure.set_dpi(PNG_DPI)
+    with atomic_file(png) as file:
+        options = {"compress_level": 4}  # a third of the usual level's time, about its size
+        canvas.print_png(file, metadata={"Software": None}, pil_kwargs=options)
+    figure.set_layout_engine("none")
+    canvas = FigureCanvasSVG(figure)
+    figure.set_dpi(SVG_DPI)
+    with atomic_file(svg) as file:
+        canvas.print_svg(file, metadata={"Date": None})
+    return [png, svg]
 
 
 _OWN = "\0"

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.figures import curves, example_maps, overview, working_points
 from benchmarks.figures.style import LOOK, save
+from benchmarks.processes import map_in_processes
 from benchmarks.results import ResultSet
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from benchmarks.figures.style import Drawing
 
-    Figures = Callable[[ResultSet], Iterator[tuple[str, Figure]]]
+    Figures = Callable[[ResultSet], Iterator[tuple[str, Drawing]]]
+
+FIGURES_PER_PROCESS = 6
+"""Figures that are worth the start of a process; each takes about a second, as a start does."""
 
 FIGURES: tuple[Figures, ...] = (
     overview.figures,
@@ -21,7 +26,10 @@ FIGURES: tuple[Figures, ...] = (
     curves.figures,
     example_maps.figures,
 )
-"""What yields the names and figures of a result set; nothing where its cells lack what it shows."""
+"""What yields names, and what draws the figures, of a result set.
+
+It yields nothing where the cells lack what a figure shows.
+"""
 
 
 def write_figures(
@@ -41,13 +49,18 @@ def write_figures(
         BenchmarkError: a file that the run refers to is unreadable.
         StorageError: the figures can't be written.
     """
+    drawings = [
+        (f"{name}-{number}" if len(sets) > 1 else name, draw, out)
+        for number, results in enumerate(sets, start=1)
+        for of_results in figures
+        for name, draw in of_results(results)
+    ]
+    return [*chain.from_iterable(map_in_processes(_write, drawings, FIGURES_PER_PROCESS))]
+
+
+def _write(drawing: tuple[str, Drawing, Path]) -> list[Path]:
     import matplotlib.style
 
-    paths: list[Path] = []
+    name, draw, out = drawing
     with matplotlib.style.context(["default", LOOK]):
-        for number, results in enumerate(sets, start=1):
-            suffix = f"-{number}" if len(sets) > 1 else ""
-            for each in figures:
-                for name, figure in each(results):
-                    paths += save(figure, out, f"{name}{suffix}")
-    return paths
+        return save(draw(), out, name)

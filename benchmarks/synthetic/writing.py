@@ -12,18 +12,24 @@ from PIL import Image
 from benchmarks.datasets import GOOD
 from benchmarks.datasets.indexing import SYNTHETIC_MARKER
 from benchmarks.errors import StorageError
+from benchmarks.processes import map_in_processes
 from benchmarks.synthetic.products import PRODUCTS, VERSION, Pixels, render
 
 TRAIN, TEST_GOOD = 64, 12
 """Images a category; more training images than the 50 that SPADE retrieves, so that it chooses."""
 
+CATEGORIES_PER_PROCESS = 3
+"""Categories that are worth the start of a process; each takes most of a second."""
+
 
 def write(root: Path) -> int:
     """Write the data set into the folder `root`; return how many images, masks not counted."""
-    return sum(_write_category(root / category, category) for category in PRODUCTS)
+    folders = [root / category for category in PRODUCTS]
+    return sum(map_in_processes(_write_category, folders, CATEGORIES_PER_PROCESS))
 
 
-def _write_category(folder: Path, category: str) -> int:
+def _write_category(folder: Path) -> int:
+    category = folder.name
     product, written = PRODUCTS[category], 0
     kinds = [("train", GOOD, TRAIN), ("test", GOOD, TEST_GOOD)]
     kinds += [("test", kind, product.per_defect) for kind in product.defects]

@@ -31,7 +31,7 @@ COMMANDS = (
     "maps",
     "join",
 )
-GROUND = {"errors", "specs", "array_types", "files", "console", "places", "markdown"}
+GROUND = {"errors", "specs", "array_types", "files", "console", "places", "markdown", "processes"}
 COMPUTES = {"features", "evaluation", "execution"}
 SHOWS = {"tables", "figures", "uncertainty", "reproduction", "report", "compare", "join"}
 LONGEST = 8
@@ -80,6 +80,7 @@ ALLOWED = {
     "array_types": set(),
     "files": {"errors"},
     "places": set(),
+    "processes": {"errors"},
     "markdown": set(),
     "console": {"errors", "methods", "places"},
     **{package: GROUND | others for package, others in SUBJECTS.items()},

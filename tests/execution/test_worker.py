@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks import processes
 from benchmarks.compare.baseline import Baseline, read
 from benchmarks.compare.check import compare
 from benchmarks.execution.workers import worker
 from benchmarks.execution.workers.tasks import WantedPool
-from benchmarks.features import crops
 from benchmarks.results import Store
 from benchmarks.run import __main__ as run
 from tests.helpers.data_sets import write_dataset
@@ -54,9 +54,9 @@ def test_memory_is_measured_where_the_worker_is_and_shared(
 def test_cores_keep_within_the_control_groups_limit(
     monkeypatch: pytest.MonkeyPatch, quota: str, most: int
 ) -> None:
-    monkeypatch.setattr(crops.os, "sched_getaffinity", lambda process: range(8), raising=False)
+    monkeypatch.setattr(processes.os, "sched_getaffinity", lambda process: range(8), raising=False)
     monkeypatch.setattr(Path, "read_text", lambda path: quota)
-    assert crops.cores() == min(8, most)
+    assert processes.cores() == min(8, most)
 
 
 @pytest.mark.usefixtures("folder", "no_figures")

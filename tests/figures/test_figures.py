@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -20,8 +19,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from benchmarks import processes
 from benchmarks.errors import BenchmarkError, StorageError
-from benchmarks.figures import CURVES, write_figures
+from benchmarks.figures import CURVES, write_figures, writing
 from benchmarks.figures.__main__ import main
 from benchmarks.figures.curves import draw_curves
 from benchmarks.figures.example_maps import draw_examples
@@ -29,6 +29,7 @@ from benchmarks.figures.overview import draw_overview
 from benchmarks.figures.style import style, wrap_name
 from benchmarks.figures.working_points import draw_working_points
 from benchmarks.results import ResultSet, result_sets
+from tests.helpers.pictures import assert_drawn, ink, pixels_of, shapes_of
 from tests.helpers.runs import Cell, some_maps, some_scores, write_run
 
 VALUES = {
@@ -204,7 +205,11 @@ def test_captions_name_the_data_and_say_where_they_are_synthetic(tmp_path: Path)
             assert "2025-03-04" in caption(figure)
 
 
-def test_figures_are_valid_files_and_the_same_bytes_again(tmp_path: Path) -> None:
+def test_figures_are_drawn_and_the_same_bytes_from_any_number_of_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: 1)
+    monkeypatch.setattr(writing, "FIGURES_PER_PROCESS", 3)
     cells = [cell(c, "padim", maps=some_maps(c, "padim")) for c in ("bolt", "gear")]
     run = write_run(tmp_path / "run", cells)
     settings = dict(mpl.rcParams)
@@ -216,12 +221,15 @@ def test_figures_are_valid_files_and_the_same_bytes_again(tmp_path: Path) -> Non
     }
     assert {*paths} == {*(tmp_path / "one").iterdir()}
     for path in paths:
+        assert_drawn(path)
         if path.suffix == ".png":
             with Image.open(path) as image:
-                image.load()
                 assert image.width <= 7.0 * 300
-        else:
-            assert ET.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+        if path.stem.startswith("examples"):
+            assert ("image" in shapes_of(path)) if path.suffix == ".svg" else (ink(path) > 0.3)
+        elif path.suffix == ".png":
+            assert pixels_of(path, style("padim").colour) > 300
+    monkeypatch.setattr(processes, "cores", lambda: 2)
     for path in write_figures(result_sets(run), tmp_path / "two"):
         assert path.read_bytes() == (tmp_path / "one" / path.name).read_bytes()
 

@@ -25,6 +25,7 @@ from methods import patchcore
 from tests.helpers.data_sets import write_dataset
 from tests.helpers.passes import Passes
 from tests.helpers.paths import ROOT
+from tests.helpers.pictures import assert_drawn
 
 pytestmark = pytest.mark.usefixtures("folder", "no_figures")
 
@@ -178,10 +179,13 @@ def test_tables_and_figures_are_written() -> None:
     write_dataset(Path("data"), "cup", "plate")
     assert run.main(command("--methods", METHODS)) == 0
     for suffix in ("md", "csv", "tex"):
-        assert (Path("out/tables") / f"image_auroc.{suffix}").stat().st_size > 0
+        text = (Path("out/tables") / f"image_auroc.{suffix}").read_text(encoding="utf-8")
+        assert all(name in text for name in ("cup", "plate", *METHODS.split(",")))
     names = {path.name for path in Path("out/plots").iterdir()}
     assert {"roc.png", "roc.svg", "precision_recall.png", "working_points.png"} <= names
     assert {"examples_cup.png", "examples_plate.svg"} <= names
+    for path in Path("out/plots").iterdir():
+        assert_drawn(path)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from methods import patchcore
 from tests.helpers.data_sets import save, write_category, write_dataset
 from tests.helpers.networks import network
 from tests.helpers.passes import Passes
+from tests.helpers.pictures import assert_drawn
 
 OUT = Path("results/out")
 
@@ -76,7 +77,11 @@ def test_one_command_makes_everything_and_a_second_runs_nothing(
     assert supplement.main(command()) == 0
     shown = capsys.readouterr()
     written = {Path(line) for line in shown.out.split()}
-    assert all(path.stat().st_size > 0 for path in written)
+    for path in written:
+        if path.suffix in (".png", ".svg"):
+            assert_drawn(path)
+        else:
+            assert "padim" in path.read_text(encoding="utf-8")
     sheets = ("S1", "S2", "S3", "S4", "S5-image", "S5-pixel", "S5-pro", "S6")
     expected = {OUT / "tables" / f"{s}.{kind}" for s in sheets for kind in ("md", "csv", "tex")}
     expected |= {OUT / "tables" / f"errors.{kind}" for kind in ("md", "csv")}

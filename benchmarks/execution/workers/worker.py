@@ -19,8 +19,8 @@ from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting,
 from benchmarks.features import Extractor, Split
 from benchmarks.features.arrays import join
 from benchmarks.features.cache import default_folder
-from benchmarks.features.crops import cores
 from benchmarks.features.extraction import Arrays
+from benchmarks.processes import cores
 from benchmarks.results.journal import Extraction
 from methods.lazy import torch
 
