@@ -70,7 +70,8 @@ CONTINUES = "interrupted: every finished cell is stored; the same command contin
 def run_program(program: Callable[[], int], interrupted: str = "interrupted") -> int:
     """Run a command and return its exit status; what the process does on SIGTERM is restored.
 
-    Expected errors become a line and 2; interruptions, by Ctrl-C or SIGTERM, a line and 130.
+    Expected errors become a line and their status, mostly 2; interruptions, by Ctrl-C or SIGTERM,
+    a line and 130.
 
     Args:
         program: the command; it reads its arguments itself, so that its help is printed with the
@@ -84,7 +85,7 @@ def run_program(program: Callable[[], int], interrupted: str = "interrupted") ->
         return program()
     except (BenchmarkError, methods.MethodNameError) as error:
         say(f"error: {error}")
-        return 2
+        return error.status if isinstance(error, BenchmarkError) else 2
     except BrokenPipeError:  # a reader of what is printed otherwise has had enough
         return 0
     except KeyboardInterrupt:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 SHOWN = 10
 """Problems that one message names."""
 
 
 class BenchmarkError(Exception):
-    """Something that the reader can put right; shown without a traceback, exit status 2."""
+    """Something that the reader can put right; shown without a traceback."""
+
+    status: ClassVar[int] = 2
+    """The exit status of a command that ends by it."""
 
 
 class DataError(BenchmarkError):
@@ -22,6 +26,12 @@ class WeightsError(BenchmarkError):
 
 class StorageError(BenchmarkError):
     """A folder that can't be written or read: full, read-only, or holding something else."""
+
+
+class FailedCellError(BenchmarkError):
+    """The first failed cell, where it is to stop the run; the message ends with its traceback."""
+
+    status = 1
 
 
 def listed(what: str, problems: Sequence[str]) -> str:

@@ -84,6 +84,7 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
         help="leave the disk out: features stay in memory until their category is done",
     )
     add("--force", action="store_true", help="evaluate stored cells again (default: never)")
+    add_raise(parser)
     add("--dry-run", action="store_true", help="say what would run, and run nothing")
     add(
         "--workers",
@@ -92,6 +93,16 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
         "(default: --jobs)",
     )
     _add_machine(parser)
+
+
+def add_raise(parser: argparse.ArgumentParser) -> None:
+    """Add the option that stops at the first failure."""
+    parser.add_argument(
+        "--raise",
+        action="store_true",
+        dest="raises",
+        help="stop at the first cell that fails, and show its traceback (default: go on)",
+    )
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
@@ -264,7 +275,7 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     pool = EXECUTORS[options.executor](wanted)
     try:
         torch.set_num_threads(options.threads or threads)
-        yield Machine(device, memory or free_memory(device) // 2, pool)
+        yield Machine(device, memory or free_memory(device) // 2, pool, options.raises)
     finally:
         torch.set_num_threads(threads)
         if pool is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import PeakMemory
-from benchmarks.evaluation.job import Evaluated, Job, KeptMaps, Prediction, Stage
+from benchmarks.evaluation.job import Evaluated, Failure, Job, KeptMaps, Prediction, Stage
 from benchmarks.evaluation.kept_maps import maps_to_keep
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.features import Split
@@ -57,18 +58,18 @@ def predict(job: Job, data: Callable[[], CategoryData], at: Callable[[Stage], No
     Returns:
         A function of `at` that returns the cell; failures before it and in it become failed cells.
     """
-    made = _Origin(_now(), git_sha(), versions())
+    cell = begun(job.spec)
     try:
         at("features")
         category = data()
         memory = PeakMemory(category.device)
-        members = [_score_within(job, one, memory, at) for one in category.members]
+        members = [_score_within(job, member, memory, at) for member in category.members]
         prediction = average_members(members)
-        made = replace(made, device=category.device, peak_memory_mb=memory.megabytes())
+        cell = replace(cell, device=category.device, peak_memory_mb=memory.megabytes())
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
-        outcome = failed(job.spec, one_line(error), made.started_utc)
+        outcome = failed(cell, failure_of(error))
         return lambda at: outcome
-    return partial(_measure, job.spec, category.truth, prediction, made, kept_maps=job.kept_maps)
+    return partial(_measure, cell, category.truth, prediction, kept_maps=job.kept_maps)
 
 
 def measure(
@@ -82,49 +83,45 @@ def measure(
         truth: the category's test images.
         prediction: what is said of them.
     """
-    made = _Origin(_now(), git_sha(), versions())
-    return _measure(spec, truth, prediction, made, lambda stage: None, kept_maps=kept_maps)
+    return _measure(begun(spec), truth, prediction, lambda stage: None, kept_maps=kept_maps)
 
 
-@dataclass(frozen=True)
-class _Origin:
-    """When, by what and where a cell was made."""
-
-    started_utc: str
-    git_sha: str
-    versions: Mapping[str, str]
-    device: str = ""
-    peak_memory_mb: float | None = None
+def begun(spec: CellSpec) -> Cell:
+    """Return a cell that has no outcome yet: it says what makes it, and since when."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return Cell(spec, "failed", started_utc=now, git_sha=git_sha(), versions=versions())
 
 
-def failed(spec: CellSpec, why: str, started: str = "") -> Evaluated:
-    """Return a cell that failed.
-
-    Args:
-        spec: what would have made its numbers.
-        why: one line.
-        started: when, as ISO 8601 in UTC; now where it is empty.
-    """
-    cell = Cell(
-        spec,
-        "failed",
-        error=why,
-        started_utc=started or _now(),
-        git_sha=git_sha(),
-        versions=versions(),
-    )
-    return Evaluated(cell)
+def failed(cell: Cell, failure: Failure) -> Evaluated:
+    """Return a cell, from `begun`, as a failed one."""
+    return Evaluated(replace(cell, error=failure.reason), traceback=failure.traceback)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def failure_of(error: BaseException) -> Failure:
+    """Return why a cell fails; with the traceback, but for errors that users make and mend."""
+    text = _encodable(" ".join(str(error).split())) or type(error).__name__
+    if isinstance(error, BenchmarkError):
+        return Failure(text)
+    lines = _encodable("".join(traceback.format_exception(error)))
+    if isinstance(error, torch.AcceleratorError):  # the process can't use the GPU any more
+        first = str(error).partition("\n")[0]
+        return Failure(
+            f"the GPU gave up ({first}): run the same command again, which goes on with what is "
+            "missing",
+            lines,
+        )
+    return Failure(f"{type(error).__name__}: {text}", lines)
+
+
+def _encodable(text: str) -> str:
+    """Return text with what no file can hold, as of names in other encodings, written out."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _measure(
-    spec: CellSpec,
+    cell: Cell,
     truth: GroundTruth,
     prediction: Prediction,
-    made: _Origin,
     at: Callable[[Stage], None],
     *,
     kept_maps: KeptMaps,
@@ -133,26 +130,23 @@ def _measure(
         at("measure")
         of_pixels, pro = measure_pixels(prediction.maps, truth.masks, truth.ignored)
         metrics = {**image_metrics(truth.labels, prediction.images), **of_pixels}
-        cell = _cell(spec, truth, prediction, metrics, made)
         names = zip(truth.category.test, prediction.images, strict=True)
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
-        return Evaluated(cell, rows, maps_to_keep(truth, prediction, kept_maps, pro))
+        measured = _measured(cell, truth, prediction, metrics)
+        return Evaluated(measured, rows, maps_to_keep(truth, prediction, kept_maps, pro))
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
-        return failed(spec, one_line(error), made.started_utc)
+        return failed(cell, failure_of(error))
 
 
-def _cell(
-    spec: CellSpec,
-    truth: GroundTruth,
-    prediction: Prediction,
-    metrics: Mapping[str, float],
-    made: _Origin,
+def _measured(
+    cell: Cell, truth: GroundTruth, prediction: Prediction, metrics: Mapping[str, float]
 ) -> Cell:
-    return Cell(
-        spec,
-        "ok",
+    shots = cell.spec.shots
+    return replace(
+        cell,
+        status="ok",
         metrics={name: None if np.isnan(value) else value for name, value in metrics.items()},
-        n_train=len(truth.category.train) if spec.shots is None else spec.shots,
+        n_train=len(truth.category.train) if shots is None else shots,
         n_test_good=int((truth.labels == 0).sum()),
         n_test_defect=int((truth.labels == 1).sum()),
         fit_seconds=prediction.fit_seconds,
@@ -160,7 +154,6 @@ def _cell(
         unseen_defects=truth.loss.unseen if truth.loss else None,
         unseen_share=truth.loss.share if truth.loss else None,
         warnings=list(truth.category.warnings),
-        **vars(made),
     )
 
 
@@ -252,14 +245,3 @@ def draw_shots(features: Features, count: int | None, seed: int) -> Features:
         raise BenchmarkError(f"{count} shots asked for, but there are {len(features)} images")
     drawn = np.random.default_rng(seed).permutation(len(features))[:count]
     return features.select(sorted(drawn.tolist()))
-
-
-def one_line(error: BaseException) -> str:
-    """Return what a failed cell says of what went wrong."""
-    if isinstance(error, torch.AcceleratorError):  # the process can't use the GPU any more
-        return (
-            f"the GPU gave up ({str(error).partition(chr(10))[0]}): run the same command again, "
-            "which goes on with what is missing"
-        )
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {text}"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from benchmarks.errors import FailedCellError
 from benchmarks.results import Cell
 from benchmarks.specs import CellSpec
 from methods.base import Parameters
@@ -37,12 +38,38 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """Why a cell can't be had.
+
+    Attributes:
+        reason: one line, for whoever runs it.
+        traceback: for whoever mends the code; empty where the reason is all there is to know.
+    """
+
+    reason: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
 class Evaluated:
-    """A cell and what is stored beside it."""
+    """A cell and what is stored beside it: scores, maps, and the traceback of its failure."""
 
     cell: Cell
     scores: Sequence[tuple[str, int, float]] = ()
     maps: Mapping[str, np.ndarray[Any, Any]] | None = None
+    traceback: str = ""
+
+    def raise_failure(self) -> None:
+        """Stop where the cell failed.
+
+        Raises:
+            FailedCellError: it did; the message ends with the traceback.
+        """
+        if self.cell.status == "failed":
+            raise FailedCellError(
+                f"--raise stops at {self.cell.spec.label}, the first cell to fail:\n"
+                f"{self.traceback or self.cell.error}"
+            )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from benchmarks.results.journal import Extraction
@@ -25,17 +26,21 @@ class Lazy(Generic[T]):
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._made: Future[T] | None = None
+        self._outcome: Future[T] | None = None
+        self._traceback: TracebackType | None = None
 
     def __call__(self) -> T:
         """Return the value, or raise what making it raised."""
-        if self._made is None:
-            self._made = Future()
+        if self._outcome is None:
+            self._outcome = Future()
             try:
-                self._made.set_result(self._make())
-            except Exception as error:  # noqa: BLE001 raised again by `result`
-                self._made.set_exception(error)
-        return self._made.result()
+                self._outcome.set_result(self._make())
+            except Exception as error:  # noqa: BLE001 raised below
+                self._outcome.set_exception(error)
+                self._traceback = error.__traceback__
+        if failure := self._outcome.exception():
+            raise failure.with_traceback(self._traceback)  # else it grows with each who asks
+        return self._outcome.result()
 
 
 def extract_category(

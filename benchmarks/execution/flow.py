@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from benchmarks.console import say
-from benchmarks.evaluation import Job
-from benchmarks.evaluation.evaluating import failed
+from benchmarks.evaluation import Failure, Job
+from benchmarks.evaluation.evaluating import begun, failed
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.recorder import Recorder
 from benchmarks.execution.scheduling import ATTEMPTS, Scheduler
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Pool, Task
 
-LOST = f"its worker was lost {ATTEMPTS} times, as where memory runs out: try fewer --jobs"
+LOST = Failure(f"its worker was lost {ATTEMPTS} times, as where memory runs out: try fewer --jobs")
 
 
 def hand_out(scheduler: Scheduler[Task], pool: Pool, recorder: Recorder) -> None:
@@ -24,8 +24,8 @@ def hand_out(scheduler: Scheduler[Task], pool: Pool, recorder: Recorder) -> None
             recorder.note(extraction)
         for line in done.warnings:
             say(f"warning: {line}")
-        for job, evaluated in zip(_jobs(task), done.evaluated, strict=True):
-            recorder.take(job, evaluated)
+        for evaluated in done.evaluated:
+            recorder.take(evaluated)
 
 
 def flow(
@@ -71,8 +71,8 @@ def _ended(
     yield task, done
 
 
-def _given_up(task: Task, why: str) -> Done:
-    return Done(tuple(failed(job.spec, why) for job in _jobs(task)), failure=why)
+def _given_up(task: Task, why: Failure) -> Done:
+    return Done(tuple(failed(begun(job.spec), why) for job in _jobs(task)), failure=why)
 
 
 def _show(tasks: Iterable[Task], progress: Progress) -> None:

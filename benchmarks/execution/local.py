@@ -62,18 +62,17 @@ def _data(
 @contextmanager
 def _measuring(recorder: Recorder, beside: bool) -> Iterator[Callable[[Job, Measuring], None]]:
     """Yield what measures and stores a prediction: at once, or `beside` the device's work."""
-    waiting: deque[tuple[Job, Future[Evaluated]]] = deque()
+    waiting: deque[Future[Evaluated]] = deque()
 
     def take_first() -> None:
-        job, evaluated = waiting.popleft()
-        recorder.take(job, evaluated.result())
+        recorder.take(waiting.popleft().result())
 
     def at_once(job: Job, measuring: Measuring) -> None:
-        recorder.take(job, measuring(partial(recorder.progress.stage, job)))
+        recorder.take(measuring(partial(recorder.progress.stage, job)))
 
     def in_turn(job: Job, measuring: Measuring) -> None:
-        waiting.append((job, pool.submit(measuring, lambda stage: None)))
-        while len(waiting) > MEASURED_TOGETHER or (waiting and waiting[0][1].done()):
+        waiting.append(pool.submit(measuring, lambda stage: None))
+        while len(waiting) > MEASURED_TOGETHER or (waiting and waiting[0].done()):
             take_first()
 
     with ThreadPoolExecutor(MEASURED_TOGETHER) as pool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from benchmarks.evaluation import Evaluated, Job
+from benchmarks.evaluation import Evaluated
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.workers.tasks import Pool
 from benchmarks.results import Store
@@ -19,11 +19,13 @@ class Machine:
         device: "cpu", "cuda" or "cuda:N".
         memory: bytes on it that a method may fill with what it could do without.
         pool: workers; None for this process alone.
+        raises: whether the first failed cell stops the run.
     """
 
     device: str
     memory: int
     pool: Pool | None = None
+    raises: bool = False
 
     @property
     def workers(self) -> int:
@@ -35,21 +37,29 @@ class Machine:
 class Recorder:
     """Where each cell goes the moment it is known, and what is known of the extractions.
 
-    `place` says where the data set lies, as a hash.
+    `place` says where the data set lies, as a hash; `raises` is of `Machine`.
     """
 
     store: Store
     progress: Progress
     place: str = ""
+    raises: bool = False
     statuses: list[str] = field(default_factory=list)
     extractions: dict[tuple[str, str], Extraction] = field(default_factory=dict)
 
-    def take(self, job: Job, evaluated: Evaluated) -> None:
-        """Store a cell, and show it."""
+    def take(self, evaluated: Evaluated) -> None:
+        """Store a cell, and show it.
+
+        Raises:
+            FailedCellError: it is the first to fail, and that is to stop the run.
+        """
         cell = replace(evaluated.cell, place=self.place)
-        self.store.write(cell, evaluated.scores, evaluated.maps)
-        self.statuses.append(evaluated.cell.status)
-        self.progress.cell(evaluated.cell)
+        stored = self.store.write(cell, evaluated.scores, evaluated.maps, evaluated.traceback)
+        self.progress.cell(stored)
+        first_failure = "failed" not in self.statuses  # others may come while the run is stopping
+        self.statuses.append(stored.status)
+        if self.raises and first_failure:
+            evaluated.raise_failure()
 
     def note(self, extraction: Extraction) -> None:
         """Keep an extraction, which may be of some images only, for the journal, and show it."""

@@ -34,6 +34,7 @@ def run_plan(
 
     Raises:
         BenchmarkError: a backbone that is needed can't be made.
+        FailedCellError: a cell failed, and that is to stop the run.
     """
     started, begun = datetime.now(UTC), time.perf_counter()
     cache.sweep()
@@ -44,7 +45,7 @@ def run_plan(
             extractor.prepare()  # what can't be made stops the run, not every cell
     earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
     progress = Progress(plan, missing, images, Forecast(earlier, machine.workers))
-    recorder = Recorder(store, progress, plan.dataset.place)
+    recorder = Recorder(store, progress, plan.dataset.place, machine.raises)
     try:
         if machine.pool is None:
             run_locally(missing, plan.protocol, extractors, recorder, machine)

@@ -30,7 +30,7 @@ from benchmarks.maps.choosing import chosen_measure
 from benchmarks.maps.exporting import DType, Exported, export_category, find_method, folder_of
 from benchmarks.maps.folder import find_maps
 from benchmarks.maps.importing import ImportedMaps, column, import_category, protocol_of
-from benchmarks.options import add_data, chosen_dataset, side
+from benchmarks.options import add_data, add_raise, chosen_dataset, side
 from benchmarks.places import written_path
 from benchmarks.results import Store, result_sets
 from benchmarks.results.agreement import other_data
@@ -82,6 +82,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         help="the run that they join (default: results/<data set>-imported-<image size>)",
     )
     add("--save-maps", action="store_true", help="store all maps (default: as a run does)")
+    add_raise(parser)
     add("--image-size", type=side, help="side of the crop in pixels (default: the run's)")
     add("--fit", choices=get_args(Fit), help="how an image becomes a square (default: the run's)")
     add("--resize", type=side, help="the shorter side before the crop (default: the run's)")
@@ -140,10 +141,12 @@ def _import(options: argparse.Namespace) -> int:
         result = import_category(imported, dataset, category, protocol, crops=crops, kept_maps=kept)
         if different := other_data(stored, [result.cell]):
             raise BenchmarkError(f"{store.run}: {different}; name another run with --out")
-        store.write(result.cell, result.scores, result.maps)
-        if result.cell.status == "failed":
-            say(f"{result.cell.spec.label}: {result.cell.error}")
+        cell = store.write(result.cell, result.scores, result.maps, result.traceback)
+        if cell.status == "failed":
+            say(f"{cell.spec.label}: FAILED: {cell.failure}")
             failures += 1
+        if options.raises:
+            result.raise_failure()
     store.write_metrics(lambda line: say(f"warning: {line}"))
     show(terminal_tables(result_sets(store.run)))
     images = sum(len(category.test) for category in dataset.categories)

@@ -39,6 +39,7 @@ class Cell:
         metrics: metric → value, None where undefined; empty where the cell failed.
         scores: path of the image scores relative to the run's folder, None where it failed.
         maps: path of the example maps, likewise.
+        log: path of the traceback, likewise; None where it is ok, or the error says all.
         place: which folder the data set lay in, as a hash; empty where that is not known.
         unseen_defects: defect images of which the crop shows nothing of the defect; None without
             masks, and where that isn't known.
@@ -62,6 +63,7 @@ class Cell:
     started_utc: str = ""
     scores: str | None = None
     maps: str | None = None
+    log: str | None = None
     place: str = ""
     unseen_defects: int | None = None
     unseen_share: float | None = None
@@ -88,6 +90,11 @@ class Cell:
     def key(self) -> str:
         """The identity of what was asked, as hex."""
         return self.spec.key
+
+    @property
+    def failure(self) -> str:
+        """Why it failed, and which file of the run's folder has the traceback."""
+        return f"{self.error}; traceback: {self.log}" if self.log else self.error
 
     @property
     def short_key(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ from benchmarks.specs import CellSpec, canonical_json
 if TYPE_CHECKING:
     import numpy as np
 
+SUFFIXES = {"cells": "json", "scores": "csv", "maps": "npz", "logs": "txt"}
+"""Folder of a run → how the name of a cell's file in it ends."""
+
 
 class Store:
     """The cells of one run folder."""
@@ -29,7 +33,7 @@ class Store:
 
     def find(self, spec: CellSpec) -> Cell | None:
         """Return the stored cell of this very specification, None where there is none."""
-        path = self._path("cells", spec, "json")
+        path = self._path("cells", spec)
         cell = self._read(path) if path.exists() else None
         return cell if cell is not None and cell.key == spec.key else None
 
@@ -45,8 +49,9 @@ class Store:
             if (other.run / name).is_file():
                 with atomic_file(self.run / name) as file:
                     file.write((other.run / name).read_bytes())
-        with atomic_file(self._path("cells", spec, "json")) as file:
-            file.write(other._path("cells", spec, "json").read_bytes())
+        with atomic_file(self._path("cells", spec)) as file:
+            file.write(other._path("cells", spec).read_bytes())
+        self._remove_log(spec)
         return True
 
     def write(
@@ -54,27 +59,45 @@ class Store:
         cell: Cell,
         scores: Sequence[tuple[str, int, float]] = (),
         maps: Mapping[str, np.ndarray[Any, Any]] | None = None,
-    ) -> None:
-        """Store a cell; its scores and maps first, so that a cell never names a missing file.
+        traceback: str = "",
+    ) -> Cell:
+        """Store a cell; its other files first, so that a cell never names a missing one.
 
         Args:
-            cell: the cell; its `scores` and `maps` are filled in here.
+            cell: the cell.
             scores: (path in the category's folder, label, image score) for each test image.
             maps: arrays for the maps file; None stores none.
+            traceback: of its failure; an empty one stores none, and removes an earlier one.
+
+        Returns:
+            The cell with the paths of its `scores`, `maps` and `log`.
         """
-        names: dict[str, str | None] = {"scores": None, "maps": None}
+        paths = {folder: self._path(folder, cell.spec) for folder in SUFFIXES}
         if scores:
-            path = self._path("scores", cell.spec, "csv")
-            write_scores(path, scores)
-            names["scores"] = path.relative_to(self.run).as_posix()
+            write_scores(paths["scores"], scores)
         if maps is not None:
-            path = self._path("maps", cell.spec, "npz")
-            write_maps(path, maps)
-            names["maps"] = path.relative_to(self.run).as_posix()
-        with atomic_file(self._path("cells", cell.spec, "json")) as file:
-            values = {**asdict(cell), "spec": cell.spec.as_dict(), **names}
+            write_maps(paths["maps"], maps)
+        if traceback:
+            with atomic_file(paths["logs"]) as file:
+                file.write(traceback.encode())
+        names = {folder: path.relative_to(self.run).as_posix() for folder, path in paths.items()}
+        stored = replace(
+            cell,
+            scores=names["scores"] if scores else None,
+            maps=None if maps is None else names["maps"],
+            log=names["logs"] if traceback else None,
+        )
+        with atomic_file(paths["cells"]) as file:
+            values = {**asdict(stored), "spec": cell.spec.as_dict()}
             text = json.dumps(values, indent=1, sort_keys=True, allow_nan=False)
             file.write(text.encode())
+        if not traceback:
+            self._remove_log(cell.spec)
+        return stored
+
+    def _remove_log(self, spec: CellSpec) -> None:
+        with suppress(OSError):
+            self._path("logs", spec).unlink()
 
     def is_whole(self, cell: Cell) -> bool:
         """Whether what is stored beside a cell can be read; maps may be gone, but not damaged."""
@@ -127,10 +150,10 @@ class Store:
         except (OSError, StorageError):
             warn(f"{path} doesn't match the run's cells and can't be written: they are shown")
 
-    def _path(self, folder: str, spec: CellSpec, suffix: str) -> Path:
+    def _path(self, folder: str, spec: CellSpec) -> Path:
         """Return where a cell's file lies; the name is for people and is never parsed."""
         safe = re.compile(r"[^\w.=+-]+")
-        name = f"{safe.sub('_', spec.category)}-s{spec.seed}-{spec.key[:8]}.{suffix}"
+        name = f"{safe.sub('_', spec.category)}-s{spec.seed}-{spec.key[:8]}.{SUFFIXES[folder]}"
         return self.run / folder / safe.sub("_", spec.method).strip("_") / name
 
     @staticmethod

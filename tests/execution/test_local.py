@@ -14,11 +14,11 @@ from benchmarks.execution import local
 
 class Outlet:
     def __init__(self) -> None:
-        self.taken: list[tuple[int, str, int]] = []
+        self.taken: list[tuple[str, int]] = []
         self.progress = SimpleNamespace(stage=lambda job, stage: None)
 
-    def take(self, job: Any, evaluated: Any) -> None:
-        self.taken.append((job, evaluated, threading.get_ident()))
+    def take(self, evaluated: Any) -> None:
+        self.taken.append((evaluated, threading.get_ident()))
 
 
 def slower_first(job: int) -> Any:
@@ -36,7 +36,7 @@ def test_cells_are_stored_in_order_by_the_thread_that_evaluates(beside: bool) ->
         for job in range(6):
             measure(job, slower_first(job))  # type: ignore[arg-type]
     here = threading.get_ident()
-    assert outlet.taken == [(job, f"cell {job}", here) for job in range(6)]
+    assert outlet.taken == [(f"cell {job}", here) for job in range(6)]
 
 
 def test_an_interrupt_loses_no_prediction() -> None:
@@ -50,4 +50,4 @@ def test_an_interrupt_loses_no_prediction() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert [job for job, *_ in outlet.taken] == [0, 1, 2]
+    assert [cell for cell, _ in outlet.taken] == ["cell 0", "cell 1", "cell 2"]

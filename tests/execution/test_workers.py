@@ -121,9 +121,9 @@ class Losing:
     def close(self) -> None: ...
 
 
-def run_with(pool: Losing) -> int:
-    options = run._parser().parse_args([*SHARED, "--out", "many"])
-    plan, store = request.plan_of(options), Store(Path("many"))
+def run_with(pool: Losing, methods: str = METHODS, out: str = "many") -> int:
+    options = run._parser().parse_args([*SHARED, "--methods", methods, "--out", out])
+    plan, store = request.plan_of(options), Store(Path(out))
     cache = FeatureCache(Path("cache"))
     return run_plan(plan, plan.missing(store), store, cache, Machine("cpu", 1 << 30, pool))
 

@@ -85,6 +85,30 @@ def test_export_and_import_give_the_same_metrics(
             np.testing.assert_array_equal(stored[0][name], stored[1][name])
 
 
+def test_an_import_that_fails_leaves_its_traceback(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare("--save-maps", methods="patchcore-100") == 0
+    assert give() == 0
+
+    def out_of_patience(*_: object) -> None:
+        raise RuntimeError("size mismatch")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmarks.evaluation.evaluating.measure_pixels", out_of_patience)
+        assert take("--out", "other", "--raise") == 1
+        assert {*cells("copy (imported)", "other")} == {"bar"}  # the first is the last
+        assert "in out_of_patience" in capsys.readouterr().err
+        assert take("--out", "other") == 1
+    failed, said = cells("copy (imported)", "other"), capsys.readouterr().err
+    assert {*failed} == {"bar", "cup"}
+    for cell in failed.values():
+        assert "in out_of_patience" in (Path("other") / str(cell.log)).read_text()
+        assert f"{cell.spec.label}: FAILED: {cell.error}; traceback: {cell.log}" in said
+    assert take("--out", "other") == 0
+    assert not [*Path("other/logs").glob("*/*")]
+
+
 def test_exported_maps_have_their_images_names_and_sizes(data: Path) -> None:
     assert compare("--save-maps") == 0
     assert give(methods="padim,patchcore-100") == 0

@@ -34,6 +34,23 @@ def ok(spec: CellSpec = SPEC, **values: float | None) -> Cell:
     )
 
 
+def test_a_traceback_lies_under_the_cells_name_until_the_cell_succeeds(tmp_path: Path) -> None:
+    store, other = Store(tmp_path / "run"), Store(tmp_path / "other")
+    failed = store.write(Cell(SPEC, "failed", error="broken"), traceback="Traceback: brökén")
+    assert store.find(SPEC) == failed
+    (cell,) = (tmp_path / "run/cells").glob("*/*.json")
+    assert failed.log == f"logs/{cell.parent.name}/{cell.stem}.txt"
+    assert (tmp_path / "run" / failed.log).read_text("utf-8") == "Traceback: brökén"
+    assert failed.failure == f"broken; traceback: {failed.log}"
+    store.write(Cell(SPEC, "failed", error="no data"))  # an error that says all
+    assert not (tmp_path / "run" / failed.log).exists()
+    store.write(failed, traceback="Traceback")
+    other.write(ok())
+    assert store.adopt(SPEC, other)
+    assert not (tmp_path / "run" / failed.log).exists()
+    assert store.find(SPEC) == ok()
+
+
 def rows(store: Store) -> list[dict[str, str]]:
     with store.write_metrics().open(newline="") as file:
         return list(csv.DictReader(file))

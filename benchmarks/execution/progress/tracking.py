@@ -118,7 +118,7 @@ class Progress:
     def _line(self, cell: Cell) -> str:
         name = f"[{self._evaluated}/{len(self._pixels)}] {cell.spec.label}"
         if cell.status == "failed":
-            return f"{name}: FAILED: {cell.error}"
+            return f"{name}: FAILED: {cell.failure}"
         values = ", ".join(f"{METRICS[m].label} {_per_cent(cell.metrics.get(m))}" for m in HEADLINE)
         return f"{name}: {values} ({cell.fit_seconds:.1f} s fit, {cell.score_seconds:.1f} s score)"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from benchmarks.datasets import Category
-from benchmarks.evaluation import Evaluated, Job
+from benchmarks.evaluation import Evaluated, Failure, Job
 from benchmarks.execution.plan import Plan
 from benchmarks.features import CacheSettings, Split
 from benchmarks.results.journal import Extraction
@@ -65,13 +65,13 @@ class Done:
         evaluated: cells in the order of the jobs.
         extractions: what bringing features took.
         warnings: lines for the user.
-        failure: why features can't be had, one line; empty where they can.
+        failure: why features can't be had; None where they can.
     """
 
     evaluated: tuple[Evaluated, ...] = ()
     extractions: tuple[Extraction, ...] = ()
     warnings: tuple[str, ...] = ()
-    failure: str = ""
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from benchmarks.datasets import Category
 from benchmarks.errors import StorageError
 from benchmarks.evaluation import CategoryData, GroundTruth, evaluate
 from benchmarks.evaluation.device import free_memory
-from benchmarks.evaluation.evaluating import one_line
+from benchmarks.evaluation.evaluating import failure_of
 from benchmarks.execution.extracting import Lazy, extract_category, extract_shard
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting, Task, WantedPool
 from benchmarks.features import Extractor, Split
@@ -68,12 +68,12 @@ class Worker:
     def extract(self, task: Extract) -> tuple[Done, list[Arrays]]:
         """Bring features into the cache; return them of each member, too, none on failure."""
         self._begin(task.setting)
-        made, failure = list[Arrays](), ""
+        made, failure = list[Arrays](), None
         try:
             note = self._extractions.append
             made = extract_shard(self._extractors, task.category, task.split, task.rows, note)
         except Exception as error:  # noqa: BLE001 it becomes the failure of the category's cells
-            failure = one_line(error)
+            failure = failure_of(error)
         return Done((), tuple(self._extractions), self._said(), failure), made
 
     def evaluate(self, task: Evaluate, made: Sequence[Made] = ()) -> Done:
