@@ -1,4 +1,4 @@
-"""Exact nearest neighbours: faiss where the vectors are on the CPU, few large products elsewhere.
+"""Exact nearest neighbours from whole vectors: one product says which few rows to compare exactly.
 
 The neighbour found is never farther than the nearest by more than float32's rounding of the
 distance, wherever the vectors lie and however many are searched for together.
@@ -6,20 +6,26 @@ distance, wherever the vectors lie and however many are searched for together.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from methods.components.bounds import Screen
+from methods.components.bounds import INFLATION, SUMMED, Allowance, Screen
+from methods.components.parallel import parallel_map
 from methods.components.shortlist import NEARLY, Part, length, search_bank
-from methods.lazy import faiss, torch
+from methods.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MORE = 2
-"""Rows that are compared exactly beyond those asked for."""
+"""Rows that are compared exactly beyond those asked for, where several are."""
 
-REFINED_ROWS = 256
-"""Queries compared exactly at a time: on the CPU, what lies in the cache."""
+TILE_QUERIES, TILE_ROWS = 512, 2048
+"""Queries and rows whose distances are bounded together: the bounds lie in the cache."""
+
+PATIENCE, UNSURE = 8, 256
+"""Queries of a tile that may need more exact comparisons there than `UNSURE`."""
 
 
 def nearest(queries: Tensor, bank: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
@@ -37,39 +43,23 @@ def nearest(queries: Tensor, bank: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     if len(queries) == 0:
         shape = (0, k)
         return queries.new_empty(shape), torch.empty(shape, dtype=torch.long, device=bank.device)
-    if queries.device.type == "cpu":
-        return _nearest_by_faiss(queries, bank, k)
-    distances, indices = _nearest_by_products(queries, bank, k)
+    search = _nearest_by_tiles if queries.device.type == "cpu" else _nearest_by_products
+    distances, indices = search(queries, bank, k)
     return distances.float(), indices
 
 
-def _nearest_by_faiss(queries: Tensor, bank: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Find a few more than k from |q|² + |b|² - 2 q·b, which cancels, and be sure of the rest.
-
-    Both are centred, which moves them by 2⁻²⁴ of their lengths. The squared distances of d + 3
-    terms are then off by (d + 3)·2⁻²³·(|q|² + |b|²), and by 2⁻¹²⁶ a term flushed to zero. Whatever
-    is farther from the centre than a query and its k-th neighbour together is farther than that
-    neighbour.
-    """
-    centre = bank.mean(dim=0)
-    asked, rows = queries - centre, bank - centre
-    values, found = faiss.knn(asked.numpy(), rows.numpy(), min(k + MORE, len(bank)))
-    distances, indices = refine(queries, bank, torch.from_numpy(found))
-    distances, indices = distances[:, :k], indices[:, :k]
-    if k + MORE < len(bank):
-        last = torch.from_numpy(values)[:, -1].double()
-        terms = bank.shape[1] + 4
-        own = torch.linalg.vector_norm(asked, dim=1).double() * (1 + terms * 2.0**-24)
-        farthest = torch.linalg.vector_norm(rows, dim=1).amax().double() * (1 + terms * 2.0**-24)
-        reach = farthest.minimum(own + distances[:, -1])
-        slack = terms * (2.0**-23 * (own.square() + reach.square()) + 2.0**-126)
-        least = (last - slack).clamp_(min=0).sqrt() - 2.0**-23 * (own + reach)
-        doubtful = (least.clamp_(min=0) < distances[:, -1] * NEARLY).nonzero()[:, 0]
-        if len(doubtful):
-            distances[doubtful], indices[doubtful] = _nearest_by_products(
-                queries[doubtful], bank, k, torch.float64
-            )
-    return distances.float(), indices
+def _nearest_by_tiles(queries: Tensor, bank: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Search on the CPU; where a nearer row may have been left out, once more in float64."""
+    whole = _Whole.of(bank)
+    search = whole.nearest if k == 1 else whole.nearest_several
+    size = min(TILE_QUERIES, -(-len(queries) // torch.get_num_threads()))
+    parts = parallel_map(lambda block: search(block, k), queries.split(size), queries.device)
+    distances, indices, unsure = (torch.cat(part) for part in zip(*parts, strict=True))
+    again = unsure.nonzero()[:, 0]
+    if len(again):
+        exact, indices[again] = _nearest_by_products(queries[again], bank, k, torch.float64)
+        distances[again] = exact.float()
+    return distances, indices
 
 
 def _nearest_by_products(
@@ -83,6 +73,86 @@ def _nearest_by_products(
     return search_bank(queries, Part.whole(bank, screen), k)
 
 
+Neighbours = tuple["Tensor", "Tensor", "Tensor"]
+"""Distances (n, k), rows (n, k), and whether nearer rows may have been left out, (n,)."""
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A bank (m, d) on the CPU whose distances are bounded by one product of whole vectors.
+
+    Bounds are |q|² + |b|² - 2 q·b of vectors less the bank's mean, which moves them by 2⁻²⁴ of
+    their lengths at most. The sum of d products and of two squared lengths is off by 2⁻²⁴ a term
+    of its magnitude, at most 2·(|q|² + |b|²); the squared lengths, sums of d squares, by 2⁻²⁴ a
+    term of theirs; and all by 2⁻¹²⁶ a term flushed to zero: 2d + 8 terms of 2⁻²³·(|q|² + |b|²).
+
+    Attributes:
+        bank: the bank.
+        centre: (d,) its mean.
+        rows: (m, d) the bank less its mean.
+        squares: (m,) their squared lengths.
+    """
+
+    bank: Tensor
+    centre: Tensor
+    rows: Tensor
+    squares: Tensor
+
+    @classmethod
+    def of(cls, bank: Tensor) -> _Whole:
+        """Centre a bank."""
+        centre = bank.mean(dim=0)
+        rows = bank - centre
+        return cls(bank, centre, rows, torch.linalg.vector_norm(rows, dim=1).square())
+
+    def nearest(self, queries: Tensor, _: int) -> Neighbours:
+        """Find one row, in loops that compare a pair as soon as its bound is seen to be low."""
+        from methods.components import kernels
+
+        squared = queries.new_full((len(queries),), torch.inf)
+        rows = torch.full((len(queries),), -1)
+        unsure = torch.zeros(len(queries), dtype=torch.bool)
+        allowance, tiles = self._bounds(queries)
+        rounding = kernels.Rounding(allowance.reach.numpy(), allowance.slack.numpy(), allowance.eps)
+        for first, bounds in tiles:
+            gallery = self.bank[first : first + TILE_ROWS].numpy()
+            arrays = queries.numpy(), gallery, squared.numpy(), rows.numpy(), first
+            bits = bounds.view(torch.int32).numpy()
+            given_up = kernels.nearest_below(bits, rounding, *arrays, PATIENCE, UNSURE)
+            unsure |= torch.from_numpy(given_up)
+        return squared.sqrt()[:, None], rows[:, None], unsure
+
+    def nearest_several(self, queries: Tensor, k: int) -> Neighbours:
+        """Find k rows, by exact distances to a few more than k."""
+        allowance, tiles = self._bounds(queries)
+        count = min(k + MORE, len(self.bank))
+        values, rows = queries.new_empty(len(queries), 0), torch.empty(len(queries), 0).long()
+        for first, bounds in tiles:
+            smallest = bounds.topk(min(count, bounds.shape[1]), largest=False)
+            values = torch.cat([values, smallest.values], dim=1)
+            rows = torch.cat([rows, smallest.indices + first], dim=1)
+        values, order = values.topk(count, largest=False)
+        distances, rows = refine(queries, self.bank, rows.gather(1, order))
+        least = allowance.distances(values[:, -1])
+        unsure = (least < distances[:, k - 1] * NEARLY) & (count < len(self.bank))
+        return distances[:, :k].float(), rows[:, :k], unsure
+
+    def _bounds(self, queries: Tensor) -> tuple[Allowance, Iterator[tuple[int, Tensor]]]:
+        """Return what rounding may add to bounds, and the bounds by tiles with their first rows."""
+        asked = queries - self.centre
+        squares = torch.linalg.vector_norm(asked, dim=1).square()
+        largest, terms = self.squares.max(), 2 * asked.shape[1] + 8
+        slack = terms * SUMMED["cpu"] * (squares + largest) + terms * 2.0**-126
+        reach = 2.0**-23 * (squares.sqrt() + largest.sqrt())
+        eps = torch.finfo(torch.float32).eps
+        parts = zip(self.rows.split(TILE_ROWS), self.squares.split(TILE_ROWS), strict=True)
+        tiles = (
+            (number * TILE_ROWS, (squares[:, None] + lengths).addmm_(asked, part.T, alpha=-2))
+            for number, (part, lengths) in enumerate(parts)
+        )
+        return Allowance(reach, slack * INFLATION, eps), tiles
+
+
 def refine(queries: Tensor, bank: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
     """Return distances (n, k) float64 to the given rows, from differences, and the rows, sorted.
 
@@ -92,11 +162,8 @@ def refine(queries: Tensor, bank: Tensor, indices: Tensor) -> tuple[Tensor, Tens
         indices: (n, k) rows of the bank; of equally far ones, the first comes first.
     """
     indices = indices.sort(dim=1)[0]
-    distances = queries.new_empty(indices.shape, dtype=torch.float64)
-    for start in range(0, len(queries), REFINED_ROWS):
-        rows = slice(start, start + REFINED_ROWS)
-        for column in range(indices.shape[1]):
-            differences = bank.index_select(0, indices[rows, column]).sub_(queries[rows])
-            distances[rows, column] = length(differences)
+    distances = torch.stack(
+        [length(bank.index_select(0, column).sub_(queries)) for column in indices.T], dim=1
+    )
     distances, order = distances.sort(dim=1, stable=True)
     return distances, indices.gather(1, order)

@@ -30,16 +30,11 @@ def test_distances_and_rows_are_exact(n: int, m: int, d: int, k: int) -> None:
     torch.testing.assert_close(distances, to_rows)
 
 
-@pytest.fixture(params=["faiss", "products"], autouse=True)
+@pytest.fixture(params=["cpu", "device"], autouse=True)
 def _ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of searching: the CPU's, and what other devices do, here on CPU tensors."""
-    if request.param == "products":
-
-        def search(queries: torch.Tensor, bank: torch.Tensor, k: int) -> object:
-            distances, rows = neighbours._nearest_by_products(queries, bank, k)
-            return distances.float(), rows
-
-        monkeypatch.setattr(neighbours, "_nearest_by_faiss", search)
+    if request.param == "device":
+        monkeypatch.setattr(neighbours, "_nearest_by_tiles", neighbours._nearest_by_products)
 
 
 @pytest.mark.parametrize("k", [1, 4])
@@ -48,7 +43,8 @@ def test_blocks_change_nothing(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
     queries, bank = (torch.randn(rows, 5, generator=generator) for rows in (40, 100))
     distances, rows = nearest(queries, bank, k)
     torch.testing.assert_close(distances.double(), brute_force(queries, bank, k))
-    monkeypatch.setattr(neighbours, "REFINED_ROWS", 7)
+    monkeypatch.setattr(neighbours, "TILE_QUERIES", 7)
+    monkeypatch.setattr(neighbours, "TILE_ROWS", 9)
     monkeypatch.setattr(shortlist, "TILE_BYTES", 1)
     again, same = nearest(queries, bank, k)
     assert torch.equal(again, distances)
