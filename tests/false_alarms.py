@@ -28,7 +28,7 @@ from benchmarks.compare.check import REGRESSIONS, Row
 from benchmarks.results import Cell, Store
 from benchmarks.results.scores import read_scores
 from tests.helpers.paths import ROOT
-from tests.mutations import BASELINE, Gate, Patch, Plant
+from tests.mutations.gate import BASELINE, Gate, Patch, Plant
 
 GATE = read(BASELINE)
 METHODS = tuple(dict.fromkeys(cell.spec.method for cell in GATE.cells))

@@ -1,29 +1,8 @@
 """Lower bounds of distances from one product of reduced vectors, with all that rounding may add.
 
-A vector is reduced to its leading principal components and the length of the rest. By the triangle
-inequality, distances between reduced vectors are at most those between the vectors themselves.
-Rounded to a lower precision, they are at most by the lengths of the two rounding errors more.
-
-What is added to a bound before it may exclude a row is derived, not measured. Below, u = 2⁻⁵³,
-c is a vector less the mean, d its length, r the number of components, and norms are Euclidean.
-
-Reduction (float64). A sum of n products is off by at most n·u times the sum of their magnitudes in
-any order. A component cᵀb is therefore off by d·u·|c|, all of them together by d·√r·u·|c|, and
-|c|² less the components' squares by (2d·√r + 2d + r)·u·|c|²; that the basis is orthonormal but for
-some d·u adds as much again. 16·d·√(r+1)·u covers it, and the rest, its root, is off by at most
-4·√(d·√(r+1)·u)·|c|, next to which the components' own errors vanish. Without a basis there is no
-rest, and only the subtraction of the mean rounds: u·|c|.
-
-Rounding to the bounds' precision is measured: the length of what it changed.
-
-The product sums K = r + 7 terms, whose magnitudes sum to at most 2·(|q|² + |b|²). Products of
-bfloat16 are exact in float32. A sum in float32 is off by 2⁻²⁴ a term and magnitude where every
-step is rounded, as on a CPU (MKL, oneDNN): by K·2⁻²³·(|q|² + |b|²). On a GPU (cuBLAS), tensor
-cores align several terms to the largest and cut them off together: 2⁻²³ a term, and allowed for
-twice over: K·2⁻²¹·(|q|² + |b|²).
-Numbers flushed to zero add 2⁻¹²⁶ a term. Norms, split into three numbers of low precision, keep
-24 bits or more, which 7 of the K terms' allowances cover. The result's own rounding is relative:
-`eps`, the spacing of the bounds' type, whether rounded or cut off.
+Vectors keep their leading principal components and the length of the rest, in low precision. No
+distance between reduced vectors is larger than the vectors' own, but for rounding, and what that
+may add is derived: the README of this folder has the mathematics.
 """
 
 from __future__ import annotations
@@ -51,7 +30,7 @@ SUMMED = {"cpu": 2.0**-23, "cuda": 2.0**-21}
 """What a product in float32 may be off by, a term, of the sum of both squared lengths."""
 
 INFLATION = 1 + 2.0**-20
-"""Covers the rounding of allowances themselves, some float32 operations on positive numbers."""
+"""Covers the rounding of allowances themselves, some operations on positive numbers."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +39,8 @@ class Reduced:
 
     Attributes:
         points: (…, n, K) low precision, so that queries · galleryᵀ are squared distances.
-        error: (…, n) by how much a reduced vector may be away from where it should be.
-        norms: (…, n) squared lengths, which bound the product's own rounding.
+        error: (…, n) float64, by how much a reduced vector may be away from where it should be.
+        norms: (…, n) float64 squared lengths, which bound the product's own rounding.
     """
 
     points: Tensor
@@ -98,8 +77,8 @@ class Allowance(NamedTuple):
     """What rounding may have added to the bounds of each query.
 
     Attributes:
-        reach: (…, n) by how much it may have moved a query and any row apart.
-        slack: (…, n) what the sum of the product may be off by.
+        reach: (…, n) float64, by how much it may have moved a query and any row apart.
+        slack: (…, n) float64, what the sum of the product may be off by.
         eps: the relative spacing of the bounds' type.
     """
 
@@ -120,8 +99,8 @@ class Allowance(NamedTuple):
 
     def distances(self, bounds: Tensor) -> Tensor:
         """Return what distances are at least, (…, n) float64, where bounds are not below these."""
-        squared = (bounds.double() - self.slack.double()) / (1 + self.eps)
-        return squared.clamp_(min=0).sqrt_() - self.reach.double()
+        squared = (bounds.double() - self.slack) / (1 + self.eps)
+        return squared.clamp_(min=0).sqrt_() - self.reach
 
 
 @dataclass(frozen=True)
@@ -157,7 +136,7 @@ class Screen:
     def bytes_per_vector(self) -> int:
         """The memory that a reduced vector takes."""
         kept = len(self.mean) if self.basis is None else self.basis.shape[1]
-        return (kept + EXTRA) * self.dtype.itemsize + 2 * 4
+        return (kept + EXTRA) * self.dtype.itemsize + 2 * 8
 
     def gallery(self, vectors: Tensor) -> Reduced:
         """Return rows (…, d) to be searched."""
@@ -198,7 +177,7 @@ class Screen:
         for column in range(first, first + 3):
             points[:, column] = rest.to(self.dtype)
             rest -= points[:, column].double()
-        return points, error.float(), norms.float()
+        return points, error, norms
 
 
 def low_precision(device: torch.device) -> torch.dtype:

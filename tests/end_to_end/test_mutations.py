@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.compare.check import REGRESSIONS
 from tests.false_alarms import movement, nearest_edge, noise, turned
-from tests.mutations import BLESSINGS, CATEGORIES, INVISIBLE, MUTATIONS, Gate, Mutation
+from tests.mutations.gate import BLESSINGS, CATEGORIES, INVISIBLE, MUTATIONS, Gate, Mutation
 
 
 @pytest.fixture(scope="module")

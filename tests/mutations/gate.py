@@ -1,14 +1,8 @@
-"""Plants faults one at a time and asks whether the gate on the embedded set's metrics sees them.
-
-    python -m tests.mutations    # the table of faults and of the rows that they turn
-
-prints what the tests assert.
-"""
+"""Faults that the gate on the embedded set's metrics has to see, and how it is asked."""
 
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -311,8 +305,3 @@ def table(gate: Gate) -> str:
         methods = one.methods.replace(",", ", ")
         lines.append(f"| {one.name} | {methods} | {' | '.join(map(str, numbers))} |")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as name:
-        print(table(Gate(Path(name))))
