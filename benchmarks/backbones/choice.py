@@ -56,7 +56,7 @@ def _parse(text: str) -> Choice:
     )
 
 
-def joined(members: Sequence[BackboneSpec]) -> BackboneSpec:
+def ensemble_spec(members: Sequence[BackboneSpec]) -> BackboneSpec:
     """Return one specification for an ensemble: everything of its members, in order, joined by +.
 
     It has the levels that all members have.
@@ -72,6 +72,6 @@ def joined(members: Sequence[BackboneSpec]) -> BackboneSpec:
     )
 
 
-def bare(backbone: str) -> str:
+def without_overrides(backbone: str) -> str:
     """Return a backbone, or an ensemble joined by +, without the overrides in brackets."""
     return re.sub(r"\[[^\]]*\]", "", backbone)

@@ -45,7 +45,7 @@ def describe(choice: Choice, *, download: bool = False) -> BackboneSpec:
     return _resolve(choice, download)[0]
 
 
-def served(choice: Choice) -> tuple[Choice, str]:
+def fit_to_checkpoint(choice: Choice) -> tuple[Choice, str]:
     """Return a choice with the layers named that its checkpoint holds, and what it lacks, in words.
 
     A checkpoint may end before the network's last levels. The choice stays as it is, and the words

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.backbones.folding import folded
+from benchmarks.backbones.folding import fold_batch_norms
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
 from methods.components.precision import full_precision
@@ -49,7 +49,9 @@ class TruncatedNetwork:
         """Fold the network's batch norms, checked on an image of noise."""
         batch, levels = self._noise(), tuple(self._spec.layers)
         with torch.no_grad(), full_precision():
-            self.network = folded(self.network, lambda net: self._pass(net, batch, levels))
+            self.network = fold_batch_norms(
+                self.network, lambda net: self._pass(net, batch, levels)
+            )
 
     def is_finite(self) -> bool:
         """Whether all levels of an image of noise are free of NaN and infinity."""

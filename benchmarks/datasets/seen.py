@@ -1,4 +1,4 @@
-"""How much of the defects the square that methods see still shows."""
+"""How much of a category's defects lies outside the square that methods see."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _READERS = 4
 
 
 @dataclass(frozen=True)
-class Loss:
-    """What is lost of a category's defects.
+class DefectsOutside:
+    """How much of a category's defects the square doesn't show.
 
     Attributes:
         unseen: defect images of which nothing of the defect is seen.
@@ -45,18 +45,20 @@ def seen_pixels(defect: NDArray[np.bool_], resize: int, size: int, fit: Fit) -> 
     return int(defect[down, across].sum()), int(defect.sum())
 
 
-def loss_of(pixels: Iterable[tuple[int, int]]) -> Loss | None:
-    """Return what is lost of defects with these pixels, (seen, all) each; None without any."""
+def count_outside(pixels: Iterable[tuple[int, int]]) -> DefectsOutside | None:
+    """Return what is outside of defects with these pixels, (seen, all) each; None without any."""
     marked = [(seen, every) for seen, every in pixels if every]
     if not marked:
         return None
     total = sum(every for _, every in marked)
     lost = total - sum(seen for seen, _ in marked)
-    return Loss(sum(not seen for seen, _ in marked), lost / total)
+    return DefectsOutside(sum(not seen for seen, _ in marked), lost / total)
 
 
-def loss(category: Category, resize: int, size: int, fit: Fit) -> Loss | None:
-    """Return what is lost of a category's defects, None without masks; all of them are read.
+def defects_outside_crop(
+    category: Category, resize: int, size: int, fit: Fit
+) -> DefectsOutside | None:
+    """Read a category's masks; return what of its defects is outside, None without masks.
 
     Raises:
         DataError: a mask can't be read.
@@ -67,4 +69,4 @@ def loss(category: Category, resize: int, size: int, fit: Fit) -> Loss | None:
         return seen_pixels(read_mask(sample.masks).defect, resize, size, fit)
 
     with ThreadPoolExecutor(_READERS) as pool:
-        return loss_of(pool.map(pixels, masked))
+        return count_outside(pool.map(pixels, masked))

@@ -151,8 +151,8 @@ def _measured(
         n_test_defect=int((truth.labels == 1).sum()),
         fit_seconds=prediction.fit_seconds,
         score_seconds=prediction.score_seconds,
-        unseen_defects=truth.loss.unseen if truth.loss else None,
-        unseen_share=truth.loss.share if truth.loss else None,
+        unseen_defects=truth.outside.unseen if truth.outside else None,
+        unseen_share=truth.outside.share if truth.outside else None,
         warnings=list(truth.category.warnings),
     )
 

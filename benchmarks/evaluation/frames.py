@@ -14,7 +14,7 @@ from benchmarks.datasets import Sample
 from benchmarks.datasets.framing import padded_box, padding
 from benchmarks.datasets.images import image_size
 from benchmarks.datasets.masks import frame_mask, read_mask
-from benchmarks.datasets.seen import Loss, loss_of, seen_pixels
+from benchmarks.datasets.seen import DefectsOutside, count_outside, seen_pixels
 from benchmarks.specs import EvaluationProtocol, Fit
 
 WHITE = 255
@@ -79,7 +79,7 @@ def padding_of(frames: Sequence[Frame]) -> Masks:
 
 def read_masks(
     samples: Sequence[Sample], protocol: EvaluationProtocol
-) -> tuple[Masks, Loss | None]:
+) -> tuple[Masks, DefectsOutside | None]:
     """Return the images' ground truth, (N, S, S), and what of it the square doesn't show.
 
     Where no mask marks anything there is nothing to lose: None.
@@ -94,4 +94,4 @@ def read_masks(
             defect = read_mask(sample.masks).defect
             mask[:] = frame_mask(defect, p.resize, p.image_size, p.mask_resize, p.fit)
             pixels.append(seen_pixels(defect, p.resize, p.image_size, p.fit))
-    return masks, loss_of(pixels)
+    return masks, count_outside(pixels)

@@ -10,7 +10,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from benchmarks.backbones import Choice, describe, load, served, shapes
+from benchmarks.backbones import Choice, describe, fit_to_checkpoint, load, shapes
 from benchmarks.console import say
 from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
@@ -140,7 +140,7 @@ def backbone_specs(
     Raises:
         BenchmarkError: there is no such backbone, or its weights can't be had.
     """
-    found = [served(choice) for choice in members]
+    found = [fit_to_checkpoint(choice) for choice in members]
     for said in dict.fromkeys(filter(None, (said for _, said in found))):
         say(said)
     return tuple((choice, describe(choice, download=download)) for choice, _ in found)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import methods
-from benchmarks.backbones import Choice, joined, parse, shapes
+from benchmarks.backbones import Choice, ensemble_spec, parse, shapes
 from benchmarks.console import say
 from benchmarks.datasets import Category, Dataset
-from benchmarks.datasets.seen import loss
+from benchmarks.datasets.seen import defects_outside_crop
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import KeptMaps
 from benchmarks.execution import Plan, make_plan
@@ -64,7 +64,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
     members = backbone_specs(_members(options, dataset), download=not options.dry_run)
     size = chosen_size(options, dataset, options.fit)
     protocol = EvaluationProtocol(
-        backbone=joined([spec for _, spec in members]),
+        backbone=ensemble_spec([spec for _, spec in members]),
         image_size=size,
         dtype=options.dtype,
         mask_resize=options.mask_resize,
@@ -111,7 +111,7 @@ def say_what_is_cut_off(protocol: EvaluationProtocol, categories: Iterable[Categ
     """Say how much of each category's defects the crop cuts off, where it does, and the remedy."""
     p = protocol
     found = {
-        category: loss(category, p.resize, p.image_size, p.fit)
+        category: defects_outside_crop(category, p.resize, p.image_size, p.fit)
         for category in categories
         if p.fit == "crop"
     }

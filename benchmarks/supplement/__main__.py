@@ -16,7 +16,7 @@ from pathlib import Path
 
 import methods
 from benchmarks.backbones import parse, split
-from benchmarks.backbones.choice import bare
+from benchmarks.backbones.choice import without_overrides
 from benchmarks.console import CONTINUES, run_program, say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
@@ -135,7 +135,7 @@ def _supplement(options: argparse.Namespace) -> int:
             )
         parts = [part for part in parts if part != "verdicts"]
     settings = _settings(options, dataset)
-    named = default_run(dataset.name, bare(settings.backbone), settings.image_size)
+    named = default_run(dataset.name, without_overrides(settings.backbone), settings.image_size)
     run = options.out or named.with_name(f"{named.name}-supplement")
     store = Store(run)
     asked = {part: requests(part, settings) for part in parts}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.backbones.choice import bare
+from benchmarks.backbones.choice import without_overrides
 from benchmarks.results import Cell, captions
 from benchmarks.supplement.trials import Cells, Settings, Trial
 
@@ -47,7 +47,7 @@ class EvaluatedTrials:
             self.dataset,
             [
                 f"{subject} on {self.dataset}",
-                f"{bare(self.settings.backbone)}, {size} px",
+                f"{without_overrides(self.settings.backbone)}, {size} px",
                 f"seed {self.settings.seeds[0]}",
             ],
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import methods
-from benchmarks.backbones import Choice, joined, parse
+from benchmarks.backbones import Choice, ensemble_spec, parse
 from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import Job
@@ -117,7 +117,7 @@ def groups(
 
 def _protocol(common: Trial, members: Members, dtype: DType) -> EvaluationProtocol:
     return EvaluationProtocol(
-        backbone=joined([spec for _, spec in members]),
+        backbone=ensemble_spec([spec for _, spec in members]),
         image_size=common.image_size,
         dtype=dtype,
         mask_resize=common.mask_resize,

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from statistics import fmean, stdev
 from typing import Any
 
-from benchmarks.backbones.choice import bare
+from benchmarks.backbones.choice import without_overrides
 from benchmarks.metrics import HEADLINE, METRICS
 from benchmarks.reproduction.published_values import DATASET
 from benchmarks.results import Cell, Published
@@ -92,7 +92,7 @@ def s4(evaluated: EvaluatedTrials) -> list[TextTable]:
         levels = "+".join(map(str, resolve(trial.method).parameters.levels))
         ensemble = trial.backbone == evaluated.settings.ensemble
         theirs = (results.papers.large(levels, m, label, ensemble=ensemble) for m in HEADLINE)
-        setting = f"{bare(trial.backbone)}, levels {levels}, {trial.image_size} px"
+        setting = f"{without_overrides(trial.backbone)}, levels {levels}, {trial.image_size} px"
         values = map(partial(results.value, [trial], label), HEADLINE, theirs)
         return (setting, label), tuple(values)
 
@@ -145,7 +145,7 @@ def s6(evaluated: EvaluatedTrials) -> list[TextTable]:
     columns = [(metric, method) for metric in HEADLINE for method in S6_METHODS]
 
     def row(label: str, backbone: str) -> ComparedRow:
-        by_backbone = partial(results.papers.by_backbone, bare(backbone))
+        by_backbone = partial(results.papers.by_backbone, without_overrides(backbone))
         values = (
             results.value([trials[backbone, m]], label, metric, by_backbone(m, metric, label))
             for metric, m in columns
@@ -175,7 +175,8 @@ class _Results:
     @property
     def setting(self) -> str:
         """The main backbone and image size, in words."""
-        return f"{bare(self.evaluated.settings.backbone)}, {self.evaluated.settings.image_size} px"
+        settings = self.evaluated.settings
+        return f"{without_overrides(settings.backbone)}, {settings.image_size} px"
 
     @property
     def seed(self) -> str:
@@ -240,7 +241,7 @@ class _Results:
 
 def _distinct_names(backbones: Sequence[str]) -> dict[str, str]:
     """Return backbone → its name; where two have the same, with what is said in brackets."""
-    names = [bare(backbone) for backbone in backbones]
+    names = [without_overrides(backbone) for backbone in backbones]
     return {
         backbone: name if names.count(name) == 1 else re.sub(r"=[^\],]*/", "=", backbone)
         for backbone, name in zip(backbones, names, strict=True)

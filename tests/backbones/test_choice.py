@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.backbones import Choice, joined, parse, split
+from benchmarks.backbones import Choice, ensemble_spec, parse, split
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
 
@@ -39,8 +39,8 @@ def test_anything_else_is_refused_in_one_line(text: str) -> None:
 def test_an_ensemble_is_identified_by_everything_of_its_members_in_order() -> None:
     a = BackboneSpec("a", "v1", "11", {1: "one", 2: "two", 3: "three"})
     b = BackboneSpec("b", "v2", "22", {2: "deux", 3: "trois", 4: "quatre"})
-    assert joined([a]) is a
-    assert joined([a, b]) == BackboneSpec(
+    assert ensemble_spec([a]) is a
+    assert ensemble_spec([a, b]) == BackboneSpec(
         "a+b", "v1+v2", "11+22", {2: "two+deux", 3: "three+trois"}
     )
-    assert joined([a, b]) != joined([b, a])
+    assert ensemble_spec([a, b]) != ensemble_spec([b, a])

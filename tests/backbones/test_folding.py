@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from benchmarks.backbones.folding import folded
+from benchmarks.backbones.folding import fold_batch_norms
 from tests.helpers.rounding import same_but_for_rounding
 
 
@@ -42,7 +42,7 @@ def norms(network: nn.Module) -> int:
 def test_norms_after_convolutions_are_folded(name: str, before: int, left: int) -> None:
     torch.manual_seed(0)
     network = trained(models.get_model(name, weights=None))
-    result = folded(network, output())
+    result = fold_batch_norms(network, output())
     expected, actual = output(96)(network)[1], output(96)(result)[1]
     assert (norms(network), norms(result)) == (before, left)
     assert same_but_for_rounding(actual, expected, network)
@@ -73,7 +73,7 @@ class Twice(nn.Module):
 
 @pytest.mark.parametrize("network", [Read(), Twice()])
 def test_what_must_not_be_folded_is_left_alone(network: nn.Module) -> None:
-    result = folded(trained(network), output())
+    result = fold_batch_norms(trained(network), output())
     assert norms(result) == 1
     assert torch.equal(output()(result)[1], output()(network)[1])
 
@@ -86,4 +86,4 @@ def test_a_level_before_the_norm_stays_what_it_is() -> None:
         first = candidate.get_submodule("0")(images)
         return {1: first, 2: candidate.get_submodule("1")(first)}
 
-    assert folded(network, run) is network
+    assert fold_batch_norms(network, run) is network

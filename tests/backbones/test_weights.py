@@ -227,7 +227,7 @@ def begun(folder: Path, *gone: str, name: str = "begun.pth") -> Choice:
 def test_a_checkpoint_that_ends_early_serves_the_levels_before(
     gone: tuple[str, ...], levels: int, first: str, tmp_path: Path
 ) -> None:
-    choice, said = backbones.served(begun(tmp_path, *gone))
+    choice, said = backbones.fit_to_checkpoint(begun(tmp_path, *gone))
     assert choice.layers == ("layer1", "layer2", "layer3", "layer4")[:levels]
     assert said == f"{tmp_path / 'begun.pth'} ends before {first}: no method can read it"
     backbone = backbones.load(choice)
@@ -241,7 +241,7 @@ def test_whole_and_broken_checkpoints_are_left_to_loading(
     gone: tuple[str, ...], tmp_path: Path
 ) -> None:
     choice = begun(tmp_path, *gone)
-    assert backbones.served(choice) == (choice, "")
+    assert backbones.fit_to_checkpoint(choice) == (choice, "")
     if gone not in [("nothing",), ("fc",)]:
         with pytest.raises(WeightsError, match=r"doesn't fit ResNet, .*: missing"):
             backbones.load(choice)
@@ -249,6 +249,6 @@ def test_whole_and_broken_checkpoints_are_left_to_loading(
 
 def test_another_networks_checkpoint_does_not_end_early(tmp_path: Path) -> None:
     choice = Choice("resnet34", begun(tmp_path, "layer4").weights)
-    assert backbones.served(choice) == (choice, "")
+    assert backbones.fit_to_checkpoint(choice) == (choice, "")
     named = Choice("resnet18", choice.weights, ("layer1", "layer2"))
-    assert backbones.served(named) == (named, "")
+    assert backbones.fit_to_checkpoint(named) == (named, "")

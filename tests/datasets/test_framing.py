@@ -13,7 +13,12 @@ from PIL import Image
 from benchmarks.datasets import index, load_image, load_mask
 from benchmarks.datasets.framing import padded_box, padding
 from benchmarks.datasets.masks import frame_mask
-from benchmarks.datasets.seen import Loss, loss, loss_of, seen_pixels
+from benchmarks.datasets.seen import (
+    DefectsOutside,
+    count_outside,
+    defects_outside_crop,
+    seen_pixels,
+)
 from tests.helpers.data_sets import save, write_category
 
 
@@ -100,8 +105,8 @@ def test_what_is_seen_is_what_the_crop_shows(width: int, height: int, crop: int,
 
 
 def test_the_loss_by_hand() -> None:
-    assert loss_of([(0, 10), (5, 10), (20, 20), (0, 0)]) == Loss(1, 15 / 40)
-    assert loss_of([]) is loss_of([(0, 0)]) is None
+    assert count_outside([(0, 10), (5, 10), (20, 20), (0, 0)]) == DefectsOutside(1, 15 / 40)
+    assert count_outside([]) is count_outside([(0, 0)]) is None
 
 
 def test_the_loss_of_a_category_whose_defects_lie_at_the_ends(tmp_path: Path) -> None:
@@ -114,8 +119,12 @@ def test_the_loss_of_a_category_whose_defects_lie_at_the_ends(tmp_path: Path) ->
         save(defect, cup / f"ground_truth/spot/{number:03}_mask.png")
         save(np.full((20, 60, 3), 10 + number, np.uint8), cup / f"test/spot/{number:03}.png")
     (category,) = index(cup.parent).categories
-    assert loss(category, 20, 20, "crop") == Loss(1, 100 / 150)
-    assert loss(category, 20, 20, "stretch") == loss(category, 20, 20, "pad") == Loss(0, 0.0)
+    assert defects_outside_crop(category, 20, 20, "crop") == DefectsOutside(1, 100 / 150)
+    assert (
+        defects_outside_crop(category, 20, 20, "stretch")
+        == defects_outside_crop(category, 20, 20, "pad")
+        == DefectsOutside(0, 0.0)
+    )
 
 
 def test_no_defect_of_a_region_is_lost_by_stretching() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from benchmarks.backbones.choice import bare
+from benchmarks.backbones.choice import without_overrides
 from benchmarks.figures import CURVES
 from benchmarks.figures.style import LOOK
 from benchmarks.metrics import HEADLINE, image_metrics
@@ -341,7 +341,7 @@ def test_patch_sizes_differ_without_colour(tmp_path: Path) -> None:
 
 
 def test_captions_name_the_data_and_say_where_they_are_synthetic(tmp_path: Path) -> None:
-    assert bare("a[layers=x+y]+b[weights=/w]") == "a+b"
+    assert without_overrides("a[layers=x+y]+b[weights=/w]") == "a+b"
     real, made = (evaluated(tmp_path, {}, [], dataset) for dataset in ("parts", "synthetic"))
     assert real.caption("Maps") == "Maps on parts; wide_resnet50_2, 112 px; seed 3."
     assert made.caption("Maps").startswith("SYNTHETIC DATA. Maps on synthetic;")
