@@ -76,8 +76,8 @@ def _report(dataset: Dataset) -> int:
         for line in category.left_out:
             show(f"{category.name}: {line}")
     wrong = list(dataset.warnings)
-    here = {category.name for category in dataset.categories}
-    if missing := [name for name in official if name not in here]:
+    present = {category.name for category in dataset.categories}
+    if missing := [name for name in official if name not in present]:
         wrong.append(f"missing: {', '.join(missing)}; {KNOWN[dataset.name].where} has all")
     show("\n".join(f"warning: {line}" for line in wrong) or "Every image and mask can be read.")
     return 1 if wrong else 0

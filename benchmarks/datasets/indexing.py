@@ -93,7 +93,8 @@ def index(root: Path, categories: Sequence[str] | None = None, *, masks: bool = 
         )
     problems += [line for category in indexed for line in name_problems(root, category)]
     if problems:
-        raise DataError(_summary(root, problems))
+        head = f"{root}: {len(problems)} problems in this data set"
+        raise DataError(listed(head, problems) if len(problems) > 1 else problems[0])
     synthetic = (root / SYNTHETIC_MARKER).is_file()
     known = None if synthetic else _known(indexed)
     folder = root.resolve().name
@@ -110,12 +111,6 @@ def index(root: Path, categories: Sequence[str] | None = None, *, masks: bool = 
         ),
         synthetic=synthetic,
     )
-
-
-def _summary(root: Path, problems: Sequence[str]) -> str:
-    if len(problems) == 1:
-        return problems[0]
-    return listed(f"{root}: {len(problems)} problems in this data set", problems)
 
 
 def _known(categories: Sequence[Category]) -> str | None:
@@ -202,14 +197,11 @@ def _chosen(root: Path, layout: Layout, names: Sequence[str] | None) -> dict[str
     for name in names:
         if name not in candidates or not candidates[name].exists():
             existing = [name for name, candidate in candidates.items() if candidate.exists()]
-            raise DataError(_unknown(root, name, existing))
+            close = difflib.get_close_matches(name, existing, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            available = ", ".join(existing) or "none"
+            raise DataError(f"{root}: no category {name!r}; {hint}available: {available}")
     return {name: candidates[name] for name in names}
-
-
-def _unknown(root: Path, name: str, names: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return f"{root}: no category {name!r}; {hint}available: {', '.join(names) or 'none'}"
 
 
 def _index_category(

@@ -102,9 +102,9 @@ def _masks(masks: Mapping[str, MaskFacts]) -> Iterator[str]:
          f"hold greys besides white (at most {FEW_VALUES} values): "
          "every pixel that isn't black is defect"),
     )  # fmt: skip
-    for looks_so, says in looks:
-        if names := [name for name, mask in masks.items() if looks_so(mask)]:
-            yield f"{len(names)} of {len(masks)} masks (as of {names[0]}) {says}"
+    for matches, remark in looks:
+        if names := [name for name, mask in masks.items() if matches(mask)]:
+            yield f"{len(names)} of {len(masks)} masks (as of {names[0]}) {remark}"
     if black := [name for name, mask in masks.items() if mask.share == 0]:
         follows = (
             "there are no pixel-level metrics; --no-masks says so"

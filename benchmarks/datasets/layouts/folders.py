@@ -117,11 +117,11 @@ class FolderLayout:
         return [
             f"{sample.path}: a defect without a mask; add "
             f"{self.expected.format(defect=sample.defect, stem=sample.path.stem)} to the category"
-            f"{self._else(category, sample.defect)}"
+            f"{self._alternative(category, sample.defect)}"
             for sample in base.defects_without_mask(test)
         ]
 
-    def _else(self, category: Path, defect: str) -> str:
+    def _alternative(self, category: Path, defect: str) -> str:
         """Return what else may be meant by a folder without any mask."""
         truth = category / self.truth / defect
         if self.fixed or base.subfolders(truth) or base.images_in(truth):
