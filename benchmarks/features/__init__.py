@@ -1,4 +1,4 @@
-"""Features: every image passes a backbone once, and what it gave is kept."""
+"""Features: every image passes a backbone once; its features are cached."""
 
 from benchmarks.features.cache import CacheSettings, FeatureCache
 from benchmarks.features.crops import Crops, Split
