@@ -1,4 +1,4 @@
-"""Backbones as people write them: NAME[weights=FILE,layers=a+b+c+d], several joined by +."""
+"""Backbones on the command line: NAME[weights=FILE,layers=a+b+c+d], several joined by +."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHOICE = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<overrides>[^\[\]]*)\])?")
 
 @dataclass(frozen=True)
 class Choice:
-    """A backbone and where its weights and levels are, None for what is published and known."""
+    """A backbone, its weights and its layers; None for the published weights, the usual layers."""
 
     name: str
     weights: Path | None = None
@@ -57,7 +57,7 @@ def _parse(text: str) -> Choice:
 
 
 def ensemble_spec(members: Sequence[BackboneSpec]) -> BackboneSpec:
-    """Return one specification for an ensemble: everything of its members, in order, joined by +.
+    """Return an ensemble's specification: each field its members' in order, joined by +.
 
     It has the levels that all members have.
     """

@@ -65,7 +65,7 @@ def octaves(level: int) -> range:
 
 
 def spec() -> BackboneSpec:
-    """Return what identifies these features; its checksum is over the version and all constants."""
+    """Return the specification; its checksum is over the version and all constants."""
     constants = (ORIENTATIONS, SIZE, WAVELENGTH, ENVELOPE, FLOOR, SCALE)
     checksum = digest([NAME, VERSION, constants, LUMINANCE_AND_OPPONENTS, BINOMIAL])
     layers = {level: f"scales-{octaves(level)[0]}-{octaves(level)[-1]}" for level in range(1, 5)}

@@ -24,7 +24,7 @@ elsewhere too, changes outputs by their own size.
 
 
 def fold_batch_norms(network: nn.Module, run: Callable[[nn.Module], Outputs]) -> nn.Module:
-    """Return a copy of a network in evaluation mode, its batch norms folded where that is right.
+    """Return a copy of a network in evaluation mode, its batch norms folded where outputs agree.
 
     A convolution's output that goes straight into a batch norm is scaled and shifted by it, which
     its weights and bias can do as well.

@@ -1,4 +1,4 @@
-"""What a library of networks has to tell, and the pyramids that several share."""
+"""The interface to a library's networks, and pyramids that several share."""
 
 from __future__ import annotations
 

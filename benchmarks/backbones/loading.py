@@ -46,7 +46,7 @@ def describe(choice: Choice, *, download: bool = False) -> BackboneSpec:
 
 
 def fit_to_checkpoint(choice: Choice) -> tuple[Choice, str]:
-    """Return a choice with the layers named that its checkpoint holds, and what it lacks, in words.
+    """Return a choice limited to the layers in its checkpoint, and a line on what that lacks.
 
     A checkpoint may end before the network's last levels. The choice stays as it is, and the words
     are empty, where the checkpoint holds all levels, is no beginning of this network, which `load`
@@ -138,7 +138,7 @@ def _choose_side(cut: TruncatedNetwork, name: str, image_size: int | None) -> No
 
 
 def shapes(choice: Choice, image_size: int) -> dict[int, tuple[int, int, int]]:
-    """Return level → (C, h, w) of the features of one image; needs no weights and computes nothing.
+    """Return level → (C, h, w) of one image's features, without weights or computation.
 
     Args:
         choice: the backbone.

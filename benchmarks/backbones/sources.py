@@ -1,4 +1,4 @@
-"""Which library a backbone's name points into."""
+"""Finds the library of a backbone by its name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.errors import BenchmarkError
 
 
 def source(name: str) -> NetworkSource:
-    """Return the library that `name` points into.
+    """Return the network of that name, with its library.
 
     Raises:
         BenchmarkError: the prefix is none that is known.

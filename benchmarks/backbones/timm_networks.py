@@ -34,7 +34,7 @@ TIMM_FAMILIES = {
     r"convnext(v2)?_[a-z]+": CONVNEXT,
     r"(vit|deit)_(tiny|small|base)_patch\d+(_(dinov2|dinov3|clip|siglip))?(_\d+)?": TRANSFORMER,
 }
-"""What timm would answer, for the usual architectures, so that a plan needn't import it.
+"""Layers of the usual architectures, as timm names them, so that a plan needn't import it.
 
 DenseNets end with block 4 here as in torchvision; timm's own list ends with the norm after it.
 """
@@ -122,7 +122,7 @@ class Timm:
             raise unavailable(f"timm/{self.name}", self.tag(), error) from error
 
     def build(self) -> tuple[nn.Module, Normalisation]:
-        """Make the network, a vision transformer such that it takes images of any size."""
+        """Make the network; a vision transformer takes images of any multiple of its patch."""
         import timm
 
         try:

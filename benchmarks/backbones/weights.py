@@ -23,7 +23,7 @@ CLASSIFIER = ("fc.", "classifier.", "head.")
 """Parameters that no pyramid level reads, so a checkpoint may lack them or have other classes."""
 
 _SHOWN = 4
-"""Names of a kind that a message shows."""
+"""A message lists at most so many names of a kind."""
 
 PREFIXES = ("_orig_mod.", "module.", "model.", "backbone.")
 """How names begin in checkpoints of torch.compile, DataParallel, Lightning and others."""
@@ -104,7 +104,7 @@ def read_state(file: Path) -> State:
 
 
 def _tensors(content: Any) -> dict[str, Tensor]:
-    """Return the tensors that a mapping holds by name, none of anything else."""
+    """Return name → tensor of a mapping; empty for anything else."""
     pairs = content.items() if isinstance(content, Mapping) else ()
     return {str(name): value for name, value in pairs if isinstance(value, torch.Tensor)}
 

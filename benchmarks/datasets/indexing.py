@@ -67,7 +67,7 @@ class Dataset:
 
     @property
     def place(self) -> str:
-        """Where it lies, as a hash that tells two data sets of one name apart."""
+        """A hash of its folder, which distinguishes two data sets of one name."""
         return digest(os.fsencode(self.root.resolve()).hex())
 
 
@@ -141,7 +141,7 @@ def _count_warnings(categories: Sequence[Category], name: str | None) -> Iterato
 
 
 def _outside(root: Path, categories: Sequence[Category]) -> Iterator[str]:
-    """Yield which folders of a data set hold images without being of a category."""
+    """Yield a line for each folder with images that is part of no category."""
     samples = (sample for c in categories for sample in (*c.train, *c.test))
     read = {sample.path.relative_to(root).parts[0] for sample in samples}
     for folder in base.subfolders(root):
@@ -155,7 +155,7 @@ def _is_text(name: str) -> bool:
 
 
 def name_problems(root: Path, category: Category) -> list[str]:
-    """Return which names can't be written to tables, or are too long for files of results."""
+    """Return a line for each name that isn't UTF-8 or is too long for files of results."""
     bad = [
         f"{root / category.name / name}: the name isn't UTF-8; rename it"
         for name in (category.name, *(s.name for s in (*category.train, *category.test)))
@@ -256,7 +256,7 @@ def _without_masks(listing: Listing) -> Listing:
 
 
 def _nominal_by_name(category: str, test: Sequence[Sample]) -> list[str]:
-    """Return which kinds of defect are called as nominal images are; no mask says otherwise."""
+    """Return a line for each kind of defect whose name usually means nominal images."""
     kinds = {s.defect for s in test if s.label and s.defect.lower() in base.NOMINAL_NAMES}
     return [
         f"{category}: without masks nothing says that test/{kind} holds defects: call it "

@@ -17,7 +17,7 @@ NO_IMAGES = frozenset(
         *(".html", ".pdf", ".db", ".log", ".py", ".sh", ".m", ".license", ".bib", ".tex", ""),
     }
 )
-"""What lies beside images without being one."""
+"""Endings of files that commonly lie beside images."""
 
 NOT_IMAGES = "not images"
 
@@ -28,14 +28,14 @@ _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*",
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Files that aren't read, in lines: those that look as if they should be, and the others."""
+    """Files that aren't read, a line a group: surprising ones look like images to be read."""
 
     surprising: tuple[str, ...]
     expected: tuple[str, ...]
 
 
 def left_out(listing: Listing) -> LeftOut:
-    """Return what lies in a category's folder without being read, hidden files passed over."""
+    """Return the files of a category's folder that aren't read, except hidden ones."""
     read = {os.fspath(path) for path in listing.files.values()}
     surprising: dict[tuple[str, str], list[str]] = defaultdict(list)
     expected: dict[str, list[str]] = defaultdict(list)
@@ -72,7 +72,7 @@ def _counted(names: list[str]) -> str:
 
 
 def _reason(listing: Listing, name: str) -> str | None:
-    """Return why a file that looks like an image isn't read, None where it doesn't look so."""
+    """Return why a file that looks like an image isn't read, None if it doesn't look like one."""
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in EXTENSIONS:
         return listing.reason(name)

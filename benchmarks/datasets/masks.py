@@ -1,4 +1,4 @@
-"""Ground truth: what of an image its masks call a defect, by their content."""
+"""Ground truth: which pixels of an image its masks mark as defect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Oddity = Literal["transparency", "grey", "mixed"]
 counts from mid-grey up; it holds a few greys, and counts from 1 up."""
 
 FEW_VALUES = 8
-"""Values in a mask beyond which they aren't classes, but what compression or antialiasing left."""
+"""At most so many values in a mask are classes; compression and antialiasing leave more."""
 
 _MIDDLE, _WHITE = 127, 255
 

@@ -1,4 +1,4 @@
-"""What looks wrong with a category as a whole, though every file of it can be read."""
+"""Warnings about a category of which every file can be read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def survey(
     masks: Mapping[str, MaskFacts],
     nominal_masks: Sequence[Path] = (),
 ) -> tuple[str, ...]:
-    """Return what looks wrong, a line each with what follows and the remedy.
+    """Return warnings, a line each, with the consequence and the remedy.
 
     Args:
         train: training images.
@@ -51,7 +51,7 @@ def survey(
 
 
 def _duplicates(train: Sequence[Sample], test: Sequence[Sample], files: Files) -> Iterator[str]:
-    """Yield what is in the set more than once, byte for byte."""
+    """Yield warnings of images that occur more than once, byte for byte."""
     learnt = _by_content(train, files)
     seen = {s.name: learnt[h][0] for s in test if (h := files[s.path].sha256) in learnt}
     if seen:
@@ -145,7 +145,7 @@ def _several_frames(samples: Sequence[Sample], files: Files) -> Iterator[str]:
 
 
 def _shapes(samples: Sequence[Sample], files: Files) -> Iterator[str]:
-    """Yield where size alone tells nominal images and defects apart."""
+    """Yield a warning where size alone separates nominal images from defects."""
     shapes = [{files[s.path].shape for s in samples if s.label == label} for label in (0, 1)]
     if not all(0 < len(group) <= FEW_SHAPES for group in shapes) or shapes[0] & shapes[1]:
         return

@@ -1,4 +1,4 @@
-"""What a layout tells of a category: its images, masks, and what is missing."""
+"""What a layout is, and what it lists of a category: images, masks, what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists the classes of DAGM 2007, each with Train and Test and labels beside the images."""
+"""Lists the classes of DAGM 2007, each a folder of Train and Test with masks in Label."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def _read(folder: Path) -> Listing:
 
 
 def _labels(folder: Path) -> Mapping[str, Path]:
-    """Return stem of an image, in lower case → its label."""
+    """Return stem of an image, in lower case → its mask."""
     files = [path for path in base.images_in(folder) if path.stem.lower().endswith(_LABEL)]
     return {path.stem.lower().removesuffix(_LABEL): path for path in files}
 
 
 def _missing(folder: Path, labels: Mapping[str, Path]) -> list[str]:
-    """Return what Labels.txt names that isn't there; its images would pass as nominal."""
+    """Return which masks of Labels.txt are missing: their images would pass as nominal."""
     table = folder / "Labels.txt"
     if not table.is_file():
         return []

@@ -87,7 +87,7 @@ class FolderLayout:
         )
 
     def _samples(self, category: Path, folder: Path) -> list[Sample]:
-        """Return the images of one folder, each defect with the masks that there are."""
+        """Return the images of one folder, each defect with its masks, as far as they exist."""
         defect = GOOD if folder.name == self.nominal else folder.name
         masks = {} if defect == GOOD else self.masks(category / self.truth / defect)
         return [
@@ -122,7 +122,7 @@ class FolderLayout:
         ]
 
     def _alternative(self, category: Path, defect: str) -> str:
-        """Return what else may be meant by a folder without any mask."""
+        """Return what else a folder without any mask may mean, as a remedy."""
         truth = category / self.truth / defect
         if self.fixed or base.subfolders(truth) or base.images_in(truth):
             return ""
@@ -156,7 +156,7 @@ def _a_folder_an_image(folder: Path) -> dict[str, tuple[Path, ...]]:
 
 
 def _is_loco(category: Path) -> bool:
-    """Whether it has LOCO's kinds of defect alone, and not as a copy with one mask an image."""
+    """Whether it has LOCO's kinds of defect alone, with a folder of masks an image."""
     families = [family for family in _LOCO_FAMILIES if os.path.isdir(category / "test" / family)]
     return (
         bool(families)

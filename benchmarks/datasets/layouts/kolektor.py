@@ -1,4 +1,4 @@
-"""Lists KolektorSDD2, whose masks alone say which images have a defect."""
+"""Lists KolektorSDD2, where an image is a defect if its mask isn't black."""
 
 from __future__ import annotations
 

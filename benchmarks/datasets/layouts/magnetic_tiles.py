@@ -1,4 +1,4 @@
-"""Lists the magnetic-tile defects (MTD), a folder a kind, of which nothing says what to learn from.
+"""Lists the magnetic-tile defects (MTD), a folder a kind of defect and no split of its own.
 
 A tile was photographed under up to six exposures, numbered one after the other. Images without a
 defect are taken in the order of their numbers; a new tile begins where the exposure doesn't rise;
@@ -19,7 +19,7 @@ from benchmarks.datasets.layouts.base import GOOD, Candidate, Layout, Listing, S
 CATEGORY = "magnetic_tile"
 
 EVERY = 5
-"""Of so many tiles one is for testing."""
+"""One tile in so many is for testing."""
 
 _FREE, _START = "MT_Free", "MT_"
 
@@ -37,7 +37,7 @@ def candidates(root: Path) -> dict[str, Candidate]:
 
 
 def _read(root: Path) -> Listing:
-    """Return every image, a defect with the mask that has its stem.
+    """Return every image, each defect with the mask of the same stem.
 
     Raises:
         DataError: a folder can't be read.

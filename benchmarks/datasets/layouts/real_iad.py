@@ -1,4 +1,4 @@
-"""Lists the categories of Real-IAD, whose images and their use stand in a JSON file each."""
+"""Lists the categories of Real-IAD, each with a JSON table of its images, splits and labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists the categories of VisA's layout, whose images and their use stand in a table."""
+"""Lists the objects of VisA, with a table of their images, splits, labels and masks."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _sample(root: Path, row: _TableLine) -> Sample:
 
 
 def _files(train: Sequence[Sample], test: Sequence[Sample]) -> dict[str, Path]:
-    """Name each file by what the table makes of it: no folder says so."""
+    """Return files by split and label, which the table says and no folder does."""
     files = {}
     for split, samples in (("train", train), ("test", test)):
         for sample in samples:
