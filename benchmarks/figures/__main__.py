@@ -5,28 +5,26 @@ python -m benchmarks.figures RUN
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from benchmarks.console import run_program, show
+from benchmarks.console import show
 from benchmarks.figures.writing import write_figures
 from benchmarks.results import result_sets
-from benchmarks.results.folders import find_run, plots_folder
+from benchmarks.results.command import run_on_run
+from benchmarks.results.folders import plots_folder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write a run's figures; return 0, or 2 where there is nothing to make them from."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.figures", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
-    return run_program(lambda: _write(parser.parse_args(argv).run))
+    return run_on_run("benchmarks.figures", __doc__, _write, argv)
 
 
-def _write(name: str) -> int:
-    run = find_run(name).resolve()
+def _write(run: Path) -> None:
+    run = run.resolve()
     for path in write_figures(result_sets(run), plots_folder(run)):
         show(str(path))
-    return 0
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from benchmarks.report.differences import pairs
 from benchmarks.report.facts import facts
 from benchmarks.report.pictures import Sheets
 from benchmarks.report.ranking import Ranking
-from benchmarks.reproduction import MEANING, counted, verdict_texts, verdicts
-from benchmarks.reproduction.verdicts import IntervalsOf
+from benchmarks.reproduction.verdicts import IntervalsOf, verdicts
+from benchmarks.reproduction.writing import MEANING, counted, verdict_texts
 from benchmarks.results import Published, ResultSet, journal
 from benchmarks.results.agreement import usual_settings
 from benchmarks.results.captions import caption

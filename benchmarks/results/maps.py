@@ -63,19 +63,10 @@ def read_maps(path: Path) -> StoredMaps:
         return StoredMaps(*(stored[name] for name in StoredMaps._fields))
 
 
-def can_be_read(path: Path) -> bool:
-    """Whether a file of maps is whole, as far as its directory tells."""
-    try:
-        with open_maps(path) as stored:
-            return len(stored["names"]) >= 0
-    except BenchmarkError:
-        return False
-
-
-def count_maps(path: Path) -> int:
-    """Return how many maps a file holds, 0 if they can't be read."""
+def count_maps(path: Path) -> int | None:
+    """Return how many maps a file holds, None if they can't be read, as far as their names tell."""
     try:
         with open_maps(path) as stored:
             return len(stored["names"])
     except BenchmarkError:
-        return 0
+        return None

@@ -29,15 +29,27 @@ def write_scores(path: Path, scores: Sequence[tuple[str, int, float]]) -> None:
         file.write(as_csv([("path", "label", "score"), *scores]))
 
 
+def _rows(path: Path) -> list[tuple[str, int, float]]:
+    """Return path, label and score of each test image.
+
+    Raises:
+        OSError, ValueError, csv.Error: the file is no whole table of scores.
+    """
+    header, *rows = csv.reader(io.StringIO(path.read_bytes().decode(), newline=""), strict=True)
+    scores = [(name, int(label), float(score)) for name, label, score in rows]
+    if header != ["path", "label", "score"] or any(label not in {0, 1} for _, label, _ in scores):
+        raise ValueError("no table of scores")
+    if not all(math.isfinite(score) for *_, score in scores):
+        raise ValueError("a score is not finite")
+    return scores
+
+
 def count_scores(path: Path) -> int:
     """Return how many scores a file holds, 0 if they can't be read."""
     try:
-        header, *rows = csv.reader(io.StringIO(path.read_bytes().decode(), newline=""), strict=True)
-        numbers = [float(score) for _, label, score in rows if int(label) in {0, 1}]
+        return len(_rows(path))
     except (OSError, ValueError, csv.Error):
         return 0
-    whole = header == ["path", "label", "score"] and all(map(math.isfinite, numbers))
-    return len(numbers) if whole else 0
 
 
 def read_scores(path: Path) -> tuple[Floats, Floats]:
@@ -55,9 +67,8 @@ def read_image_scores(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        frame = pd.read_csv(path, dtype={"path": str, "label": int, "score": float})
-        if frame.empty or frame["score"].isna().any():
-            raise ValueError("incomplete")
-    except (OSError, ValueError, KeyError) as error:
+        if rows := _rows(path):
+            return pd.DataFrame(rows, columns=["path", "label", "score"])
+        raise ValueError("empty")
+    except (OSError, ValueError, csv.Error) as error:
         raise BenchmarkError(f"can't read the scores in {path}; {AGAIN}") from error
-    return frame

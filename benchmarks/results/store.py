@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.errors import StorageError
 from benchmarks.files import atomic_file
 from benchmarks.results.cell import Cell
-from benchmarks.results.maps import can_be_read, count_maps, write_maps
+from benchmarks.results.maps import count_maps, write_maps
 from benchmarks.results.metrics_csv import as_metrics_csv
 from benchmarks.results.scores import count_scores, write_scores
 from benchmarks.specs import CellSpec, canonical_json
@@ -105,11 +105,11 @@ class Store:
         if cell.scores and count_scores(self.run / cell.scores) != images:
             return False
         gone = not cell.maps or not (self.run / cell.maps).exists()
-        return gone or can_be_read(self.run / str(cell.maps))
+        return gone or count_maps(self.run / str(cell.maps)) is not None
 
     def count_maps(self, cell: Cell) -> int:
         """Return how many anomaly maps are stored beside a cell, 0 if they can't be read."""
-        return count_maps(self.run / (cell.maps or ""))
+        return count_maps(self.run / (cell.maps or "")) or 0
 
     def cells(self, warn: Callable[[str], None] = lambda line: None) -> list[Cell]:
         """Return all readable cells, in the order in which they were made.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from benchmarks.metrics import MAIN, METRICS, PRO_LIMIT
 from benchmarks.results.maps import read_maps
 from benchmarks.results.metrics_csv import MEAN
-from benchmarks.supplement.evaluated_trials import EvaluatedTrials
+from benchmarks.supplement.evaluated_trials import EvaluatedTrials, complete_mean
 from benchmarks.supplement.trials import BASE_METHOD, difference_trials
 from benchmarks.tables import comparison_table
 from benchmarks.tables.comparison import ComparedValue
@@ -71,13 +70,13 @@ def _values(evaluated: EvaluatedTrials, category: str) -> Values:
 
 def _mean(categories: Sequence[Values]) -> Values:
     """Return the means over all categories, None where one lacks a value."""
-
-    def mean(choice: str, metric: str) -> float | None:
-        values = [values[choice].get(metric) for values in categories]
-        known = [value for value in values if value is not None]
-        return fmean(known) if len(known) == len(values) else None
-
-    return {choice: {metric: mean(choice, metric) for metric in MAIN} for choice in categories[0]}
+    return {
+        choice: {
+            metric: complete_mean(values[choice].get(metric) for values in categories)
+            for metric in MAIN
+        }
+        for choice in categories[0]
+    }
 
 
 def _row(choice: str, values: Values) -> list[ComparedValue]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from benchmarks.backbones.choice import without_overrides
 from benchmarks.results import Cell, captions
 from benchmarks.supplement.trials import Cells, Settings, Trial
+
+
+def complete_mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of values, None where one of them isn't known."""
+    values = list(values)
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,11 @@ class EvaluatedTrials:
     def stored(self, trial: Trial) -> Mapping[str, Cell]:
         """Return category → its stored cell of a trial; what was never run is absent."""
         return self.cells.get(trial, {})
+
+    def value(self, trial: Trial, category: str, metric: str) -> float | None:
+        """Return a cell's value, None where it is missing, failed or undefined."""
+        cell = self.stored(trial).get(category)
+        return cell.metrics.get(metric) if cell else None
 
     def caption(self, subject: str, sizes: Sequence[int] = ()) -> str:
         """Return `subject` with its data set, backbone, image size and seed, in one line.

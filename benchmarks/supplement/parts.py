@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import reproduction
-from benchmarks.reproduction import verdicts
+from benchmarks.reproduction import writing
+from benchmarks.reproduction.verdicts import verdicts
 from benchmarks.results import result_sets
 from benchmarks.supplement import trials
 from benchmarks.supplement.conventions import differences
@@ -66,8 +66,8 @@ def _rendered(
 
 def _verdicts(evaluated: EvaluatedTrials) -> Tables:
     if judged := verdicts(result_sets(evaluated.run), cell_intervals):
-        yield "verdicts.md", reproduction.markdown(judged)
-        yield "verdicts.csv", reproduction.comma_separated(judged)
+        yield "verdicts.md", writing.markdown(judged)
+        yield "verdicts.csv", writing.comma_separated(judged)
 
 
 def _errors(evaluated: EvaluatedTrials) -> Tables:

@@ -12,11 +12,11 @@ from typing import Any
 from benchmarks.backbones.choice import without_overrides
 from benchmarks.metrics import HEADLINE, METRICS
 from benchmarks.reproduction.published_values import DATASET
-from benchmarks.results import Cell, Published
+from benchmarks.results import Published
 from benchmarks.results.captions import caption, failures
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.published import OTHERS
-from benchmarks.supplement.evaluated_trials import EvaluatedTrials
+from benchmarks.supplement.evaluated_trials import EvaluatedTrials, complete_mean
 from benchmarks.supplement.trials import (
     METHODS,
     S6_METHODS,
@@ -201,14 +201,16 @@ class _Results:
         One missing, failed or undefined value leaves it absent.
         """
         categories = self.evaluated.categories if label == MEAN else [label]
-        runs = [[self._cell(trial, category) for category in categories] for trial in trials]
-        seeds = [mean for cells in runs if (mean := _mean(cells, metric)) is not None]
+        means = [
+            complete_mean(self.evaluated.value(trial, c, metric) for c in categories)
+            for trial in trials
+        ]
+        seeds = [mean for mean in means if mean is not None]
         whole = len(seeds) == len(trials)
-        failed = any(cell and cell.status == "failed" for cells in runs for cell in cells)
         return ComparedValue(
             100 * fmean(seeds) if whole else None,
             100 * stdev(seeds) if whole and len(seeds) > 1 else None,
-            failed and label != MEAN,
+            label != MEAN and self._failures(trials, categories) > 0,
             published,
             published_deviation,
         )
@@ -227,16 +229,14 @@ class _Results:
         values = (value for group in groups for _, row in group for value in row)
         if any(value.published is not None for value in values):
             parts += [papers, "difference = ours − published"]
-        cells = (
-            self._cell(trial, category)
-            for trial in trials
-            for category in self.evaluated.categories
-        )
-        failed = sum(cell is not None and cell.status == "failed" for cell in cells)
+        failed = self._failures(trials, self.evaluated.categories)
         return caption(self.evaluated.dataset, [*parts, *failures(failed)])
 
-    def _cell(self, trial: Trial, category: str) -> Cell | None:
-        return self.evaluated.stored(trial).get(category)
+    def _failures(self, trials: Iterable[Trial], categories: Iterable[str]) -> int:
+        """Return how many cells of some trials failed."""
+        stored = [self.evaluated.stored(trial) for trial in trials]
+        cells = (of_trial.get(category) for of_trial in stored for category in categories)
+        return sum(cell is not None and cell.status == "failed" for cell in cells)
 
 
 def _distinct_names(backbones: Sequence[str]) -> dict[str, str]:
@@ -246,13 +246,6 @@ def _distinct_names(backbones: Sequence[str]) -> dict[str, str]:
         backbone: name if names.count(name) == 1 else re.sub(r"=[^\],]*/", "=", backbone)
         for backbone, name in zip(backbones, names, strict=True)
     }
-
-
-def _mean(cells: Sequence[Cell | None], metric: str) -> float | None:
-    """Return the mean of `metric`, None where any cell lacks it."""
-    values = [cell.metrics.get(metric) for cell in cells if cell is not None]
-    known = [value for value in values if value is not None]
-    return fmean(known) if len(known) == len(cells) else None
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -5,30 +5,26 @@ python -m benchmarks.tables RUN
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from benchmarks.console import run_program, say, show
+from benchmarks.console import say, show
 from benchmarks.results import result_sets
-from benchmarks.results.folders import find_run
+from benchmarks.results.command import run_on_run
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write and print a run's tables; return 0, or 2 where there is nothing to make them from."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
-    return run_program(lambda: _write(parser.parse_args(argv).run))
+    return run_on_run("benchmarks.tables", __doc__, _write, argv)
 
 
-def _write(name: str) -> int:
-    run = find_run(name)
+def _write(run: Path) -> None:
     sets = result_sets(run)
     paths = write_tables(sets)
     show(terminal_tables(sets).rstrip("\n"))
     say(f"{len(paths)} tables written to {run / 'tables'}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.datasets import load_image, load_mask
 from benchmarks.datasets.indexing import index
-from benchmarks.reproduction import verdicts
+from benchmarks.reproduction.verdicts import verdicts
 from benchmarks.results import result_sets
 from benchmarks.run import __main__ as run
 from benchmarks.uncertainty import cell_intervals

@@ -22,7 +22,8 @@ from benchmarks.report import page as pages
 from benchmarks.report import write_report
 from benchmarks.report.__main__ import main
 from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
-from benchmarks.reproduction import counted, verdict_texts, verdicts
+from benchmarks.reproduction.verdicts import verdicts
+from benchmarks.reproduction.writing import counted, verdict_texts
 from benchmarks.results import journal, result_sets
 from benchmarks.results.folders import report_path
 from benchmarks.results.published import FILE

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from benchmarks.metrics.image import image_metrics
-from benchmarks.reproduction import Verdict, comma_separated, counted, markdown, verdicts
 from benchmarks.reproduction.published_values import METHODS, published_values
+from benchmarks.reproduction.verdicts import Verdict, verdicts
+from benchmarks.reproduction.writing import comma_separated, counted, markdown
 from benchmarks.results import result_sets
 from benchmarks.results.published import FILE
 from benchmarks.uncertainty import cell_intervals
