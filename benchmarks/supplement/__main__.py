@@ -50,20 +50,22 @@ _LARGE = "wide_resnet101_2"
 
 _RESNETS = "resnet50,wide_resnet50_2,resnet101,wide_resnet101_2,resnext101_32x8d"
 
-REAL = {
-    "backbone": REAL_BACKBONE,
-    "large": _LARGE,
-    "ensemble": f"{_LARGE}+resnext101_32x8d+densenet201",
-    "backbones": f"{_RESNETS},timm/vit_small_patch14_dinov2.lvd142m,filterbank",
+_BACKBONES = {
+    "backbone": ("S1–S3, S5, and the figures'", REAL_BACKBONE, EMBEDDED_BACKBONE),
+    "large": ("S4's", _LARGE, EMBEDDED_BACKBONE),
+    "ensemble": (
+        "S4's last, joined by +",
+        f"{_LARGE}+resnext101_32x8d+densenet201",
+        "+".join([EMBEDDED_BACKBONE] * 3),
+    ),
+    "backbones": (
+        "S6's, comma-separated",
+        f"{_RESNETS},timm/vit_small_patch14_dinov2.lvd142m,filterbank",
+        EMBEDDED_BACKBONE,
+    ),
 }
-
-EMBEDDED = {
-    "backbone": EMBEDDED_BACKBONE,
-    "large": EMBEDDED_BACKBONE,
-    "ensemble": "+".join([EMBEDDED_BACKBONE] * 3),
-    "backbones": EMBEDDED_BACKBONE,
-}
-"""Defaults on real data and on the embedded set, where the filter bank stands for every network."""
+"""Option → whose backbone it is, its default on real data, and that on the embedded set, where the
+filter bank stands for every network."""
 
 EMBEDDED_SIZE = PAPER_SIZE // 2
 
@@ -88,10 +90,12 @@ def _parser() -> argparse.ArgumentParser:
         "differ change (default: all but differences)",
     )
     add_shared(parser)
-    add("--backbone", help=_default("S1–S3, S5, and the figures'", "backbone"))
-    add("--large", help=_default("S4's", "large"))
-    add("--ensemble", help=_default("S4's last, joined by +", "ensemble"))
-    add("--backbones", help=_default("S6's, comma-separated", "backbones"))
+    for name, (whose, real, embedded) in _BACKBONES.items():
+        add(
+            f"--{name}",
+            help=f"{whose}; NAME or NAME[weights=FILE,layers=a+b+c+d] (default: {real}; "
+            f"{embedded} on the embedded set)",
+        )
     add(
         "--image-size",
         type=positive,
@@ -111,13 +115,6 @@ def _parser() -> argparse.ArgumentParser:
         "supplement); what runs beside it have stored is taken over",
     )
     return parser
-
-
-def _default(whose: str, name: str) -> str:
-    return (
-        f"{whose}; NAME or NAME[weights=FILE,layers=a+b+c+d] "
-        f"(default: {REAL[name]}; {EMBEDDED[name]} on the embedded set)"
-    )
 
 
 def _supplement(options: argparse.Namespace) -> int:
@@ -187,20 +184,17 @@ def _forecast(
 
 
 def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
-    default = EMBEDDED if dataset.synthetic else REAL
     size = EMBEDDED_SIZE if dataset.synthetic else PAPER_SIZE
-
-    def chosen(name: str) -> str:
-        text: str = getattr(options, name) or default[name]
-        for backbone in split(text):
+    chosen: dict[str, str] = {}
+    for name, (_, real, embedded) in _BACKBONES.items():
+        chosen[name] = getattr(options, name) or (embedded if dataset.synthetic else real)
+        for backbone in split(chosen[name]):
             parse(backbone)  # a misspelt one stops everything, not only its rows
-        return text
-
     return Settings(
-        backbone=chosen("backbone"),
-        large=chosen("large"),
-        ensemble=chosen("ensemble"),
-        backbones=tuple(dict.fromkeys(split(chosen("backbones")))),
+        backbone=chosen["backbone"],
+        large=chosen["large"],
+        ensemble=chosen["ensemble"],
+        backbones=tuple(dict.fromkeys(split(chosen["backbones"]))),
         image_size=options.image_size or size,
         seeds=tuple(integers(options.seeds, "--seeds", 0)),
     )

@@ -5,6 +5,7 @@ The threshold is each category's own; score ≥ threshold is called anomalous.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -79,11 +80,10 @@ def judge(run: Path, category: str, cell: Cell | None) -> list[JudgedImage]:
     if point is None:
         return []
     wrong = point.misclassified(images["label"].to_numpy(), images["score"].to_numpy())
+    columns = (images[name].tolist() for name in ("path", "label", "score"))
     return [
-        JudgedImage(category, name, int(label), float(score), point.threshold, bool(missed))
-        for name, label, score, missed in zip(
-            images["path"], images["label"], images["score"], wrong, strict=True
-        )
+        JudgedImage(category, name, label, score, point.threshold, missed)
+        for name, label, score, missed in zip(*columns, wrong.tolist(), strict=True)
     ]
 
 
@@ -97,11 +97,10 @@ def count_errors(evaluated: EvaluatedTrials) -> list[ErrorCount]:
     for method, trial in main_trials(evaluated.settings).items():
         for category in evaluated.categories:
             images = judge(evaluated.run, category, evaluated.stored(trial).get(category))
-            for defect in dict.fromkeys(image.defect for image in images):
-                kind = [image for image in images if image.defect == defect]
-                positives = sum(image.false_positive for image in kind)
-                negatives = sum(image.false_negative for image in kind)
-                counts.append(ErrorCount(method, category, defect, positives, negatives, len(kind)))
+            errors = Counter((i.defect, i.label) for i in images if i.misclassified)
+            for defect, count in Counter(image.defect for image in images).items():
+                wrong = errors[defect, 0], errors[defect, 1]
+                counts.append(ErrorCount(method, category, defect, *wrong, count))
     return counts
 
 
