@@ -1,4 +1,4 @@
-"""What the page shows of every results: facts, tables, cells, and what calls took."""
+"""What the page shows of every result set: facts, tables, cells, and what calls took."""
 
 from __future__ import annotations
 
