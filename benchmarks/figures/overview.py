@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from benchmarks.figures.style import DOUBLE, new_figure, style
 from benchmarks.metrics import HEADLINE
 from benchmarks.results import ResultSet
-from benchmarks.results.captions import averaged
+from benchmarks.results.captions import mean_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def figures(results: ResultSet) -> Iterator[tuple[str, Drawing]]:
 def draw_overview(results: ResultSet) -> Figure:
     """Draw every method's mean, or its value in the only category, of the three areas."""
     only = len(results.categories) == 1
-    caption = results.caption(f"Overview: {averaged(results.categories)}")
+    caption = results.caption(f"Overview: {mean_label(results.categories)}")
     figure = new_figure(DOUBLE, 0.55 + 0.24 * len(results.methods), caption)
     for panel, metric in zip(figure.subplots(1, 3, sharey=True), HEADLINE, strict=True):
         table = results.table(metric)

@@ -16,7 +16,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.files import require_writable
 from benchmarks.places import written_path
 from benchmarks.results import Cell, Store
-from benchmarks.results.agreement import measures, other_data
+from benchmarks.results.agreement import differing_data, measures
 from benchmarks.results.folders import find_run
 
 
@@ -62,7 +62,7 @@ def check_agreement(runs: dict[Path, list[Cell]]) -> None:
         BenchmarkError: two runs differ in their data, or share no crop.
     """
     for (run, cells), (other_run, others) in combinations(runs.items(), 2):
-        why = other_data(cells, others) if cells and others else ""
+        why = differing_data(cells, others) if cells and others else ""
         if cells and others and not why and not {*measures(cells)} & {*measures(others)}:
             crops = ("; ".join(map(str, measures(some))) for some in (cells, others))
             why = f"measured at {' and at '.join(crops)}; run one of them as the other"

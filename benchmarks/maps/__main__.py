@@ -33,7 +33,7 @@ from benchmarks.maps.importing import ImportedMaps, column, import_category, pro
 from benchmarks.options import add_data, add_raise, chosen_dataset, side
 from benchmarks.places import written_path
 from benchmarks.results import Store, result_sets
-from benchmarks.results.agreement import other_data
+from benchmarks.results.agreement import differing_data
 from benchmarks.results.folders import default_run, find_run
 from benchmarks.specs import IMPORTED, Fit, Interpolation, MaskResize
 from benchmarks.tables import terminal_tables
@@ -139,7 +139,7 @@ def _import(options: argparse.Namespace) -> int:
     failures = 0
     for category in dataset.categories:
         result = import_category(imported, dataset, category, protocol, crops=crops, kept_maps=kept)
-        if different := other_data(stored, [result.cell]):
+        if different := differing_data(stored, [result.cell]):
             raise BenchmarkError(f"{store.run}: {different}; name another run with --out")
         cell = store.write(result.cell, result.scores, result.maps, result.traceback)
         if cell.status == "failed":

@@ -18,7 +18,7 @@ from benchmarks.report.facts import facts
 from benchmarks.report.pictures import Sheets
 from benchmarks.report.ranking import Ranking
 from benchmarks.reproduction.verdicts import IntervalsOf, verdicts
-from benchmarks.reproduction.writing import MEANING, counted, verdict_texts
+from benchmarks.reproduction.writing import MEANING, verdict_counts, verdict_texts
 from benchmarks.results import Published, ResultSet, journal
 from benchmarks.results.agreement import usual_settings
 from benchmarks.results.captions import caption
@@ -29,7 +29,7 @@ from benchmarks.results.result_set import category_of
 from benchmarks.specs import IMPORTED
 from benchmarks.statistics.proportions import Interval
 from benchmarks.tables import tested_marks
-from benchmarks.tables.marks import note
+from benchmarks.tables.marks import marks_note
 from benchmarks.tables.metric_tables import marked_methods
 from benchmarks.uncertainty import cell_intervals
 from benchmarks.uncertainty.caveats import caveat
@@ -167,7 +167,7 @@ def _reproduction(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, An
     """Return verdicts on published values, and what they mean; empty where none can be judged."""
     found = verdicts([results], intervals_of)
     judged = [one for one in found if one.tolerance is not None]
-    note = f"{MEANING} Of all published values of these methods, {counted(found)}."
+    note = f"{MEANING} Of all published values of these methods, {verdict_counts(found)}."
     return {
         "verdicts": [verdict_texts(one) for one in judged],
         "verdicts_note": note if judged else "",
@@ -212,7 +212,7 @@ def _table(
         "high": high,
         "interval_note": caveat(metric),
         "best": best,
-        "note": note(marks) if len(methods) > 1 else "",
+        "note": marks_note(marks) if len(methods) > 1 else "",
         "ranking": Ranking(table, results.dataset, low, high, marked, tested).content(),
         "published": beside,
         "published_note": _SOURCES.format(*TABLES[metric]) if beside else "",

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.results.previews import halved, tile_side
+from benchmarks.results.previews import halve, tile_side
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Sheets:
 
 
 def shrunk_to(sheets: Sequence[Sheet], room: int) -> tuple[list[Sheet], int]:
-    """Return the sheets with their tiles halved until all texts fit, and how often that was.
+    """Return the sheets with their tiles halve until all texts fit, and how often that was.
 
     Args:
         sheets: the sheets.
@@ -56,6 +56,6 @@ def shrunk_to(sheets: Sequence[Sheet], room: int) -> tuple[list[Sheet], int]:
     """
     kept, times = list(sheets), 0
     while sum(len(sheet.text) for sheet in kept) > room and min(s.side for s in kept) > 1:
-        kept = [Sheet(halved(sheet.data, sheet.count), sheet.count) for sheet in kept]
+        kept = [Sheet(halve(sheet.data, sheet.count), sheet.count) for sheet in kept]
         times += 1
     return kept, times

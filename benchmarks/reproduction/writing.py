@@ -30,7 +30,7 @@ _COLUMNS = (
 )
 
 
-def counted(judged: Sequence[Verdict]) -> str:
+def verdict_counts(judged: Sequence[Verdict]) -> str:
     """Say how many published values have which verdict."""
     counts = Counter(verdict.word for verdict in judged)
     return ", ".join(f"{word}: {counts[word]}" for word in _ORDER if counts[word])
@@ -40,7 +40,7 @@ def markdown(judged: Sequence[Verdict]) -> str:
     """Return all verdicts, those that can't be compared last."""
     caption = (
         f"Our values beside published ones on {DATASET}, in per cent, differences in percentage "
-        f"points. {MEANING} {counted(judged)}."
+        f"points. {MEANING} {verdict_counts(judged)}."
     )
     ordered = sorted(judged, key=lambda verdict: verdict.tolerance is None)
     return captioned_table(caption, _HEADER, list(map(verdict_texts, ordered)))

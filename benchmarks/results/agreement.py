@@ -53,7 +53,7 @@ def usual_settings(image_size: int, fit: Fit) -> dict[str, object]:
     return {"fit": EvaluationProtocol.fit, **values, "shots": None}
 
 
-def other_data(before: Iterable[Cell], after: Iterable[Cell]) -> str:
+def differing_data(before: Iterable[Cell], after: Iterable[Cell]) -> str:
     """Say in which data two runs' cells differ; nothing where those that both have agree."""
     names = [sorted({cell.spec.dataset for cell in cells}) for cells in (before, after)]
     if names[0] and names[1] and not {*names[0]} & {*names[1]}:

@@ -21,6 +21,6 @@ def failures(count: int) -> list[str]:
     return [f"{count} cell{'s' * (count > 1)} failed"] if count else []
 
 
-def averaged(categories: Sequence[str]) -> str:
+def mean_label(categories: Sequence[str]) -> str:
     """Say what a value is of: the only category, or the mean over several."""
     return categories[0] if len(categories) == 1 else f"mean of {len(categories)} categories"

@@ -8,7 +8,7 @@ LEAST_SHARE = 0.01
 REMEDY = "--fit stretch scales the whole image to the square, --fit pad keeps its proportions"
 
 
-def lost_to_crop(category: str, unseen: int, defects: int, share: float) -> str:
+def crop_loss(category: str, unseen: int, defects: int, share: float) -> str:
     """Return a category's loss in some words.
 
     Args:

@@ -27,8 +27,8 @@ def is_current(run: Path) -> bool:
         return False
 
 
-def note(run: Path, files: Iterable[Path]) -> None:
-    """Keep beside the run from what `files` were made.
+def record(run: Path, files: Iterable[Path]) -> None:
+    """Store beside the run what state of it the files were made from.
 
     Raises:
         StorageError: it can't be written.

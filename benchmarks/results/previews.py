@@ -108,7 +108,7 @@ def tile_side(sheet: bytes, count: int) -> int:
         return picture.width // columns(count)
 
 
-def halved(sheet: bytes, count: int) -> bytes:
+def halve(sheet: bytes, count: int) -> bytes:
     """Return a sheet of `count` tiles with tiles of half the side."""
     with Image.open(io.BytesIO(sheet)) as picture:
         pixels = np.asarray(picture)

@@ -14,7 +14,7 @@ from benchmarks.metrics import METRICS, Metric
 from benchmarks.results.agreement import Measure, usual_settings
 from benchmarks.results.captions import caption, failures
 from benchmarks.results.cell import Cell
-from benchmarks.results.cropping import LEAST_SHARE, lost_to_crop
+from benchmarks.results.cropping import LEAST_SHARE, crop_loss
 from benchmarks.results.feature_sources import FeatureSource, column_titles, feature_sources
 from benchmarks.results.identity import dataset_labels
 from benchmarks.results.metrics_csv import MEAN, category_label, named_metrics, read_cells
@@ -250,7 +250,7 @@ class ResultSet:
         """Say what of the defects the crop cuts off."""
         known = {category_of(c): c for c in reversed(self.cells) if c.unseen_share is not None}
         lost = [
-            lost_to_crop(
+            crop_loss(
                 category, cell.unseen_defects or 0, cell.n_test_defect or 0, cell.unseen_share or 0
             )
             for category, cell in sorted(known.items())

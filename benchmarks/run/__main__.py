@@ -192,7 +192,7 @@ def _show(run: Path, plots: Path) -> None:
     say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
     report = write_report([sets], report_path([run]))
     say(f"everything on one page: {report}")
-    derived.note(run, [*written, report])
+    derived.record(run, [*written, report])
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from benchmarks.options import (
     chosen_size,
     integers,
 )
-from benchmarks.results.cropping import REMEDY, lost_to_crop
+from benchmarks.results.cropping import REMEDY, crop_loss
 from benchmarks.results.folders import default_run
 from benchmarks.specs import EvaluationProtocol
 
@@ -117,7 +117,7 @@ def say_what_is_cut_off(protocol: EvaluationProtocol, categories: Iterable[Categ
     }
     cut = {category: one for category, one in found.items() if one and one.share}
     for category, one in cut.items():
-        line = lost_to_crop(category.name, one.unseen, category.counts[2], one.share)
+        line = crop_loss(category.name, one.unseen, category.counts[2], one.share)
         say(f"the crop cuts off, in {line}")
     if cut:
         say(f"({REMEDY})")

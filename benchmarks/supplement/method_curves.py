@@ -13,7 +13,7 @@ from benchmarks.figures.style import DOUBLE, new_figure, style
 from benchmarks.figures.working_points import WORKING_POINTS
 from benchmarks.metrics import METRICS
 from benchmarks.results import Cell
-from benchmarks.results.captions import averaged
+from benchmarks.results.captions import mean_label
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.misclassification import JudgedImage, judge
 from benchmarks.supplement.trials import main_trials
@@ -42,7 +42,7 @@ def draw_method_curves(evaluated: EvaluatedTrials) -> Figure:
     """
     categories = evaluated.categories
     subject = "Image-level ROC and precision-recall curves, and classification errors"
-    text = evaluated.caption(f"{subject}, {averaged(categories)}")
+    text = evaluated.caption(f"{subject}, {mean_label(categories)}")
     if len(categories) > 1:
         text += " Grey lines and dots: categories; coloured lines and bars: their mean."
     figure = new_figure(DOUBLE, 4.9, text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.figures.style import DOUBLE, add_legend, new_figure
 from benchmarks.metrics import HEADLINE, METRICS
 from benchmarks.results import Cell
-from benchmarks.results.captions import averaged
+from benchmarks.results.captions import mean_label
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.trials import (
     PATCH_SIZES,
@@ -74,7 +74,7 @@ def _caption(
 ) -> str:
     settings, categories = evaluated.settings, evaluated.categories
     sizes = [settings.scaled(size) for size in SIZES]
-    subject = f"{SWEPT_METHOD} by image size and patch size P, {averaged(categories)}"
+    subject = f"{SWEPT_METHOD} by image size and patch size P, {mean_label(categories)}"
     left_out = [
         f"P = {patch} at {settings.scaled(size)} px ({len(metrics)} of {len(categories)})"
         for (size, patch), metrics in whole.items()

@@ -43,8 +43,8 @@ def tested_marks(results: ResultSet, table: Table) -> Marks:
     rows = table_pairs(results, table)
     tested = {row: pairs for row, pairs in rows.items() if _tested(pairs)}
     categories = list(map(str, table.values.index[:-1]))
-    told = _scored(results, table) and not tested.keys().isdisjoint(categories)
-    judged = categories if told else []
+    scored = _scored(results, table) and not tested.keys().isdisjoint(categories)
+    judged = categories if scored else []
     if MEAN in tested and table.values.loc[MEAN].notna().any():
         judged = [*judged, MEAN]
     better = table.metric.higher_is_better
@@ -72,7 +72,7 @@ def table_pairs(results: ResultSet, table: Table) -> dict[str, tuple[Pair, ...]]
     return {MEAN: mean, **correct_table(family)}
 
 
-def note(marks: Marks) -> str:
+def marks_note(marks: Marks) -> str:
     """Say in one sentence what a mark means."""
     categories, mean = bool(marks.rows.keys() - {MEAN}), MEAN in marks.rows
     pairs = "the 1 pair" if marks.tests == 1 else f"all {marks.tests} pairs"

@@ -11,7 +11,7 @@ from benchmarks.metrics import MAIN, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.results.result_set import Table
 from benchmarks.tables.latex import latex
-from benchmarks.tables.marks import Marks, note, tested_marks
+from benchmarks.tables.marks import Marks, marks_note, tested_marks
 from benchmarks.tables.rendering import (
     Column,
     TextTable,
@@ -79,7 +79,7 @@ def _text_table(results: ResultSet, metric: str, *, exact: bool = False) -> Text
     marked = [frozenset[int]()] * len(table.values)
     if not exact and len(methods) > 1:
         marks = tested_marks(results, table)
-        caption = f"{caption} {note(marks)}"
+        caption = f"{caption} {marks_note(marks)}"
         marked = [frozenset(map(methods.index, row)) for row in marked_methods(table, marks)]
     *categories, mean = [(str(name),) for name in table.values.index]
     columns = _columns(table, 1 if exact else 100)

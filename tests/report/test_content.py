@@ -23,7 +23,7 @@ from benchmarks.report import write_report
 from benchmarks.report.__main__ import main
 from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
 from benchmarks.reproduction.verdicts import verdicts
-from benchmarks.reproduction.writing import counted, verdict_texts
+from benchmarks.reproduction.writing import verdict_counts, verdict_texts
 from benchmarks.results import journal, result_sets
 from benchmarks.results.folders import report_path
 from benchmarks.results.published import FILE
@@ -323,7 +323,7 @@ def test_verdicts_are_of_what_can_be_compared(tmp_path: Path) -> None:
     judged = [verdict_texts(verdict) for verdict in found if verdict.tolerance]
     assert one["verdicts"] == judged
     assert {row[5] for row in judged} == {"74.5", "97.2", "97.4"}
-    assert counted(found) in one["verdicts_note"]
+    assert verdict_counts(found) in one["verdicts_note"]
     assert (none["verdicts"], none["verdicts_note"]) == ([], "")
 
 

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.metrics.image import image_metrics
 from benchmarks.reproduction.published_values import METHODS, published_values
 from benchmarks.reproduction.verdicts import Verdict, verdicts
-from benchmarks.reproduction.writing import comma_separated, counted, markdown
+from benchmarks.reproduction.writing import comma_separated, markdown, verdict_counts
 from benchmarks.results import result_sets
 from benchmarks.results.published import FILE
 from benchmarks.uncertainty import cell_intervals
@@ -198,7 +198,7 @@ def test_tables_say_what_the_verdicts_say(tmp_path: Path) -> None:
     text = markdown(found)
     lines = text.splitlines()[4:]
     assert len(lines) == len(found)
-    assert counted(found) in text
+    assert verdict_counts(found) in text
     ends = ["not comparable" in line for line in lines]
     assert ends == sorted(ends)  # last, and there are some
     assert any(ends)

@@ -176,9 +176,9 @@ def test_without_defects_there_is_no_curve() -> None:
 def test_halving_keeps_tiles_in_place() -> None:
     masks = np.random.default_rng(0).random((5, 64, 64)) < 0.01
     stored = previews.picture_sheets(plain([0, 60, 120, 180, 240], 64), masks)
-    shown = tiles(previews.halved(stored["preview_masks"].tobytes(), 5), 5)
+    shown = tiles(previews.halve(stored["preview_masks"].tobytes(), 5), 5)
     np.testing.assert_array_equal(shown, masks.reshape(5, 32, 2, 32, 2).any(axis=(2, 4)))
-    images = tiles(previews.halved(stored["preview_images"].tobytes(), 5), 5)
+    images = tiles(previews.halve(stored["preview_images"].tobytes(), 5), 5)
     assert images.shape == (5, 32, 32, 3)
     levels = images[:, 10:-10, 10:-10, 0].mean(axis=(1, 2))
     np.testing.assert_allclose(levels, [0, 60, 120, 180, 240], atol=LOSS)
