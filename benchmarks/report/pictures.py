@@ -48,7 +48,7 @@ class Sheets:
 
 
 def shrunk_to(sheets: Sequence[Sheet], room: int) -> tuple[list[Sheet], int]:
-    """Return the sheets with their tiles halve until all texts fit, and how often that was.
+    """Return the sheets with their tiles halved until all texts fit, and how often that was.
 
     Args:
         sheets: the sheets.
