@@ -5,7 +5,8 @@ from benchmarks.results.cell import Cell
 from benchmarks.results.maps import StoredMaps, read_maps
 from benchmarks.results.previews import read_previews
 from benchmarks.results.published import Published
-from benchmarks.results.result_set import ResultSet, result_sets
+from benchmarks.results.reading import result_sets
+from benchmarks.results.result_set import ResultSet
 from benchmarks.results.scores import read_image_scores, read_scores
 from benchmarks.results.store import Store
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.results.cell import Cell
+from benchmarks.results.feature_sources import FeatureSource
 from benchmarks.specs import (
+    IMPORTED,
     BackboneSpec,
     EvaluationProtocol,
     Fit,
@@ -64,3 +66,21 @@ def differing_data(before: Iterable[Cell], after: Iterable[Cell]) -> str:
     )
     differing = [place[1] for place in ours if theirs.get(place, ours[place]) != ours[place]]
     return f"images or masks of {', '.join(differing)} are not the same" if differing else ""
+
+
+def settings_of(cells: Iterable[Cell]) -> dict[str, list[Any]]:
+    """Return what cells were measured and made with: name → its values, each once.
+
+    Imported maps have no settings of features.
+    """
+    settings: dict[str, list[Any]] = {}
+    for cell in cells:
+        protocol = cell.spec.protocol
+        values = {**Measure.of(protocol)._asdict(), "shots": cell.spec.shots}
+        if protocol.backbone.name != IMPORTED:
+            values |= FeatureSource.of(protocol)._asdict()
+        for name, value in values.items():
+            known = settings.setdefault(name, [])
+            if value not in known:
+                known.append(value)
+    return settings

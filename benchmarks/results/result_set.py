@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmarks.console import say
 from benchmarks.datasets.known import is_complete
 from benchmarks.metrics import METRICS, Metric
-from benchmarks.results.agreement import Measure, usual_settings
+from benchmarks.results.agreement import Measure, settings_of, usual_settings
 from benchmarks.results.captions import caption, failures
 from benchmarks.results.cell import Cell
 from benchmarks.results.cropping import LEAST_SHARE, crop_loss
 from benchmarks.results.feature_sources import FeatureSource, column_titles, feature_sources
-from benchmarks.results.identity import dataset_labels
-from benchmarks.results.metrics_csv import MEAN, category_label, named_metrics, read_cells
-from benchmarks.results.store import Store
-from benchmarks.specs import IMPORTED, canonical_json
+from benchmarks.results.metrics_csv import MEAN, category_label
+from benchmarks.specs import IMPORTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.array_types import Floats
 
 
-_SAID = ("dtype", "mask_resize", "smoothing_sigma", "fit", "interpolation")
+_NAMED = ("dtype", "mask_resize", "smoothing_sigma", "fit", "interpolation")
 """Settings that captions name where they aren't as usual."""
 
 Place = tuple[str, str]
@@ -209,7 +206,7 @@ class ResultSet:
     @property
     def shared(self) -> Mapping[str, Any]:
         """Setting → its value, of those in which all cells agree."""
-        settings = _settings(self.cells)
+        settings = settings_of(self.cells)
         return {name: values[0] for name, values in settings.items() if len(values) == 1}
 
     def _unusual(self) -> list[str]:
@@ -221,7 +218,7 @@ class ResultSet:
         usual = usual_settings(measure.image_size, measure.fit)
         said = [
             f"{name.replace('_', ' ')} {shared[name]}"
-            for name in _SAID
+            for name in _NAMED
             if name in shared and (name in self.varying or shared[name] != usual[name])
         ]
         if "layers" in self.varying and "layers" in shared:
@@ -344,72 +341,3 @@ class ResultSet:
 def category_of(cell: Cell) -> str:
     """Return what a cell's category is called in tables."""
     return category_label(cell.spec.category)
-
-
-def result_sets(run: Path) -> list[ResultSet]:
-    """Return the result sets of a run, one a data set, crop and number of shots.
-
-    They are in order of appearance, and hold all backbones, and imported maps.
-
-    Its cells are what counts: a metrics.csv that doesn't match them is written anew. Cells that
-    can't be read are named on stderr and left out.
-
-    Raises:
-        BenchmarkError: there are no cells, and the run's metrics.csv is missing, unreadable,
-            truncated or empty.
-    """
-    store = Store(run)
-    cells = store.cells(say)
-    if cells:
-        store.update_metrics(cells, say)
-    else:
-        cells = read_cells(run / "metrics.csv")
-    labels = dataset_labels(cells)
-    newest = _newest(cells, labels)
-    metrics = tuple(metric.name for metric in named_metrics(cells))
-    categories: dict[str, set[str]] = {}
-    groups: dict[tuple[str, Measure, int | None], list[Cell]] = {}
-    for cell in newest:
-        dataset = labels.get(cell.short_key, cell.spec.dataset)
-        categories.setdefault(dataset, set()).add(category_of(cell))
-        key = dataset, Measure.of(cell.spec.protocol), cell.spec.shots
-        groups.setdefault(key, []).append(cell)
-    varying = {name for name, values in _settings(newest).items() if len(values) > 1}
-    varying |= {"dataset"} if len(categories) > 1 else set()
-    return [
-        ResultSet(
-            run, dataset, group, tuple(sorted(categories[dataset])), metrics, frozenset(varying)
-        )
-        for (dataset, *_), group in groups.items()
-    ]
-
-
-def _newest(cells: Iterable[Cell], labels: Mapping[str, str]) -> list[Cell]:
-    """Return of cells that would stand at one place of one table the newest alone."""
-    newest: dict[tuple[object, ...], Cell] = {}
-    for cell in cells:
-        spec, dataset = cell.spec, labels.get(cell.short_key, cell.spec.dataset)
-        protocol = canonical_json(asdict(spec.protocol))
-        key = dataset, spec.category, spec.method, spec.seed, spec.shots, protocol
-        if key not in newest or cell.started >= newest[key].started:
-            newest.pop(key, None)
-            newest[key] = cell
-    return list(newest.values())
-
-
-def _settings(cells: Iterable[Cell]) -> dict[str, list[Any]]:
-    """Return what cells were measured and made with: name → its values, each once.
-
-    Imported maps have no settings of features.
-    """
-    settings: dict[str, list[Any]] = {}
-    for cell in cells:
-        protocol = cell.spec.protocol
-        values = {**Measure.of(protocol)._asdict(), "shots": cell.spec.shots}
-        if protocol.backbone.name != IMPORTED:
-            values |= FeatureSource.of(protocol)._asdict()
-        for name, value in values.items():
-            known = settings.setdefault(name, [])
-            if value not in known:
-                known.append(value)
-    return settings
