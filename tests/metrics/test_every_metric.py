@@ -69,6 +69,18 @@ def test_an_entry_says_what_tables_show(metric: Metric) -> None:
     assert metric.unit == "fraction" or metric.counted_images
 
 
+BOTH = ("n_test_good", "n_test_defect")
+COUNTED = {"false_positive": BOTH[:1], "false_negative": BOTH[1:], "error": BOTH}
+"""How a name begins → the images that such a metric counts, or is a fraction of."""
+
+
+@every_metric
+def test_a_name_says_which_images_are_counted(metric: Metric) -> None:
+    begins = [images for start, images in COUNTED.items() if metric.name.startswith(start)]
+    assert begins in ([], [metric.counted_images])
+    assert not metric.higher_is_better or not begins
+
+
 @every_metric
 def test_there_is_a_reference(metric: Metric) -> None:
     assert callable(reference(metric))
@@ -207,6 +219,22 @@ def test_bounds_hold_the_value_of_the_resampled_maps(
             "entry interval=None"
         )
     assert np.median(upper - lower) < width
+
+
+@pixel_metric
+@settings(max_examples=60)
+@given(st.data())
+def test_bounds_hold_whatever_the_order_between_thresholds(
+    metric: Metric, data: st.DataObject
+) -> None:
+    """One quantile of defects and one of other pixels, so that nearly all lie between two."""
+    maps, masks = data.draw(inputs(metric, low=0, high=30))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resampled, "THRESHOLDS", 2)
+        bounds = resampled_pixel_bounds(maps, masks, np.ones((1, len(maps)), np.int64))
+    assert (metric.name in bounds) == (metric.interval is not None)
+    (lower,), (upper,) = bounds.get(metric.name, ([-np.inf], [np.inf]))
+    assert lower - EXACT <= computed(metric, maps, masks) <= upper + EXACT
 
 
 @every_metric
