@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.metrics import f1_optimal, full_recall
+from benchmarks.metrics.tally import WorkingPoint
 from benchmarks.report.pictures import Sheets
+from benchmarks.report.schema import PageCell, PageImages, PagePoint
 from benchmarks.results import Cell, ResultSet
 from benchmarks.results.cell import AGAIN
 from benchmarks.results.previews import Previews, columns, read_previews, tile_side
@@ -25,10 +27,10 @@ if TYPE_CHECKING:
 DIGITS = 6
 """Decimals of what is only drawn or told: points of a PRO curve, shares of an image."""
 
-Parts = tuple[dict[str, Any] | None, list[dict[str, Any] | None]]
 
-
-def category_parts(results: ResultSet, category: str, sheets: Sheets) -> Parts:
+def category_parts(
+    results: ResultSet, category: str, sheets: Sheets
+) -> tuple[PageImages | None, list[PageCell | None]]:
     """Return a category's test images, None without scores, and the cell of every method.
 
     Args:
@@ -42,38 +44,38 @@ def category_parts(results: ResultSet, category: str, sheets: Sheets) -> Parts:
     paths = {method: results.scores.get((category, method)) for method in results.methods}
     scores = {method: read_image_scores(path) for method, path in paths.items() if path}
     maps = {method: results.maps.get((category, method)) for method in scores}
-    found = {method: read_previews(path) for method, path in maps.items() if path}
-    previews = {method: one for method, one in found.items() if one is not None}
-    shown = next(iter([*previews, *scores]), None)
-    images = None if shown is None else _images(scores[shown], previews.get(shown), sheets)
-    cells = []
+    stored = {method: read_previews(path) for method, path in maps.items() if path}
+    previews = {method: shown for method, shown in stored.items() if shown is not None}
+    first = next(iter([*previews, *scores]), None)
+    images = None if first is None else _images(scores[first], previews.get(first), sheets)
+    cells: list[PageCell | None] = []
     for method, path in paths.items():
-        cell = _cell(results.first.get((category, method)))
-        if cell and images and path:
-            cell |= _judged(path, scores[method], images["names"])
+        cell = results.first.get((category, method))
+        if cell is None:
+            cells.append(None)
+        elif images is None or path is None:
+            cells.append(_page_cell(cell, _Judged(), None, sheets))
+        else:
+            judged = _judged(path, scores[method], images["names"])
             same = scores[method]["path"].tolist() == images["names"]
-            if method in previews and same:
-                cell |= _maps(previews[method], len(images["names"]), sheets)
-        cells.append(cell)
+            cells.append(_page_cell(cell, judged, previews.get(method) if same else None, sheets))
     return images, cells
 
 
-def _images(frame: pd.DataFrame, previews: Previews | None, sheets: Sheets) -> dict[str, Any]:
+def _images(frame: pd.DataFrame, previews: Previews | None, sheets: Sheets) -> PageImages:
     """Return the test images of a category, in the order of their tiles."""
     names, labels = frame["path"].tolist(), frame["label"].tolist()
-    images: dict[str, Any] = dict.fromkeys(("images", "masks", "side", "columns", "areas"))
-    if previews is not None:
-        number = sheets.add(previews.images, len(names))
-        images = {
-            "images": number,
-            "masks": sheets.add(previews.masks, len(names)),
-            "side": sheets.side(number),
-            "columns": columns(len(names)),
-            "areas": _areas(previews.masks, len(names)),
-        }
     folders = (PurePosixPath(name).parent.name for name in names)
-    kinds = [folder if label else "good" for folder, label in zip(folders, labels, strict=True)]
-    return {"names": names, "labels": labels, "kinds": kinds, **images}
+    count = len(names)
+    return PageImages(
+        names=names,
+        labels=labels,
+        kinds=[folder if label else "good" for folder, label in zip(folders, labels, strict=True)],
+        images=sheets.add(previews.images, count) if previews else None,
+        masks=sheets.add(previews.masks, count) if previews else None,
+        columns=columns(count),
+        areas=_areas(previews.masks, count) if previews else None,
+    )
 
 
 def _areas(masks: bytes, count: int) -> list[float]:
@@ -85,46 +87,44 @@ def _areas(masks: bytes, count: int) -> list[float]:
     return tiles.round(DIGITS).tolist()
 
 
-def _cell(cell: Cell | None) -> dict[str, Any] | None:
-    """Return a cell without its files, None where it was not run."""
-    if cell is None:
-        return None
-    return {
-        "status": cell.status,
-        "error": cell.error,
-        "seed": cell.spec.seed,
-        **dict.fromkeys(
-            ("scores", "full_recall", "f1_optimal", "pro", "maps", "map_side", "range")
-        ),
-        "fit_seconds": cell.fit_seconds,
-        "score_seconds": cell.score_seconds,
-        "peak_memory_mb": cell.peak_memory_mb,
-        "device": cell.device,
-    }
+@dataclass(frozen=True)
+class _Judged:
+    """The scores of a category's images, None of one that has none, and the working points."""
+
+    scores: list[float | None] | None = None
+    full_recall: WorkingPoint | None = None
+    f1_optimal: WorkingPoint | None = None
 
 
-def _judged(path: Path, frame: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+def _judged(path: Path, frame: pd.DataFrame, names: list[str]) -> _Judged:
     """Return the scores of the images `names`, and the working points of all images in `path`."""
     labels, scores = frame["label"].to_numpy(), frame["score"].to_numpy()
+    known = dict(zip(frame["path"], scores.tolist(), strict=True))
     try:
-        points = {
-            "full_recall": full_recall(labels, scores),
-            "f1_optimal": f1_optimal(labels, scores),
-        }
+        return _Judged(
+            [known.get(name) for name in names],
+            full_recall(labels, scores),
+            f1_optimal(labels, scores),
+        )
     except ValueError as error:
         raise BenchmarkError(f"{path}: {error}; {AGAIN}") from error
-    known = dict(zip(frame["path"], scores.tolist(), strict=True))
-    return {
-        "scores": [known.get(name) for name in names],
-        **{name: point and asdict(point) for name, point in points.items()},
-    }
 
 
-def _maps(previews: Previews, count: int, sheets: Sheets) -> dict[str, Any]:
-    number = sheets.add(previews.maps, count)
-    return {
-        "pro": previews.pro.round(DIGITS).tolist() if previews.pro.size else None,
-        "maps": number,
-        "map_side": sheets.side(number),
-        "range": list(previews.span),
-    }
+def _page_cell(cell: Cell, judged: _Judged, previews: Previews | None, sheets: Sheets) -> PageCell:
+    pro = previews.pro.round(DIGITS).tolist() if previews and previews.pro.size else None
+    return PageCell(
+        status=cell.status,
+        error=cell.error,
+        scores=judged.scores,
+        full_recall=_point(judged.full_recall),
+        f1_optimal=_point(judged.f1_optimal),
+        pro=pro,
+        maps=sheets.add(previews.maps, len(judged.scores or ())) if previews else None,
+        fit_seconds=cell.fit_seconds,
+        score_seconds=cell.score_seconds,
+        peak_memory_mb=cell.peak_memory_mb,
+    )
+
+
+def _point(point: WorkingPoint | None) -> PagePoint | None:
+    return None if point is None else PagePoint(threshold=point.threshold)

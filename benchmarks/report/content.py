@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from math import isnan
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.console import say
 from benchmarks.figures.style import dash_lengths, style
@@ -17,12 +16,23 @@ from benchmarks.report.differences import pairs
 from benchmarks.report.facts import facts
 from benchmarks.report.pictures import Sheets
 from benchmarks.report.ranking import Ranking
+from benchmarks.report.schema import (
+    Content,
+    Grid,
+    PageCall,
+    PageCategory,
+    PageExtraction,
+    PageMethod,
+    PageMetric,
+    PageSet,
+    PageTable,
+)
 from benchmarks.reproduction.verdicts import IntervalsOf, verdicts
 from benchmarks.reproduction.writing import MEANING, verdict_counts, verdict_texts
 from benchmarks.results import Published, ResultSet, journal
 from benchmarks.results.agreement import usual_settings
 from benchmarks.results.captions import caption
-from benchmarks.results.journal import Call
+from benchmarks.results.journal import Call, Extraction
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.published import TABLES
 from benchmarks.results.result_set import category_of
@@ -38,15 +48,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-Grid = list[list[float | None]]
-
 Intervals = Mapping[tuple[str, str], Mapping[str, Interval]]
 
 _LINE = 2
 """Width of the page's curves in pixels."""
 
 
-def build(runs: Sequence[Sequence[ResultSet]], sheets: Sheets) -> dict[str, Any]:
+def build(runs: Sequence[Sequence[ResultSet]], sheets: Sheets) -> Content:
     """Return the content of the page of one run, or of two and their differences.
 
     Args:
@@ -56,61 +64,65 @@ def build(runs: Sequence[Sequence[ResultSet]], sheets: Sheets) -> dict[str, Any]
     Raises:
         BenchmarkError: a file that a run refers to is unreadable.
     """
-    names = [_name(sets[0].run) for sets in runs]
-    return {
-        "title": " against ".join(names),
-        "note": "",
-        "metrics": [_metric(metric) for metric in METRICS.values()],
-        "sets": [
-            one
-            for name, sets in zip(names, runs, strict=True)
-            for one in _sets(sets, sheets, suffix=f", {name}" if len(runs) > 1 else "")
+    names = [sets[0].run.resolve().name for sets in runs]
+    suffixes = [f", {name}" for name in names] if len(runs) > 1 else [""]
+    return Content(
+        title=" against ".join(names),
+        note="",
+        metrics=[_metric(metric) for metric in METRICS.values()],
+        sets=[
+            page_set
+            for suffix, sets in zip(suffixes, runs, strict=True)
+            for page_set in _sets(sets, sheets, suffix)
         ],
-        "pairs": pairs(*runs) if len(runs) == 2 else [],
-    }
+        pairs=pairs(*runs) if len(runs) == 2 else [],
+    )
 
 
-def _metric(metric: Metric) -> dict[str, Any]:
-    names = ("name", "label", "level", "unit", "higher_is_better", "description")
-    return {name: getattr(metric, name) for name in names}
+def _metric(metric: Metric) -> PageMetric:
+    return PageMetric(
+        name=metric.name,
+        label=metric.label,
+        unit=metric.unit,
+        higher_is_better=metric.higher_is_better,
+        description=metric.description,
+    )
 
 
-def _name(run: Path) -> str:
-    return run.resolve().name
-
-
-def _sets(sets: Sequence[ResultSet], sheets: Sheets, suffix: str) -> Iterator[dict[str, Any]]:
+def _sets(sets: Sequence[ResultSet], sheets: Sheets, suffix: str) -> Iterator[PageSet]:
     """Yield everything of a run's result sets, `suffix` behind their short names."""
     calls = journal.read(sets[0].run, lambda line: say(f"warning: {line}"))
-    for one in sets:
-        backbones = {source.backbone for source in one.sources}
+    for results in sets:
+        backbones = {source.backbone for source in results.sources}
         alike = [
             call
             for call in calls
-            if (call.dataset, call.image_size) == (one.dataset, one.measure.image_size)
+            if (call.dataset, call.image_size) == (results.dataset, results.measure.image_size)
             and call.backbone in backbones
         ]
-        yield {"short": _short(one) + suffix, **_set(one, alike, sheets)}
+        yield _set(results, _short(results) + suffix, alike, sheets)
 
 
-def _set(results: ResultSet, calls: Sequence[Call], sheets: Sheets) -> dict[str, Any]:
+def _set(results: ResultSet, short: str, calls: Sequence[Call], sheets: Sheets) -> PageSet:
     """Return everything of one result set; `calls` are those that evaluated its like."""
     parts = [category_parts(results, category, sheets) for category in results.categories]
     intervals_of = cache(cell_intervals)
-    return {
-        "run": _name(results.run),
-        "caption": caption("", results.describe("Results")),
-        "synthetic": results.dataset == "synthetic",
-        "facts": facts(results, calls),
-        "categories": [_category(results, category) for category in results.categories],
-        "methods": [_method(results, method) for method in results.methods],
-        "tables": _tables(results, intervals_of),
-        **_reproduction(results, intervals_of),
-        "images": [images for images, _ in parts],
-        "cells": [cells for _, cells in parts],
-        "extractions": _extractions(calls),
-        "calls": [_call(call) for call in calls],
-    }
+    checked, checked_note = _reproduction(results, intervals_of)
+    return PageSet(
+        short=short,
+        caption=caption("", results.describe("Results")),
+        synthetic=results.dataset == "synthetic",
+        facts=facts(results, calls),
+        categories=[_category(results, category) for category in results.categories],
+        methods=[_method(results, method) for method in results.methods],
+        tables=_tables(results, intervals_of),
+        verdicts=checked,
+        verdicts_note=checked_note,
+        images=[images for images, _ in parts],
+        cells=[cells for _, cells in parts],
+        extractions=_extractions(calls),
+        calls=[_call(call) for call in calls],
+    )
 
 
 def _short(results: ResultSet) -> str:
@@ -126,55 +138,63 @@ def _short(results: ResultSet) -> str:
     return ", ".join(parts)
 
 
-def _category(results: ResultSet, category: str) -> dict[str, Any]:
-    """Return a category's name and numbers of images, as its cells saw them."""
+def _category(results: ResultSet, category: str) -> PageCategory:
+    """Return a category's name and numbers of test images, as its cells saw them."""
     cells = [cell for cell in results.cells if category_of(cell) == category]
-    shown: dict[str, Any] = {"name": category}
-    for name, count in (("train", "n_train"), ("good", "n_test_good"), ("defect", "n_test_defect")):
-        known = (getattr(cell, count) for cell in cells)
-        shown[f"n_{name}"] = next((number for number in known if number is not None), None)
-    return shown
+    return PageCategory(
+        name=category,
+        n_good=next((c.n_test_good for c in cells if c.n_test_good is not None), None),
+        n_defect=next((c.n_test_defect for c in cells if c.n_test_defect is not None), None),
+    )
 
 
-def _method(results: ResultSet, method: str) -> dict[str, Any]:
+def _method(results: ResultSet, method: str) -> PageMethod:
     look = style(method)
-    return {
-        "name": method,
-        "params": dict(results.columns[method][0].spec.params),
-        "seeds": list(results.methods[method]),
-        "colour": look.colour,
-        "dash": " ".join(f"{_LINE * length:g}" for length in dash_lengths(look.line)),
-    }
+    return PageMethod(
+        name=method,
+        params=dict(results.columns[method][0].spec.params),
+        seeds=list(results.methods[method]),
+        colour=look.colour,
+        dash=" ".join(f"{_LINE * length:g}" for length in dash_lengths(look.line)),
+    )
 
 
-def _extractions(calls: Sequence[Call]) -> list[dict[str, Any]]:
+def _extractions(calls: Sequence[Call]) -> list[PageExtraction]:
     """Return images, passes and seconds of each category, summed over calls and backbones."""
-    sums: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0.0])
-    for one in (extraction for call in calls for extraction in call.extractions):
-        sums[one.category][0] += one.images
-        sums[one.category][1] += one.passed
-        sums[one.category][2] += one.seconds
-    names = ("category", "images", "passed", "seconds")
-    return [dict(zip(names, (category, *sums[category]), strict=True)) for category in sorted(sums)]
+    by_category: dict[str, list[Extraction]] = defaultdict(list)
+    for extraction in (extraction for call in calls for extraction in call.extractions):
+        by_category[extraction.category].append(extraction)
+    return [
+        PageExtraction(
+            category=category,
+            images=sum(extraction.images for extraction in extractions),
+            passed=sum(extraction.passed for extraction in extractions),
+            seconds=sum(extraction.seconds for extraction in extractions),
+        )
+        for category, extractions in sorted(by_category.items())
+    ]
 
 
-def _call(call: Call) -> dict[str, Any]:
-    names = ("started_utc", "seconds", "workers", "device", "cells", "failed")
-    return {name: getattr(call, name) for name in names}
+def _call(call: Call) -> PageCall:
+    return PageCall(
+        started_utc=call.started_utc,
+        seconds=call.seconds,
+        workers=call.workers,
+        device=call.device,
+        cells=call.cells,
+        failed=call.failed,
+    )
 
 
-def _reproduction(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, Any]:
+def _reproduction(results: ResultSet, intervals_of: IntervalsOf) -> tuple[list[list[str]], str]:
     """Return verdicts on published values, and what they mean; empty where none can be judged."""
-    found = verdicts([results], intervals_of)
-    judged = [one for one in found if one.tolerance is not None]
-    note = f"{MEANING} Of all published values of these methods, {verdict_counts(found)}."
-    return {
-        "verdicts": [verdict_texts(one) for one in judged],
-        "verdicts_note": note if judged else "",
-    }
+    checked = verdicts([results], intervals_of)
+    judged = [verdict for verdict in checked if verdict.tolerance is not None]
+    note = f"{MEANING} Of all published values of these methods, {verdict_counts(checked)}."
+    return [verdict_texts(verdict) for verdict in judged], note if judged else ""
 
 
-def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, dict[str, Any]]:
+def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, PageTable]:
     """Return metric → its table, of all metrics that any cell names."""
     intervals = {
         (category, method): intervals_of(path, results.maps.get((category, method)))
@@ -191,7 +211,7 @@ def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, dict[str
 
 def _table(
     results: ResultSet, metric: str, intervals: Intervals, published: Published
-) -> dict[str, Any]:
+) -> PageTable:
     table = results.table(metric)
     marks = tested_marks(results, table)
     methods = list(results.methods)
@@ -204,19 +224,19 @@ def _table(
     low, high = _ends(spans, 0), _ends(spans, 1)
     tested = [str(row) for row in table.values.index if row in marks.rows]
     beside = _published(published, metric, results)
-    return {
-        "values": _grid(table.values),
-        "deviations": _grid(table.deviations),
-        "failed": table.failed.to_numpy().tolist(),
-        "low": low,
-        "high": high,
-        "interval_note": caveat(metric),
-        "best": best,
-        "note": marks_note(marks) if len(methods) > 1 else "",
-        "ranking": Ranking(table, results.dataset, low, high, marked, tested).content(),
-        "published": beside,
-        "published_note": _SOURCES.format(*TABLES[metric]) if beside else "",
-    }
+    return PageTable(
+        values=_grid(table.values),
+        deviations=_grid(table.deviations),
+        failed=table.failed.to_numpy().tolist(),
+        low=low,
+        high=high,
+        interval_note=caveat(metric),
+        best=best,
+        note=marks_note(marks) if len(methods) > 1 else "",
+        ranking=Ranking(table, results.dataset, low, high, marked, tested).content(),
+        published=beside,
+        published_note=_SOURCES.format(*TABLES[metric]) if beside else "",
+    )
 
 
 def _grid(frame: pd.DataFrame) -> Grid:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.report.schema import PagePair
 from benchmarks.results import ResultSet
 from benchmarks.results.scores import read_image_scores
 from benchmarks.specs import flat
@@ -15,7 +16,7 @@ Specs = Mapping[tuple[str, str], Mapping[str, Any]]
 """(category, method) → the flattened specification of the first seed's cell."""
 
 
-def pairs(before: Sequence[ResultSet], after: Sequence[ResultSet]) -> list[dict[str, Any]]:
+def pairs(before: Sequence[ResultSet], after: Sequence[ResultSet]) -> list[PagePair]:
     """Return every comparison of one run beside the most alike of the other, on the same data set.
 
     Their numbers count the first run's comparisons, then the second's.
@@ -23,26 +24,24 @@ def pairs(before: Sequence[ResultSet], after: Sequence[ResultSet]) -> list[dict[
     Raises:
         BenchmarkError: a file of scores is unreadable.
     """
-    specs, others = [_specs(one) for one in before], [_specs(one) for one in after]
-    found = []
-    for number, one in enumerate(before):
-        dataset = one.dataset
+    specs, others = [list(map(_specs, sets)) for sets in (before, after)]
+    compared = []
+    for number, results in enumerate(before):
         alike = {
             place: _alike(specs[number], others[place])
             for place, other in enumerate(after)
-            if other.dataset == dataset
+            if other.dataset == results.dataset
         }
         if alike:
             place = max(alike, key=alike.__getitem__)
-            found.append(
-                {
-                    "first": number,
-                    "second": len(before) + place,
-                    "spec": _differences(specs[number], others[place]),
-                    "tests": _tests(one, after[place]),
-                }
+            pair = PagePair(
+                first=number,
+                second=len(before) + place,
+                spec=_differences(specs[number], others[place]),
+                tests=_tests(results, after[place]),
             )
-    return found
+            compared.append(pair)
+    return compared
 
 
 def _specs(results: ResultSet) -> Specs:
@@ -51,21 +50,21 @@ def _specs(results: ResultSet) -> Specs:
 
 def _alike(before: Specs, after: Specs) -> int:
     """Return how many fields of the protocols agree."""
-    one, other = (next(iter(specs.values()), {}) for specs in (before, after))
-    shared = ("shots", *(name for name in one if name.startswith("protocol.")))
-    return sum(name in other and one.get(name) == other[name] for name in shared)
+    first, second = (next(iter(specs.values()), {}) for specs in (before, after))
+    shared = ("shots", *(name for name in first if name.startswith("protocol.")))
+    return sum(name in second and first.get(name) == second[name] for name in shared)
 
 
 def _differences(before: Specs, after: Specs) -> list[list[Any]]:
     """Return field, value before and value after of what differs between the same cells."""
-    found = [
+    fields = [
         (name, before[key].get(name), after[key].get(name))
         for key in before
         if key in after
         for name in {**before[key], **after[key]}
     ]
-    different = [entry for entry in found if entry[1] != entry[2]]
-    return [list(entry) for entry in {repr(entry): entry for entry in different}.values()]
+    different = [field for field in fields if field[1] != field[2]]
+    return [list(field) for field in {repr(field): field for field in different}.values()]
 
 
 def _tests(before: ResultSet, after: ResultSet) -> dict[str, dict[str, float | None]]:
@@ -73,13 +72,13 @@ def _tests(before: ResultSet, after: ResultSet) -> dict[str, dict[str, float | N
 
     Corrected for all of them by Holm's method; None without a verdict.
     """
-    found: dict[tuple[str, str], float | None] = {}
+    p_values: dict[tuple[str, str], float | None] = {}
     for place in before.scores:
         if place in after.scores:
-            frames = [read_image_scores(one.scores[place]) for one in (before, after)]
+            frames = [read_image_scores(results.scores[place]) for results in (before, after)]
             common = frames[0].merge(frames[1], on=["path", "label"])
-            found[place] = paired_test(common["label"], common["score_x"], common["score_y"])
+            p_values[place] = paired_test(common["label"], common["score_x"], common["score_y"])
     tests: dict[str, dict[str, float | None]] = {}
-    for (category, method), p_value in zip(found, corrected([*found.values()]), strict=True):
+    for (category, method), p_value in zip(p_values, corrected([*p_values.values()]), strict=True):
         tests.setdefault(category, {})[method] = p_value
     return tests

@@ -94,8 +94,8 @@ def _times(results: ResultSet, calls: Sequence[Call]) -> Iterable[tuple[str, str
         yield "methods", f"{sum(spent):.1f} s to fit and score {len(spent)} cells"
     if calls:
         every = [extraction for call in calls for extraction in call.extractions]
-        passed = sum(one.passed for one in every)
-        cached = sum(one.images for one in every) - passed
+        passed = sum(extraction.passed for extraction in every)
+        cached = sum(extraction.images for extraction in every) - passed
         yield (
             "calls",
             f"{len(calls)}, {sum(call.seconds for call in calls):.1f} s in all; {passed} images "

@@ -7,11 +7,11 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks.files import atomic_file
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
+from benchmarks.report.schema import Content
 from benchmarks.results import ResultSet
 
 FOLDER = Path(__file__).parent / "page"
@@ -66,23 +66,14 @@ def write_report(runs: Sequence[Sequence[ResultSet]], out: Path) -> Path:
     rest = len(_page(content, ()).encode()) + FRAME * len(gathered.all())
     sheets, times = shrunk_to(gathered.all(), LIMIT - rest)
     if times:
-        _note_halving(content, times)
+        share = f"1/{2**times} of their stored size"
+        content["note"] = f"Pictures are shown at {share}, so that all fit."
     with atomic_file(out) as file:
         file.write(_page(content, sheets).encode())
     return out
 
 
-def _note_halving(content: dict[str, Any], times: int) -> None:
-    """Say in the content that its tiles were halved so many times."""
-    content["note"] = f"Pictures are shown at 1/{2**times} of their stored size, so that all fit."
-    for one in content["sets"]:
-        for images in filter(None, one["images"]):
-            images["side"] = images["side"] and images["side"] >> times
-        for cell in filter(None, (cell for cells in one["cells"] for cell in cells)):
-            cell["map_side"] = cell["map_side"] and cell["map_side"] >> times
-
-
-def _page(content: dict[str, Any], sheets: Sequence[Sheet]) -> str:
+def _page(content: Content, sheets: Sequence[Sheet]) -> str:
     # A "<" could end the script that holds it.
     data = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     parts = {

@@ -38,10 +38,6 @@ class Sheets:
         """Return the number of a sheet."""
         return self._numbers.setdefault(Sheet(data, count), len(self._numbers))
 
-    def side(self, number: int) -> int:
-        """Return the side of a sheet's tiles in pixels."""
-        return self.all()[number].side
-
     def all(self) -> list[Sheet]:
         """Return the sheets in the order of their numbers."""
         return list(self._numbers)

@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
-from typing import Any
 
 from benchmarks.datasets.known import KNOWN
 from benchmarks.metrics import Metric
+from benchmarks.report.schema import PageRanking, RankedMethod
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.result_set import Table
 from benchmarks.statistics.pairs import DIGITS
@@ -39,25 +39,23 @@ class Ranking:
     best: Sequence[Collection[str]]
     tested: Collection[str]
 
-    def content(self) -> dict[str, Any]:
-        """Return the methods' indices, best first, their values, and what these are worth."""
-        names = list(map(str, self.table.values))
-        places = [names.index(name) for name in self.ranked]
-        spans = [self._interval(name) for name in self.ranked]
-        row = dict(
-            zip(names, self.table.deviations.loc[[self.row]].to_numpy(float)[0], strict=True)
+    def content(self) -> PageRanking:
+        """Return the methods, best first, with what their values are worth."""
+        methods = [self._ranked(name) for name in self.ranked]
+        intervals = any(method["low"] is not None for method in methods)
+        return PageRanking(methods=methods, verdict=self._verdict(), note=self._note(intervals))
+
+    def _ranked(self, name: str) -> RankedMethod:
+        low, high = self._interval(name) or (None, None)
+        deviation = float(self.table.deviations[name][self.row])
+        return RankedMethod(
+            method=list(self.table.values).index(name),
+            value=self.means[name],
+            deviation=None if isnan(deviation) else deviation,
+            low=low,
+            high=high,
+            marked=name in (self.alike or ()),
         )
-        deviations = [float(row[name]) for name in self.ranked]
-        return {
-            "methods": places,
-            "values": [self.means[name] for name in self.ranked],
-            "deviations": [None if isnan(value) else value for value in deviations],
-            "low": [span and span[0] for span in spans],
-            "high": [span and span[1] for span in spans],
-            "marked": [names.index(name) for name in self.ranked if name in (self.alike or ())],
-            "verdict": self._verdict(),
-            "note": self._note(any(spans)),
-        }
 
     @property
     def categories(self) -> list[str]:
@@ -72,7 +70,7 @@ class Ranking:
     @cached_property
     def means(self) -> dict[str, float]:
         """Method → mean over the run's categories, of the methods that lack none."""
-        return {name: float(own.mean()) for name, own in self.table.complete_values().items()}
+        return {name: float(row.mean()) for name, row in self.table.complete_values().items()}
 
     @cached_property
     def ranked(self) -> list[str]:
@@ -95,7 +93,7 @@ class Ranking:
         values = self.table.values[method].to_list()[:-1]
         ends = zip(self.low[:-1], self.high[:-1], strict=True)
         pairs = [(low[place], high[place]) for low, high in ends]
-        return mean_interval([(one, *pair) for one, pair in zip(values, pairs, strict=True)])
+        return mean_interval([(value, *pair) for value, pair in zip(values, pairs, strict=True)])
 
     def _verdict(self) -> str:
         """Say which method is best, and whether that is decided."""
@@ -112,8 +110,8 @@ class Ranking:
             return f"Not decided: {_listed(ties)} share the {end} {subject}, {value}."
         return self._decision(f"{best} has the {end} {subject}, {value}")
 
-    def _as_good(self, one: str, other: str) -> bool:
-        return round(self.means[one] - self.means[other], DIGITS) == 0
+    def _as_good(self, method: str, other: str) -> bool:
+        return round(self.means[method] - self.means[other], DIGITS) == 0
 
     def _decision(self, start: str) -> str:
         """Say whether the best is significantly better than the others."""

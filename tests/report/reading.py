@@ -49,10 +49,16 @@ def cell(category: str, method: str, shift: float = 0.0, **others: Any) -> Cell:
     )
 
 
-def opened(browser: Any, report: Path, fragment: str = "", **context: Any) -> Iterator[Any]:
-    """Open a report, or a link into it; nothing may be logged, thrown, or asked of any network."""
+def opened(
+    browser: Any, report: Path, fragment: str = "", script: str = "", **context: Any
+) -> Iterator[Any]:
+    """Open a report, or a link into it; nothing may be logged, thrown, or asked of any network.
+
+    `script` is run before the page's own.
+    """
     context = browser.new_context(viewport={"width": 1200, "height": 900}, **context)
     page = context.new_page()
+    page.add_init_script(script)
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(message.text))
     page.on("pageerror", lambda error: troubles.append(str(error)))

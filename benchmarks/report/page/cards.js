@@ -10,8 +10,7 @@ function picture(content, caption) {
 /** A canvas that `drawTile` fills with an image of a category; a word where none is stored. */
 function canvasOf(images, image, description, options) {
   if (images.images === null || (options.cell && options.cell.maps === null)) return "not stored";
-  const size = { width: images.side, height: images.side };
-  const canvas = element("canvas", { role: "img", "aria-label": description, ...size });
+  const canvas = element("canvas", { role: "img", "aria-label": description });
   drawTile(canvas, images, image, options);
   return canvas;
 }

@@ -16,14 +16,15 @@ function sheet(id) {
   return sheets.get(id);
 }
 
-/** The pixels of tile `place` of a sheet, scaled to `size`, as RGBA. */
-async function tile(id, place, columns, side, size) {
+/** The pixels of tile `place` of a sheet, scaled to `size`, as RGBA; null: of the tile's own size. */
+async function tile(id, place, columns, size = null) {
   const picture = await sheet(id);
-  const canvas = new OffscreenCanvas(size, size);
+  const side = picture.width / columns;
+  const canvas = new OffscreenCanvas(size ?? side, size ?? side);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const [left, top] = [(place % columns) * side, Math.floor(place / columns) * side];
-  context.drawImage(picture, left, top, side, side, 0, 0, size, size);
-  return context.getImageData(0, 0, size, size);
+  context.drawImage(picture, left, top, side, side, 0, 0, canvas.width, canvas.height);
+  return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
 /* matplotlib's inferno, at nine points between which it is all but linear. */
@@ -66,11 +67,10 @@ function atEdge(mask, index, size) {
 
 /** Draw image `place` of `images` on a canvas: alone, with its outlined defect, or under a map. */
 async function drawTile(canvas, images, place, { outlined = false, cell = null } = {}) {
-  const { side, columns } = images;
-  const picture = await tile(images.images, place, columns, side, side);
-  const pixels = picture.data;
+  const picture = await tile(images.images, place, images.columns);
+  const { width: side, data: pixels } = picture;
   if (cell) {
-    const map = (await tile(cell.maps, place, columns, cell.map_side, side)).data;
+    const map = (await tile(cell.maps, place, images.columns, side)).data;
     for (let at = 0; at < pixels.length; at += 4) {
       const grey = (pixels[at] + pixels[at + 1] + pixels[at + 2]) / 3;
       const colour = COLOURS[map[at]];
@@ -80,7 +80,7 @@ async function drawTile(canvas, images, place, { outlined = false, cell = null }
     }
   }
   if (outlined || cell) {
-    const mask = (await tile(images.masks, place, columns, side, side)).data;
+    const mask = (await tile(images.masks, place, images.columns, side)).data;
     for (let index = 0; index < side * side; index += 1) {
       if (atEdge(mask, index, side))
         OUTLINE.forEach((value, channel) => (pixels[4 * index + channel] = value));

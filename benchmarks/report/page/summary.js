@@ -91,16 +91,7 @@ function rankingTable(ranked, metric, failing) {
 /** The methods of a ranking that are shown: [{method, value, deviation, low, high, marked}]. */
 function rankedMethods(set, ranking) {
   const there = shownMethods(set);
-  return ranking.methods
-    .map((method, place) => ({
-      method,
-      value: ranking.values[place],
-      deviation: ranking.deviations[place],
-      low: ranking.low[place],
-      high: ranking.high[place],
-      marked: ranking.marked.includes(method),
-    }))
-    .filter(({ method }) => there.includes(method));
+  return ranking.methods.filter(({ method }) => there.includes(method));
 }
 
 const listed = (title, items) =>
