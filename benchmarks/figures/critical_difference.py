@@ -37,10 +37,10 @@ def draw_critical_difference(results: ResultSet) -> Figure:
         METRICS[name]: results.table(name).complete_values()
         for name in filter(results.has, HEADLINE)
     }
-    notes = [_lacking(len(own), len(results.categories)) for own in values.values()]
+    notes = [_lacking(len(by_method), len(results.categories)) for by_method in values.values()]
     heights = [
-        0.6 if note else 0.6 + 0.17 * len(own)
-        for note, own in zip(notes, values.values(), strict=True)
+        0.6 if note else 0.6 + 0.17 * len(by_method)
+        for note, by_method in zip(notes, values.values(), strict=True)
     ]
     caption = results.caption(
         "Average rank over the categories (1 is best); lines join methods that do not differ "
@@ -48,14 +48,14 @@ def draw_critical_difference(results: ResultSet) -> Figure:
     )
     figure = new_figure(SINGLE, sum(heights), caption)
     panels = figure.subplots(len(heights), squeeze=False, height_ratios=heights)[:, 0]
-    for panel, note, (metric, own) in zip(panels, notes, values.items(), strict=True):
+    for panel, note, (metric, by_method) in zip(panels, notes, values.items(), strict=True):
         panel.set_title(metric.label, loc="left")
         if note:
             panel.text(0, 0.5, note, va="center", transform=panel.transAxes)
             panel.axis("off")
             continue
-        _draw_ranks(panel, own, metric.higher_is_better)
-        absent = [method for method in results.methods if method not in own]
+        _draw_ranks(panel, by_method, metric.higher_is_better)
+        absent = [method for method in results.methods if method not in by_method]
         but = f"; not in every category: {', '.join(absent)}" if absent else ""
         panel.set_xlabel(fill(f"Average rank{but}", int(SINGLE / CHARACTER)))
     return figure

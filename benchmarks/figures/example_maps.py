@@ -41,12 +41,12 @@ def draw_examples(results: ResultSet, category: str) -> Figure:
     Raises:
         BenchmarkError: a file of maps is unreadable.
     """
-    found = {
+    stored = {
         method: read_maps(results.maps[category, method])
         for method in results.methods
         if (category, method) in results.maps
     }
-    first, *others = found.values()
+    first, *others = stored.values()
     # Methods that misclassify different images store different ones.
     rows = [row for row, name in enumerate(first.names) if all(name in o.names for o in others)]
     names = first.names[rows[:_MOST_EXAMPLES]].tolist()
@@ -56,8 +56,8 @@ def draw_examples(results: ResultSet, category: str) -> Figure:
         panels[1].imshow(first.images[row])
         _outline(panels[1], first.masks[row])
     for panels, method in zip(axes.T[2:], results.methods, strict=True):
-        if method in found:
-            _draw_maps(panels, found[method], names)
+        if method in stored:
+            _draw_maps(panels, stored[method], names)
         else:
             why = results.left_out(category, [*{*results.methods} - {method}])
             panels[0].text(0.5, 0.5, why.split(":")[0], ha="center", va="center")

@@ -169,12 +169,12 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     return [png, svg]
 
 
-_OWN = "\0"
-"""Marks a space that is the name's own, not only a place at which it may break."""
+_KEPT_SPACE = "\0"
+"""Marks a space of the name itself, not only a place at which it may break."""
 
 
 def wrap_name(name: str, width: int) -> str:
     """Break a name into lines of at most `width` characters, at its punctuation and spaces."""
-    breakable = re.sub(r"(?<=[-_=,])|(?=\[)", " ", name.replace(" ", f"{_OWN} "))
-    joined = fill(breakable, width).replace(f"{_OWN} ", _OWN).replace(" ", "")
-    return joined.replace(f"{_OWN}\n", "\n").replace(_OWN, " ")
+    breakable = re.sub(r"(?<=[-_=,])|(?=\[)", " ", name.replace(" ", f"{_KEPT_SPACE} "))
+    joined = fill(breakable, width).replace(f"{_KEPT_SPACE} ", _KEPT_SPACE).replace(" ", "")
+    return joined.replace(f"{_KEPT_SPACE}\n", "\n").replace(_KEPT_SPACE, " ")

@@ -64,13 +64,13 @@ def _draw_bars(panel: Axes, results: ResultSet, metric: str, groups: int) -> lis
         at = np.arange(groups) + (place - (len(results.methods) - 1) / 2) * thickness
         values = 100 * table.values[method].to_numpy()[:groups]
         spread = 100 * table.deviations[method].to_numpy()[:groups]
-        there = ~np.isnan(values)
+        defined = ~np.isnan(values)
         bars.append(
             panel.bar(
-                at[there],
-                values[there],
+                at[defined],
+                values[defined],
                 thickness,
-                yerr=spread[there] if not np.isnan(spread).all() else None,
+                yerr=spread[defined] if not np.isnan(spread).all() else None,
                 label=method,
                 color=look.colour,
                 hatch=look.hatch,
@@ -79,9 +79,9 @@ def _draw_bars(panel: Axes, results: ResultSet, metric: str, groups: int) -> lis
                 error_kw={"elinewidth": 0.6},
             )
         )
-        if not there.all():
+        if not defined.all():
             lacking = True
-            panel.plot(at[~there], 0 * at[~there], "x", color=look.colour, clip_on=False)
+            panel.plot(at[~defined], 0 * at[~defined], "x", color=look.colour, clip_on=False)
     panel.set_title(table.metric.label, loc="left")
     if lacking:
         panel.set_title("× failed, undefined, not run, or mean of an incomplete set", loc="right")

@@ -81,7 +81,7 @@ def noise(dice: Dice, cell: tuple[int, int]) -> Field:
 
 @dataclass(frozen=True)
 class Frame:
-    """An object's own coordinates: moved by (x, y) pixels from the centre and turned.
+    """Coordinates of an object: moved by (x, y) pixels from the centre and turned.
 
     Every shape is a coverage in [0, 1], shape (SIZE, SIZE), soft over one pixel at its edge.
     """
