@@ -161,12 +161,7 @@ class Scores:
 
 
 class Method(Protocol):
-    """An anomaly detector over backbone features.
-
-    A method that shares artefacts (`Features.shared`) may have an attribute `saved_seconds`: how
-    much longer the last `fit` would have taken with nothing to share, in seconds. It is negative
-    where fit made what only others need. The time to fit is reported with it added.
-    """
+    """An anomaly detector over backbone features."""
 
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Learn what nominal images look like; all randomness comes from `generator`."""

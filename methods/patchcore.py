@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from methods.base import Features, NotFittedError, Scores, require_comparable
+from methods.base import Features, NotFittedError, Scores, later, require_comparable
 from methods.components.coreset import draw, projection
 from methods.components.embedding import LevelProjection, embed, level_projections
+from methods.components.flat_index import FlatIndex
 from methods.components.memory_bank import MemoryBank
-from methods.components.neighbours import nearest
+from methods.components.neighbours import nearest, nearest_row
 from methods.components.precision import full_precision
 from methods.components.screening import ScreenedBank
 from methods.lazy import torch
@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 BATCH_IMAGES = {"cpu": 16, "cuda": 64}
 """Images that are embedded or scored together."""
 
-SCREENED_ROWS = 4096
-"""Banks of fewer rows are searched whole: estimating a screen would cost more than it saves."""
+SCREENED_ROWS, SCREENED_PAIRS = 8192, 1 << 28
+"""Rows of a bank, and pairs with queries, from which a screen saves more than estimating it costs.
+Below, the bank is searched whole; the distances are the same."""
+
+SEARCHES = ("exact", "faiss")
+
+Search = Callable[["Tensor"], "tuple[Tensor, Tensor]"]
+"""Patch features (n, dims) → distances (n,) to, and rows (n,) of, the nearest in the bank."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Parameters:
         reweight: b of eq. 7, the neighbours that re-weight the image score, the nearest included;
             0 leaves it out, as the official code does (the paper names no b; anomalib uses 9).
             With 1, every image's score would be 0.
+        search: "exact", or "faiss" for its flat index, as in the official code, whose distances
+            are off by the rounding of |q|² + |b|² - 2 q·b.
     """
 
     coreset_ratio: float = 0.25
@@ -55,6 +63,7 @@ class Parameters:
     starting_points: int = 10
     squared: bool = False
     reweight: int = 0
+    search: str = later("exact")
 
     def __post_init__(self) -> None:
         if not 0 < self.coreset_ratio <= 1:
@@ -67,6 +76,8 @@ class Parameters:
             raise ValueError("dimensions and starting_points must be positive")
         if self.reweight < 0 or self.reweight == 1:
             raise ValueError(f"reweight must be 0 or at least 2, not {self.reweight}")
+        if self.search not in SEARCHES:
+            raise ValueError(f"search must be {' or '.join(SEARCHES)}, not {self.search!r}")
 
     def create(self) -> PatchCore:
         """Return an unfitted PatchCore with these parameters."""
@@ -81,6 +92,13 @@ VARIANTS = {
 }
 
 
+def exact_search(bank: Tensor, queries: int) -> Search:
+    """Return the fastest exact search of a bank (m, dims) for about as many queries."""
+    if len(bank) >= SCREENED_ROWS and queries * len(bank) >= SCREENED_PAIRS:
+        return ScreenedBank(bank).nearest
+    return partial(nearest_row, bank=bank)
+
+
 class PatchCore:
     """A memory bank of nominal patch features, thinned to a coreset; scores are distances to it."""
 
@@ -88,9 +106,6 @@ class PatchCore:
         self.parameters = parameters or Parameters()
         self._maps: dict[int, LevelProjection] = {}
         self._bank: Tensor | None = None
-        self._screened: ScreenedBank | None = None
-        self.saved_seconds = 0.0
-        """How much longer the last fit would have taken with no other ratio's bank at hand."""
 
     @full_precision()
     def fit(self, features: Features, generator: torch.Generator) -> Self:
@@ -103,14 +118,12 @@ class PatchCore:
         _, height, width = features.shape(p.levels[0])
         patches = len(features) * height * width
         size = max(1, int(patches * p.coreset_ratio))
-        self.saved_seconds = 0.0
         if size == 1 and p.reweight:
             raise ValueError("eq. 7 needs a memory bank of two patches: raise coreset_ratio")
         if size < patches:
             self._bank = self._coreset(features, size, patches, generator)
         else:
             self._bank = torch.cat(list(self._patches(features)))
-        self._screened = ScreenedBank(self._bank) if size >= SCREENED_ROWS else None
         return self
 
     def _coreset(
@@ -118,16 +131,13 @@ class PatchCore:
     ) -> Tensor:
         """Return the memory bank, (size, dims), which all ratios with the same seed share."""
         p = self.parameters
-        key = ("patchcore", replace(p, coreset_ratio=1, squared=False, reweight=0))
+        key = ("patchcore", replace(p, coreset_ratio=1, squared=False, reweight=0, search="exact"))
         state = generator.get_state().numpy().tobytes()
         mapping = projection(p.dims, p.projection_dims, generator).to(features.device)
         drawn = draw(patches, p.starting_points, generator).to(features.device)
-        begun = time.perf_counter()
         batches = partial(self._patches, features)
         bank = features.shared((*key, state), lambda: MemoryBank(batches, mapping, drawn))
-        rows = bank.first(size, batches)
-        self.saved_seconds = bank.seconds(size) - (time.perf_counter() - begun)
-        return rows
+        return bank.first(size, batches)
 
     def _patches(self, features: Features) -> Iterator[Tensor]:
         """Yield all patch features in order, (n, dims) a batch."""
@@ -144,20 +154,23 @@ class PatchCore:
         """
         if self._bank is None:
             raise NotFittedError("PatchCore.score was called before fit")
-        maps, images = [], []
-        for batch in features.batches(BATCH_IMAGES[features.device.type]):
-            embedding = self._embed(features, batch)  # (n, h, w, dims)
-            distances, rows = self._nearest(embedding.flatten(0, 2))
-            scores = distances.square() if self.parameters.squared else distances
-            maps.append(scores.reshape(embedding.shape[:3]))
-            peaks = scores.reshape(len(embedding), -1).max(dim=1)
-            images.append(peaks.values)
-            if self.parameters.reweight:
-                at = torch.arange(len(embedding), device=rows.device), peaks.indices
-                images[-1] = images[-1] * self._weights(
-                    embedding.flatten(1, 2)[at], rows.reshape(len(embedding), -1)[at]
-                )
-        return Scores(torch.cat(maps), torch.cat(images))
+        _, height, width = features.shape(self.parameters.levels[0])
+        if self.parameters.search == "faiss":
+            search: Search = FlatIndex(self._bank).nearest
+        else:
+            search = exact_search(self._bank, len(features) * height * width)
+        maps, peaks, neighbours = [], [], []
+        for images in features.batches(BATCH_IMAGES[features.device.type]):
+            embedding = self._embed(features, images)  # (n, h, w, dims)
+            distances, rows = search(embedding.flatten(0, 2))
+            maps.append(distances.reshape(embedding.shape[:3]))
+            farthest = maps[-1].flatten(1).argmax(dim=1, keepdim=True)
+            peaks.append(embedding.flatten(1, 2).take_along_dim(farthest[..., None], 1)[:, 0])
+            neighbours.append(rows.reshape(len(embedding), -1).gather(1, farthest)[:, 0])
+        scores = torch.cat(maps)
+        scores = scores.square() if self.parameters.squared else scores
+        weights = self._weights(torch.cat(peaks), torch.cat(neighbours))
+        return Scores(scores, scores.amax(dim=(1, 2)) * weights)
 
     def _embed(self, features: Features, images: slice) -> Tensor:
         """Return the patch features (n, h, w, dims) of some images."""
@@ -165,24 +178,18 @@ class PatchCore:
         embedding = embed(levels, self._maps, self.parameters.dims)
         return require_comparable(embedding, "features")
 
-    def _nearest(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the distances (n,) to, and the rows (n,) of, the nearest in the memory bank."""
-        assert self._bank is not None
-        if self._screened is not None:
-            return self._screened.nearest(patches)
-        distances, rows = nearest(patches, self._bank)
-        return distances[:, 0], rows[:, 0]
-
     def _weights(self, patches: Tensor, neighbours: Tensor) -> Tensor:
-        """Return eq. 7's factors (n,): 1 minus the softmax weight of the nearest neighbour.
+        """Return eq. 7's factors (n,): 1 minus the nearest's softmax weight; 1 if not wanted.
 
         Args:
             patches: (n, dims), each image's most anomalous patch.
             neighbours: (n,) the row of the memory bank nearest to it.
         """
         assert self._bank is not None
+        if not self.parameters.reweight:
+            return torch.ones(len(patches), device=patches.device)
         _, around = nearest(self._bank[neighbours], self._bank, self.parameters.reweight)
         distances = torch.linalg.vector_norm(patches[:, None] - self._bank[around], dim=2)
-        own = torch.linalg.vector_norm(patches - self._bank[neighbours], dim=1)
-        # exp(own) / Σ exp(d) through the log-sum-exp: distances of some hundreds overflow exp
-        return 1 - (own - distances.logsumexp(dim=1)).exp()
+        to_nearest = torch.linalg.vector_norm(patches - self._bank[neighbours], dim=1)
+        # exp(d*) / Σ exp(d) through the log-sum-exp: distances of some hundreds overflow exp
+        return 1 - (to_nearest - distances.logsumexp(dim=1)).exp()

@@ -15,7 +15,7 @@ import importlib
 import math
 import re
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
@@ -54,11 +54,8 @@ def resolve(specification: str) -> Variant:
     match = _SPECIFICATION.fullmatch(specification.strip())
     if match is None:
         raise MethodNameError(f"{specification!r} is not of the form name or name[parameter=value]")
-    registry = _registry()
     name = match["name"].strip()
-    if name not in registry:
-        raise MethodNameError(_unknown("method", name, registry))
-    base = registry[name]()
+    base = _loader(name)()
     overrides = _overrides(name, base, match["overrides"] or "")
     try:
         parameters = replace(base, **overrides)
@@ -82,8 +79,19 @@ def split(specifications: str) -> list[str]:
 
 Loader = Callable[[], Parameters]
 
-_Entry = tuple[str, Loader, str]
+_Registration = tuple[str, Loader, str]
 """A public name, what loads its parameters, and where that is from."""
+
+
+def _loader(name: str) -> Loader:
+    """Return what loads a method's parameters, importing no more than the files that name it."""
+    for key, loader, _ in _built_in([], name):
+        if key == name:
+            return loader
+    registry = _registry()
+    if name not in registry:
+        raise MethodNameError(_unknown("method", name, registry))
+    return registry[name]
 
 
 def _registry() -> dict[str, Loader]:
@@ -100,13 +108,13 @@ def _survey() -> tuple[dict[str, Loader], tuple[str, ...]]:
     wrong: list[str] = []
     loaders: dict[str, Loader] = {}
     origins: dict[str, str] = {}
-    own = list(_own(wrong))
-    for name, loader, origin in (*own, *_others(wrong)):
+    built_in = list(_built_in(wrong))
+    for name, loader, origin in (*built_in, *_installed(wrong)):
         if origin == origins.setdefault(name, origin):
             loaders[name] = loader
             continue
         both = f"{name!r} is registered by both {origins[name]} and {origin}"
-        if any(name == taken for taken, *_ in own):
+        if any(name == taken for taken, *_ in built_in):
             wrong.append(f"{both}, which is left out")
         else:
             wrong.append(f"{both}: uninstall one of them")
@@ -114,24 +122,28 @@ def _survey() -> tuple[dict[str, Loader], tuple[str, ...]]:
     return loaders, tuple(wrong)
 
 
-def _own(wrong: list[str]) -> Iterator[_Entry]:
-    """Yield what the modules in this folder register; name those that can't be used in `wrong`."""
+def _built_in(wrong: list[str], mentioned: str = "") -> Iterator[_Registration]:
+    """Yield what the modules in this folder register.
+
+    Args:
+        wrong: is told which modules can't be imported.
+        mentioned: only modules in whose text this stands are imported.
+    """
     for path in sorted(Path(__file__).parent.glob("*.py")):
-        name = f"methods.{path.stem}"
-        if name == __name__ or b"VARIANTS" not in path.read_bytes():
+        module, text = f"methods.{path.stem}", path.read_text("utf-8", errors="replace")
+        if module == __name__ or "VARIANTS" not in text or mentioned not in text:
             continue
         try:
-            module = importlib.import_module(name)
-            variants: Mapping[str, Parameters] = getattr(module, "VARIANTS", {})
-            entries = [(key, partial(_checked, one, key)) for key, one in variants.items()]
+            variants = getattr(importlib.import_module(module), "VARIANTS", {})
+            loaders = [(name, partial(_checked, chosen, name)) for name, chosen in variants.items()]
         except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody's half-written file
-            wrong.append(f"{name} can't be imported ({_reason(error)}); left out")
+            wrong.append(f"{module} can't be imported ({_reason(error)}); left out")
             continue
-        for key, loader in entries:
-            yield key, loader, name
+        for name, loader in loaders:
+            yield name, loader, module
 
 
-def _others(wrong: list[str]) -> Iterator[_Entry]:
+def _installed(wrong: list[str]) -> Iterator[_Registration]:
     """Yield what other packages register; where their metadata is broken, say so in `wrong`."""
     try:
         points = list(entry_points(group=ENTRY_POINTS))
@@ -177,10 +189,10 @@ def _overrides(name: str, base: Parameters, text: str) -> dict[str, Any]:
     hints = typing.get_type_hints(type(base))
     known = {field.name: hints[field.name] for field in fields(base)}
     overrides: dict[str, Any] = {}
-    for item in filter(None, (part.strip() for part in text.split(","))):
-        key, equals, value = (part.strip() for part in item.partition("="))
+    for override in filter(None, (part.strip() for part in text.split(","))):
+        key, equals, value = (part.strip() for part in override.partition("="))
         if not equals:
-            raise MethodNameError(f"{name}: {item!r} is not of the form parameter=value")
+            raise MethodNameError(f"{name}: {override!r} is not of the form parameter=value")
         if key not in known:
             raise MethodNameError(_unknown(f"parameter of {name}", key, known))
         try:

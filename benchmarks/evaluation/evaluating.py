@@ -204,8 +204,7 @@ def _score(
         finished = upsample_and_smooth(scores, p.image_size, p.smoothing_sigma)
     image_scores = finished.amax(dim=(1, 2)) if scores.images is None else scores.images
     images, maps = image_scores.double().cpu().numpy(), finished.cpu().numpy()
-    seconds = fitted - begun + getattr(method, "saved_seconds", 0.0)
-    return Prediction(images, maps, seconds, time.perf_counter() - fitted)
+    return Prediction(images, maps, fitted - begun, time.perf_counter() - fitted)
 
 
 def average_members(members: Sequence[Prediction]) -> Prediction:

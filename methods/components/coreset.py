@@ -8,10 +8,8 @@ What keeps other bounds tight needs no guarantee: a new centre is compared with 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from methods.components.bounds import Screen
@@ -92,27 +90,17 @@ class Selection:
         select = _select_lazily if compiles(points.device) else select_on_device
         self._strides = select(points, distances, sizes)
         self._chosen: list[Tensor] = []
-        self._after = [(0, 0.0)]
+        self._count = 0
         self.nbytes = 4 * points.nbytes
         """About the memory that it takes, in bytes."""
 
     def first(self, size: int) -> Tensor:
         """Return the first `size` selected points, (size,), selecting what is missing of them."""
-        begun = time.perf_counter()
-        count, before = self._after[-1]
-        while count < size:
+        while self._count < size:
             self._chosen.append(next(self._strides))
-            count += len(self._chosen[-1])
-            self._after.append((count, before + time.perf_counter() - begun))
+            self._count += len(self._chosen[-1])
         self._chosen = [torch.cat(self._chosen)]
         return self._chosen[0][:size]
-
-    def seconds(self, size: int) -> float:
-        """Return how long selecting the first `size` took."""
-        for (fewer, early), (count, late) in pairwise(self._after):
-            if size <= count:
-                return early + (late - early) * (size - fewer) / max(1, count - fewer)
-        return self._after[-1][1]
 
 
 def _select_lazily(points: Tensor, distances: Tensor, sizes: Sizes) -> Iterator[Tensor]:

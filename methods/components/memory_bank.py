@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -27,11 +26,8 @@ class MemoryBank:
     """
 
     def __init__(self, batches: Batches, mapping: Tensor, drawn: Tensor) -> None:
-        begun = time.perf_counter()
         points = torch.cat([batch @ mapping for batch in batches()])
         self._selection = Selection(points, mean_distances(points, drawn))
-        self._began = time.perf_counter() - begun
-        self._filled = 0.0
         self._bank = mapping.new_empty(0, len(mapping))
 
     @property
@@ -43,14 +39,8 @@ class MemoryBank:
         """Return the features (size, dims) of the first `size` patches, adding what is missing."""
         rows = self._selection.first(size)[len(self._bank) :]
         if len(rows):
-            begun = time.perf_counter()
             self._bank = torch.cat([self._bank, gather(batches, rows, self._bank.shape[1])])
-            self._filled = time.perf_counter() - begun
         return self._bank[:size]
-
-    def seconds(self, size: int) -> float:
-        """Return how long making the first `size` rows took, by itself."""
-        return self._began + self._selection.seconds(size) + self._filled
 
 
 def gather(batches: Batches, rows: Tensor, dims: int) -> Tensor:

@@ -48,6 +48,12 @@ def nearest(queries: Tensor, bank: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return distances.float(), indices
 
 
+def nearest_row(queries: Tensor, bank: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distance to, and the row of, each query's nearest row: both (n,), exact."""
+    distances, rows = nearest(queries, bank)
+    return distances[:, 0], rows[:, 0]
+
+
 def _nearest_by_tiles(queries: Tensor, bank: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Search on the CPU; where a nearer row may have been left out, once more in float64."""
     whole = _Whole.of(bank)

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from methods import create
-from methods.base import Features
+from methods import MethodNameError, create, patchcore, resolve
+from methods.base import Features, identity
 from methods.components import memory_bank
 from methods.components.coreset import Selection
 from methods.conformance import make_features
-from methods.patchcore import PatchCore
 from tests.methods.components.test_coreset import plain_loop
 from tests.methods.components.test_embedding import definition
 
@@ -164,12 +163,35 @@ def test_ratios_share_one_selection(
     assert len(made) == 1 + len(ratios)
 
 
-def test_what_sharing_saves_is_told() -> None:
-    training = features(30, 0)
-    shared = Features({i: training.read(i) for i in training.levels}, share=True)
-    method = create("patchcore-25").fit(shared, torch.Generator())
-    assert isinstance(method, PatchCore)
-    assert method.saved_seconds <= 0, "nothing was at hand, some was selected ahead"
-    method = create("patchcore-10").fit(shared, torch.Generator())
-    assert isinstance(method, PatchCore)
-    assert method.saved_seconds > 0
+def test_whole_and_screened_banks_give_the_same_distances(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both compare the row that they name by the same float32 sum."""
+    training, test = features(10, 0), features(3, 1)
+    method = create("patchcore-100").fit(training, torch.Generator())
+    whole = method.score(test)
+    monkeypatch.setattr(patchcore, "SCREENED_ROWS", 1)
+    monkeypatch.setattr(patchcore, "SCREENED_PAIRS", 1)
+    screened = method.score(test)
+    assert isinstance(whole.maps, torch.Tensor)
+    assert isinstance(screened.maps, torch.Tensor)
+    torch.testing.assert_close(screened.maps, whole.maps, rtol=2.0**-22, atol=0)
+
+
+def test_faiss_is_a_search_to_choose() -> None:
+    """Its distances are those of the exact search but for the rounding of |q|² + |b|² - 2 q·b."""
+    training, test = features(10, 0), features(3, 1)
+    exact, faiss = (
+        create(name).fit(training, torch.Generator().manual_seed(0)).score(test)
+        for name in ("patchcore-25", "patchcore-25[search=faiss]")
+    )
+    assert isinstance(exact.maps, torch.Tensor)
+    assert isinstance(faiss.maps, torch.Tensor)
+    assert not torch.equal(faiss.maps, exact.maps)
+    torch.testing.assert_close(faiss.maps, exact.maps, rtol=1e-4, atol=0)
+    with pytest.raises(MethodNameError, match="search must be exact or faiss, not 'fias'"):
+        resolve("patchcore-25[search=fias]")
+
+
+def test_the_default_search_is_no_part_of_the_identity() -> None:
+    assert "search" not in identity(resolve("patchcore-25").parameters)
+    chosen = identity(resolve("patchcore-25[search=faiss]").parameters)
+    assert chosen["search"] == "faiss"

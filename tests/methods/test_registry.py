@@ -56,6 +56,14 @@ def test_mistakes_are_named_in_one_line(specification: str, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_method_is_resolved_without_importing_the_others() -> None:
+    code = "import sys, methods; methods.resolve('padim'); print(*sys.modules)"
+    run_python = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
+    imported = run_python.stdout.decode().split()
+    assert "methods.padim" in imported
+    assert not {"methods.patchcore", "methods.spade"} & set(imported)
+
+
 def test_lists_split_outside_brackets_only() -> None:
     assert split("spade, patchcore-25[patch_size=5,squared=true],padim,") == [
         "spade",
