@@ -15,7 +15,7 @@ from benchmarks.evaluation import Evaluated
 from benchmarks.execution.recorder import Recorder
 from benchmarks.execution.scheduling import Scheduler
 from benchmarks.execution.workers.ray_cluster import RayCluster
-from benchmarks.execution.workers.tasks import Hand
+from benchmarks.execution.workers.tasks import IdleWorker
 from benchmarks.results import Store, journal
 from benchmarks.run import __main__ as run
 from tests.helpers.data_sets import write_category
@@ -67,11 +67,12 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 def wait_for_all_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hand out nothing before a worker of each node waits: then each extracts some images."""
-    idle = RayCluster.idle
+    idle, seen = RayCluster.idle, set[str]()
 
-    def of_all_nodes(self: RayCluster) -> Sequence[Hand]:
-        hands = idle(self)
-        return hands if len(self._places) == NODES else []
+    def of_all_nodes(self: RayCluster) -> Sequence[IdleWorker]:
+        workers = idle(self)
+        seen.update(worker.place for worker in workers)
+        return workers if len(seen) == NODES else []
 
     monkeypatch.setattr(RayCluster, "idle", of_all_nodes)
 
