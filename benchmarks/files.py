@@ -45,13 +45,13 @@ def require_writable(folder: Path) -> None:
         StorageError: it can't.
     """
     trial = folder / f".trial.{os.getpid()}"
-    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     with atomic_file(trial):
         pass
     trial.unlink(missing_ok=True)
-    for one in made:  # nothing is left of it where something else stops the command
+    for path in missing:  # so that a command that something else stops leaves no folder
         with contextlib.suppress(OSError):
-            one.rmdir()
+            path.rmdir()
 
 
 def as_csv(rows: Sequence[Sequence[Any]]) -> bytes:

@@ -29,7 +29,7 @@ def user_cache(name: str) -> Path:
     named = os.environ.get("XDG_CACHE_HOME")
     folder = written_path(named or "~/.cache") / name
     homeless = not named and not folder.is_absolute()
-    return folder if not homeless and _is_there_or_can_be(folder) else _temporary() / name
+    return folder if not homeless and _exists_or_can_be_created(folder) else _temporary() / name
 
 
 def provide_caches() -> None:
@@ -40,9 +40,9 @@ def provide_caches() -> None:
             os.environ[variable] = str(folder)
 
 
-def _is_there_or_can_be(folder: Path) -> bool:
-    there = next(one for one in (folder, *folder.parents) if os.path.exists(one))
-    return os.path.isdir(there) and (there == folder or os.access(there, os.W_OK | os.X_OK))
+def _exists_or_can_be_created(folder: Path) -> bool:
+    nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    return os.path.isdir(nearest) and (nearest == folder or os.access(nearest, os.W_OK | os.X_OK))
 
 
 def _temporary_name() -> str:

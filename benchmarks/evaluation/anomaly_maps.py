@@ -30,14 +30,14 @@ def upsample_and_smooth(scores: Scores, size: int, sigma: float) -> Tensor:
     """
     maps = scores.maps if isinstance(scores.maps, tuple) else (scores.maps,)
     sides = [
-        [_matrix_on(one.device, length, size, sigma) for length in one.shape[1:]] for one in maps
+        [_matrix_on(grid.device, length, size, sigma) for length in grid.shape[1:]] for grid in maps
     ]
     finished = maps[0].new_empty(len(maps[0]), size, size, dtype=torch.float32)
     for start in range(0, len(finished), IMAGES_TOGETHER):
         images = slice(start, start + IMAGES_TOGETHER)
         total = torch.zeros((), dtype=torch.float64, device=finished.device)
-        for one, (down, across) in zip(maps, sides, strict=True):
-            total = total + down @ one[images].double() @ across.T  # (size, h) (n, h, w) (w, size)
+        for grid, (down, across) in zip(maps, sides, strict=True):
+            total = total + down @ grid[images].double() @ across.T  # (size, h) (n, h, w) (w, size)
         finished[images] = total / len(maps)
     return finished
 

@@ -74,7 +74,7 @@ def frames_of(samples: Sequence[Sample], protocol: EvaluationProtocol) -> list[F
 
 def padding_of(frames: Sequence[Frame]) -> Masks:
     """Return which pixels of padded squares aren't the images' own, (N, S, S)."""
-    return np.stack([padding(one.width, one.height, one.side) for one in frames])
+    return np.stack([padding(frame.width, frame.height, frame.side) for frame in frames])
 
 
 def read_masks(

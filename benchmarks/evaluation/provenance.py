@@ -24,11 +24,11 @@ PACKAGES = (
 @cache
 def versions() -> dict[str, str]:
     """Return package → installed version, of those that can change a number."""
-    found = {}
+    installed = {}
     for package in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+            installed[package] = metadata.version(package)
+    return installed
 
 
 @cache

@@ -17,13 +17,13 @@ from benchmarks.features import CacheSettings, Split
 from benchmarks.features.crops import BATCH_IMAGES, samples_of
 
 UNKNOWN_RATE = 1e-6
-"""Seconds a pixel that is taken for what never ran, that is 24 s for 480 images of 224 pixels."""
+"""Seconds a pixel that are assumed for what never ran: 24 s for 480 images of 224 pixels."""
 
 LONGEST_BUNDLE = 60.0
-"""Seconds that cells evaluated by one task take at most; one that takes longer is alone."""
+"""Seconds of cells in one task at most; a cell that takes longer is a task by itself."""
 
 LEAST_BATCHES = 2
-"""Batches of images that one task extracts at least: opening and writing files takes time, too."""
+"""Batches of images in one task at least: opening and writing files takes time, too."""
 
 BUNDLES = 20
 """Tasks that each worker gets at least, so that the last ones end at about the same time."""
@@ -33,7 +33,7 @@ LARGEST_BUNDLE = 32
 
 
 @dataclass(frozen=True)
-class Estimate:
+class PlanDurations:
     """How long a plan's parts take: by earlier rates, else by a guess in proportion to pixels.
 
     Attributes:
@@ -68,28 +68,28 @@ class Estimate:
 
 
 def divided(
-    missing: JobsByCategory, estimate: Estimate, cache: CacheSettings, workers: int
+    missing: JobsByCategory, durations: PlanDurations, cache: CacheSettings, workers: int
 ) -> list[Portion[Task]]:
     """Return the tasks of each category.
 
     Args:
         missing: category → its cells to evaluate.
-        estimate: how long they take.
+        durations: how long they take.
         cache: where features are kept.
         workers: how many share the work.
     """
-    plan = estimate.plan
+    plan = durations.plan
     bare = replace(plan, dataset=replace(plan.dataset, categories=()), work={})
     setting = Setting(bare, cache)
     seconds = {
-        id(job): estimate.cell(category, job) for category, jobs in missing.items() for job in jobs
+        id(job): durations.cell(category, job) for category, jobs in missing.items() for job in jobs
     }
     longest = min(LONGEST_BUNDLE, sum(seconds.values()) / (workers * BUNDLES))
     size = plan.image_bytes() + 3 * plan.protocol.image_size**2  # and the crops
-    found = []
+    portions = []
     for category, jobs in missing.items():
         images = len(category.train) + len(category.test)
-        image = estimate.features(category) / images
+        image = durations.features(category) / images
         shards = tuple(
             Extract(setting, category, split, rows, len(rows) * image)
             for split in get_args(Split)
@@ -99,8 +99,8 @@ def divided(
             Evaluate(setting, category, bundle, shards, sum(seconds[id(job)] for job in bundle))
             for bundle in _bundles(jobs, seconds, longest)
         )
-        found.append(Portion[Task](shards, cells, images * size))
-    return found
+        portions.append(Portion[Task](shards, cells, images * size))
+    return portions
 
 
 def shards_of(images: int, workers: int) -> list[range]:
@@ -117,7 +117,7 @@ def _bundles(
     """Yield jobs in groups; those that share artefacts, which see the same images, go together."""
     bundle: list[Job] = []
     for job in sorted(jobs, key=lambda job: (job.spec.shots or 0, job.spec.seed)):
-        together = sum(seconds[id(one)] for one in (*bundle, job))
+        together = sum(seconds[id(member)] for member in (*bundle, job))
         if bundle and (together > longest or len(bundle) == LARGEST_BUNDLE):
             yield tuple(bundle)
             bundle = []

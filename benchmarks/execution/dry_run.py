@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from benchmarks.execution.dividing import Estimate, divided
+from benchmarks.execution.dividing import PlanDurations, divided
 from benchmarks.execution.plan import JobsByCategory, Plan, images_to_pass
 from benchmarks.execution.progress.forecast import MINUTE, earlier_rates, pixels, rate_of, rates
 from benchmarks.execution.simulation import simulate
@@ -56,12 +56,12 @@ class Needs:
     @property
     def images(self) -> int:
         """All passes."""
-        return sum(one.images for one in self.passes)
+        return sum(passes.images for passes in self.passes)
 
     @property
     def size(self) -> int:
         """Bytes of all features that are not cached yet."""
-        return sum(one.size for one in self.passes)
+        return sum(passes.size for passes in self.passes)
 
     @property
     def minutes(self) -> str:
@@ -89,11 +89,11 @@ def needs(work: Work, known: Mapping[str, float], cache: FeatureCache) -> Needs:
                 if rate is None:
                     unknown.add(job.spec.method)
     # Members of an ensemble may share what is extracted.
-    passes = {one for plan, missing in work for one in _passes(plan, missing, cache)}
+    passes = {passes for plan, missing in work for passes in _passes(plan, missing, cache)}
     return Needs(
         cells=sum(len(jobs) for plan, _ in work for jobs in plan.work.values()),
         left=sum(len(jobs) for _, missing in work for jobs in missing.values()),
-        passes=tuple(sorted(passes, key=lambda one: (one.images, one.what))),
+        passes=tuple(sorted(passes, key=lambda passes: (passes.images, passes.what))),
         seconds=seconds,
         unknown=tuple(sorted(unknown)),
     )
@@ -112,16 +112,16 @@ def summary(work: Work, run: Path, cache: FeatureCache, device: str, workers: in
     Raises:
         BenchmarkError: a backbone that has to be run can't be made.
     """
-    found = needs(work, rates(run), cache)
-    stored = found.cells - found.left
-    lines = [f"{found.left} of {found.cells} cells to evaluate, {stored} stored in {run}"]
-    lines += map(str, found.passes)
-    lines.append(f"{found.images} passes in all; the rest is cached")
-    if found.left:
-        about = f"{found.minutes} by what earlier cells took" if found.minutes else ""
-        lacking = f"no earlier cell of {', '.join(found.unknown)}" if found.unknown else ""
-        said = "; ".join(filter(None, (about, lacking)))
-        lines.append(f"methods: {said}; the backbone's passes come on top")
+    needed = needs(work, rates(run), cache)
+    stored = needed.cells - needed.left
+    lines = [f"{needed.left} of {needed.cells} cells to evaluate, {stored} stored in {run}"]
+    lines += map(str, needed.passes)
+    lines.append(f"{needed.images} passes in all; the rest is cached")
+    if needed.left:
+        about = f"{needed.minutes} by what earlier cells took" if needed.minutes else ""
+        lacking = f"no earlier cell of {', '.join(needed.unknown)}" if needed.unknown else ""
+        text = "; ".join(filter(None, (about, lacking)))
+        lines.append(f"methods: {text}; the backbone's passes come on top")
         lines += simulated(work, run, cache, device, workers)
     return "\n".join(lines)
 
@@ -142,16 +142,18 @@ def simulated(
     """Yield what the plans, one after the other, would take of several workers; else nothing."""
     if workers < 2:
         return
-    found, guessed = [], set()
+    simulations, guessed = [], set()
     for plan, missing in work:
         earlier = earlier_rates(run, plan.protocol.image_size, device)
-        estimate = Estimate(plan, earlier, images_to_pass(plan.extractors(cache), missing))
-        portions = divided(missing, estimate, cache.settings, workers)
-        found.append(simulate(portions, workers, cache.limit))
-        guessed |= estimate.guessed(missing)
-    makespan = sum(one.makespan for one in found)
-    busy = sum(one.work for one in found) / (workers * makespan) if makespan else 1.0
-    bound, chain = sum(one.bound for one in found), sum(one.chain for one in found)
+        durations = PlanDurations(plan, earlier, images_to_pass(plan.extractors(cache), missing))
+        portions = divided(missing, durations, cache.settings, workers)
+        simulations.append(simulate(portions, workers, cache.limit))
+        guessed |= durations.guessed(missing)
+    makespan = sum(simulation.makespan for simulation in simulations)
+    seconds = sum(simulation.work for simulation in simulations)
+    busy = seconds / (workers * makespan) if makespan else 1.0
+    bound = sum(simulation.bound for simulation in simulations)
+    chain = sum(simulation.chain for simulation in simulations)
     yield (
         f"on {workers} workers: {_clock(makespan)}, {100 * busy:.1f} % busy; no order takes less "
         f"than {_clock(bound)}, the longest chain takes {_clock(chain)}"

@@ -10,6 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from benchmarks.errors import StorageError
 from benchmarks.results.journal import Extraction
 
 if TYPE_CHECKING:
@@ -62,11 +63,11 @@ def extract_category(
         InterruptedExtractionError: the extractor was told to stop.
     """
     images = len(category.train) + len(category.test)
-    found = []
+    members = []
     for extractor in extractors:
         with _noted(extractor, category, images, note):
-            found.append(extractor.arrays(category, partial(advance, extractor.backbone)))
-    return found
+            members.append(extractor.arrays(category, partial(advance, extractor.backbone)))
+    return members
 
 
 def extract_shard(
@@ -88,11 +89,20 @@ def extract_shard(
     Raises:
         BenchmarkError: as `extract_category`.
     """
-    found = []
+    members = []
     for extractor in extractors:
         with _noted(extractor, category, len(rows), note):
-            found.append(extractor.part(category, split, rows, lambda images: None))
-    return found
+            members.append(extractor.part(category, split, rows, lambda images: None))
+    return members
+
+
+def finish(extractors: Sequence[Extractor], warn: Callable[[str], None]) -> None:
+    """Wait for the disk; what it could not take is named through `warn` and extracted again."""
+    for extractor in extractors:
+        try:
+            extractor.finish()
+        except StorageError as error:
+            warn(str(error))
 
 
 @contextmanager

@@ -42,17 +42,17 @@ def flow(
     """
     running: list[Task] = []
     while scheduler.unfinished:
-        for place in pool.gone():
+        for place in pool.lost_places():
             scheduler.forget(place)
-        for hand in pool.idle():
-            if (task := scheduler.ready(hand.place)) is None:
+        for worker in pool.idle():
+            if (task := scheduler.ready(worker.place)) is None:
                 break
-            pool.start(hand, task)
+            pool.start(worker, task)
             running.append(task)
         at_work(running)
-        for hand, task, done in pool.finished():
+        for worker, task, done in pool.finished():
             running.remove(task)
-            yield from _ended(scheduler, hand.place, task, done)
+            yield from _ended(scheduler, worker.place, task, done)
 
 
 def _ended(
@@ -67,7 +67,8 @@ def _ended(
     elif not done.failure:
         scheduler.done(task, place)
     if done.failure:
-        yield from ((one, _given_up(one, done.failure)) for one in scheduler.give_up(task))
+        for cells in scheduler.give_up(task):
+            yield cells, _given_up(cells, done.failure)
     yield task, done
 
 

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from functools import partial
 
 from benchmarks.console import say
-from benchmarks.errors import StorageError
 from benchmarks.evaluation import CategoryData, Evaluated, GroundTruth, Job
 from benchmarks.evaluation.evaluating import Measuring, predict
-from benchmarks.execution.extracting import Lazy, extract_category
+from benchmarks.execution.extracting import Lazy, extract_category, finish
 from benchmarks.execution.plan import JobsByCategory
 from benchmarks.execution.recorder import Machine, Recorder
 from benchmarks.features import Extractor, Split
@@ -93,13 +92,4 @@ def _background(extractors: Sequence[Extractor]) -> Iterator[ThreadPoolExecutor]
             for extractor in extractors:
                 extractor.stopped.set()
             pool.shutdown(cancel_futures=True)
-            for extractor in extractors:
-                _finish(extractor)
-
-
-def _finish(extractor: Extractor) -> None:
-    """Wait for the disk; what it could not take is extracted again next time."""
-    try:
-        extractor.finish()
-    except StorageError as error:
-        say(f"warning: {error}")
+            finish(extractors, lambda line: say(f"warning: {line}"))

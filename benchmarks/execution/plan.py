@@ -140,10 +140,10 @@ def backbone_specs(
     Raises:
         BenchmarkError: there is no such backbone, or its weights can't be had.
     """
-    found = [fit_to_checkpoint(choice) for choice in members]
-    for said in dict.fromkeys(filter(None, (said for _, said in found))):
-        say(said)
-    return tuple((choice, describe(choice, download=download)) for choice, _ in found)
+    choices, notes = zip(*map(fit_to_checkpoint, members), strict=True)
+    for note in dict.fromkeys(filter(None, notes)):
+        say(note)
+    return tuple((choice, describe(choice, download=download)) for choice in choices)
 
 
 def make_plan(
@@ -164,19 +164,12 @@ def make_plan(
         BenchmarkError: a method reads a level that the backbone doesn't have.
     """
     requests = list(requests)
-    levels = sorted({level for one in requests for level in one.variant.parameters.levels})
-    if said := unread(protocol.backbone, [one.variant for one in requests]):
-        raise BenchmarkError(said)
+    variants = [request.variant for request in requests]
+    levels = sorted({level for variant in variants for level in variant.parameters.levels})
+    if lacking := unread(protocol.backbone, variants):
+        raise BenchmarkError(lacking)
     work = {
-        category: [
-            Job(
-                _spec(dataset, category, protocol, one),
-                one.variant.parameters,
-                one.kept_maps,
-                one.needed_maps,
-            )
-            for one in requests
-        ]
+        category: [_job(dataset, category, protocol, request) for request in requests]
         for category in dataset.categories
     }
     return Plan(dataset, protocol, tuple(members), tuple(levels), work)
@@ -199,10 +192,10 @@ def unread(backbone: BackboneSpec, variants: Iterable[Variant]) -> str:
     )
 
 
-def _spec(
+def _job(
     dataset: Dataset, category: Category, protocol: EvaluationProtocol, request: Request
-) -> CellSpec:
-    return CellSpec(
+) -> Job:
+    spec = CellSpec(
         dataset=dataset.name,
         dataset_fingerprint=category.fingerprint,
         category=category.name,
@@ -212,3 +205,4 @@ def _spec(
         seed=request.seed,
         shots=request.shots,
     )
+    return Job(spec, request.variant.parameters, request.kept_maps, request.needed_maps)

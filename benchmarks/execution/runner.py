@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 
 from benchmarks.console import say
-from benchmarks.execution.dividing import Estimate, divided
+from benchmarks.execution.dividing import PlanDurations, divided
 from benchmarks.execution.flow import hand_out
 from benchmarks.execution.local import run_locally
 from benchmarks.execution.plan import JobsByCategory, Plan, images_to_pass
@@ -50,12 +50,12 @@ def run_plan(
         if machine.pool is None:
             run_locally(missing, plan.protocol, extractors, recorder, machine)
         else:
-            workers, estimate = machine.pool.workers, Estimate(plan, earlier, images)
+            workers, durations = machine.pool.workers, PlanDurations(plan, earlier, images)
             scheduler = Scheduler(
-                divided(missing, estimate, cache.settings, workers), workers, cache.limit
+                divided(missing, durations, cache.settings, workers), workers, cache.limit
             )
             hand_out(scheduler, machine.pool, recorder)
-        return sum(one.passed for one in recorder.extractions.values())
+        return sum(extraction.passed for extraction in recorder.extractions.values())
     finally:
         recorder.progress.close()
         seconds = time.perf_counter() - begun

@@ -13,7 +13,7 @@ ATTEMPTS = 3
 
 
 class Timed(Protocol):
-    """Anything that takes a number of seconds, by forecast; told apart by identity."""
+    """A task of a forecast length; two tasks are never equal."""
 
     @property
     def seconds(self) -> float:
@@ -44,27 +44,32 @@ class Portion(Generic[T]):
 
 
 @dataclass
-class _Open(Generic[T]):
-    """A portion in work: tasks that wait, the longest last, and where its features were made.
+class _OpenPortion(Generic[T]):
+    """A portion in work.
 
-    `images` are the shards, those that are done as well.
+    Attributes:
+        portion: all of its tasks.
+        shards: those that wait, the longest last.
+        cells: likewise.
+        running: tasks that workers are at.
+        extracted: shard that is done → the place where its features are.
+        places: where its tasks have run.
     """
 
     portion: Portion[T]
     shards: list[T]
     cells: list[T]
-    images: frozenset[T]
     running: set[T] = field(default_factory=set)
-    made: dict[T, str] = field(default_factory=dict)
+    extracted: dict[T, str] = field(default_factory=dict)
     places: set[str] = field(default_factory=set)
 
     @property
-    def whole(self) -> bool:
-        """Whether the features of all images are there."""
-        return len(self.made) == len(self.images)
+    def has_features(self) -> bool:
+        """Whether the features of all images have been extracted."""
+        return len(self.extracted) == len(self.portion.shards)
 
     @property
-    def over(self) -> bool:
+    def is_done(self) -> bool:
         return not (self.shards or self.cells or self.running)
 
 
@@ -85,121 +90,120 @@ class Scheduler(Generic[T]):
     def __init__(
         self, portions: Iterable[Portion[T]], workers: int, room: float = math.inf
     ) -> None:
-        self._closed = deque(sorted(portions, key=lambda one: one.chain, reverse=True))
+        self._later = deque(sorted(portions, key=lambda portion: portion.chain, reverse=True))
         self._workers, self._room = workers, room
-        self._open: list[_Open[T]] = []
-        self._home: dict[T, _Open[T]] = {}
+        self._open: list[_OpenPortion[T]] = []
+        self._portion_of: dict[T, _OpenPortion[T]] = {}
         self._losses: Counter[T] = Counter()
-        self._waiting = sum(
-            task.seconds for one in self._closed for task in (*one.shards, *one.cells)
+        self._waiting_seconds = sum(
+            task.seconds for portion in self._later for task in (*portion.shards, *portion.cells)
         )
 
     @property
     def unfinished(self) -> bool:
         """Whether anything waits or runs."""
-        return bool(self._open or self._closed)
+        return bool(self._open or self._later)
 
     def ready(self, place: str = "") -> T | None:
         """Return what a worker at `place` does next; None where all that is left must wait."""
-        chosen, images = self._with_cells(place), self._with_images()
-        if images and (chosen is None or self._is_urgent(images.portion)):
-            chosen = images
+        chosen, to_extract = self._with_cells(place), self._with_shards()
+        if to_extract and (chosen is None or self._is_urgent(to_extract.portion)):
+            chosen = to_extract
         if chosen is None:
             return None
-        task = (chosen.cells if chosen.whole else chosen.shards).pop()
+        task = (chosen.cells if chosen.has_features else chosen.shards).pop()
         chosen.running.add(task)
-        self._waiting -= task.seconds
+        self._waiting_seconds -= task.seconds
         return task
 
     def done(self, task: T, place: str = "") -> bool:
         """Note that a task is done; return whether its category's features are whole by it."""
-        home = self._home[task]
+        home = self._portion_of[task]
         home.running.discard(task)
         home.places.add(place)
-        if task in home.images:
-            home.made[task] = place
+        if task in home.portion.shards:
+            home.extracted[task] = place
         self._close(home)
-        return task in home.made and home.whole
+        return task in home.extracted and home.has_features
 
     def lost(self, task: T) -> bool:
         """Note that a task's worker was lost; return whether it will be handed out again.
 
         Where it won't be, it is to be given up.
         """
-        home = self._home[task]
+        home = self._portion_of[task]
         self._losses[task] += 1
         if self._losses[task] == ATTEMPTS:
             return False
         home.running.discard(task)
-        self._again(home, task)
+        self._wait_again(home, task)
         return True
 
     def give_up(self, task: T) -> list[T]:
         """Note that a task can't be done; return the cells that can't be, either, without it."""
-        home = self._home[task]
+        home = self._portion_of[task]
         home.running.discard(task)
         cells = list[T]()
-        if task in home.images:
+        if task in home.portion.shards:
             cells = [*home.cells]
-            self._waiting -= sum(one.seconds for one in (*home.shards, *cells))
+            self._waiting_seconds -= sum(left.seconds for left in (*home.shards, *cells))
             home.shards.clear()
             home.cells.clear()
         self._close(home)
         return cells
 
     def forget(self, place: str) -> None:
-        """Note that what was made at a place is gone; shards made there are handed out again."""
+        """Note that a place is gone; the shards extracted there are handed out again."""
         for home in self._open:
             home.places.discard(place)
             if home.cells or home.running:
-                for task in [task for task, where in home.made.items() if where == place]:
-                    del home.made[task]
-                    self._again(home, task)
+                for task in [task for task, where in home.extracted.items() if where == place]:
+                    del home.extracted[task]
+                    self._wait_again(home, task)
 
-    def _again(self, home: _Open[T], task: T) -> None:
-        tasks = home.shards if task in home.images else home.cells
+    def _wait_again(self, home: _OpenPortion[T], task: T) -> None:
+        tasks = home.shards if task in home.portion.shards else home.cells
         tasks.append(task)
-        tasks.sort(key=lambda one: one.seconds)
-        self._waiting += task.seconds
+        tasks.sort(key=_seconds)
+        self._waiting_seconds += task.seconds
 
     def _is_urgent(self, portion: Portion[T]) -> bool:
-        return portion.chain * self._workers >= self._waiting
+        return portion.chain * self._workers >= self._waiting_seconds
 
-    def _with_cells(self, place: str) -> _Open[T] | None:
-        def urgency(one: _Open[T]) -> tuple[int, bool, float]:
-            seconds = one.cells[-1].seconds
-            return math.frexp(seconds)[1], place in one.places, seconds  # within a factor of 2
+    def _with_cells(self, place: str) -> _OpenPortion[T] | None:
+        def urgency(portion: _OpenPortion[T]) -> tuple[int, bool, float]:
+            seconds = portion.cells[-1].seconds
+            return math.frexp(seconds)[1], place in portion.places, seconds  # within a factor of 2
 
-        return max(
-            (one for one in self._open if one.whole and one.cells), key=urgency, default=None
-        )
+        ready = [portion for portion in self._open if portion.has_features and portion.cells]
+        return max(ready, key=urgency, default=None)
 
-    def _with_images(self) -> _Open[T] | None:
-        for one in self._open:
-            if one.shards:
-                return one
-        in_use = sum(one.portion.size for one in self._open)
-        if self._closed and (not self._open or in_use + self._closed[0].size <= self._room):
-            return self._begin(self._closed.popleft())
+    def _with_shards(self) -> _OpenPortion[T] | None:
+        for portion in self._open:
+            if portion.shards:
+                return portion
+        in_use = sum(opened.portion.size for opened in self._open)
+        if self._later and (not self._open or in_use + self._later[0].size <= self._room):
+            return self._begin(self._later.popleft())
         return None
 
-    def _begin(self, portion: Portion[T]) -> _Open[T]:
-        shards, cells = _longest_last(portion.shards), _longest_last(portion.cells)
-        begun = _Open(portion, shards, cells, frozenset(shards))
-        self._home |= dict.fromkeys((*portion.shards, *portion.cells), begun)
+    def _begin(self, portion: Portion[T]) -> _OpenPortion[T]:
+        shards, cells = sorted(portion.shards, key=_seconds), sorted(portion.cells, key=_seconds)
+        begun = _OpenPortion(portion, shards, cells)
+        self._portion_of |= dict.fromkeys((*shards, *cells), begun)
         self._open.append(begun)
         return begun
 
-    def _close(self, home: _Open[T]) -> None:
-        if home.over and home in self._open:
+    def _close(self, home: _OpenPortion[T]) -> None:
+        if home.is_done and home in self._open:
             self._open.remove(home)
             for task in (*home.portion.shards, *home.portion.cells):
-                del self._home[task]  # and so lets what pools keep for a task go
+                del self._portion_of[task]  # and so lets what pools keep for a task go
 
 
 def _longest(tasks: Iterable[Timed]) -> float:
-    return max((task.seconds for task in tasks), default=0.0)
+    return max(map(_seconds, tasks), default=0.0)
 
 
-def _longest_last(tasks: Iterable[T]) -> list[T]:
-    return sorted(tasks, key=lambda task: task.seconds)
+def _seconds(task: Timed) -> float:
+    return task.seconds

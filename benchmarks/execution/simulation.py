@@ -1,4 +1,4 @@
-"""A run on workers that only pretend: the scheduler and the flow are the real ones, time isn't."""
+"""A run simulated: the scheduler and the flow are the real ones, workers and time pretended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks.execution.flow import flow
 from benchmarks.execution.scheduling import Portion, Scheduler
-from benchmarks.execution.workers.tasks import Done, Hand, Task
+from benchmarks.execution.workers.tasks import Done, IdleWorker, Task
 
 
 @dataclass(frozen=True)
@@ -39,36 +39,36 @@ class Simulation:
         return max(self.work / self.workers, self.chain)
 
 
-class Pretended:
-    """Workers that need just the seconds that were forecast; a pool with a clock."""
+class SimulatedPool:
+    """Workers that take the seconds that were forecast, by a clock that jumps."""
 
     def __init__(self, workers: int) -> None:
         self.workers, self.now = workers, 0.0
-        self._idle = [Hand(number, str(number)) for number in range(workers)]
-        self._busy: list[tuple[float, int, Hand, Task]] = []
+        self._idle = [IdleWorker(number, str(number)) for number in range(workers)]
+        self._busy: list[tuple[float, int, IdleWorker, Task]] = []
         self._numbers = itertools.count()
 
-    def idle(self) -> Sequence[Hand]:
+    def idle(self) -> Sequence[IdleWorker]:
         """Return the workers that wait for a task."""
         return list(self._idle)
 
-    def start(self, hand: Hand, task: Task) -> None:
+    def start(self, worker: IdleWorker, task: Task) -> None:
         """Have a worker begin a task."""
-        self._idle.remove(hand)
-        heapq.heappush(self._busy, (self.now + task.seconds, next(self._numbers), hand, task))
+        self._idle.remove(worker)
+        heapq.heappush(self._busy, (self.now + task.seconds, next(self._numbers), worker, task))
 
-    def finished(self) -> Iterator[tuple[Hand, Task, Done | None]]:
+    def finished(self) -> Iterator[tuple[IdleWorker, Task, Done | None]]:
         """Let time pass until a task ends, and yield it."""
-        self.now, _, hand, task = heapq.heappop(self._busy)
-        self._idle.append(hand)
-        yield hand, task, Done()
+        self.now, _, worker, task = heapq.heappop(self._busy)
+        self._idle.append(worker)
+        yield worker, task, Done()
 
-    def gone(self) -> Sequence[str]:
+    def lost_places(self) -> Sequence[str]:
         """Return nothing: none is ever lost."""
         return ()
 
     def close(self) -> None:
-        """Do nothing: there is nobody to let go."""
+        """Do nothing: there are no processes to end."""
 
 
 def simulate(portions: Sequence[Portion[Task]], workers: int, room: float) -> Simulation:
@@ -79,6 +79,7 @@ def simulate(portions: Sequence[Portion[Task]], workers: int, room: float) -> Si
         workers: how many share the work.
         room: bytes that features of categories in work may take together.
     """
-    pool = Pretended(workers)
+    pool = SimulatedPool(workers)
     work = sum(task.seconds for task, _ in flow(Scheduler(portions, workers, room), pool))
-    return Simulation(workers, pool.now, work, max((one.chain for one in portions), default=0.0))
+    chain = max((portion.chain for portion in portions), default=0.0)
+    return Simulation(workers, pool.now, work, chain)

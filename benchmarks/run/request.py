@@ -110,16 +110,14 @@ def check_size(plan: Plan) -> None:
 def say_what_is_cut_off(protocol: EvaluationProtocol, categories: Iterable[Category]) -> None:
     """Say how much of each category's defects the crop cuts off, where it does, and the remedy."""
     p = protocol
-    found = {
-        category: defects_outside_crop(category, p.resize, p.image_size, p.fit)
-        for category in categories
-        if p.fit == "crop"
-    }
-    cut = {category: one for category, one in found.items() if one and one.share}
-    for category, one in cut.items():
-        line = crop_loss(category.name, one.unseen, category.counts[2], one.share)
-        say(f"the crop cuts off, in {line}")
-    if cut:
+    any_cut = False
+    for category in categories if p.fit == "crop" else ():
+        lost = defects_outside_crop(category, p.resize, p.image_size, p.fit)
+        if lost and lost.share:
+            line = crop_loss(category.name, lost.unseen, category.counts[2], lost.share)
+            say(f"the crop cuts off, in {line}")
+            any_cut = True
+    if any_cut:
         say(f"({REMEDY})")
 
 

@@ -27,7 +27,7 @@ from benchmarks.execution.progress.forecast import (
     image_rates,
     pixels,
 )
-from benchmarks.execution.progress.terminal import Screen
+from benchmarks.execution.progress.terminal import LiveBoard
 from benchmarks.execution.progress.tracking import Progress, about
 from benchmarks.results import Cell, Store, journal
 from benchmarks.results.journal import Call, Extraction
@@ -58,7 +58,7 @@ def seen(board: Board, width: int = 80, height: int = 24) -> list[str]:
     console = Console(
         file=io.StringIO(), record=True, width=width, height=height, force_terminal=True
     )
-    console.print(Screen(lambda: board))
+    console.print(LiveBoard(lambda: board))
     return console.export_text().splitlines()
 
 

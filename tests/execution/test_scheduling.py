@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.execution.dividing import LONGEST_BUNDLE, Estimate, divided
+from benchmarks.execution.dividing import LONGEST_BUNDLE, PlanDurations, divided
 from benchmarks.execution.flow import flow
 from benchmarks.execution.plan import images_to_pass
 from benchmarks.execution.progress.forecast import Rates
 from benchmarks.execution.scheduling import ATTEMPTS, Portion, Scheduler
-from benchmarks.execution.simulation import Pretended, simulate
-from benchmarks.execution.workers.tasks import Done, Evaluate, Hand
+from benchmarks.execution.simulation import SimulatedPool, simulate
+from benchmarks.execution.workers.tasks import Done, Evaluate, IdleWorker
 from benchmarks.features import CacheSettings, FeatureCache
 from benchmarks.run import __main__ as run
 from benchmarks.run import request
@@ -44,7 +44,7 @@ def portions(longest: int = 12) -> st.SearchStrategy[Work]:
     return st.lists(st.builds(Portion, tasks, tasks, st.integers(0, 50)), min_size=1, max_size=8)
 
 
-class Watched(Pretended):
+class Watched(SimulatedPool):
     """Notes what starts; loses a task where its number says so."""
 
     def __init__(self, workers: int, losses: dict[Any, int] | None = None) -> None:
@@ -53,18 +53,18 @@ class Watched(Pretended):
         self.ended: dict[Any, float] = {}
         self.losses = losses or {}
 
-    def start(self, hand: Hand, task: Any) -> None:
+    def start(self, worker: IdleWorker, task: Any) -> None:
         self.started.append((self.now, task))
-        super().start(hand, task)
+        super().start(worker, task)
 
-    def finished(self) -> Iterator[tuple[Hand, Any, Done | None]]:
-        for hand, task, done in super().finished():
+    def finished(self) -> Iterator[tuple[IdleWorker, Any, Done | None]]:
+        for worker, task, done in super().finished():
             if self.losses.get(task, 0) > 0:
                 self.losses[task] -= 1
-                yield hand, task, None
+                yield worker, task, None
             else:
                 self.ended[task] = self.now
-                yield hand, task, done
+                yield worker, task, done
 
 
 def tasks_of(work: Work) -> list[Any]:
@@ -186,9 +186,9 @@ def test_a_sweep_of_mvtec_ads_size_keeps_its_workers_busy(tmp_path: Path) -> Non
     plan = request.plan_of(options)
     to_pass = images_to_pass(plan.extractors(FeatureCache(tmp_path / "cache")), plan.work)
     assert to_pass.total() == 5354
-    estimate = Estimate(plan, Rates(RATES, {"filterbank": 0.05}), to_pass)
+    durations = PlanDurations(plan, Rates(RATES, {"filterbank": 0.05}), to_pass)
     for workers in (2, 8, 32):
-        work = divided(plan.work, estimate, CacheSettings(tmp_path), workers)
+        work = divided(plan.work, durations, CacheSettings(tmp_path), workers)
         tasks = [task for one in work for task in one.cells if isinstance(task, Evaluate)]
         assert sum(len(task.jobs) for task in tasks) == 15 * 4 * 4 * 3
         assert all(len(task.jobs) == 1 or task.seconds <= LONGEST_BUNDLE for task in tasks)

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.execution import Machine, run_plan
 from benchmarks.execution.scheduling import ATTEMPTS
-from benchmarks.execution.workers.tasks import Done, Extract, Hand, Task
+from benchmarks.execution.workers.tasks import Done, Extract, IdleWorker, Task
 from benchmarks.execution.workers.worker import Worker
 from benchmarks.features import FeatureCache
 from benchmarks.results import Store
@@ -96,26 +96,26 @@ class Losing:
     def __init__(self, losses: int) -> None:
         self.losses, self.extractions = losses, 0
         self.worker = Worker("cpu", 1 << 30)
-        self.tasks: dict[Hand, Task] = {}
+        self.tasks: dict[IdleWorker, Task] = {}
 
-    def idle(self) -> list[Hand]:
-        hands = [Hand(number, str(number)) for number in range(self.workers)]
-        return [hand for hand in hands if hand not in self.tasks]
+    def idle(self) -> list[IdleWorker]:
+        workers = [IdleWorker(number, str(number)) for number in range(self.workers)]
+        return [worker for worker in workers if worker not in self.tasks]
 
-    def start(self, hand: Hand, task: Task) -> None:
-        self.tasks[hand] = task
+    def start(self, worker: IdleWorker, task: Task) -> None:
+        self.tasks[worker] = task
         self.extractions += isinstance(task, Extract)
 
-    def finished(self) -> Iterator[tuple[Hand, Task, Done | None]]:
-        hand, task = next(iter(self.tasks.items()))
-        del self.tasks[hand]
+    def finished(self) -> Iterator[tuple[IdleWorker, Task, Done | None]]:
+        worker, task = next(iter(self.tasks.items()))
+        del self.tasks[worker]
         if not isinstance(task, Extract) and task.category.name == "jug" and self.losses > 0:
             self.losses -= 1
-            yield hand, task, None
+            yield worker, task, None
         else:
-            yield hand, task, self.worker.perform(task)
+            yield worker, task, self.worker.perform(task)
 
-    def gone(self) -> list[str]:
+    def lost_places(self) -> list[str]:
         return []
 
     def close(self) -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ def rates(run: Path) -> dict[str, float]:
 
     A method with other parameters counts under its name without them, too.
     """
-    found: dict[str, list[float]] = {}
+    seconds_a_pixel: dict[str, list[float]] = {}
     for folder in find_runs_beside(run, "cells"):
         for cell in Store(folder).cells():
             protocol = cell.spec.protocol
@@ -40,18 +40,18 @@ def rates(run: Path) -> dict[str, float]:
             read = images * protocol.image_size**2 * protocol.backbone.members
             if cell.status == "ok" and read:
                 for name in {cell.spec.method, _base(cell.spec.method)}:
-                    found.setdefault(name, []).append(seconds / read)
-    return {name: float(np.median(several)) for name, several in found.items()}
+                    seconds_a_pixel.setdefault(name, []).append(seconds / read)
+    return {name: float(np.median(several)) for name, several in seconds_a_pixel.items()}
 
 
 def image_rates(extractions: Iterable[Extraction]) -> dict[str, float]:
     """Return backbone → seconds an image took to pass it."""
     passed: Counter[str] = Counter()
-    seconds: dict[str, float] = {}
-    for one in extractions:
-        if one.passed:
-            passed[one.backbone] += one.passed
-            seconds[one.backbone] = seconds.get(one.backbone, 0) + one.seconds
+    seconds = defaultdict[str, float](float)
+    for extraction in extractions:
+        if extraction.passed:
+            passed[extraction.backbone] += extraction.passed
+            seconds[extraction.backbone] += extraction.seconds
     return {name: seconds[name] / count for name, count in passed.items()}
 
 
@@ -113,9 +113,9 @@ class Forecast:
             images: backbone → images that have yet to pass it.
         """
         known = dict(self._earlier.cells)
-        for name, own in list(self._cells.items()):
+        for name, of_this_run in list(self._cells.items()):
             earlier = [known[name]] if name in known else []
-            known[name] = median_low([*earlier, *own])
+            known[name] = median_low([*earlier, *of_this_run])
         passing = {**self._earlier.images, **image_rates(list(self._extractions))}
         work = [(count, rate_of(known, name)) for name, count in cells.items()]
         work += [(count, passing.get(name)) for name, count in images.items()]

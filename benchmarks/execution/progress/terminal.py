@@ -31,13 +31,13 @@ def start(board: Callable[[], Board]) -> Live:
         What stops it, and leaves nothing behind.
     """
     console = Console(stderr=True, force_terminal=True)
-    live = Live(Screen(board), console=console, transient=True, redirect_stdout=False)
+    live = Live(LiveBoard(board), console=console, transient=True, redirect_stdout=False)
     live.start()
     return live
 
 
 @dataclass(frozen=True)
-class Screen:
+class LiveBoard:
     """A board as it is now, to be drawn to the size of the terminal as it is now."""
 
     board: Callable[[], Board]

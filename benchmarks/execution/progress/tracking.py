@@ -73,11 +73,11 @@ class Progress:
         self._cached += extraction.images - extraction.passed
         self._forecast.extraction(extraction)
         self._extractions.append(extraction)
-        several = [one for one in self._extractions if one.category == category]
+        parts = [part for part in self._extractions if part.category == category]
         whole = self._members * self._images[category]
-        if self._live is None and sum(one.images for one in several) == whole:
-            passed = sum(one.passed for one in several)
-            cached = sum(one.images for one in several) - passed
+        if self._live is None and sum(part.images for part in parts) == whole:
+            passed = sum(part.passed for part in parts)
+            cached = whole - passed
             say(f"{category}: {passed} images passed the backbone, {cached} came from the cache")
 
     def stage(self, job: Job, stage: Stage) -> None:

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
 from benchmarks.evaluation.device import visible_gpus
-from benchmarks.execution.workers.tasks import Done, Hand, Task, WantedPool
+from benchmarks.execution.workers.tasks import Done, IdleWorker, Task, WantedPool
 from benchmarks.execution.workers.worker import settle
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def start(wanted: WantedPool) -> Processes | None:
 class _Member:
     """One worker's process, the way to it, and what it is at."""
 
-    hand: Hand
+    worker: IdleWorker
     process: SpawnProcess
     connection: Connection
     task: Task | None = None
@@ -51,23 +51,25 @@ class Processes:
         self._wanted, self._gpus = wanted, tuple(gpus)
         self._members: dict[int, _Member] = {}
 
-    def idle(self) -> Sequence[Hand]:
+    def idle(self) -> Sequence[IdleWorker]:
         """Return the workers that wait for a task."""
         busy = {number for number, member in self._members.items() if member.task is not None}
-        return [Hand(number, str(number)) for number in range(self.workers) if number not in busy]
+        return [
+            IdleWorker(number, str(number)) for number in range(self.workers) if number not in busy
+        ]
 
-    def start(self, hand: Hand, task: Task) -> None:
+    def start(self, worker: IdleWorker, task: Task) -> None:
         """Have a worker begin a task."""
-        member = self._members.get(hand.number)
+        member = self._members.get(worker.number)
         if member is None or not member.process.is_alive():
-            member = self._members[hand.number] = self._started(hand)
+            member = self._members[worker.number] = self._started(worker)
         member.task = task
         try:
             member.connection.send(task)
         except OSError:  # it has just ended, which `finished` finds out
             member.process.kill()
 
-    def finished(self) -> Iterator[tuple[Hand, Task, Done | None]]:
+    def finished(self) -> Iterator[tuple[IdleWorker, Task, Done | None]]:
         """Wait until some tasks have ended, and yield them; None where the worker was lost."""
         busy = [member for member in self._members.values() if member.task is not None]
         ended = wait([member.connection for member in busy], self._wanted.patience)
@@ -77,9 +79,9 @@ class Processes:
         for member in busy:
             if member.task is not None and (member.connection in ended or not ended):
                 task, member.task = member.task, None
-                yield member.hand, task, _received(member)
+                yield member.worker, task, _received(member)
 
-    def gone(self) -> Sequence[str]:
+    def lost_places(self) -> Sequence[str]:
         """Return nothing: what processes make lies on disk."""
         return ()
 
@@ -91,15 +93,15 @@ class Processes:
             member.process.join()
             member.connection.close()
 
-    def _started(self, hand: Hand) -> _Member:
-        here, there = CONTEXT.Pipe()
-        gpu = self._gpus[hand.number % len(self._gpus)] if self._gpus else None
+    def _started(self, worker: IdleWorker) -> _Member:
+        connection, workers_end = CONTEXT.Pipe()
+        gpu = self._gpus[worker.number % len(self._gpus)] if self._gpus else None
         on_device = -(-self.workers // max(1, len(self._gpus)))
-        arguments = there, self._wanted, self.workers, on_device, gpu
+        arguments = workers_end, self._wanted, self.workers, on_device, gpu
         process = CONTEXT.Process(target=_work, args=arguments, daemon=True)
         process.start()
-        there.close()  # so that this end is told when the process ends
-        return _Member(hand, process, here)
+        workers_end.close()  # so that this end is told when the process ends
+        return _Member(worker, process, connection)
 
 
 def _received(member: _Member) -> Done | None:

@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Hand, Task, WantedPool
-from benchmarks.execution.workers.worker import Made, settle
+from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, IdleWorker, Task, WantedPool
+from benchmarks.execution.workers.worker import MemberLevels, settle
 from methods.lazy import torch
 
 if TYPE_CHECKING:
@@ -58,16 +58,18 @@ class Actor:
         """Return the node that this worker is on."""
         return self._node
 
-    def perform(self, task: Task, *made: Made) -> Done:
-        """Do a task, with what those that it needs have made, where that is no folder's."""
+    def perform(self, task: Task, *shards: MemberLevels) -> Done:
+        """Do a task; `shards` are the features that it needs, from the object store."""
         if isinstance(task, Evaluate):
-            return self._worker.evaluate(task, made)
+            return self._worker.evaluate(task, shards)
         return self._worker.perform(task)
 
-    def extract(self, task: Extract) -> tuple[Done, Made]:
+    def extract(self, task: Extract) -> tuple[Done, MemberLevels]:
         """Extract features, and leave them in the object store, which spills to disk."""
-        done, made = self._worker.extract(task)
-        return done, [{level: _array(one) for level, one in arrays.items()} for arrays in made]
+        done, members = self._worker.extract(task)
+        return done, [
+            {level: _array(features) for level, features in levels.items()} for levels in members
+        ]
 
 
 def _array(features: Tensor | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -77,8 +79,8 @@ def _array(features: Tensor | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _nodes() -> list[dict[str, Any]]:
     import ray
 
-    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return found
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return nodes
 
 
 def fitting(has: dict[str, float], needs: dict[str, float]) -> int:
@@ -124,8 +126,9 @@ class RayCluster:
             ) from None
         threads = wanted.threads or 1
         # Without "local" Ray takes any cluster that runs on this machine, and refuses num_cpus.
-        own: dict[str, Any] = {"num_cpus": wanted.jobs * threads, "include_dashboard": False}
-        where = {"address": wanted.address} if wanted.address else {"address": "local", **own}
+        where: dict[str, Any] = {"address": wanted.address or "local"}
+        if not wanted.address:
+            where |= {"num_cpus": wanted.jobs * threads, "include_dashboard": False}
         try:
             ray.init(log_to_driver=False, **where)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -138,42 +141,42 @@ class RayCluster:
         self._needs = {"CPU": float(threads)} | ({"GPU": 1.0} if wanted.device == "cuda" else {})
         self._actor: Any = ray.remote(num_cpus=threads, num_gpus=self._needs.get("GPU", 0))(Actor)
         self._members: dict[int, _Member] = {}
-        self._made: WeakKeyDictionary[Extract, Any] = WeakKeyDictionary()
+        self._shards: WeakKeyDictionary[Extract, Any] = WeakKeyDictionary()
         self._places: set[str] = set()
         self._numbers, self._stillborn, self._suspicious_until = itertools.count(), 0, 0.0
         self.workers = self._room()
 
-    def idle(self) -> Sequence[Hand]:
+    def idle(self) -> Sequence[IdleWorker]:
         """Return the workers that wait for a task; have actors started for what the cluster has."""
         while len(self._members) <= self._room():
             actor = self._actor.remote(self._wanted, self._needs)
             self._members[next(self._numbers)] = _Member(actor, actor.node.remote())
         return [
-            Hand(number, member.node)
+            IdleWorker(number, member.node)
             for number, member in self._members.items()
             if member.node and member.task is None
         ]
 
-    def start(self, hand: Hand, task: Task) -> None:
+    def start(self, worker: IdleWorker, task: Task) -> None:
         """Have a worker begin a task."""
-        member = self._members[hand.number]
+        member = self._members[worker.number]
         member.task = task
         if self._wanted.share == "folder":
             member.answer = member.actor.perform.remote(task)
         elif isinstance(task, Evaluate):
-            made = [self._made[one] for one in task.needs]
-            member.answer = member.actor.perform.remote(task, *made)
+            shards = [self._shards[extraction] for extraction in task.needs]
+            member.answer = member.actor.perform.remote(task, *shards)
         else:
             extract = member.actor.extract.options(num_returns=2)
-            member.answer, self._made[task] = extract.remote(task)
+            member.answer, self._shards[task] = extract.remote(task)
 
-    def finished(self) -> Iterator[tuple[Hand, Task, Done | None]]:
+    def finished(self) -> Iterator[tuple[IdleWorker, Task, Done | None]]:
         """Wait until some tasks have ended, and yield them; None where the worker was lost.
 
         Raises:
             BenchmarkError: workers end before they begin.
         """
-        awaited = {one.answer: number for number, one in self._members.items() if one.answer}
+        awaited = {m.answer: number for number, m in self._members.items() if m.answer}
         answers, _ = self._ray.wait(list(awaited), timeout=self._wanted.patience)
         if not answers:
             for member in self._members.values():
@@ -182,7 +185,7 @@ class RayCluster:
         for answer in answers:
             yield from self._taken(awaited[answer])
 
-    def gone(self) -> Sequence[str]:
+    def lost_places(self) -> Sequence[str]:
         """Return the nodes that were lost with features that lay only there."""
         if time.monotonic() > self._suspicious_until:
             return ()
@@ -199,14 +202,14 @@ class RayCluster:
         """Leave the cluster; one that was started here ends."""
         self._ray.shutdown()
 
-    def _taken(self, number: int) -> Iterator[tuple[Hand, Task, Done | None]]:
+    def _taken(self, number: int) -> Iterator[tuple[IdleWorker, Task, Done | None]]:
         """Take a worker's answer: where it is, or what it has done."""
         member = self._members[number]
         task, member.task = member.task, None
         answer, member.answer = member.answer, None
         came = self._answer(answer, number, begun=task is not None)
         if task is not None:
-            yield Hand(number, member.node), task, came
+            yield IdleWorker(number, member.node), task, came
         elif came is not None:
             member.node, self._stillborn = came, 0
             self._places.add(came)
@@ -230,15 +233,15 @@ class RayCluster:
         self._suspicious_until = time.monotonic() + NOTICED
         return None
 
-    def _drop(self, number: int) -> None:
+    def _drop(self, lost: int) -> None:
         """Let a lost worker go, and the idle ones beside it.
 
         Their node may be lost, which Ray takes time to notice; they would lose task after task.
         """
-        node = self._members.pop(number).node
-        beside = [n for n, one in self._members.items() if node == one.node != "" and not one.task]
-        for other in beside:
-            self._ray.kill(self._members.pop(other).actor)
+        node = self._members.pop(lost).node
+        for number, member in [*self._members.items()]:
+            if node == member.node != "" and member.task is None:
+                self._ray.kill(self._members.pop(number).actor)
 
     def _room(self) -> int:
         resources: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]

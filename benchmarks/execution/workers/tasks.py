@@ -75,7 +75,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Hand:
+class IdleWorker:
     """A worker that waits for a task: its number, and the place where it works."""
 
     number: int
@@ -87,16 +87,16 @@ class Pool(Protocol):
 
     workers: int
 
-    def idle(self) -> Sequence[Hand]:
+    def idle(self) -> Sequence[IdleWorker]:
         """Return the workers that wait for a task."""
 
-    def start(self, hand: Hand, task: Task) -> None:
+    def start(self, worker: IdleWorker, task: Task) -> None:
         """Have a worker begin a task."""
 
-    def finished(self) -> Iterator[tuple[Hand, Task, Done | None]]:
+    def finished(self) -> Iterator[tuple[IdleWorker, Task, Done | None]]:
         """Wait until some tasks have ended, and yield them; None where the worker was lost."""
 
-    def gone(self) -> Sequence[str]:
+    def lost_places(self) -> Sequence[str]:
         """Return the places lost since this was last asked, and with them what was made there."""
 
     def close(self) -> None:

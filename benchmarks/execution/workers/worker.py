@@ -9,12 +9,10 @@ from typing import Any, get_args
 
 import numpy as np
 
-from benchmarks.datasets import Category
-from benchmarks.errors import StorageError
 from benchmarks.evaluation import CategoryData, GroundTruth, evaluate
 from benchmarks.evaluation.device import free_memory
 from benchmarks.evaluation.evaluating import failure_of
-from benchmarks.execution.extracting import Lazy, extract_category, extract_shard
+from benchmarks.execution.extracting import Lazy, extract_category, extract_shard, finish
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting, Task, WantedPool
 from benchmarks.features import Extractor, Split
 from benchmarks.features.arrays import join
@@ -24,8 +22,8 @@ from benchmarks.processes import cores
 from benchmarks.results.journal import Extraction
 from methods.lazy import torch
 
-Made = Sequence[Mapping[int, np.ndarray[Any, Any]]]
-"""What an extraction makes: of each member level → features (n, C, H, W)."""
+MemberLevels = Sequence[Mapping[int, np.ndarray[Any, Any]]]
+"""Features of some images: of each member of an ensemble level → array (n, C, H, W)."""
 
 
 def settle(wanted: WantedPool, on_node: int, on_device: int) -> Worker:
@@ -62,36 +60,36 @@ class Worker:
         self._warnings: list[str] = []
 
     def perform(self, task: Task) -> Done:
-        """Do a task; what can't be extracted fails its cells, not the task."""
+        """Do a task; where features can't be extracted, its cells fail."""
         return self.evaluate(task) if isinstance(task, Evaluate) else self.extract(task)[0]
 
     def extract(self, task: Extract) -> tuple[Done, list[Arrays]]:
-        """Bring features into the cache; return them of each member, too, none on failure."""
+        """Extract features into the cache; return each member's, too, none on failure."""
         self._begin(task.setting)
-        made, failure = list[Arrays](), None
+        members, failure = list[Arrays](), None
         try:
             note = self._extractions.append
-            made = extract_shard(self._extractors, task.category, task.split, task.rows, note)
+            members = extract_shard(self._extractors, task.category, task.split, task.rows, note)
         except Exception as error:  # noqa: BLE001 it becomes the failure of the category's cells
             failure = failure_of(error)
-        return Done((), tuple(self._extractions), self._said(), failure), made
+        return Done((), tuple(self._extractions), self._gather_warnings(), failure), members
 
-    def evaluate(self, task: Evaluate, made: Sequence[Made] = ()) -> Done:
+    def evaluate(self, task: Evaluate, shards: Sequence[MemberLevels] = ()) -> Done:
         """Evaluate cells.
 
         Args:
             task: which.
-            made: what the tasks that it needs have made; without it, features are read from the
-                cache, and extracted where they aren't there.
+            shards: features that the tasks of `task.needs` have extracted; without them features
+                are read from the cache, and extracted where it lacks them.
         """
         self._begin(task.setting)
-        data = self._category(task, made)
+        data = self._category(task, shards)
         evaluated = tuple(evaluate(job, data) for job in task.jobs)
-        if any(one.cell.status == "failed" for one in evaluated):
-            self._data = None  # the next one finds out for itself
-        # What an extraction put into the cache was needed once, and is noted there.
-        passed = tuple(one for one in self._extractions if one.passed)
-        return Done(evaluated, passed, self._said())
+        if any(outcome.cell.status == "failed" for outcome in evaluated):
+            self._data = None  # the next task tries again
+        # Features that came from the cache were counted by the task that extracted them.
+        passed = tuple(extraction for extraction in self._extractions if extraction.passed)
+        return Done(evaluated, passed, self._gather_warnings())
 
     def _begin(self, setting: Setting) -> None:
         self._extractions.clear()
@@ -103,50 +101,47 @@ class Worker:
         self._setting, self._data = setting, None
         self._extractors = setting.plan.extractors(cache, self._device, self._memory, decoders)
 
-    def _category(self, task: Evaluate, made: Sequence[Made]) -> Callable[[], CategoryData]:
+    def _category(
+        self, task: Evaluate, shards: Sequence[MemberLevels]
+    ) -> Callable[[], CategoryData]:
         if self._data is None or self._data[0] != task.category.fingerprint:
             self._data = None  # its memory makes room for the next
-            self._data = (task.category.fingerprint, Lazy(partial(self._make_data, task, made)))
+            self._data = (task.category.fingerprint, Lazy(partial(self._load, task, shards)))
         return self._data[1]
 
-    def _make_data(self, task: Evaluate, made: Sequence[Made]) -> CategoryData:
+    def _load(self, task: Evaluate, shards: Sequence[MemberLevels]) -> CategoryData:
         protocol = task.setting.plan.protocol
         truth = GroundTruth(task.category, protocol, self._extractors[0].crops)
-        members = joined(task.needs, made) if made else self._bring(task.category)
+        if shards:
+            members = join_shards(task.needs, shards)
+        else:
+            note = self._extractions.append
+            members = extract_category(self._extractors, task.category, lambda *_: None, note)
         return CategoryData(truth, members, self._device, self._memory)
 
-    def _bring(self, category: Category) -> list[dict[Split, Arrays]]:
-        return extract_category(self._extractors, category, _ignore, self._extractions.append)
-
-    def _said(self) -> tuple[str, ...]:
-        """Wait for the disk; return the warnings, with what it could not take."""
-        for extractor in self._extractors:
-            try:
-                extractor.finish()
-            except StorageError as error:
-                self._warnings.append(str(error))
+    def _gather_warnings(self) -> tuple[str, ...]:
+        """Wait for the disk; return the warnings, with those of what it could not take."""
+        finish(self._extractors, self._warnings.append)
         return tuple(self._warnings)
 
 
-def joined(needs: Sequence[Extract], made: Sequence[Made]) -> list[dict[Split, Arrays]]:
+def join_shards(
+    needs: Sequence[Extract], shards: Sequence[MemberLevels]
+) -> list[dict[Split, Arrays]]:
     """Return each member's features of a whole category.
 
     Args:
-        needs: the tasks that brought them.
-        made: what each of these has made.
+        needs: the tasks that extracted them.
+        shards: what each of these has extracted.
     """
-    pairs = sorted(zip(needs, made, strict=True), key=lambda pair: pair[0].rows.start)
+    pairs = sorted(zip(needs, shards, strict=True), key=lambda pair: pair[0].rows.start)
     return [
         {
             split: {
-                level: join([one[member][level] for task, one in pairs if task.split == split])
+                level: join([part[member][level] for task, part in pairs if task.split == split])
                 for level in needs[0].setting.plan.levels
             }
             for split in get_args(Split)
         }
-        for member in range(len(made[0]))
+        for member in range(len(shards[0]))
     ]
-
-
-def _ignore(backbone: str, images: int) -> None:
-    del backbone, images
