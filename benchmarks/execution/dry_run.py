@@ -80,22 +80,20 @@ def needs(work: Work, known: Mapping[str, float], cache: FeatureCache) -> Needs:
     Raises:
         BenchmarkError: a backbone that has to be run can't be made.
     """
-    seconds, unknown = 0.0, set()
-    for plan, missing in work:
-        for category, jobs in missing.items():
-            for job in jobs:
-                rate = rate_of(known, job.spec.method)
-                seconds += pixels(plan, category, job) * (rate or 0)
-                if rate is None:
-                    unknown.add(job.spec.method)
+    jobs = [
+        (job.spec.method, pixels(plan, category, job))
+        for plan, missing in work
+        for category, several in missing.items()
+        for job in several
+    ]
     # Members of an ensemble may share what is extracted.
     passes = {passes for plan, missing in work for passes in _passes(plan, missing, cache)}
     return Needs(
-        cells=sum(len(jobs) for plan, _ in work for jobs in plan.work.values()),
-        left=sum(len(jobs) for _, missing in work for jobs in missing.values()),
+        cells=sum(len(several) for plan, _ in work for several in plan.work.values()),
+        left=len(jobs),
         passes=tuple(sorted(passes, key=lambda passes: (passes.images, passes.what))),
-        seconds=seconds,
-        unknown=tuple(sorted(unknown)),
+        seconds=sum(count * (rate_of(known, method) or 0) for method, count in jobs),
+        unknown=tuple(sorted({name for name, _ in jobs if rate_of(known, name) is None})),
     )
 
 

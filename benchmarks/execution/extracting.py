@@ -1,4 +1,4 @@
-"""Brings a category's features, and notes what that took."""
+"""Extracts a category's features, and notes what that took."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def extract_category(
     advance: Callable[[str, int], None],
     note: Callable[[Extraction], None],
 ) -> list[dict[Split, Arrays]]:
-    """Return each member's arrays of a category, and note what bringing them took.
+    """Return each member's arrays of a category, and note what extracting them took.
 
     Args:
         extractors: of each backbone, more than one in an ensemble.
@@ -65,34 +65,8 @@ def extract_category(
     images = len(category.train) + len(category.test)
     members = []
     for extractor in extractors:
-        with _noted(extractor, category, images, note):
+        with noted(extractor, category, images, note):
             members.append(extractor.arrays(category, partial(advance, extractor.backbone)))
-    return members
-
-
-def extract_shard(
-    extractors: Sequence[Extractor],
-    category: Category,
-    split: Split,
-    rows: range,
-    note: Callable[[Extraction], None],
-) -> list[Arrays]:
-    """Return each member's arrays of some of a split's images, and note what bringing them took.
-
-    Args:
-        extractors: as for `extract_category`.
-        category: the category.
-        split: the split.
-        rows: whole batches of it.
-        note: as for `extract_category`.
-
-    Raises:
-        BenchmarkError: as `extract_category`.
-    """
-    members = []
-    for extractor in extractors:
-        with _noted(extractor, category, len(rows), note):
-            members.append(extractor.part(category, split, rows, lambda images: None))
     return members
 
 
@@ -106,14 +80,14 @@ def finish(extractors: Sequence[Extractor], warn: Callable[[str], None]) -> None
 
 
 @contextmanager
-def _noted(
+def noted(
     extractor: Extractor, category: Category, images: int, note: Callable[[Extraction], None]
 ) -> Iterator[None]:
-    """Note what an extraction takes that is to bring so many images, also where it breaks off."""
-    begun, before, brought = time.perf_counter(), extractor.passes, 0
+    """Note what extracting so many images takes; where it breaks off, only those that passed."""
+    begun, before, extracted = time.perf_counter(), extractor.passes, 0
     try:
         yield
-        brought = images
+        extracted = images
     finally:
         passed, seconds = extractor.passes - before, time.perf_counter() - begun
-        note(Extraction(category.name, extractor.backbone, brought or passed, passed, seconds))
+        note(Extraction(category.name, extractor.backbone, extracted or passed, passed, seconds))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from benchmarks.console import say
-from benchmarks.evaluation import Failure, Job
+from benchmarks.evaluation import Failure
 from benchmarks.evaluation.evaluating import begun, failed
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.recorder import Recorder
 from benchmarks.execution.scheduling import ATTEMPTS, Scheduler
-from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Pool, Task
+from benchmarks.execution.workers.tasks import Done, Extract, Pool, Task
 
 LOST = Failure(f"its worker was lost {ATTEMPTS} times, as where memory runs out: try fewer --jobs")
 
@@ -73,13 +73,9 @@ def _ended(
 
 
 def _given_up(task: Task, why: Failure) -> Done:
-    return Done(tuple(failed(begun(job.spec), why) for job in _jobs(task)), failure=why)
+    return Done(tuple(failed(begun(job.spec), why) for job in task.jobs), failure=why)
 
 
 def _show(tasks: Iterable[Task], progress: Progress) -> None:
     extracting = [task.category.name for task in tasks if isinstance(task, Extract)]
-    progress.at_work([job for task in tasks for job in _jobs(task)], dict.fromkeys(extracting))
-
-
-def _jobs(task: Task) -> tuple[Job, ...]:
-    return task.jobs if isinstance(task, Evaluate) else ()
+    progress.at_work([job for task in tasks for job in task.jobs], dict.fromkeys(extracting))

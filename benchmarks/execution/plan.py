@@ -177,14 +177,11 @@ def make_plan(
 
 def unread(backbone: BackboneSpec, variants: Iterable[Variant]) -> str:
     """Say which methods read levels that a backbone doesn't have, and what helps; "" if none do."""
-    absent = {
-        variant.name: [level for level in variant.parameters.levels if level not in backbone.layers]
-        for variant in variants
-    }
-    lacking = {name: levels for name, levels in absent.items() if levels}
-    levels = ", ".join(map(str, sorted({level for some in lacking.values() for level in some})))
+    absent = {v.name: set(v.parameters.levels) - backbone.layers.keys() for v in variants}
+    lacking = [name for name, levels in absent.items() if levels]
     if not lacking:
         return ""
+    levels = ", ".join(map(str, sorted(set.union(*absent.values()))))
     return (
         f"{', '.join(lacking)} need{'s' * (len(lacking) == 1)} level {levels}, which "
         f"{backbone.name} doesn't have here: leave out what needs it, or name a layer for "

@@ -64,13 +64,11 @@ class Recorder:
     def note(self, extraction: Extraction) -> None:
         """Keep an extraction, which may be of some images only, for the journal, and show it."""
         key = extraction.category, extraction.backbone
-        if (known := self.extractions.get(key)) is None:
-            self.extractions[key] = extraction
-        else:
-            self.extractions[key] = replace(
-                known,
-                images=known.images + extraction.images,
-                passed=known.passed + extraction.passed,
-                seconds=known.seconds + extraction.seconds,
-            )
+        earlier = self.extractions.get(key, Extraction(*key, 0, 0, 0.0))
+        self.extractions[key] = replace(
+            extraction,
+            images=earlier.images + extraction.images,
+            passed=earlier.passed + extraction.passed,
+            seconds=earlier.seconds + extraction.seconds,
+        )
         self.progress.extracted(extraction)

@@ -53,8 +53,9 @@ class Progress:
         self._to_pass = dict(images)
         self._images = {c.name: len(c.train) + len(c.test) for c in missing}
         self._unfinished = Counter(key[0] for key in self._pixels)
-        self._evaluated, self._passed, self._cached = 0, 0, 0
-        self._extractions: list[Extraction] = []
+        self._evaluated, self._passed = 0, 0
+        self._extracted = Counter[str]()
+        self._from_cache = Counter[str]()
         self._extracting: tuple[str, ...] = ()
         self._live = None
         if on_terminal():
@@ -70,14 +71,12 @@ class Progress:
     def extracted(self, extraction: Extraction) -> None:
         """Note that features of a category's images are there, or can't be had."""
         category = extraction.category
-        self._cached += extraction.images - extraction.passed
         self._forecast.extraction(extraction)
-        self._extractions.append(extraction)
-        parts = [part for part in self._extractions if part.category == category]
-        whole = self._members * self._images[category]
-        if self._live is None and sum(part.images for part in parts) == whole:
-            passed = sum(part.passed for part in parts)
-            cached = whole - passed
+        self._extracted[category] += extraction.images
+        self._from_cache[category] += extraction.images - extraction.passed
+        whole, cached = self._members * self._images[category], self._from_cache[category]
+        if self._live is None and self._extracted[category] == whole:
+            passed = whole - cached
             say(f"{category}: {passed} images passed the backbone, {cached} came from the cache")
 
     def stage(self, job: Job, stage: Stage) -> None:
@@ -144,7 +143,7 @@ class Progress:
         images = self._passed + sum(max(0, count) for count in self._to_pass.values())
         counts = (
             f"{self._evaluated} of {len(self._pixels)} cells, {self._passed} of {images} images "
-            f"through the backbone, {self._cached} from the cache"
+            f"through the backbone, {self._from_cache.total()} from the cache"
         )
         left, elapsed = self.seconds_left(), timedelta(seconds=int(self._clock() - self._begun))
         known = "time left unknown" if left is None else f"{about(left)} left"

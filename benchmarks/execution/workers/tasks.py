@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from benchmarks.datasets import Category
 from benchmarks.evaluation import Evaluated, Failure, Job
@@ -31,7 +31,9 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Extract:
-    """Features of some of a category's images are to be brought; `seconds` by forecast."""
+    """Features of some of a category's images are to be extracted; `seconds` by forecast."""
+
+    jobs: ClassVar[tuple[Job, ...]] = ()
 
     setting: Setting
     category: Category

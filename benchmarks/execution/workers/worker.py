@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.evaluation import CategoryData, GroundTruth, evaluate
 from benchmarks.evaluation.device import free_memory
 from benchmarks.evaluation.evaluating import failure_of
-from benchmarks.execution.extracting import Lazy, extract_category, extract_shard, finish
+from benchmarks.execution.extracting import Lazy, extract_category, finish, noted
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting, Task, WantedPool
 from benchmarks.features import Extractor, Split
 from benchmarks.features.arrays import join
@@ -68,10 +68,12 @@ class Worker:
         self._begin(task.setting)
         members, failure = list[Arrays](), None
         try:
-            note = self._extractions.append
-            members = extract_shard(self._extractors, task.category, task.split, task.rows, note)
+            for extractor in self._extractors:
+                with noted(extractor, task.category, len(task.rows), self._extractions.append):
+                    arrays = extractor.part(task.category, task.split, task.rows, lambda _: None)
+                members.append(arrays)
         except Exception as error:  # noqa: BLE001 it becomes the failure of the category's cells
-            failure = failure_of(error)
+            members, failure = [], failure_of(error)
         return Done((), tuple(self._extractions), self._gather_warnings(), failure), members
 
     def evaluate(self, task: Evaluate, shards: Sequence[MemberLevels] = ()) -> Done:
