@@ -1,4 +1,4 @@
-"""What programs say, and how every command ends: exit statuses, errors in one line."""
+"""Output of commands, and how each ends: exit statuses, errors in one line."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PLAIN = {
     **{"–": "-", "−": "-", "·": "-", "×": "x", "→": "->", "…": "...", "±": "+/-"},
     **{"≥": ">=", "≤": "<=", "²": "^2", "✗": "x", "▸": ">", "“": '"', "”": '"'},
 }
-"""What stands for characters that a terminal or a file can't hold; others are written out."""
+"""Replacements for characters that a terminal or file can't encode; others are escaped."""
 
 
 def say(line: str) -> None:
-    """Print one line on stderr, above the grid where there is one.
+    """Print one line on stderr, above the grid where one is shown.
 
-    Control characters, as in names of files, are written out: they are for no log or terminal.
+    Control characters, as in file names, are escaped.
     """
     printable = (c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in line)
     _print("".join(printable), sys.stderr)
@@ -40,7 +40,7 @@ def show(text: str) -> None:
 
 
 def _print(text: str, stream: TextIO | None) -> None:
-    """Print, and flush; a reader that has had enough, such as `head`, stops nothing."""
+    """Print and flush; a reader that closes its pipe, such as `head`, stops nothing."""
     if stream is None:  # closed before Python began
         return
     try:
@@ -53,18 +53,18 @@ def _print(text: str, stream: TextIO | None) -> None:
 
 
 def _silence(stream: TextIO) -> None:
-    """Let everything that is still written go nowhere, what is buffered included."""
+    """Discard everything that is still written to a stream, its buffer included."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def on_terminal() -> bool:
-    """Whether stderr is a terminal that may be drawn on; else it is taken for a log."""
+    """Whether stderr is a terminal that may be drawn on; otherwise it is treated as a log."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return sys.stderr is not None and sys.stderr.isatty() and not plain
 
 
 CONTINUES = "interrupted: every finished cell is stored; the same command continues from here"
-"""What a command says whose work is stored as it is done."""
+"""The line of an interrupted command that has stored each finished cell."""
 
 
 def run_program(program: Callable[[], int], interrupted: str = "interrupted") -> int:
@@ -86,7 +86,7 @@ def run_program(program: Callable[[], int], interrupted: str = "interrupted") ->
     except (BenchmarkError, methods.MethodNameError) as error:
         say(f"error: {error}")
         return error.status if isinstance(error, BenchmarkError) else 2
-    except BrokenPipeError:  # a reader of what is printed otherwise has had enough
+    except BrokenPipeError:  # a reader of a parser's own output has closed its pipe
         return 0
     except KeyboardInterrupt:
         say(interrupted)
@@ -98,7 +98,7 @@ def run_program(program: Callable[[], int], interrupted: str = "interrupted") ->
 
 
 def _flush(stream: TextIO | None) -> None:
-    """Flush what a parser's help left in a buffer, whether or not it is still read."""
+    """Flush what a parser's help left in a buffer, even where the pipe is closed."""
     if stream is None:
         return
     try:

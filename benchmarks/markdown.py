@@ -1,8 +1,8 @@
-"""Markdown, whatever the names in it hold."""
+"""Markdown that stays whole, whatever characters names hold."""
 
 from __future__ import annotations
 
 
 def cell(text: object) -> str:
-    """Return what stands in one place of a table: a bar or a new line in it ends nothing."""
+    """Return the text of one cell of a table, with bars escaped and line breaks replaced."""
     return " ".join(str(text).replace("|", "\\|").splitlines())

@@ -1,4 +1,4 @@
-"""Command-line options that several programs share, and what they stand for."""
+"""Command-line options that several programs share, and the objects that they choose."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from methods.lazy import torch
 
 REAL_BACKBONE, REAL_SIZE = "wide_resnet50_2", 224
 EMBEDDED_BACKBONE, EMBEDDED_SIZE = "filterbank", 128
-"""What is taken where nothing is named, on real data and on the embedded set."""
+"""The defaults on real data and on the embedded set."""
 
 NOTICE = """\
 ###############################################################################
@@ -115,8 +115,8 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     add(
         "--memory-gb",
         type=amount,
-        help="memory on the device that a method may fill with what it could also make again or "
-        "take in smaller parts; no number depends on it (default: half of what is free)",
+        help="memory on the device for caches and blocks; changes no result (default: half of "
+        "what is free)",
     )
     add(
         "--executor",
@@ -141,17 +141,16 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         "--patience-minutes",
         type=amount,
         default=120.0,
-        help="where no worker has finished anything for so long, they are taken for hanging and "
-        "killed, and their work is handed out again (default: %(default)s)",
+        help="workers of which none has finished a task for so long are killed as hanging, and "
+        "their tasks handed out again (default: %(default)s)",
     )
     add("--ray-address", help="of a running Ray cluster, auto for the one this machine is in")
     add(
         "--share",
         choices=get_args(Share),
         default="folder",
-        help="how a cluster's workers come by features: from --cache, a folder that every node "
-        "sees, or from Ray's object store, each node with a cache of its own (default: "
-        "%(default)s)",
+        help="where a cluster's workers read features: --cache, a folder that every node sees, or "
+        "Ray's object store, each node with a cache of its own (default: %(default)s)",
     )
 
 

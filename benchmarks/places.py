@@ -1,4 +1,4 @@
-"""Where things of this machine's user lie: `~` in what people write, and folders of caches."""
+"""Folders of this machine's user: `~` in paths that people write, and caches."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ LIBRARIES = {
     "TORCH_HOME": "torch",
     "HF_HOME": "huggingface",
 }
-"""Variables that say where libraries keep things, and their folders in the user's cache."""
+"""Environment variable → folder in the user's cache, of libraries that keep files."""
 
 
 def written_path(text: str) -> Path:
-    """Return the path that someone wrote, `~` where the shell left it included."""
+    """Return the path that someone wrote, with `~` expanded."""
     return Path(os.path.expanduser(text))
 
 
@@ -33,7 +33,7 @@ def user_cache(name: str) -> Path:
 
 
 def provide_caches() -> None:
-    """Name folders to the libraries that would look for them where nothing can be written."""
+    """Point libraries to a temporary folder where the user's cache can't be written."""
     for variable, name in LIBRARIES.items():
         folder = user_cache(name)
         if _temporary_name() in folder.parts and variable not in os.environ:

@@ -1,4 +1,4 @@
-"""What makes a number: frozen specifications, their canonical JSON and its hash."""
+"""Specifications: everything that a number depends on, its canonical JSON and its hash."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METRICS_VERSION = 1
 """Raised whenever the same scores give other metric values."""
 
 IMPORTED = "imported"
-"""What stands for the backbone of a cell whose anomaly maps another program made."""
+"""The backbone's name in cells whose anomaly maps another program computed."""
 
 MaskResize = Literal["nearest", "official"]
 
@@ -67,7 +67,7 @@ class BackboneSpec:
 
 
 class Identified:
-    """A specification, a dataclass, whose hash is the identity of what is made by it."""
+    """A specification, as a dataclass; its hash identifies what is computed by it."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the specification as JSON-ready values, later fields left out at their default."""

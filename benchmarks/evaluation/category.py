@@ -19,8 +19,8 @@ from methods.base import Features
 from methods.lazy import torch
 
 RESIDENT_SHARE = 0.5
-"""Share of the memory that features may take on a GPU, of two categories: of the one in work, and
-of the next, which is extracted meanwhile. Beyond it they stream."""
+"""Share of a GPU's memory for the features of two categories: the one that is evaluated, and the
+next one, which is extracted meanwhile. Larger features are streamed from the host."""
 
 
 def resident_bytes(memory: int, members: int) -> int:
@@ -34,7 +34,7 @@ class GroundTruth:
     Args:
         category: its images.
         protocol: how images and masks are read.
-        crops: brings the decoded images.
+        crops: reads the decoded images.
     """
 
     def __init__(self, category: Category, protocol: EvaluationProtocol, crops: Crops) -> None:
@@ -83,7 +83,7 @@ class CategoryData:
         truth: the test images.
         members: the features' arrays, one set for each member of an ensemble.
         device: where features go.
-        memory: bytes on it that features and methods may fill with what they could do without.
+        memory: bytes on it for resident features, caches and blocks; changes no result.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ def _on_device(
 
 
 def _uploaded(levels: Arrays, device: str) -> Arrays:
-    """Return a split's features on a GPU; what is born there stays as it is."""
+    """Return a split's features on a GPU; tensors are there already."""
     return {
         level: array
         if isinstance(array, torch.Tensor)

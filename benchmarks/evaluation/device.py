@@ -42,7 +42,7 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 def free_memory(device: str) -> int:
-    """Return how many bytes could be filled now: on a CPU, within the control group's limit."""
+    """Return how many bytes are free now; on a CPU within the control group's limit."""
     if device != "cpu":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + unused
@@ -57,7 +57,7 @@ def free_memory(device: str) -> int:
 class PeakMemory:
     """The largest memory in use from now on: resident on a CPU, allocated on a GPU.
 
-    What is resident includes cached features that are mapped, which the system drops when it must.
+    Resident memory includes memory-mapped features, which the system drops when it runs short.
     """
 
     def __init__(self, device: str) -> None:
@@ -69,7 +69,7 @@ class PeakMemory:
             Path("/proc/self/clear_refs").write_text("5")
 
     def synchronise(self) -> None:
-        """Wait until the device has done what it was told, so that clocks read right."""
+        """Wait for the device's queued work, so that clocks read right."""
         if self._device != "cpu":
             torch.cuda.synchronize(self._device)
 

@@ -41,7 +41,7 @@ def evaluate(
 
     Args:
         job: what to evaluate.
-        data: brings the category's data; its failure is the cell's.
+        data: loads the category's data; where it fails, so does the cell.
         at: called at the start of each stage; an ensemble fits and scores once a member.
     """
     return predict(job, data, at)(at)
@@ -78,16 +78,16 @@ def measure(
     """Return the cell of a prediction that was made elsewhere; failures become failed cells.
 
     Args:
-        spec: what makes its numbers.
-        kept_maps: which maps are stored beside it.
+        spec: everything that its numbers depend on.
+        kept_maps: which maps are stored beside the cell.
         truth: the category's test images.
-        prediction: what is said of them.
+        prediction: their scores.
     """
     return _measure(begun(spec), truth, prediction, lambda stage: None, kept_maps=kept_maps)
 
 
 def begun(spec: CellSpec) -> Cell:
-    """Return a cell that has no outcome yet: it says what makes it, and since when."""
+    """Return a cell without an outcome: its specification, when it began, and the versions."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return Cell(spec, "failed", started_utc=now, git_sha=git_sha(), versions=versions())
 
@@ -98,7 +98,7 @@ def failed(cell: Cell, failure: Failure) -> Evaluated:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Return why a cell fails; with the traceback, but for errors that users make and mend."""
+    """Return why a cell fails, with the traceback unless it is an error for the user to mend."""
     text = _encodable(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, BenchmarkError):
         return Failure(text)
@@ -114,7 +114,7 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def _encodable(text: str) -> str:
-    """Return text with what no file can hold, as of names in other encodings, written out."""
+    """Return text with characters that UTF-8 can't encode, as in some file names, escaped."""
     return text.encode(errors="backslashreplace").decode()
 
 
@@ -163,10 +163,10 @@ def _score_within(
     memory: PeakMemory,
     at: Callable[[Stage], None],
 ) -> Prediction:
-    """Score with less memory to spare where the device runs out of it; no number depends on it.
+    """Score; where the device runs out of memory, again with less of it for caches and blocks.
 
     Raises:
-        BenchmarkError: even the least is too much.
+        BenchmarkError: the smallest share is too much, too.
     """
     device, spare = features["train"].device, 0
     for share in BUDGETS:

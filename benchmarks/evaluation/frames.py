@@ -32,8 +32,8 @@ class Frame:
     def shown(self, square: np.ndarray[Any, Any], around: float) -> np.ndarray[Any, Any]:
         """Return a picture of the square, (S, S) or (S, S, 3), in the image's own proportions.
 
-        It stays a square of that side; what isn't the image's is filled with `around`. Of a crop
-        nothing changes.
+        The result is a square of the same side, filled with `around` outside the image. A crop
+        is returned as it is.
         """
         if self.fit == "crop":
             return square
@@ -80,9 +80,9 @@ def padding_of(frames: Sequence[Frame]) -> Masks:
 def read_masks(
     samples: Sequence[Sample], protocol: EvaluationProtocol
 ) -> tuple[Masks, DefectsOutside | None]:
-    """Return the images' ground truth, (N, S, S), and what of it the square doesn't show.
+    """Return the images' ground truth, (N, S, S), and the share of it that the square cuts off.
 
-    Where no mask marks anything there is nothing to lose: None.
+    The second is None where no mask marks a defect.
 
     Raises:
         DataError: a mask can't be read.

@@ -1,4 +1,4 @@
-"""A cell to evaluate, a method's prediction, and what came of it."""
+"""A cell to evaluate, a method's prediction, and the evaluated cell."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from methods.base import Parameters
 Stage = Literal["features", "fit", "score", "measure"]
 
 KeptMaps = Literal["none", "errors", "all"]
-"""Which anomaly maps are stored; errors: what is misclassified at the F1-optimal threshold, and
-one image of every kind."""
+"""Which anomaly maps are stored; "errors": of images that the F1-optimal threshold gets wrong, and
+of one image of every kind of defect."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Job:
     """A cell to evaluate.
 
     Attributes:
-        spec: what makes its numbers.
-        parameters: the method's, from which it is made.
-        kept_maps: which maps are stored beside it.
-        needed_maps: those that it is useless without.
+        spec: everything that its numbers depend on.
+        parameters: of the method, which creates it.
+        kept_maps: which maps are stored beside the cell.
+        needed_maps: which maps a stored cell must have, else it is evaluated again.
     """
 
     spec: CellSpec
@@ -74,7 +74,7 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a fitted method says of N test images, its maps post-processed.
+    """A fitted method's scores of N test images, its maps post-processed.
 
     Attributes:
         images: image scores, (N,) float64.

@@ -67,7 +67,7 @@ class PlanDurations:
         return unknown | (passing - self.rates.images.keys())
 
 
-def divided(
+def divide_work(
     missing: JobsByCategory, durations: PlanDurations, cache: CacheSettings, workers: int
 ) -> list[Portion[Task]]:
     """Return the tasks of each category.

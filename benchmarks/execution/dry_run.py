@@ -1,4 +1,4 @@
-"""What plans would take: cells, backbone passes, features, time; as numbers and as text."""
+"""What plans would need: cells, backbone passes, features, time; as numbers and as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from benchmarks.execution.dividing import PlanDurations, divided
+from benchmarks.execution.dividing import PlanDurations, divide_work
 from benchmarks.execution.plan import JobsByCategory, Plan, images_to_pass
 from benchmarks.execution.progress.forecast import MINUTE, earlier_rates, pixels, rate_of, rates
 from benchmarks.execution.simulation import simulate
@@ -75,7 +75,7 @@ def needs(work: Work, known: Mapping[str, float], cache: FeatureCache) -> Needs:
     Args:
         work: each plan with its missing cells.
         known: method → seconds a pixel, from `progress.forecast.rates`.
-        cache: what needn't be extracted again.
+        cache: of the features that needn't be extracted again.
 
     Raises:
         BenchmarkError: a backbone that has to be run can't be made.
@@ -120,7 +120,7 @@ def summary(work: Work, run: Path, cache: FeatureCache, device: str, workers: in
         lacking = f"no earlier cell of {', '.join(needed.unknown)}" if needed.unknown else ""
         text = "; ".join(filter(None, (about, lacking)))
         lines.append(f"methods: {text}; the backbone's passes come on top")
-        lines += simulated(work, run, cache, device, workers)
+        lines += simulation_lines(work, run, cache, device, workers)
     return "\n".join(lines)
 
 
@@ -134,17 +134,17 @@ def _passes(plan: Plan, missing: JobsByCategory, cache: FeatureCache) -> Iterato
             yield Passes(images, what, images * plan.image_bytes(choice))
 
 
-def simulated(
+def simulation_lines(
     work: Work, run: Path, cache: FeatureCache, device: str, workers: int
 ) -> Iterator[str]:
-    """Yield what the plans, one after the other, would take of several workers; else nothing."""
+    """Yield how long several workers would take for the plans in turn; nothing for one worker."""
     if workers < 2:
         return
     simulations, guessed = [], set()
     for plan, missing in work:
         earlier = earlier_rates(run, plan.protocol.image_size, device)
         durations = PlanDurations(plan, earlier, images_to_pass(plan.extractors(cache), missing))
-        portions = divided(missing, durations, cache.settings, workers)
+        portions = divide_work(missing, durations, cache.settings, workers)
         simulations.append(simulate(portions, workers, cache.limit))
         guessed |= durations.guessed(missing)
     makespan = sum(simulation.makespan for simulation in simulations)

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Lazy(Generic[T]):
-    """Makes a value when it is first asked for; a failure is kept as well, for all who ask."""
+    """Computes a value at the first call; later calls return it, or raise its error, again."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
@@ -40,7 +40,7 @@ class Lazy(Generic[T]):
                 self._outcome.set_exception(error)
                 self._traceback = error.__traceback__
         if failure := self._outcome.exception():
-            raise failure.with_traceback(self._traceback)  # else it grows with each who asks
+            raise failure.with_traceback(self._traceback)  # else it grows with each call
         return self._outcome.result()
 
 

@@ -1,4 +1,4 @@
-"""The flow of tasks: a free worker gets the next one at once, and what it brings is stored."""
+"""The flow of tasks: a free worker gets the next one at once, and its cells are stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOST = Failure(f"its worker was lost {ATTEMPTS} times, as where memory runs out:
 
 
 def hand_out(scheduler: Scheduler[Task], pool: Pool, recorder: Recorder) -> None:
-    """Have workers do everything, and record what they bring the moment it is there."""
+    """Have workers do all tasks, and record each result as soon as it arrives."""
     progress = recorder.progress
     for task, done in flow(scheduler, pool, lambda tasks: _show(tasks, progress)):
         for extraction in done.extractions:
@@ -37,7 +37,7 @@ def flow(
 
     Args:
         scheduler: says what comes next.
-        pool: real workers, or pretended ones.
+        pool: real workers, or simulated ones.
         at_work: called with the tasks in work whenever they have changed.
     """
     running: list[Task] = []
@@ -52,10 +52,10 @@ def flow(
         at_work(running)
         for worker, task, done in pool.finished():
             running.remove(task)
-            yield from _ended(scheduler, worker.place, task, done)
+            yield from _end_task(scheduler, worker.place, task, done)
 
 
-def _ended(
+def _end_task(
     scheduler: Scheduler[Task], place: str, task: Task, done: Done | None
 ) -> Iterator[tuple[Task, Done]]:
     """Yield what a task brought, and the cells that can't be evaluated for its failure."""
@@ -63,16 +63,16 @@ def _ended(
         if scheduler.lost(task):
             say("warning: a task lost its worker; it is handed out again")
             return
-        done = _given_up(task, LOST)
+        done = _give_up(task, LOST)
     elif not done.failure:
         scheduler.done(task, place)
     if done.failure:
         for cells in scheduler.give_up(task):
-            yield cells, _given_up(cells, done.failure)
+            yield cells, _give_up(cells, done.failure)
     yield task, done
 
 
-def _given_up(task: Task, why: Failure) -> Done:
+def _give_up(task: Task, why: Failure) -> Done:
     return Done(tuple(failed(begun(job.spec), why) for job in task.jobs), failure=why)
 
 

@@ -1,4 +1,4 @@
-"""What is to be evaluated under one protocol: its cells, and which of them are still missing."""
+"""The cells to evaluate under one protocol, and which of them are still missing."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ class Plan:
         memory: int = 0,
         decoders: int | None = None,
     ) -> list[Extractor]:
-        """Return what brings each member's features.
+        """Return the extractor of each member's features.
 
         Args:
-            cache: where they are kept.
+            cache: where features are kept.
             device: where images pass the backbone.
-            memory: bytes on it that features and methods may fill with what they could do without.
+            memory: bytes on it for resident features, caches and blocks; changes no result.
             decoders: threads that decode images; None for one a processor.
         """
         crops = Crops(cache, self.dataset.name, self.protocol, decoders)
@@ -104,14 +104,14 @@ class Plan:
 
 @cache
 def _shapes(choice: Choice, image_size: int) -> Mapping[int, tuple[int, int, int]]:
-    """As `shapes`, which builds the network: once for all that ask."""
+    """Return `shapes`, cached: each call of it builds the network."""
     return shapes(choice, image_size)
 
 
 def images_to_pass(
     extractors: Sequence[Extractor], work: JobsByCategory
 ) -> Counter[tuple[str, str]]:
-    """Return (category, backbone) → images that have to pass it, members of an ensemble summed."""
+    """Return (category, backbone) → images that must pass it, summed over an ensemble's members."""
     images = Counter[tuple[str, str]]()
     for extractor in extractors:
         for category in work:
@@ -135,7 +135,7 @@ def backbone_specs(
 ) -> tuple[tuple[Choice, BackboneSpec], ...]:
     """Return each member of an ensemble with its specification.
 
-    Of a checkpoint that ends before the network's last levels, which is said, it has the others.
+    A checkpoint that ends before the network's last levels serves the others; a line says so.
 
     Raises:
         BenchmarkError: there is no such backbone, or its weights can't be had.
@@ -166,7 +166,7 @@ def make_plan(
     requests = list(requests)
     variants = [request.variant for request in requests]
     levels = sorted({level for variant in variants for level in variant.parameters.levels})
-    if lacking := unread(protocol.backbone, variants):
+    if lacking := describe_missing_levels(protocol.backbone, variants):
         raise BenchmarkError(lacking)
     work = {
         category: [_job(dataset, category, protocol, request) for request in requests]
@@ -175,8 +175,8 @@ def make_plan(
     return Plan(dataset, protocol, tuple(members), tuple(levels), work)
 
 
-def unread(backbone: BackboneSpec, variants: Iterable[Variant]) -> str:
-    """Say which methods read levels that a backbone doesn't have, and what helps; "" if none do."""
+def describe_missing_levels(backbone: BackboneSpec, variants: Iterable[Variant]) -> str:
+    """Return which methods read levels that a backbone lacks, and the remedy; "" if none do."""
     absent = {v.name: set(v.parameters.levels) - backbone.layers.keys() for v in variants}
     lacking = [name for name, levels in absent.items() if levels]
     if not lacking:

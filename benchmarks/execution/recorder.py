@@ -1,4 +1,4 @@
-"""Where cells are evaluated, and where each goes the moment it is known."""
+"""Where cells are evaluated, and who stores each as soon as it is evaluated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Machine:
 
     Attributes:
         device: "cpu", "cuda" or "cuda:N".
-        memory: bytes on it that a method may fill with what it could do without.
+        memory: bytes on it for caches and blocks; changes no result.
         pool: workers; None for this process alone.
         raises: whether the first failed cell stops the run.
     """
@@ -35,7 +35,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Recorder:
-    """Where each cell goes the moment it is known, and what is known of the extractions.
+    """Stores each cell as soon as it is evaluated, and sums up the extractions.
 
     `place` says where the data set lies, as a hash; `raises` is of `Machine`.
     """

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 
 from benchmarks.console import say
-from benchmarks.execution.dividing import PlanDurations, divided
+from benchmarks.execution.dividing import PlanDurations, divide_work
 from benchmarks.execution.flow import hand_out
 from benchmarks.execution.local import run_locally
 from benchmarks.execution.plan import JobsByCategory, Plan, images_to_pass
@@ -52,7 +52,7 @@ def run_plan(
         else:
             workers, durations = machine.pool.workers, PlanDurations(plan, earlier, images)
             scheduler = Scheduler(
-                divided(missing, durations, cache.settings, workers), workers, cache.limit
+                divide_work(missing, durations, cache.settings, workers), workers, cache.limit
             )
             hand_out(scheduler, machine.pool, recorder)
         return sum(extraction.passed for extraction in recorder.extractions.values())

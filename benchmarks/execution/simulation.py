@@ -14,7 +14,7 @@ from benchmarks.execution.workers.tasks import Done, IdleWorker, Task
 
 @dataclass(frozen=True)
 class Simulation:
-    """What a run would take.
+    """How long a simulated run takes.
 
     Attributes:
         workers: how many share the work.

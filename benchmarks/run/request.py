@@ -34,7 +34,7 @@ LONGEST_NAME = 200
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
-    """Return the plan of what the command line asks for.
+    """Return the plan that the command line asks for.
 
     Raises:
         BenchmarkError: an option is wrong, or data or weights can't be had.
@@ -108,7 +108,7 @@ def check_size(plan: Plan) -> None:
 
 
 def say_what_is_cut_off(protocol: EvaluationProtocol, categories: Iterable[Category]) -> None:
-    """Say how much of each category's defects the crop cuts off, where it does, and the remedy."""
+    """Print how much of each category's defects the crop cuts off, with the remedy."""
     p = protocol
     any_cut = False
     for category in categories if p.fit == "crop" else ():

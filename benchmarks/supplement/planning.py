@@ -12,7 +12,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import Job
 from benchmarks.evaluation.job import KeptMaps
 from benchmarks.execution import Plan, make_plan
-from benchmarks.execution.plan import Request, backbone_specs, is_done, unread
+from benchmarks.execution.plan import Request, backbone_specs, describe_missing_levels, is_done
 from benchmarks.results import Cell, Store
 from benchmarks.results.folders import find_runs_beside
 from benchmarks.results.metrics_csv import category_label
@@ -101,12 +101,12 @@ def groups(
             continue
         protocol = _protocol(common, members[common.backbone], dtype)
         variants = {trial: methods.resolve(trial.method) for trial in trials}
-        if said := unread(protocol.backbone, variants.values()):
+        if said := describe_missing_levels(protocol.backbone, variants.values()):
             unavailable[common.backbone] = said
         wanted = {
             trial: Request(variant, trial.shots, trial.seed, maps.kept, maps.needed)
             for trial, variant in variants.items()
-            if not unread(protocol.backbone, [variant])
+            if not describe_missing_levels(protocol.backbone, [variant])
             for maps in (requests[trial],)
         }
         if wanted:

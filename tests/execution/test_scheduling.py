@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.execution.dividing import LONGEST_BUNDLE, PlanDurations, divided
+from benchmarks.execution.dividing import LONGEST_BUNDLE, PlanDurations, divide_work
 from benchmarks.execution.flow import flow
 from benchmarks.execution.plan import images_to_pass
 from benchmarks.execution.progress.forecast import Rates
@@ -188,7 +188,7 @@ def test_a_sweep_of_mvtec_ads_size_keeps_its_workers_busy(tmp_path: Path) -> Non
     assert to_pass.total() == 5354
     durations = PlanDurations(plan, Rates(RATES, {"filterbank": 0.05}), to_pass)
     for workers in (2, 8, 32):
-        work = divided(plan.work, durations, CacheSettings(tmp_path), workers)
+        work = divide_work(plan.work, durations, CacheSettings(tmp_path), workers)
         tasks = [task for one in work for task in one.cells if isinstance(task, Evaluate)]
         assert sum(len(task.jobs) for task in tasks) == 15 * 4 * 4 * 3
         assert all(len(task.jobs) == 1 or task.seconds <= LONGEST_BUNDLE for task in tasks)

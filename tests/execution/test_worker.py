@@ -37,7 +37,7 @@ def test_threads_are_the_cores_share(
     monkeypatch: pytest.MonkeyPatch, asked: int | None, cores: int, on_node: int, threads: int
 ) -> None:
     monkeypatch.setattr(worker, "cores", lambda: cores)
-    worker.settle(WantedPool(on_node, "cpu", 60, threads=asked), on_node, on_node)
+    worker.create_worker(WantedPool(on_node, "cpu", 60, threads=asked), on_node, on_node)
     assert torch.get_num_threads() == threads
 
 
@@ -46,7 +46,7 @@ def test_memory_is_measured_where_the_worker_is_and_shared(
     monkeypatch: pytest.MonkeyPatch, asked: int | None, each: int
 ) -> None:
     monkeypatch.setattr(worker, "free_memory", lambda device: 800)
-    settled = worker.settle(WantedPool(4, "cpu", 60, memory=asked), 4, 4)
+    settled = worker.create_worker(WantedPool(4, "cpu", 60, memory=asked), 4, 4)
     assert settled._memory == each
 
 

@@ -1,4 +1,4 @@
-"""What there is to be seen of a run at one moment."""
+"""The state of a run at one moment, as it is shown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class State:
 
 @dataclass(frozen=True)
 class Board:
-    """Everything that is to be seen of a run at one moment.
+    """What is shown of a run at one moment.
 
     Attributes:
         counts: how far the run is.

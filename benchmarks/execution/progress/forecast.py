@@ -57,14 +57,14 @@ def image_rates(extractions: Iterable[Extraction]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Rates:
-    """How long things take: method → seconds a pixel, and backbone → seconds an image."""
+    """Earlier durations: method → seconds a pixel, and backbone → seconds an image."""
 
     cells: Mapping[str, float]
     images: Mapping[str, float]
 
 
 def earlier_rates(run: Path, image_size: int, device: str) -> Rates:
-    """Return how long things took by the cells and journals in `run` and in the runs beside it.
+    """Return the rates of the cells and journals in `run` and in the runs beside it.
 
     Args:
         run: the folder of a run.

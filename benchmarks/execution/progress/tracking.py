@@ -1,4 +1,4 @@
-"""What the reader sees while cells run, on stderr: a grid on a terminal, plain lines in a log."""
+"""The progress of a run, shown on stderr: a grid on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Progress:
         plan: the plan.
         missing: category → its cells to evaluate.
         images: (category, backbone) → images that have to pass it.
-        forecast: knows how long things take.
-        clock: seconds, from anywhere.
+        forecast: estimates how long the rest takes.
+        clock: returns seconds, from any origin.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Progress:
         self._to_pass[category, backbone] -= images
 
     def extracted(self, extraction: Extraction) -> None:
-        """Note that features of a category's images are there, or can't be had."""
+        """Note that a category's features, or some of them, were extracted or have failed."""
         category = extraction.category
         self._forecast.extraction(extraction)
         self._extracted[category] += extraction.images
@@ -87,7 +87,7 @@ class Progress:
         self._states[key] = State("running", stage)
 
     def at_work(self, jobs: Iterable[Job], extracting: Iterable[str]) -> None:
-        """Note what workers are at: jobs, and categories whose features they bring."""
+        """Note what workers do: jobs, and categories whose features they extract."""
         running = {_key(job.spec) for job in jobs}
         for key, state in self._states.items():
             if key in running:
@@ -133,7 +133,7 @@ class Progress:
         return self._forecast.seconds(cells, images)
 
     def board(self) -> Board:
-        """Return what is to be seen now."""
+        """Return the state of the run now."""
         states: dict[tuple[str, str], list[State]] = {}
         running = [f"{category} features" for category in self._extracting]
         for key, state in self._states.items():
@@ -156,7 +156,7 @@ class Progress:
 
 
 def about(seconds: float) -> str:
-    """Return a duration as rough as it is known."""
+    """Return a duration in words, rounded to minutes."""
     minutes = round(seconds / MINUTE)
     if minutes < 1:
         return "less than 1 min"

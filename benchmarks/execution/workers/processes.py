@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.evaluation.device import visible_gpus
 from benchmarks.execution.workers.tasks import Done, IdleWorker, Task, WantedPool
-from benchmarks.execution.workers.worker import settle
+from benchmarks.execution.workers.worker import create_worker
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -22,7 +22,7 @@ CONTEXT = get_context("spawn")
 
 
 def start(wanted: WantedPool) -> Processes | None:
-    """Return the processes, None where this one is to do all."""
+    """Return the processes; None where --jobs is 1, so that this process evaluates all cells."""
     if wanted.jobs == 1:
         return None
     return Processes(wanted, visible_gpus() if wanted.device == "cuda" else ())
@@ -30,7 +30,7 @@ def start(wanted: WantedPool) -> Processes | None:
 
 @dataclass
 class _Member:
-    """One worker's process, the way to it, and what it is at."""
+    """One worker's process, the connection to it, and its task; None while it is idle."""
 
     worker: IdleWorker
     process: SpawnProcess
@@ -39,7 +39,7 @@ class _Member:
 
 
 class Processes:
-    """Processes on this machine, started when there is something for them to do.
+    """Processes on this machine, each started with its first task.
 
     Args:
         wanted: how many, on which device, and how long one may take.
@@ -62,7 +62,7 @@ class Processes:
         """Have a worker begin a task."""
         member = self._members.get(worker.number)
         if member is None or not member.process.is_alive():
-            member = self._members[worker.number] = self._started(worker)
+            member = self._members[worker.number] = self._start_process(worker)
         member.task = task
         try:
             member.connection.send(task)
@@ -79,21 +79,21 @@ class Processes:
         for member in busy:
             if member.task is not None and (member.connection in ended or not ended):
                 task, member.task = member.task, None
-                yield member.worker, task, _received(member)
+                yield member.worker, task, _receive(member)
 
     def lost_places(self) -> Sequence[str]:
-        """Return nothing: what processes make lies on disk."""
+        """Return nothing: processes store features on disk."""
         return ()
 
     def close(self) -> None:
-        """Stop the processes, whatever they do."""
+        """Kill the processes, busy or not."""
         for member in self._members.values():
             member.process.kill()
         for member in self._members.values():
             member.process.join()
             member.connection.close()
 
-    def _started(self, worker: IdleWorker) -> _Member:
+    def _start_process(self, worker: IdleWorker) -> _Member:
         connection, workers_end = CONTEXT.Pipe()
         gpu = self._gpus[worker.number % len(self._gpus)] if self._gpus else None
         on_device = -(-self.workers // max(1, len(self._gpus)))
@@ -104,8 +104,8 @@ class Processes:
         return _Member(worker, process, connection)
 
 
-def _received(member: _Member) -> Done | None:
-    """Return what a worker sends; None, and end it, where it sends no more."""
+def _receive(member: _Member) -> Done | None:
+    """Return a worker's result; None where its connection broke, and kill it then."""
     try:
         done: Done = member.connection.recv()
     except (EOFError, OSError):
@@ -122,7 +122,7 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who ends this process
     if gpu is not None:  # before anything of CUDA is loaded
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    worker = settle(wanted, on_node, on_device)
+    worker = create_worker(wanted, on_node, on_device)
     while True:
         try:
             task = connection.recv()

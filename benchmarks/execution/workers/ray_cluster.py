@@ -13,17 +13,17 @@ import numpy as np
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, IdleWorker, Task, WantedPool
-from benchmarks.execution.workers.worker import MemberLevels, settle
+from benchmarks.execution.workers.worker import MemberLevels, create_worker
 from methods.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 STILLBORN = 10
-"""Workers, one after the other, that may end before they begin, as on a node that is just lost."""
+"""Workers in a row that may end before their first task, as on a node that was just lost."""
 
 NOTICED = 120.0
-"""Seconds in which Ray has noticed that a node is lost, once something of it has failed."""
+"""Seconds after a failure within which Ray notices that a node is lost."""
 
 
 def start(wanted: WantedPool) -> RayCluster:
@@ -44,7 +44,7 @@ class Actor:
 
     Args:
         wanted: what the command line says of workers.
-        needs: what of a node's resources one worker takes.
+        needs: resource → how much of it one worker takes.
     """
 
     def __init__(self, wanted: WantedPool, needs: dict[str, float]) -> None:
@@ -52,7 +52,9 @@ class Actor:
 
         self._node: str = ray.get_runtime_context().get_node_id()
         has = next(node["Resources"] for node in _nodes() if node["NodeID"] == self._node)
-        self._worker = settle(wanted, fitting(has, needs), on_device(has, needs))
+        self._worker = create_worker(
+            wanted, workers_that_fit(has, needs), workers_on_device(has, needs)
+        )
 
     def node(self) -> str:
         """Return the node that this worker is on."""
@@ -83,19 +85,19 @@ def _nodes() -> list[dict[str, Any]]:
     return nodes
 
 
-def fitting(has: dict[str, float], needs: dict[str, float]) -> int:
+def workers_that_fit(has: dict[str, float], needs: dict[str, float]) -> int:
     """Return how many workers a node, or a cluster, has the resources for."""
     return max(1, int(min(has.get(name, 0) // count for name, count in needs.items())))
 
 
-def on_device(has: dict[str, float], needs: dict[str, float]) -> int:
+def workers_on_device(has: dict[str, float], needs: dict[str, float]) -> int:
     """Return how many workers share a device's memory: a node's, where they compute on its CPU."""
-    return 1 if "GPU" in needs else fitting(has, needs)
+    return 1 if "GPU" in needs else workers_that_fit(has, needs)
 
 
 @dataclass
 class _Member:
-    """An actor, where it is, and what it is at; no node as long as it has not answered."""
+    """An actor, its node (empty until it has answered), and its task; None while it is idle."""
 
     actor: Any
     answer: Any
@@ -106,8 +108,8 @@ class _Member:
 class RayCluster:
     """A Ray cluster: one that runs already, or one of this machine for as long as this runs.
 
-    There is always one actor more than the cluster has resources for: it tells an autoscaler that
-    more could be used, and is there first where a node is added or replaced.
+    One actor more than the cluster has resources for is always requested: it tells an autoscaler
+    to add a node, and starts first where a node is added or replaced.
 
     Args:
         wanted: the address of a running cluster, as `ray.init` takes it, else how many workers
@@ -183,10 +185,10 @@ class RayCluster:
                 if member.task is not None:
                     self._ray.kill(member.actor)
         for answer in answers:
-            yield from self._taken(awaited[answer])
+            yield from self._take_answer(awaited[answer])
 
     def lost_places(self) -> Sequence[str]:
-        """Return the nodes that were lost with features that lay only there."""
+        """Return the nodes that were lost since the last call, with features stored only there."""
         if time.monotonic() > self._suspicious_until:
             return ()
         lost = self._places - {node["NodeID"] for node in _nodes() if node["Alive"]}
@@ -202,7 +204,7 @@ class RayCluster:
         """Leave the cluster; one that was started here ends."""
         self._ray.shutdown()
 
-    def _taken(self, number: int) -> Iterator[tuple[IdleWorker, Task, Done | None]]:
+    def _take_answer(self, number: int) -> Iterator[tuple[IdleWorker, Task, Done | None]]:
         """Take a worker's answer: where it is, or what it has done."""
         member = self._members[number]
         task, member.task = member.task, None
@@ -245,4 +247,4 @@ class RayCluster:
 
     def _room(self) -> int:
         resources: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
-        return fitting(resources, self._needs)
+        return workers_that_fit(resources, self._needs)

@@ -1,4 +1,4 @@
-"""What workers are told to do, what they bring back, and what a pool of them is."""
+"""The tasks of workers, their results, and the interface of a pool of workers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from benchmarks.features import CacheSettings, Split
 from benchmarks.results.journal import Extraction
 
 Share = Literal["folder", "objects"]
-"""How workers come by features: from the cache's folder, which all see, or Ray's object store."""
+"""Where workers read features: the cache's folder, which all see, or Ray's object store."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a worker needs whatever it does.
+    """What all tasks of a plan share.
 
     Attributes:
-        plan: protocol, backbones and levels; its categories and cells are nothing to the worker.
+        plan: protocol, backbones and levels; without its categories and cells.
         cache: where features are kept.
     """
 
@@ -46,7 +46,7 @@ class Extract:
 class Evaluate:
     """Some jobs of one category are to be evaluated; `seconds` by forecast.
 
-    `needs` are the tasks that bring the features of all of its images.
+    `needs` are the tasks that extract the features of all of its images.
     """
 
     setting: Setting
@@ -61,13 +61,13 @@ Task = Extract | Evaluate
 
 @dataclass(frozen=True)
 class Done:
-    """What a worker brings back.
+    """The result of a task.
 
     Attributes:
         evaluated: cells in the order of the jobs.
-        extractions: what bringing features took.
+        extractions: what extracting features took.
         warnings: lines for the user.
-        failure: why features can't be had; None where they can.
+        failure: why features couldn't be extracted, else None.
     """
 
     evaluated: tuple[Evaluated, ...] = ()
@@ -78,7 +78,7 @@ class Done:
 
 @dataclass(frozen=True)
 class IdleWorker:
-    """A worker that waits for a task: its number, and the place where it works."""
+    """A worker that waits for a task: its number, and its place, the node of a cluster."""
 
     number: int
     place: str
@@ -99,10 +99,10 @@ class Pool(Protocol):
         """Wait until some tasks have ended, and yield them; None where the worker was lost."""
 
     def lost_places(self) -> Sequence[str]:
-        """Return the places lost since this was last asked, and with them what was made there."""
+        """Return the nodes that were lost since the last call, with the features stored there."""
 
     def close(self) -> None:
-        """Let the workers go, whatever they do."""
+        """End the workers, busy or not."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,9 @@ class WantedPool:
         patience: seconds without any task done after which workers are taken for hanging.
         address: of a running cluster, None for none.
         threads: of each worker's processor; None for its share of the cores where it is.
-        memory: bytes on a device that methods may fill with what they could do without; None for
-            half of what is free where the worker is. Workers on one device share them.
-        share: how features come from those who extract to those who evaluate.
+        memory: bytes on a device for caches and blocks, which change no result; None for half of
+            what is free where the worker is. Workers on one device share them.
+        share: how features get from workers that extract to workers that evaluate.
     """
 
     jobs: int

@@ -1,4 +1,4 @@
-"""One worker: it performs tasks one after the other, and keeps what the next one may need."""
+"""One worker: performs tasks in turn, and keeps backbones and features for the next one."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ MemberLevels = Sequence[Mapping[int, np.ndarray[Any, Any]]]
 """Features of some images: of each member of an ensemble level → array (n, C, H, W)."""
 
 
-def settle(wanted: WantedPool, on_node: int, on_device: int) -> Worker:
-    """Return the worker of this process, with its share of the machine that it finds itself on.
+def create_worker(wanted: WantedPool, on_node: int, on_device: int) -> Worker:
+    """Return the worker of this process, with its share of the machine's cores and memory.
 
     Args:
         wanted: what the command line says of workers.
@@ -42,12 +42,12 @@ def settle(wanted: WantedPool, on_node: int, on_device: int) -> Worker:
 class Worker:
     """Performs tasks.
 
-    Backbones stay for the next task of the same plan, and features and what methods share of them
-    for the next of the same category.
+    Backbones are kept for the next task of the same plan; features, and artefacts that methods
+    share, for the next task of the same category.
 
     Args:
         device: "cpu", "cuda" or "cuda:N".
-        memory: bytes on it that a method may fill with what it could do without.
+        memory: bytes on it for caches and blocks; changes no result.
         own_cache: whether features are kept in this machine's default folder, not in the plan's.
     """
 
