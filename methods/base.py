@@ -33,8 +33,8 @@ class Features:
         levels: level → array of shape (N, C, H, W), any float type.
         rows: the images to see, as indices into the arrays; None for all of them.
         device: where `read` puts its tensors.
-        memory: bytes on the device that a method may fill with what it could also make again or
-            take in smaller parts; no number depends on it.
+        memory: bytes on the device that a method may fill with caches and blocks; changes no
+            result.
         share: whether methods that see these features share artefacts; no number depends on it.
     """
 

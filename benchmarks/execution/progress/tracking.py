@@ -52,7 +52,6 @@ class Progress:
         self._states |= dict.fromkeys(self._pixels, State("waiting"))
         self._to_pass = dict(images)
         self._images = {c.name: len(c.train) + len(c.test) for c in missing}
-        self._unfinished = Counter(key[0] for key in self._pixels)
         self._evaluated, self._passed = 0, 0
         self._extracted = Counter[str]()
         self._from_cache = Counter[str]()
@@ -109,7 +108,6 @@ class Progress:
         else:
             self._states[key] = State("failed")
         self._evaluated += 1
-        self._unfinished[spec.category] -= 1
         if self._live is None or cell.status == "failed":
             left = self.seconds_left()
             say(self._line(cell) + (f", {about(left)} left" if left else ""))
@@ -123,12 +121,13 @@ class Progress:
 
     def seconds_left(self) -> float | None:
         """Return how long the rest takes, None where that is unknown."""
-        cells, images = Counter[str](), Counter[str]()
+        cells, images, unfinished = Counter[str](), Counter[str](), set[str]()
         for key, count in self._pixels.items():
             if self._states[key].kind in {"waiting", "running"}:
                 cells[key[1]] += count
+                unfinished.add(key[0])
         for (category, backbone), count in self._to_pass.items():
-            if self._unfinished[category]:  # what can't be extracted isn't waited for
+            if category in unfinished:  # a category without features has only failed cells
                 images[backbone] += max(0, count)
         return self._forecast.seconds(cells, images)
 

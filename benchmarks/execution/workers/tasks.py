@@ -112,7 +112,7 @@ class WantedPool:
     Attributes:
         jobs: processes side by side.
         device: "cpu", "cuda" or "cuda:N".
-        patience: seconds without any task done after which workers are taken for hanging.
+        patience: seconds without a finished task after which workers are killed as hanging.
         address: of a running cluster, None for none.
         threads: of each worker's processor; None for its share of the cores where it is.
         memory: bytes on a device for caches and blocks, which change no result; None for half of
