@@ -22,13 +22,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.backbones.filterbank import FilterBank
-from benchmarks.compare import compare
 from benchmarks.compare.baseline import read
 from benchmarks.compare.check import REGRESSIONS, Row
 from benchmarks.results import Cell, Store
 from benchmarks.results.scores import read_scores
 from tests.helpers.paths import ROOT
-from tests.mutations.gate import BASELINE, Gate, Patch, Plant
+from tests.mutations.gate import BASELINE, Gate, Patch, Plant, judged
 
 GATE = read(BASELINE)
 METHODS = tuple(dict.fromkeys(cell.spec.method for cell in GATE.cells))
@@ -151,7 +150,7 @@ def report_surroundings(gate: Gate, folder: Path) -> Iterator[str]:
     for one in SURROUNDINGS:
         results = run(gate, folder, one)
         cells = Store(results).cells()
-        rows, found = compare(GATE, cells), image_scores(results, cells)
+        rows, found = judged(GATE, cells), image_scores(results, cells)
         first = first or found
         moved = movement(first, found)
         yield f"| {one.name} | {len(rows)} | {' | '.join(map(str, turned(rows)))} | {moved:.1e} |"

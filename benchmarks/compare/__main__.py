@@ -45,13 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("run", metavar="RUN", help="a run's folder, or its name under results/")
-    add(
-        "--baseline",
-        type=written_path,
-        required=True,
-        metavar="FILE",
-        help="what RUN is compared with",
-    )
+    add("--baseline", type=written_path, required=True, metavar="FILE", help="the stored values")
     add("--update", action="store_true", help="write RUN as the new baseline; say what changed")
     add("--summary", type=written_path, metavar="FILE.md", help="write what is printed there too")
     return parser

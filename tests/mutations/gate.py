@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks.backbones import filterbank
 from benchmarks.compare import compare
-from benchmarks.compare.baseline import read
+from benchmarks.compare.baseline import Baseline, read
 from benchmarks.compare.check import Row
 from benchmarks.datasets import images
 from benchmarks.evaluation import anomaly_maps, frames
@@ -26,7 +26,7 @@ from benchmarks.evaluation import evaluating as evaluate
 from benchmarks.features import crops
 from benchmarks.metrics import pixel
 from benchmarks.metrics import tally as metrics
-from benchmarks.results import Store
+from benchmarks.results import Cell, Store
 from benchmarks.run import __main__ as run
 from benchmarks.synthetic import products as synthetic
 from benchmarks.synthetic import writing
@@ -255,7 +255,7 @@ class Gate:
         *,
         extract: bool = False,
     ) -> list[Row]:
-        """Return the rows of these methods, evaluated with a fault planted.
+        """Return what the baseline judges of these methods, evaluated with a fault planted.
 
         Args:
             methods: as for --methods.
@@ -281,7 +281,12 @@ class Gate:
             for cell in baseline.cells
             if cell.spec.category in categories and cell.spec.method in methods.split(",")
         ]
-        return compare(replace(baseline, cells=tuple(asked)), cells)
+        return judged(replace(baseline, cells=tuple(asked)), cells)
+
+
+def judged(baseline: Baseline, cells: Iterable[Cell]) -> list[Row]:
+    """Return the rows of the metrics that the baseline has values of."""
+    return [row for row in compare(baseline, cells) if row.metric in baseline.tolerances]
 
 
 @contextmanager
