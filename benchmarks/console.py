@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import codecs
 import io
 import os
@@ -65,6 +66,20 @@ def on_terminal() -> bool:
 
 CONTINUES = "interrupted: every finished cell is stored; the same command continues from here"
 """The line of an interrupted command that has stored each finished cell."""
+
+
+def command_parser(program: str, description: str | None) -> argparse.ArgumentParser:
+    """Return the parser of a command's arguments; its help shows the description as it is written.
+
+    Args:
+        program: the package that is run, with dots.
+        description: what the command does.
+    """
+    return argparse.ArgumentParser(
+        prog=f"python -m {program}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def run_program(program: Callable[[], int], interrupted: str = "interrupted") -> int:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.compare.baseline import FLOOR, Baseline, read, with_rounding, write
 from benchmarks.compare.check import REGRESSIONS, compare, summary
-from benchmarks.console import run_program, say, show
+from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
 from benchmarks.metrics import METRICS
@@ -38,11 +38,7 @@ def _main(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.compare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("benchmarks.compare", __doc__)
     add = parser.add_argument
     add("run", metavar="RUN", help="a run's folder, or its name under results/")
     add("--baseline", type=written_path, required=True, metavar="FILE", help="the stored values")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
-from benchmarks.console import run_program, say
+from benchmarks.console import command_parser, run_program, say
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import require_writable
 from benchmarks.places import written_path
@@ -22,11 +22,7 @@ from benchmarks.results.folders import find_run
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Join runs; return 0, or 2 where they can't stand in one table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.join",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("benchmarks.join", __doc__)
     add = parser.add_argument
     add("runs", metavar="RUN", nargs="+", help="runs' folders, or their names under results/")
     add("--out", type=written_path, required=True, metavar="DIR", help="the folder of all cells")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import get_args
 
 import methods
-from benchmarks.console import run_program, say, show
+from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.datasets import Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import KeptMaps
@@ -53,11 +53,7 @@ def _main(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.maps",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("benchmarks.maps", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_import(commands.add_parser("import", help="store another program's maps as cells"))
     _add_export(commands.add_parser("export", help="write a run's maps for another program"))

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.console import run_program, show
+from benchmarks.console import command_parser, run_program, show
 from benchmarks.report.page import write_report
 from benchmarks.results import result_sets
 from benchmarks.results.folders import find_run, report_path
@@ -17,11 +17,7 @@ from benchmarks.results.folders import find_run, report_path
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page and print its path; return 0, or 2 where there is nothing to make it from."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("benchmarks.report", __doc__)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
     parser.add_argument("other", metavar="RUN_B", nargs="?", help="another, to compare it with")
     return run_program(lambda: _write(parser.parse_args(arguments)))

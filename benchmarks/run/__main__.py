@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import get_args
 
 import methods
-from benchmarks.console import CONTINUES, run_program, say, show
+from benchmarks.console import CONTINUES, command_parser, run_program, say, show
 from benchmarks.evaluation import choose_device
 from benchmarks.execution import summary
 from benchmarks.figures import writing
@@ -55,11 +55,7 @@ def _main(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.run",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("benchmarks.run", __doc__)
     add = parser.add_argument
     add(
         "--methods",

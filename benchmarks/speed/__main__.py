@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.console import run_program, say, show
+from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import choose_device
 from benchmarks.evaluation.provenance import git_sha, versions
@@ -65,11 +65,7 @@ def _caption(bench: Bench, machine: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.speed",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("benchmarks.speed", __doc__)
     add = parser.add_argument
     add("steps", nargs="*", metavar="STEP", help=f"{', '.join(STEPS)} (default: all)")
     add("--scale", choices=SCALES, default="full", help="(default: %(default)s)")

@@ -17,7 +17,7 @@ from pathlib import Path
 import methods
 from benchmarks.backbones import parse, split
 from benchmarks.backbones.choice import without_overrides
-from benchmarks.console import CONTINUES, run_program, say, show
+from benchmarks.console import CONTINUES, command_parser, run_program, say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
@@ -76,11 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.supplement",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("benchmarks.supplement", __doc__)
     add = parser.add_argument
     add(
         "parts",
