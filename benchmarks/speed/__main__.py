@@ -2,6 +2,7 @@
 
     python -m benchmarks.speed                                  # every step at full size
     python -m benchmarks.speed coreset search --scale small
+    python -m benchmarks.speed search --keep                    # the other steps' rows stay
     python -m benchmarks.speed --scale large                    # coreset and search, 3.9 M patches
 
 Ours and the references take turns in one run; medians and their ratios are reported. A slow
@@ -25,7 +26,7 @@ from benchmarks.places import written_path
 from benchmarks.results.folders import plots_folder
 from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import SCALES, Scale
-from benchmarks.speed.report import Report, markdown, write
+from benchmarks.speed.report import Report, kept, markdown, write
 from benchmarks.speed.steps import STEPS
 from benchmarks.speed.timing import Bench, describe_machine
 from methods.components.precision import full_precision
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("results/speed"),
         help="folder of the tables (default: %(default)s); figures go to plots/ beside results/",
     )
+    add("--keep", action="store_true", help="keep other steps' rows of the folder's tables")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     return parser
 
@@ -95,6 +97,7 @@ def _speed(options: argparse.Namespace) -> int:
     with full_precision():
         report = measure(steps, scale, choose_device(options.device))
     out = options.out.resolve()
+    report = kept(report, out) if options.keep else report
     paths = write(report, out, plots_folder(out))
     show(markdown(report))
     say("\n".join(map(str, paths)))

@@ -98,6 +98,56 @@ class Report:
         return [row for row in self.rows if row.agrees is False]
 
 
+def kept(report: Report, out: Path) -> Report:
+    """Return a report with the rows and curves of other steps that an earlier run left in `out`."""
+    measured = {row.step for row in report.rows}
+    rows = [_row(cells) for cells in _read(out / "speed.csv") if cells["step"] not in measured]
+    curves: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for cells in _read(out / "growth.csv"):
+        if cells["step"] not in {curve.step for curve in report.growth}:
+            curves.setdefault((cells["step"], cells["program"]), []).append(cells)
+    growth = [_curve(points) for points in curves.values()]
+    caption = report.caption
+    if rows:
+        steps = ", ".join(sorted({row.step for row in rows}))
+        before = (out / "speed.md").read_text("utf-8").partition("\n\n|")[0]
+        caption += f"\n\nMeasured before ({steps}):\n\n{before}"
+    return Report([*rows, *report.rows], [*growth, *report.growth], caption)
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _row(cells: dict[str, str]) -> Row:
+    return Row(
+        step=cells["step"],
+        size=cells["size"],
+        ours_seconds=float(cells["ours_seconds"]),
+        reference=cells["reference"],
+        reference_seconds=float(cells["reference_seconds"]),
+        extrapolated=cells["extrapolated"] == "True",
+        peak_memory_mb=float(cells["peak_memory_mb"]),
+        agrees=cells["agrees"] == "True" if cells["agrees"] else None,
+        agreement=cells["agreement"],
+        note=cells["note"],
+    )
+
+
+def _curve(points: Sequence[dict[str, str]]) -> Growth:
+    sizes = tuple(int(cells["sizes"]) for cells in points)
+    seconds, memory = (
+        tuple(float(cells[column]) for cells in points if cells[column])
+        for column in ("seconds", "memory_mb")
+    )
+    return Growth(
+        points[0]["step"], points[0]["program"], points[0]["unit"], sizes, seconds, memory
+    )
+
+
 def write(report: Report, out: Path, plots: Path) -> list[Path]:
     """Write speed.csv, growth.csv and speed.md to `out`, figures to `plots`; return the paths.
 

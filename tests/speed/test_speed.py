@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import SCALES, Inputs, Scale
-from benchmarks.speed.report import Growth, Report, Row, markdown
+from benchmarks.speed.report import Growth, Report, Row, kept, markdown, write
 from benchmarks.speed.timing import Bench, Reference
 from methods.base import Features
 from methods.components.coreset import farthest_first
@@ -131,6 +131,28 @@ def test_a_difference_is_reported() -> None:
     assert [row.step for row in report.disagreements] == ["c"]
     assert "extrapolated" not in markdown(report)
     assert "2 ×" in markdown(report)
+
+
+def test_other_steps_rows_are_kept_as_they_were(tmp_path: Path) -> None:
+    old = Row("a", "2 rows", 1.0, "b", 2.0, False, math.nan, None, "", "a note")
+    search = Row("search", "", 4.0, "faiss", 8.0, True, 3.0, True, "same", "")
+    curve = Growth("a", "ours", "rows", (10, 20), (1.0, 2.5), (5.0, 6.0))
+    grown = Growth("a", "b", "rows", (10, 20), (3.0, 4.0))
+    write(Report([old, search], [curve, grown], "Then."), tmp_path, tmp_path / "plots")
+    faster = replace(search, ours_seconds=1.0)
+    report = kept(Report([faster], [], "Now."), tmp_path)
+    assert str(report.rows) == str([old, faster])
+    assert report.growth == [curve, grown]
+    assert report.caption == "Now.\n\nMeasured before (a):\n\nThen."
+    assert kept(Report([faster], [], "Now."), tmp_path / "nothing").rows == [faster]
+
+
+def test_the_plain_product_finds_the_nearest() -> None:
+    queries, bank = noise(1100, 6, seed=1), noise(5000, 6, seed=2)
+    between = torch.cdist(queries.double(), bank.double())
+    distances, rows = plain.plain_product(queries, bank)
+    assert torch.equal(rows, between.argmin(dim=1))
+    torch.testing.assert_close(distances.double(), between.amin(dim=1), rtol=1e-3, atol=1e-3)
 
 
 def test_the_exponent_of_a_power_law() -> None:
