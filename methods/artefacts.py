@@ -31,16 +31,16 @@ class Artefacts:
             make: makes it.
             limit: bytes that all artefacts may take.
         """
-        one = cast("One", self._kept.pop(key)) if key in self._kept else make()
-        self._kept[key] = one
+        artefact = cast("One", self._kept.pop(key)) if key in self._kept else make()
+        self._kept[key] = artefact
         self.trim(limit)
-        return one
+        return artefact
 
     def trim(self, limit: int) -> None:
         """Drop the least recently used until the others take no more than `limit` bytes."""
-        excess = sum(one.nbytes for one in self._kept.values()) - limit
-        for key, one in list(self._kept.items()):
+        excess = sum(artefact.nbytes for artefact in self._kept.values()) - limit
+        for key, artefact in list(self._kept.items()):
             if excess <= 0:
                 return
             del self._kept[key]
-            excess -= one.nbytes
+            excess -= artefact.nbytes

@@ -77,7 +77,7 @@ def _data(specification: str, device: str) -> tuple[Features, Features]:
 
 def _tensors(scores: Scores) -> dict[str, torch.Tensor]:
     maps = scores.maps if isinstance(scores.maps, tuple) else (scores.maps,)
-    tensors = {f"map {number}": one.cpu() for number, one in enumerate(maps)}
+    tensors = {f"map {number}": grid.cpu() for number, grid in enumerate(maps)}
     return tensors if scores.images is None else {**tensors, "image scores": scores.images.cpu()}
 
 

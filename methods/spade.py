@@ -88,10 +88,12 @@ class Spade:
             raise NotFittedError("Spade.score was called before fit")
         p = self.parameters
         distances, retrieved = nearest(_descriptors(features), self._descriptors, p.neighbours)
-        found = [
-            one.correspond(features, retrieved, p.gallery_neighbours) for one in self._galleries
+        correspondences = [
+            gallery.correspond(features, retrieved, p.gallery_neighbours)
+            for gallery in self._galleries
         ]
-        return Scores(tuple(self._mean(each) for each in found), self._mean(distances))
+        maps = tuple(self._mean(to_gallery) for to_gallery in correspondences)
+        return Scores(maps, self._mean(distances))
 
     def _mean(self, distances: Tensor) -> Tensor:
         """Return the mean over the last dimension, of the squares if the scores are of those."""

@@ -210,8 +210,8 @@ class Inputs:
         """Data and weights for real patch features, at full scale where $MVTEC_AD_ROOT has both."""
         root = written_path(os.environ.get("MVTEC_AD_ROOT", ""))
         files = root / REAL_CATEGORY, root.parent / REAL_WEIGHTS
-        there = self.scale.name == "full" and all(file.exists() for file in files)
-        return (root, files[1]) if there else None
+        usable = self.scale.name == "full" and all(file.exists() for file in files)
+        return (root, files[1]) if usable else None
 
     @property
     def patch_source(self) -> str:
@@ -277,8 +277,8 @@ class Inputs:
         chosen, start = self.select() if self._chosen is None else self._chosen, 0
         bank = torch.empty(len(chosen), DIMS, device=self.device)
         for part in self.patches():
-            own = ((start <= chosen) & (chosen < start + len(part))).nonzero()[:, 0]
-            bank[own.to(bank.device)] = part[chosen[own] - start]
+            inside = ((start <= chosen) & (chosen < start + len(part))).nonzero()[:, 0]
+            bank[inside.to(bank.device)] = part[chosen[inside] - start]
             start += len(part)
         return bank
 
@@ -354,8 +354,8 @@ class Inputs:
         }
         for start in range(0, count, BATCH_IMAGES):
             part = slice(start, min(start + BATCH_IMAGES, count))
-            own = torch.randn(part.stop - start, LATENT, 4, 4, generator=draw)
-            latent = common + 0.5 * _smooth(own, side)
+            varying = torch.randn(part.stop - start, LATENT, 4, 4, generator=draw)
+            latent = common + 0.5 * _smooth(varying, side)
             if len(defects):
                 latent = latent + 1.5 * self._discs(side, defects[part])[:, None]
             for level, layer in layers.items():

@@ -125,9 +125,9 @@ def plain_forward(network: nn.Module, levels: Sequence[int]) -> Callable[[Tensor
     deviation = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 
     def forward(images: Tensor) -> dict[int, Tensor]:
-        own, spread = mean.to(images.device), deviation.to(images.device)
+        centre, spread = mean.to(images.device), deviation.to(images.device)
         with torch.inference_mode():
-            maps = extractor((images.float() / 255 - own) / spread)
+            maps = extractor((images.float() / 255 - centre) / spread)
         return {level: maps[str(level)] for level in levels}
 
     return forward
@@ -148,10 +148,10 @@ def unfolded_embedding(
     count, _, height, width = next(iter(levels.values())).shape
     pooled = []
     for features in levels.values():
-        _, channels, own_height, own_width = features.shape
+        _, channels, level_height, level_width = features.shape
         patches = torch.nn.functional.unfold(features, patch_size, padding=patch_size // 2)
-        if (own_height, own_width) != (height, width):
-            grids = patches.reshape(-1, 1, own_height, own_width)
+        if (level_height, level_width) != (height, width):
+            grids = patches.reshape(-1, 1, level_height, level_width)
             patches = torch.nn.functional.interpolate(
                 grids, size=(height, width), mode="bilinear", align_corners=False
             )
@@ -169,11 +169,11 @@ def popular_correspondence(queries: Tensor, gallery: Tensor) -> Tensor:
         queries: (1, C, h, w), the test image's level.
         gallery: (m, C), features of the retrieved images, all positions.
     """
-    found = []
+    distances = []
     for block in gallery.split(POPULAR_BLOCK):
         difference = block[:, :, None, None] - queries + 1e-6
-        found.append(torch.linalg.vector_norm(difference, dim=1))
-    return torch.cat(found).min(dim=0).values
+        distances.append(torch.linalg.vector_norm(difference, dim=1))
+    return torch.cat(distances).min(dim=0).values
 
 
 def pyramid(features: Features, image: int, levels: Sequence[int]) -> Tensor:
@@ -191,9 +191,9 @@ def positions(features: Features, dims: Sequence[int], where: Sequence[int]) -> 
     _, height, width = features.shape(1)
     parts = []
     for level in (1, 2, 3):
-        _, own_height, own_width = features.shape(level)
+        _, level_height, level_width = features.shape(level)
         place = [
-            (p // width) * own_height // height * own_width + (p % width) * own_width // width
+            (p // width) * level_height // height * level_width + (p % width) * level_width // width
             for p in where
         ]
         parts.append(features.read(level).flatten(2)[:, :, place])

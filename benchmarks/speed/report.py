@@ -25,7 +25,7 @@ OURS, OTHER = "#2171b5", "#7f7f7f"
 
 
 @dataclass(frozen=True)
-class Row:
+class Comparison:
     """One step against one reference; times are medians of interleaved rounds, in seconds.
 
     Attributes:
@@ -88,12 +88,12 @@ class Growth:
 class Report:
     """All that one run measured, and on what."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Comparison]
     growth: Sequence[Growth]
     caption: str
 
     @property
-    def disagreements(self) -> list[Row]:
+    def disagreements(self) -> list[Comparison]:
         """The rows whose results differ from the reference's."""
         return [row for row in self.rows if row.agrees is False]
 
@@ -122,8 +122,8 @@ def _read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _row(cells: dict[str, str]) -> Row:
-    return Row(
+def _row(cells: dict[str, str]) -> Comparison:
+    return Comparison(
         step=cells["step"],
         size=cells["size"],
         ours_seconds=float(cells["ours_seconds"]),
@@ -247,7 +247,7 @@ def _write_figures(report: Report, plots: Path) -> list[Path]:
     return paths
 
 
-def draw_ratios(rows: Sequence[Row]) -> Figure:
+def draw_ratios(rows: Sequence[Comparison]) -> Figure:
     """Draw how many times faster ours is, one bar a row, on a logarithmic axis from 1."""
     caption = "Time of the reference over ours; hatched where the reference was extrapolated"
     figure = new_figure(DOUBLE, 0.5 + 0.17 * len(rows), caption)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from benchmarks.console import say
 from benchmarks.evaluation.device import PeakMemory
 from benchmarks.speed.inputs import Inputs, Scale
-from benchmarks.speed.report import Growth, Row
+from benchmarks.speed.report import Comparison, Growth
 from methods.lazy import torch
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Run = Callable[[], object]
 
-Step = Callable[["Bench"], list[Row]]
+Step = Callable[["Bench"], list[Comparison]]
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class Bench:
     def __init__(self, scale: Scale, device: str, folder: Path) -> None:
         self.scale, self.device = scale, device
         self.inputs = Inputs(scale, device, folder)
-        self._rows: dict[Step, list[Row]] = {}
+        self._rows: dict[Step, list[Comparison]] = {}
 
-    def rows(self, step: Step) -> list[Row]:
+    def rows(self, step: Step) -> list[Comparison]:
         """Return a step's rows, measured when first asked for."""
         if step not in self._rows:
             started = time.perf_counter()
@@ -79,7 +79,7 @@ class Bench:
             say(f"{step.__name__}: {time.perf_counter() - started:.0f} s")
         return self._rows[step]
 
-    def row(self, step: Step, name: str, reference: str) -> Row:
+    def row(self, step: Step, name: str, reference: str) -> Comparison:
         """Return the first row of a step whose name and reference begin as given."""
         return next(
             row
@@ -109,7 +109,7 @@ class Bench:
         agreement: Agreement = NOT_COMPARED,
         *,
         times: float = 1.0,
-    ) -> list[Row]:
+    ) -> list[Comparison]:
         """Time ours and the references in turn; return a row a reference.
 
         Args:
@@ -120,21 +120,21 @@ class Bench:
             agreement: how ours agrees with its definition.
             times: what ours is multiplied by, as where it runs on several images.
         """
-        own: list[tuple[float, float]] = []
+        measured: list[tuple[float, float]] = []
         others: list[list[float]] = [[] for _ in references]
         for _ in range(self.scale.repeats):
-            own.append(self.time_and_memory(ours))
+            measured.append(self.time_and_memory(ours))
             for reference, seconds in zip(references, others, strict=True):
                 seconds.append(self.time_and_memory(reference.run)[0])
         return [
-            Row(
+            Comparison(
                 step=step,
                 size=size,
-                ours_seconds=times * median(seconds for seconds, _ in own),
+                ours_seconds=times * median(seconds for seconds, _ in measured),
                 reference=reference.name,
                 reference_seconds=reference.times * median(seconds),
                 extrapolated=reference.times != 1,
-                peak_memory_mb=max(memory for _, memory in own),
+                peak_memory_mb=max(memory for _, memory in measured),
                 agrees=agreement.holds,
                 agreement=agreement.text,
                 note=reference.note,
@@ -150,7 +150,7 @@ class Bench:
         ours: Callable[[int], Run],
         reference: Callable[[int], Reference],
         *,
-        largest: Row | None = None,
+        largest: Comparison | None = None,
     ) -> list[Growth]:
         """Time ours and a reference in turn at several sizes, the largest where it was not yet."""
         left = sizes[:-1] if largest else sizes

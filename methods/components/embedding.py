@@ -124,7 +124,7 @@ class _Mover:
         for dtype, tensors in self._noted.items():
             sizes = [tensor.numel() for tensor in tensors]
             sent = torch.cat([tensor.flatten() for tensor in tensors]).to(device).split(sizes)
-            shaped = [one.view(tensor.shape) for one, tensor in zip(sent, tensors, strict=True)]
+            shaped = [flat.view(tensor.shape) for flat, tensor in zip(sent, tensors, strict=True)]
             self._noted[dtype] = shaped[::-1]
 
     def take(self, tensor: Tensor) -> Tensor:
@@ -135,14 +135,14 @@ class _Mover:
 def _moved(projection: LevelProjection, move: Callable[[Tensor], Tensor]) -> LevelProjection:
     """Return a map whose tensors are what `move` makes of them."""
 
-    def mixing(one: Mixing) -> Mixing:
-        return Mixing(move(one.channels), move(one.weights))
+    def moved(mixing: Mixing) -> Mixing:
+        return Mixing(move(mixing.channels), move(mixing.weights))
 
     offsets = {
-        offset: (None if rows is None else move(rows), mixing(one))
-        for offset, (rows, one) in projection.offsets.items()
+        offset: (None if rows is None else move(rows), moved(mixing))
+        for offset, (rows, mixing) in projection.offsets.items()
     }
-    return replace(projection, box=mixing(projection.box), offsets=offsets)
+    return replace(projection, box=moved(projection.box), offsets=offsets)
 
 
 def embed(levels: Mapping[int, Tensor], maps: Mapping[int, LevelProjection], dims: int) -> Tensor:

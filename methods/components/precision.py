@@ -64,7 +64,7 @@ class _FullPrecision:
         self._set_older()
         for owner, name, value in _switches():
             setattr(owner, name, value)
-        self._restore += [partial(setattr, *one) for one in before]
+        self._restore += [partial(setattr, *setting) for setting in before]
 
     def _set_older(self) -> None:
         """Set PyTorch's older switches too: where both kinds disagree, it refuses to read them.

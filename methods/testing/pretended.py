@@ -96,7 +96,7 @@ class OnDevice(torch.Tensor):
     @staticmethod
     def __new__(cls, inner: torch.Tensor, index: int = 0) -> OnDevice:
         """Wrap a CPU tensor."""
-        made: OnDevice = torch.Tensor._make_wrapper_subclass(
+        wrapper: OnDevice = torch.Tensor._make_wrapper_subclass(
             cls,
             inner.size(),
             strides=inner.stride(),
@@ -105,8 +105,8 @@ class OnDevice(torch.Tensor):
             device=torch.device("cuda", index),
             requires_grad=False,
         )
-        made.held = inner
-        return made
+        wrapper.held = inner
+        return wrapper
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"OnDevice({self.held!r})"
@@ -158,7 +158,7 @@ def _perform(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if isinstance(other, torch.Tensor) and not isinstance(other, OnDevice) and other.dim():
             counts.note("copy to device")
             counts["bytes to device"] += other.nbytes
-    masked = any(one.dtype in (torch.bool, torch.uint8) for one in ours[1:])
+    masked = any(index.dtype in (torch.bool, torch.uint8) for index in ours[1:])
     if name in WAITING or (name in INDEXING and masked):
         counts.note(f"wait: {name}")
     index = ours[0].device.index if ours else _whole(device).index
@@ -167,7 +167,7 @@ def _perform(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _refuse(name: str, flat: list[Any], ours: list[OnDevice], device: Any) -> None:
     """Raise what a GPU's kernels raise of arguments that lie elsewhere."""
-    devices = {str(one.device) for one in ours} | ({str(_whole(device))} if device else set())
+    devices = {str(tensor.device) for tensor in ours} | ({str(_whole(device))} if device else set())
     for value in flat:
         elsewhere = isinstance(value, torch.Tensor) and not isinstance(value, OnDevice)
         if elsewhere and value.dim() and name not in INDEXING:
@@ -186,7 +186,7 @@ def _refuse(name: str, flat: list[Any], ours: list[OnDevice], device: Any) -> No
 def _refuse_low_precision(name: str, ours: list[OnDevice]) -> None:
     """Raise where a GPU's product would be rounded as the process's settings happen to say."""
     backends: Any = torch.backends
-    types = {one.dtype for one in ours}
+    types = {tensor.dtype for tensor in ours}
     part = backends.cudnn.conv if "conv" in name else backends.cuda.matmul
     loose = torch.float32 in types and part.fp32_precision not in ("ieee", "none")
     split = backends.cuda.matmul.allow_bf16_reduced_precision_reduction
@@ -201,7 +201,9 @@ def _on_the_cpu(
     if kwargs.get("device") is not None:
         kwargs["device"] = torch.device("cpu")
     result = _counting().operation(func, tree_map(_inner, args), kwargs)
-    same = {id(one.held): one for one in ours}  # results of in-place operations and of out=
+    same = {
+        id(tensor.held): tensor for tensor in ours
+    }  # results of in-place operations and of out=
 
     def wrapped(value: Any) -> Any:
         if not isinstance(value, torch.Tensor):

@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import SCALES, Inputs, Scale
-from benchmarks.speed.report import Growth, Report, Row, kept, markdown, write
+from benchmarks.speed.report import Comparison, Growth, Report, kept, markdown, write
 from benchmarks.speed.timing import Bench, Reference
 from methods.base import Features
 from methods.components.coreset import farthest_first
@@ -126,7 +126,7 @@ def test_ours_and_the_references_take_turns(
 
 
 def test_a_difference_is_reported() -> None:
-    same = Row("a", "", 1.0, "b", 2.0, False, 0.0, True, "same", "")
+    same = Comparison("a", "", 1.0, "b", 2.0, False, 0.0, True, "same", "")
     report = Report([same, replace(same, step="c", agrees=False)], [], "caption")
     assert [row.step for row in report.disagreements] == ["c"]
     assert "extrapolated" not in markdown(report)
@@ -134,8 +134,8 @@ def test_a_difference_is_reported() -> None:
 
 
 def test_other_steps_rows_are_kept_as_they_were(tmp_path: Path) -> None:
-    old = Row("a", "2 rows", 1.0, "b", 2.0, False, math.nan, None, "", "a note")
-    search = Row("search", "", 4.0, "faiss", 8.0, True, 3.0, True, "same", "")
+    old = Comparison("a", "2 rows", 1.0, "b", 2.0, False, math.nan, None, "", "a note")
+    search = Comparison("search", "", 4.0, "faiss", 8.0, True, 3.0, True, "same", "")
     curve = Growth("a", "ours", "rows", (10, 20), (1.0, 2.5), (5.0, 6.0))
     grown = Growth("a", "b", "rows", (10, 20), (3.0, 4.0))
     write(Report([old, search], [curve, grown], "Then."), tmp_path, tmp_path / "plots")

@@ -8,14 +8,14 @@ import numpy as np
 
 from benchmarks.metrics import pixel_metrics
 from benchmarks.speed import references as plain
-from benchmarks.speed.report import Row
+from benchmarks.speed.report import Comparison
 from benchmarks.speed.timing import Agreement, Bench, Reference
 from methods.lazy import torch
 
 THRESHOLDS = 200
 
 
-def aupro(bench: Bench) -> list[Row]:
+def aupro(bench: Bench) -> list[Comparison]:
     """Time AUPRO, pixel AUROC and average precision of all test maps, together."""
     maps, masks, part = bench.inputs.maps, bench.inputs.masks, bench.scale.thresholds
     levels = np.linspace(maps.max(), maps.min(), THRESHOLDS)[:: THRESHOLDS // part].tolist()

@@ -7,7 +7,7 @@ from benchmarks.evaluation import upsample_and_smooth
 from benchmarks.metrics import pixel_metrics
 from benchmarks.specs import EvaluationProtocol
 from benchmarks.speed import references as plain
-from benchmarks.speed.report import Row, in_seconds
+from benchmarks.speed.report import Comparison, in_seconds
 from benchmarks.speed.steps.aupro import aupro
 from benchmarks.speed.steps.coreset import coreset
 from benchmarks.speed.steps.embedding import EMBEDDED, embedding
@@ -21,7 +21,7 @@ from methods.lazy import torch
 METHODS = ("patchcore-25", "patchcore-10", "patchcore-1", "spade", "padim")
 
 
-def category(bench: Bench) -> list[Row]:
+def category(bench: Bench) -> list[Comparison]:
     """Time five methods on a category, image files to metrics, against a tool for each.
 
     Ours extracts once and then fits, scores and measures every method. The tools' times are the
@@ -37,19 +37,19 @@ def category(bench: Bench) -> list[Row]:
     theirs = _tools(bench)
     rows = []
     for step, left_out in (("category", ()), ("category without SPADE", ("spade",))):
-        own = {name: seconds for name, seconds in ours.items() if name not in left_out}
+        steps = {name: seconds for name, seconds in ours.items() if name not in left_out}
         tools = {name: seconds for name, seconds in theirs.items() if name not in left_out}
-        row = Row(
+        row = Comparison(
             step=step,
             size=f"{scale.train} training, {scale.test} test images, {len(tools)} methods",
-            ours_seconds=sum(own.values()),
+            ours_seconds=sum(steps.values()),
             reference="separate tools",
             reference_seconds=sum(tools.values()),
             extrapolated=True,
             peak_memory_mb=memory,
             agrees=None,
             agreement="",
-            note=f"ours: {_listed(own)}; theirs, from their steps' times: {_listed(tools)}",
+            note=f"ours: {_listed(steps)}; theirs, from their steps' times: {_listed(tools)}",
         )
         rows.append(row)
     return rows
@@ -93,13 +93,13 @@ def _tools(bench: Bench) -> dict[str, float]:
     forward = bench.row(extraction, "", "torchvision").reference_seconds * images / scale.extracted
     unfolded = bench.row(embedding, "", "unfold").reference_seconds * images / EMBEDDED
     loops = bench.row(coreset, "coreset 25", "official").reference_seconds
-    found = bench.row(search, "", "faiss").reference_seconds * scale.test / scale.searched
+    searching = bench.row(search, "", "faiss").reference_seconds * scale.test / scale.searched
     measured = bench.row(
         aupro, "", "anomalib" if plain.installed("anomalib") else "loop"
     ).reference_seconds
     steps = {
         # selection and search take times proportional to the memory bank
-        **{f"patchcore-{p}": unfolded + (loops + found) * p / 25 for p in (25, 10, 1)},
+        **{f"patchcore-{p}": unfolded + (loops + searching) * p / 25 for p in (25, 10, 1)},
         "spade": forward + bench.row(spade, "", "popular").reference_seconds * scale.test,
         "padim": forward + bench.row(padim, "", "").reference_seconds,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from benchmarks.speed import references as plain
-from benchmarks.speed.report import Growth, Row
+from benchmarks.speed.report import Comparison, Growth
 from benchmarks.speed.timing import Agreement, Bench, Reference, Run
 from methods.components.coreset import farthest_first
 
@@ -28,17 +28,17 @@ def _official_loop(bench: Bench, count: int, size: int) -> Reference:
 def _anomalib_loop(bench: Bench, size: int) -> Reference:
     """Return anomalib's coreset loop on points of as many dimensions as it projects to."""
     points, part = bench.inputs.columns(ANOMALIB_DIMS), bench.scale.centres // 4
-    there = plain.installed("anomalib")
-    loop = plain.anomalib_coreset if there else plain.norm_coreset
+    installed = plain.installed("anomalib")
+    loop = plain.anomalib_coreset if installed else plain.norm_coreset
     return Reference(
-        "anomalib" if there else "anomalib's loop",
+        "anomalib" if installed else "anomalib's loop",
         lambda: loop(points, part),
         size / part,
         f"{part:,} of {size:,} centres run, {ANOMALIB_DIMS} dimensions, projection not counted",
     )
 
 
-def coreset(bench: Bench) -> list[Row]:
+def coreset(bench: Bench) -> list[Comparison]:
     """Time the selection of the scale's percents of the training patches."""
     inputs, rows = bench.inputs, []
     count, (largest, *_) = len(inputs.points), bench.scale.percents

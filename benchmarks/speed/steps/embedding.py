@@ -6,7 +6,7 @@ from functools import partial
 
 from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import DIMS, PATCH_SIZE
-from benchmarks.speed.report import Row
+from benchmarks.speed.report import Comparison
 from benchmarks.speed.timing import TIE, Agreement, Bench, Reference
 from methods.components.embedding import embed, level_projections
 from methods.lazy import torch
@@ -15,7 +15,7 @@ EMBEDDED = 8
 """Images a batch of the embedding."""
 
 
-def embedding(bench: Bench) -> list[Row]:
+def embedding(bench: Bench) -> list[Comparison]:
     """Time images → patch features, without and with unfolded neighbourhoods."""
     backbone, size = bench.inputs.backbone, bench.scale.image_size
     images = torch.randint(0, 256, (EMBEDDED, 3, size, size)).to(torch.uint8).to(bench.device)

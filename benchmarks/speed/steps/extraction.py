@@ -11,7 +11,7 @@ from benchmarks.features import Extractor, FeatureCache
 from benchmarks.specs import EvaluationProtocol
 from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import BATCH_IMAGES
-from benchmarks.speed.report import Growth, Row
+from benchmarks.speed.report import Comparison, Growth
 from benchmarks.speed.timing import Bench, Reference, Run
 from methods.lazy import torch
 
@@ -36,9 +36,9 @@ def _extract(bench: Bench, side: int, count: int) -> tuple[Run, list[Reference]]
     def through(forward: Callable[[Tensor], object]) -> Run:
         return lambda: [forward(batch.to(bench.device)) for batch in images.split(BATCH_IMAGES)]
 
-    own = partial(inputs.backbone.forward, levels=levels)
+    folded = partial(inputs.backbone.forward, levels=levels)
     return extract, [
-        Reference("forward alone", through(own), note="the limit: no decoding, no writing"),
+        Reference("forward alone", through(folded), note="the limit: no decoding, no writing"),
         Reference(
             "torchvision's forward",
             through(plain.plain_forward(inputs.network, levels)),
@@ -47,7 +47,7 @@ def _extract(bench: Bench, side: int, count: int) -> tuple[Run, list[Reference]]
     ]
 
 
-def extraction(bench: Bench) -> list[Row]:
+def extraction(bench: Bench) -> list[Comparison]:
     """Time image files → cached features, by the size of the files."""
     rows, count = [], bench.scale.extracted
     for side in bench.scale.sides:

@@ -8,7 +8,7 @@ import numpy as np
 
 import methods
 from benchmarks.speed import references as plain
-from benchmarks.speed.report import Row
+from benchmarks.speed.report import Comparison
 from benchmarks.speed.timing import Bench, Reference, close, only_maps
 from methods.lazy import torch
 from methods.padim import dims_of_backbone
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def padim(bench: Bench) -> list[Row]:
+def padim(bench: Bench) -> list[Comparison]:
     """Time PaDiM's fit and score of a category."""
     train, test = bench.inputs.train, bench.inputs.test
     _, height, width = train.shape(1)

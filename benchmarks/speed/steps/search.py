@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.speed.inputs import Inputs
 from benchmarks.speed.references import plain_product
-from benchmarks.speed.report import Growth, Row
+from benchmarks.speed.report import Comparison, Growth
 from benchmarks.speed.timing import TIE, Agreement, Bench, Reference
 from methods.components.flat_index import FlatIndex
 from methods.patchcore import exact_search
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def search(bench: Bench) -> list[Row]:
+def search(bench: Bench) -> list[Comparison]:
     """Time the nearest neighbours of test patches in the largest coreset of training patches.
 
     All prepare the bank within the time, as they do once for all of a category's test images.

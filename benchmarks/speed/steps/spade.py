@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import methods
 from benchmarks.speed import references as plain
-from benchmarks.speed.report import Row
+from benchmarks.speed.report import Comparison
 from benchmarks.speed.timing import Agreement, Bench, Reference, Run, close, only_maps
 from methods.lazy import torch
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from methods.base import Features
 
 
-def spade(bench: Bench) -> list[Row]:
+def spade(bench: Bench) -> list[Comparison]:
     """Time SPADE's score of one image, of several that share a gallery."""
     scale, gallery = bench.scale, bench.inputs.train.select(range(bench.scale.neighbours))
     test = bench.inputs.test.select(range(scale.correspond))
