@@ -7,6 +7,7 @@ may add is derived: the README of this folder has the mathematics.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,14 +50,15 @@ class Reduced:
 
     def __getitem__(self, rows: slice | Tensor) -> Reduced:
         if isinstance(rows, slice):
-            return Reduced(self.points[rows], self.error[rows], self.norms[rows])
-        parts = (self.points, self.error, self.norms)
-        return Reduced(*(part.index_select(0, rows) for part in parts))
+            return self._each(lambda part: part[rows])
+        return self._each(lambda part: part.index_select(0, rows))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Reduced:
+        return Reduced(change(self.points), change(self.error), change(self.norms))
 
     def side_by_side(self, images: Tensor) -> Reduced:
         """Return some images' vectors (b, k·n) of (P, n), for images (b, k)."""
-        parts = (self.points, self.error, self.norms)
-        return Reduced(*(part[images].flatten(1, 2) for part in parts))
+        return self._each(lambda part: part[images].flatten(1, 2))
 
     def squared_distances(self, gallery: Reduced) -> Tensor:
         """Return the rounded squared distances (…, n, m) between queries and a gallery's rows."""
@@ -64,8 +66,7 @@ class Reduced:
 
     def room(self, count: int) -> Reduced:
         """Return room, not initialised, for `count` vectors of the same kind."""
-        parts = (self.points, self.error, self.norms)
-        return Reduced(*(part.new_empty(count, *part.shape[1:]) for part in parts))
+        return self._each(lambda part: part.new_empty(count, *part.shape[1:]))
 
     def put(self, rows: slice, others: Reduced) -> None:
         """Replace some vectors by others."""

@@ -83,23 +83,23 @@ class Walked:
     def _walk(self, features: Features, images: slice, retrieved: Tensor, kappa: int) -> Tensor:
         """Return the distances (n, h·w, kappa) of some test images."""
         queries = require_comparable(pyramid(features, images, self._levels), "features")
-        found = [_Nearest(query, self._screen.queries(query), kappa) for query in queries]
+        test_images = [_TestImage(query, self._screen.queries(query), kappa) for query in queries]
         for number in retrieved.unique().tolist():
-            wanted = (retrieved == number).any(dim=1).nonzero()[:, 0].tolist()
-            self._show(number, [found[image] for image in wanted])
-        return torch.stack([one.distances() for one in found])
+            asking = (retrieved == number).any(dim=1).nonzero()[:, 0].tolist()
+            self._compare(number, [test_images[image] for image in asking])
+        return torch.stack([test.distances() for test in test_images])
 
-    def _show(self, number: int, wanted: Sequence[_Nearest]) -> None:
-        """Let some test images consider a training image."""
+    def _compare(self, number: int, test_images: Sequence[_TestImage]) -> None:
+        """Compare some test images with a training image."""
         image = self._image(number)
         reduced = self._kept[number] if self._kept else self._reduce(image)
         step = TILES.query_rows
         blocks = [
-            (nearest, slice(start, start + step))
-            for nearest in wanted
+            (test, slice(start, start + step))
+            for test in test_images
             for start in range(0, len(image), step)
         ]
-        parallel_map(lambda block: block[0].look_at(image, reduced, block[1]), blocks, image.device)
+        parallel_map(lambda block: block[0].compare(image, reduced, block[1]), blocks, image.device)
 
     def _image(self, number: int) -> Tensor:
         return pyramid(self._features, [number], self._levels)[0]
@@ -108,28 +108,24 @@ class Walked:
         return self._screen.gallery(require_comparable(image, "features"))
 
 
-class _Nearest:
-    """One test image's kappa nearest gallery positions so far, for each of its own."""
+class _TestImage:
+    """A test image's positions, and each one's kappa nearest gallery positions so far."""
 
     def __init__(self, queries: Tensor, reduced_queries: Reduced, kappa: int) -> None:
         self._queries, self._reduced_queries, self._kappa = queries, reduced_queries, kappa
         self._best = Best.none(queries)
         self._several = queries.new_full((len(queries), kappa), torch.inf)
 
-    def look_at(self, image: Tensor, reduced_gallery: Reduced, part: slice) -> None:
-        """Consider another training image's positions, for a part of the own ones."""
+    def compare(self, image: Tensor, reduced_gallery: Reduced, block: slice) -> None:
+        """Compare a block of positions with another training image's."""
+        queries = self._queries[block]
         if self._kappa == 1:
-            improve(
-                self._best[part],
-                self._queries[part],
-                image,
-                self._reduced_queries[part],
-                reduced_gallery,
-            )
+            reduced_queries = self._reduced_queries[block]
+            improve(self._best[block], queries, image, reduced_queries, reduced_gallery)
             return
-        distances, _ = nearest(self._queries[part], image, self._kappa)
-        merged = torch.cat([self._several[part], distances], dim=1)
-        self._several[part] = merged.sort(dim=1)[0][:, : self._kappa]
+        distances, _ = nearest(queries, image, self._kappa)
+        both = torch.cat([self._several[block], distances], dim=1)
+        self._several[block] = both.sort(dim=1)[0][:, : self._kappa]
 
     def distances(self) -> Tensor:
         """Return the distances to the kappa nearest, (h·w, kappa)."""
@@ -160,15 +156,15 @@ class Tiled:
         bounds = self._screen.dtype.itemsize * looked
         image = positions * (4 * channels + self._screen.bytes_per_vector + bounds)
         together = max(1, int(min(QUERY_SHARE * features.memory, 4 * TILE_BYTES) / image))
-        found = []
+        distances = []
         for images in features.batches(together):
             queries = require_comparable(pyramid(features, images, self._levels), "features")
             wanted, k = retrieved[images], min(kappa, looked)
-            one = search(
+            nearest_rows = search(
                 queries, wanted, self._parts, self._screen, height=positions, k=k, listed=LISTED
             )
-            found.append(one.distances.float())
-        return torch.cat(found).unflatten(1, (height, width))
+            distances.append(nearest_rows.distances.float())
+        return torch.cat(distances).unflatten(1, (height, width))
 
     def _parts(self) -> Iterable[Part]:
         if self._kept is not None:

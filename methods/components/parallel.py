@@ -8,19 +8,19 @@ from typing import TypeVar
 
 from methods.lazy import torch
 
-Item = TypeVar("Item")
+Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
 def parallel_map(
-    work: Callable[[Item], Result], items: Sequence[Item], device: torch.device
+    work: Callable[[Task], Result], tasks: Sequence[Task], device: torch.device
 ) -> list[Result]:
-    """Return `work` of every item in order; on the CPU in threads of one core each."""
+    """Return `work` of every task in order; on the CPU in threads of one core each."""
     if device.type != "cpu":
-        return [work(item) for item in items]
+        return [work(task) for task in tasks]
     workers = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(work, items))
+            return list(pool.map(work, tasks))
     finally:
         torch.set_num_threads(workers)  # workers' settings are also the default of later threads

@@ -54,7 +54,7 @@ class Best:
 
     @classmethod
     def none(cls, queries: Tensor) -> Best:
-        """Return that nothing has been found yet."""
+        """Return distances inf and rows -1: nothing is compared yet."""
         rows = torch.full((len(queries),), -1, device=queries.device)
         return cls(queries.new_full((len(queries),), torch.inf), rows)
 
@@ -127,13 +127,13 @@ def improve(
     most = max(tiles.few, int(tiles.hopeless * len(gallery)))
     given_up = kernels.nearest_below(bounds, rounding, *arrays, tiles.several, most)
     if given_up.any():
-        which = torch.from_numpy(given_up).nonzero()[:, 0]
-        rows = nearest(queries[which], gallery)[1][:, 0]
-        squared = (queries[which] - gallery[rows]).square().sum(dim=1)
-        known, first = best.squared[which], first_row + rows < best.rows[which]
+        rest = torch.from_numpy(given_up).nonzero()[:, 0]
+        rows = nearest(queries[rest], gallery)[1][:, 0]
+        squared = (queries[rest] - gallery[rows]).square().sum(dim=1)
+        known, first = best.squared[rest], first_row + rows < best.rows[rest]
         nearer = (squared < known) | ((squared == known) & first)
-        which, rows = which[nearer], rows[nearer]
-        best.squared[which], best.rows[which] = squared[nearer], rows + first_row
+        rest, rows = rest[nearer], rows[nearer]
+        best.squared[rest], best.rows[rest] = squared[nearer], rows + first_row
 
 
 def compiled_rounding(reduced_queries: Reduced, reduced_gallery: Reduced) -> Rounding:

@@ -1,10 +1,9 @@
 """Exact nearest neighbours in few large operations, which is what a GPU is fast at.
 
-Each query's bounds are reduced to a list of fixed length, whose rows are compared exactly. What
-was left off is at least as far as the list's end. Where that is nearer than what was found, the
-query is open: the open ones are counted once for all, and searched again with a longer list, then
-with bounds of whole vectors in float32, then in float64, then, if even that leaves a doubt, by all
-differences.
+Each query's rows of the smallest bounds are listed, and compared exactly; rows left off are at
+least as far as the list's end. Where that is nearer than the nearest row listed, the query is
+unsettled: such queries are counted once for all, and searched again with a longer list, then with
+bounds of whole vectors in float32, then in float64, then by all differences.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ class Part:
         return cls.of(0, bank[None], screen, alone=True)
 
     def local(self, wanted: Tensor) -> Tensor:
-        """Return which of these images are wanted, (b, k), P for none, of numbers (b, K)."""
+        """Map numbers of images (b, K) to indices in this part, (b, k); P marks absent ones."""
         count = len(self.gallery)
         ours = wanted - self.first
         ours = ours.masked_fill((ours < 0) | (ours >= count), count)
@@ -111,7 +110,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Found:
+class NearestRows:
     """The nearest rows so far of b·n queries.
 
     Attributes:
@@ -125,27 +124,27 @@ class Found:
     least: Tensor
 
     @classmethod
-    def none(cls, queries: Tensor, k: int) -> Found:
-        """Return that nothing has been looked at for queries (b, n, d)."""
+    def none(cls, queries: Tensor, k: int) -> NearestRows:
+        """Return distances inf and rows -1 for queries (b, n, d): nothing is compared yet."""
         shape = queries.shape[:2]
         distances = queries.new_full((*shape, k), torch.inf, dtype=torch.float64)
         rows = torch.full((*shape, k), -1, device=queries.device)
         return cls(distances, rows, queries.new_full(shape, torch.inf, dtype=torch.float64))
 
-    def with_(self, distances: Tensor, rows: Tensor, least: Tensor) -> Found:
-        """Return the nearest of these and of others, (b, n, any)."""
+    def merged(self, distances: Tensor, rows: Tensor, least: Tensor) -> NearestRows:
+        """Return the nearest k of these and of other rows, (b, n, any)."""
         k = self.distances.shape[2]
         distances, order = torch.cat([self.distances, distances], 2).sort(dim=2, stable=True)
         rows = torch.cat([self.rows, rows], 2).gather(2, order[..., :k])
-        return Found(distances[..., :k], rows, torch.minimum(self.least, least))
+        return NearestRows(distances[..., :k], rows, torch.minimum(self.least, least))
 
-    def open(self) -> Tensor:
-        """Return for which queries something nearer may have been left off, (b, n)."""
+    def unsettled(self) -> Tensor:
+        """Return for which queries a nearer row may have been left off, (b, n)."""
         return self.least < self.distances[..., -1] * NEARLY
 
-    def replace(self, images: Tensor, which: Tensor, others: Found) -> None:
-        """Replace, in place, what was found for queries `which` (c, q) of some images (c,)."""
-        at = images[:, None], which
+    def replace(self, images: Tensor, queries: Tensor, others: NearestRows) -> None:
+        """Replace, in place, the rows of some queries (c, q) of some images (c,)."""
+        at = images[:, None], queries
         self.distances[at], self.rows[at] = others.distances, others.rows
         self.least[at] = others.least
 
@@ -162,10 +161,10 @@ def search(
     height: int,
     k: int,
     listed: int = LISTED,
-) -> Found:
+) -> NearestRows:
     """Return the k nearest rows of every query, exact.
 
-    The host waits once, and once more each time something was left open.
+    The host waits once, and once more each time some queries are unsettled.
 
     Args:
         queries: (b, n, d) float32, n of each of b images.
@@ -176,40 +175,38 @@ def search(
         k: how many rows; no more than there are in K images.
         listed: rows that are compared exactly beyond these, at first.
     """
-    found = _pass(queries, wanted, parts(), screen, k=k, listed=listed)
+    nearest = _pass(queries, wanted, parts(), screen, k=k, listed=listed)
     together = max(1, TILE_BYTES // (16 * wanted.shape[1] * height * queries.shape[2]))
     for finer, longer in _after(screen):
-        opened = found.open()
-        number = opened.sum(dim=1)
+        unsettled = nearest.unsettled()
+        number = unsettled.sum(dim=1)
         counts = sorted(number.tolist(), reverse=True)
         if counts[0] == 0:
             break
         images = number.argsort(descending=True, stable=True)[: len(counts) - counts.count(0)]
         for some in images.split(together):
             most, counts = counts[0], counts[len(some) :]
-            which = _first_true(opened.index_select(0, some), most)
-            asked = queries[some[:, None], which]
+            rest = _first_true(unsettled.index_select(0, some), most)
+            asked = queries[some[:, None], rest]
             again = _pass(asked, wanted.index_select(0, some), parts(), finer, k=k, listed=longer)
-            found.replace(some, which, again)
-    return found
+            nearest.replace(some, rest, again)
+    return nearest
 
 
 def search_bank(queries: Tensor, part: Part, k: int) -> tuple[Tensor, Tensor]:
     """Return distances (n, k) float64 to, and rows of, the nearest in a bank, to queries (n, d)."""
     size, width = part.height, part.screen.dtype.itemsize
     wanted = torch.zeros(1, 1, dtype=torch.long, device=queries.device)
-    found = [
+    blocks = [
         search(block[None], wanted, lambda: [part], part.screen, height=size, k=k)
         for block in queries.split(max(GROUP, TILE_BYTES // (width * size)))
     ]
-    return (
-        torch.cat([one.distances[0] for one in found]),
-        torch.cat([one.rows[0] for one in found]),
-    )
+    distances = torch.cat([block.distances[0] for block in blocks])
+    return distances, torch.cat([block.rows[0] for block in blocks])
 
 
 def _after(screen: Screen) -> list[tuple[Screen | None, int]]:
-    """Return screens and lengths of lists that leave ever less open; None for no screen."""
+    """Return screens and lengths of lists that settle ever more queries; None for no screen."""
     coarser = 0 if screen.basis is not None else screen.dtype.itemsize
     wider = [kind for kind in (torch.float32, torch.float64) if kind.itemsize > coarser]
     longer = [(screen, LONGER)] if screen.basis is not None else []
@@ -224,20 +221,20 @@ def _pass(
     *,
     k: int,
     listed: int,
-) -> Found:
+) -> NearestRows:
     """Search with one screen's bounds, or, without one, by all differences."""
-    found = Found.none(queries, k)
+    nearest = NearestRows.none(queries, k)
     reduced_queries = None if screen is None else screen.queries(queries)
     for part in parts:
         local = part.local(wanted)
         if screen is None or reduced_queries is None:
             rows, height = _nearest_rows(queries, part, local, k), part.gallery.shape[1]
-            least = torch.full_like(found.least, torch.inf)
+            least = torch.full_like(nearest.least, torch.inf)
         else:
             rows, least = _shortlist(reduced_queries, part.chosen(local, screen), k + listed)
             rows, height = rows.sort(dim=2)[0], part.height
-        found = found.with_(*_compare(queries, part, local, rows, height), least)
-    return found
+        nearest = nearest.merged(*_compare(queries, part, local, rows, height), least)
+    return nearest
 
 
 def _shortlist(
@@ -293,28 +290,25 @@ def _compare(
         rows: (b, n, t) rows of these, `height` an image.
         height: at least h; rows beyond h don't exist.
     """
-    count, own, dims = part.gallery.shape
+    count, positions, dims = part.gallery.shape
     image = local.gather(1, (rows // height).flatten(1)).view(rows.shape)
     position = rows % height
-    missing = (image == count) | (position >= own)
-    row = image * own + position
-    numbers = row + part.first * own
+    missing = (image == count) | (position >= positions)
+    row = image * positions + position
+    numbers = row + part.first * positions
     asked, gallery = queries.flatten(0, 1), part.gallery.flatten(0, 1)
     at = row.clamp_(max=len(gallery) - 1).flatten(0, 1)
     distances = queries.new_empty(at.shape, dtype=torch.float64)
-    for one in _slices(len(asked), 16 * dims * at.shape[1]):
-        distances[one] = length(gallery[at[one]].sub_(asked[one, None]))
+    step = max(1, TILE_BYTES // (16 * dims * at.shape[1]))
+    for start in range(0, len(asked), step):
+        block = slice(start, start + step)
+        distances[block] = length(gallery[at[block]].sub_(asked[block, None]))
     return distances.view(rows.shape).masked_fill_(missing, torch.inf), numbers
 
 
 def length(differences: Tensor) -> Tensor:
     """Return the lengths (…,) float64 of float32 vectors (…, d): no square is lost or overflows."""
     return torch.linalg.vector_norm(differences, dim=-1, dtype=torch.float64)
-
-
-def _slices(count: int, bytes_each: int) -> Iterable[slice]:
-    step = max(1, TILE_BYTES // bytes_each)
-    return (slice(start, start + step) for start in range(0, count, step))
 
 
 def _first_true(marks: Tensor, count: int) -> Tensor:
@@ -337,7 +331,7 @@ def _padded(reduced: Reduced, images: int) -> Reduced:
 
 
 def _far(points: Tensor) -> Tensor:
-    """Return a row (K,) that is as far as can be said from whatever is asked."""
+    """Return a padding row (K,) whose bound is never the smallest."""
     row = points.new_zeros(points.shape[-1])
     row[-6:-5].fill_(torch.finfo(points.dtype).max)
     return row

@@ -6,7 +6,7 @@ the sum of its terms' magnitudes at most, whatever their order (Jeannerod and Ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -86,8 +86,10 @@ def covers(screen: Screen, query: torch.Tensor, row: torch.Tensor, device: str =
         (x - y) ** 2 for x, y in zip(fractions(query.cpu()), fractions(row.cpu()), strict=True)
     )
     rest = (bound - slack) / (1 + eps) - squared - reach**2
-    said = float(allowance.distances(torch.tensor([float(bound)]).to(query.device)))
-    lengths = float(query.norm() + row.norm())
+    said = float(
+        allowance.distances(torch.tensor([float(bound)], dtype=torch.float64).to(query.device))
+    )
+    lengths = float(query.double().norm() + row.double().norm())
     rounded = lengths * (2.0**-46 if screen.dtype == torch.float64 else 2.0**-24)
     assert said <= float(squared) ** 0.5 + rounded
     return rest <= 0 or rest**2 <= 4 * reach**2 * squared
@@ -241,12 +243,27 @@ def test_a_coreset_survives_the_worst_product(
     start = plain.distances(points, points[:10]).mean(dim=1).float()
     with pretended_cuda(), full_precision():
         if device == "cuda":
-            monkeypatch.setattr(torch, "addmm", worst_addmm(torch.addmm))
+            monkeypatch.setattr(torch, "addmm", worst_addmm())
         chosen = Selection(points.to(device), start.to(device)).first(200).tolist()
     assert_farthest(points, start, chosen)
 
 
-def worst_addmm(original: object) -> object:
+def test_a_devices_coreset_survives_the_worst_product_among_near_ties(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A tiny lattice, not quite exact, whose distances vanish beside those of far points."""
+    generator = torch.Generator().manual_seed(0)
+    lattice = torch.randint(0, 4, (300, 6), generator=generator)
+    tiny = (lattice + 1e-5 * torch.randn(300, 6, generator=generator)) * 3e-5
+    points = torch.cat([torch.randn(10, 6, generator=generator), tiny])
+    start = plain.distances(points, points[:10]).mean(dim=1).float()
+    monkeypatch.setattr(torch, "addmm", worst_addmm())
+    with pretended_cuda(), full_precision():
+        chosen = Selection(points.to("cuda"), start.to("cuda")).first(200).tolist()
+    assert_farthest(points, start, chosen)
+
+
+def worst_addmm() -> Callable[..., torch.Tensor]:
     """Return float64's |b|² - 2 a·b off by as much as a coreset's selection allows for."""
     generator = torch.Generator().manual_seed(0)
 
