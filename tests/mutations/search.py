@@ -81,6 +81,8 @@ FAULTS = [
           "torch.linalg.vector_norm(exact - wide, dim=1) + unsure", "0.0 + unsure", RATIONAL),
     Fault("a device's coreset trusts products too long", "coreset_device", "2.0**-27", "2.0**-37",
           WORST),
+    Fault("slack of whole vectors × 0.1", "neighbours", "slack = terms * SUMMED",
+          "slack = 0.1 * terms * SUMMED", WORST),
     # A bound not widened
     Fault("a bound's own rounding left out", "bounds", " / (1 + self.eps)", "", RATIONAL),
     Fault("a bound's reach left out", "bounds", " - self.reach", "", RATIONAL),
@@ -116,6 +118,8 @@ FAULTS = [
           "retrieved.unique().tolist()[1:]", PLAIN),
     Fault("centres skipped that only some points know", "coreset", "self._compared[block[0]]",
           "self._compared[block[-1]]", PLAIN),
+    Fault("one row too few of several", "neighbours", "values, order = values.topk(count, largest",
+          "values, order = values.topk(k - 1, largest", WORST),
     # A tie broken the other way
     Fault("of equally near rows the last compared", "kernels", "if distance < squared[query]:",
           "if distance <= squared[query]:", TIES),
@@ -152,6 +156,11 @@ FAULTS = [
           "self.least < 0", WORST),
     Fault("no query is given up", "kernels", "given_up[query] = True", "given_up[query] = False",
           PLAIN),
+    Fault("no query of whole vectors is given up", "neighbours",
+          "unsure |= torch.from_numpy(given_up)", "unsure |= torch.from_numpy(given_up) & False",
+          WORST),
+    Fault("several rows of whole vectors taken for sure", "neighbours",
+          "least < distances[:, k - 1] * NEARLY", "least < 0", WORST),
     Fault("the farthest of a pool taken for the farthest", "coreset",
           "ceiling = max(0.0, float(self.bounds.topk(size + 1, sorted=False).values.min()))",
           "ceiling = 0.0", PLAIN),
@@ -166,6 +175,10 @@ EQUIVALENT = [
           "torch.zeros_like(squared), 0.0", RATIONAL,
           "With u = 2⁻⁵³, a mean's subtraction moves a bound by 4u(|q|² + |b|²) at most. The slack "
           "of 8 terms or more has to spare: 48u of it in float64, 2⁻⁴⁰ in float32 by INFLATION."),
+    Fault("reach of whole vectors left out", "neighbours", "reach = 2.0**-23 * (",
+          "reach = 0.0 * (", WORST,
+          "Centring moves a bound by 4·2⁻²⁴·(|q|² + |b|²) at most. The slack is 4d + 16 such terms; "
+          "the sums of d + 2 and of d numbers take 3d + 4, which leaves d + 12."),
     Fault("no search by bounds in float64", "shortlist",
           "for kind in (torch.float32, torch.float64)", "for kind in (torch.float32,)", WORST,
           "What it leaves open is searched by all differences, as are the queries that it closes."),

@@ -22,6 +22,7 @@ from methods.components.precision import full_precision
 from methods.components.screening import ScreenedBank
 from methods.components.shortlist import LISTED, Part, search_bank
 from methods.testing.pretended import pretended_cuda
+from tests.methods.components.inputs import draw
 from tests.methods.components.test_against_plain import (
     PRECISIONS,
     assert_farthest,
@@ -196,7 +197,28 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
         return product(self, gallery)
 
     monkeypatch.setattr(Reduced, "squared_distances", squared_distances)
+    monkeypatch.setattr(torch.Tensor, "addmm_", worst_addmm_in_place())
     return str(request.param)
+
+
+def worst_addmm_in_place() -> Callable[..., torch.Tensor]:
+    """Return float32's |q|² + |b|² - 2 q·b of d + 2 terms, as are the squared lengths of d.
+
+    All of them are off by as much as a sum of so many terms may be.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def addmm_(
+        lengths: torch.Tensor, queries: torch.Tensor, rows: torch.Tensor, *, alpha: float
+    ) -> torch.Tensor:
+        x, y, added = queries.double(), rows.double(), lengths.double()
+        dims = queries.shape[1]
+        magnitudes = added + abs(alpha) * (x.abs() @ y.abs())
+        off = 2.0**-24 * ((dims + 2) * magnitudes + dims * added)
+        sign = torch.rand(added.shape, generator=generator).round() * 2 - 1
+        return lengths.copy_(added + alpha * (x @ y) + sign * off)
+
+    return addmm_
 
 
 @pytest.fixture(params=PRECISIONS, ids=["bfloat16", "float32"])
@@ -232,6 +254,18 @@ def test_neighbours_survive_the_worst_product(spread: float, device: str) -> Non
         searched = nearest(queries.to(device), bank.to(device), 2)
         distances, rows = (result.cpu() for result in searched)
     assert_nearest(queries, bank, distances, rows)
+
+
+def test_queries_of_too_many_comparisons_survive_the_worst_product(device: str) -> None:
+    """Beside far rows, those of one cluster differ by less than rounding adds."""
+    cluster = 1 + dense(720, 6, 0.0)[:1] + 1e-4 * draw("noise", 720, 6).sign()
+    cluster += 1e-5 * torch.randn(720, 6, generator=torch.Generator().manual_seed(1))
+    queries, rows = cluster.split([20, 700])
+    bank = torch.cat([rows, -rows])
+    with pretended_cuda(), full_precision():
+        searched = nearest(queries.to(device), bank.to(device))
+        distances, named = (result.cpu() for result in searched)
+    assert_nearest(queries, bank, distances, named)
 
 
 @pytest.mark.usefixtures("_precision")
