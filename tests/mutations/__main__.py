@@ -6,18 +6,24 @@ python -m tests.mutations search    # the exact searches, and the tests that cat
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print a table; return 1 if a fault of the search survives."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutations", description=__doc__)
+    parser.add_argument("subject", nargs="?", choices=("gate", "search"), default="gate")
+    parser.add_argument("faults", nargs="*", help="of the search: parts of names (default: all)")
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
-        if arguments[:1] == ["search"]:
+        if options.subject == "search":
             from tests.mutations import search
 
-            return search.main(Path(name), arguments[1:])
+            return search.main(Path(name), options.faults)
         from tests.mutations.gate import Gate, table
 
         print(table(Gate(Path(name))))
@@ -25,4 +31,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
