@@ -30,11 +30,7 @@ from benchmarks.results.folders import find_run
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    return run_program(lambda: _main(_parser().parse_args(arguments)))
-
-
-def _main(options: argparse.Namespace) -> int:
-    return _update(options) if options.update else _check(options)
+    return run_program(lambda: _compare(_parser().parse_args(arguments)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(options: argparse.Namespace) -> int:
+def _compare(options: argparse.Namespace) -> int:
+    if options.update:
+        return _update(options)
     baseline = read(options.baseline)
     rows = compare(baseline, _cells(options.run))
     _tell(summary(rows, baseline), options.summary)

@@ -126,17 +126,16 @@ def resampled_pixel_bounds(
     free = ~masks if ignored is None else ~(masks | ignored)
     counts = count_pixels(maps, masks, free)
     complete = np.logical_and(*((drawn @ part.sum(axis=1)) > 0 for part in counts[:2]))
+    if not complete.any():
+        return {}
+    metrics = [metric for metric in level_metrics("pixel") if metric.interval]
     weights = drawn[complete].astype(float)
-    batches = np.array_split(weights, ceil(len(drawn) / RESAMPLES_TOGETHER))
-    orders = [pixel_orders(*(batch @ part for part in counts)) for batch in batches if len(batch)]
-    metrics = [metric for metric in level_metrics("pixel") if metric.interval and orders]
-    return {
-        metric.name: (
-            np.concatenate([metric.value(worst) for worst, _ in orders]),
-            np.concatenate([metric.value(best) for _, best in orders]),
-        )
-        for metric in metrics
-    }
+    values = []
+    for batch in np.array_split(weights, ceil(len(weights) / RESAMPLES_TOGETHER)):
+        orders = pixel_orders(*(batch @ part for part in counts))
+        values.append([[metric.value(order) for order in orders] for metric in metrics])
+    bounds = np.concatenate(values, axis=2)  # (metrics, 2, B)
+    return {metric.name: (low, high) for metric, (low, high) in zip(metrics, bounds, strict=True)}
 
 
 def _check_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[Floats, Masks]:
