@@ -142,11 +142,11 @@ def test_workers_bring_their_extractions_back_once() -> None:
 def test_an_interrupted_run_leaves_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
     original, seen = store_module.Store.write, []
 
-    def write(store: Any, *arguments: Any) -> None:
+    def write(store: Any, *arguments: Any) -> Any:
         if len(seen) == 1:
             raise KeyboardInterrupt
         seen.append(arguments)
-        original(store, *arguments)
+        return original(store, *arguments)
 
     monkeypatch.setattr(store_module.Store, "write", write)
     assert run.main([*COMMAND, "--methods", "padim,spade"]) == 130
