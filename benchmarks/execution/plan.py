@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -102,10 +102,8 @@ class Plan:
         ]
 
 
-@cache
-def _shapes(choice: Choice, image_size: int) -> Mapping[int, tuple[int, int, int]]:
-    """Return `shapes`, cached: each call of it builds the network."""
-    return shapes(choice, image_size)
+_shapes = cache(shapes)
+"""Each call of `shapes` builds the network."""
 
 
 def images_to_pass(

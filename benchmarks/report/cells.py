@@ -114,7 +114,7 @@ def _page_cell(cell: Cell, judged: _Judged, previews: Previews | None, sheets: S
     pro = previews.pro.round(DIGITS).tolist() if previews and previews.pro.size else None
     return PageCell(
         status=cell.status,
-        error=cell.error,
+        error=cell.failure,
         scores=judged.scores,
         full_recall=_point(judged.full_recall),
         f1_optimal=_point(judged.f1_optimal),

@@ -48,6 +48,7 @@ class Cell:
     """Labels and scores of the test images."""
     maps: Mapping[str, Any] | None = None
     """Arrays of the example maps."""
+    traceback: str = ""
     measured: Mapping[str, float] = field(default_factory=dict)
     """Further columns of metrics.csv: counts, seconds, memory."""
 
@@ -102,7 +103,7 @@ def write_run(folder: Path, cells: Sequence[Cell]) -> Path:
     for number, cell in enumerate(cells):
         begun = datetime.fromisoformat(cell.started) + timedelta(milliseconds=number)
         stored = replace(cell.stored, started_utc=begun.isoformat(timespec="milliseconds"))
-        store.write(stored, cell.images, cell.maps)
+        store.write(stored, cell.images, cell.maps, cell.traceback)
     store.write_metrics()
     return folder
 

@@ -208,8 +208,9 @@ def test_marks_are_those_of_the_tables(tmp_path: Path, cells: list[Cell]) -> Non
 
 def test_failed_undefined_and_absent_cells(tmp_path: Path) -> None:
     normal = Cell("gear", "padim", {"image_auroc": None}, scores=([0, 0], [1.0, 2.0]))
-    cells = [cell("bolt", "spade"), failed("bolt", "padim"), normal]
+    cells = [cell("bolt", "spade"), failed("bolt", "padim", traceback="Traceback"), normal]
     (one,) = content(written(tmp_path / "parts", *cells))["sets"]
+    (log,) = (tmp_path / "parts").glob("logs/padim/*.txt")
     table = one["tables"]["image_auroc"]
     assert table["failed"] == [[False, True], [False, False], [False, False]]
     assert table["values"][0][1] is None
@@ -218,7 +219,7 @@ def test_failed_undefined_and_absent_cells(tmp_path: Path) -> None:
     (_, broken), (absent, undefined) = one["cells"]
     assert (broken["status"], broken["error"], broken["scores"]) == (
         "failed",
-        "out of memory",
+        f"out of memory; traceback: logs/padim/{log.name}",
         None,
     )
     assert absent is None
