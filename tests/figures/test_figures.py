@@ -205,6 +205,7 @@ def test_captions_name_the_data_and_say_where_they_are_synthetic(tmp_path: Path)
             assert "2025-03-04" in caption(figure)
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_and_the_same_bytes_from_any_number_of_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,10 +257,10 @@ def test_each_protocol_has_its_own_figures(tmp_path: Path) -> None:
 
 def test_a_run_without_scores_or_maps_still_has_its_bars(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [cell("bolt", "a", scores=None)])
-    assert {path.stem for path in write_figures(result_sets(run), tmp_path)} == {
-        "overview",
-        "working_points",
-    }
+    paths = write_figures(result_sets(run), tmp_path)
+    assert {path.stem for path in paths} == {"overview", "working_points"}
+    for path in paths:
+        assert_drawn(path)
 
 
 @pytest.mark.parametrize("kind", ["scores", "maps"])
