@@ -13,7 +13,7 @@ import time
 
 import torch
 
-from methods.components.bounds import Allowance, Screen
+from methods.components.bounds import Allowance, Reduction
 
 KINDS = ("noise", "sheet", "twins", "far", "relu", "spikes")
 
@@ -23,7 +23,7 @@ def vectors(kind: str, count: int, dims: int, generator: torch.Generator) -> tor
     noise = torch.randn(count, dims, generator=generator)
     few = torch.randn(min(6, dims), dims, generator=generator)
     latent = torch.randn(count, len(few), generator=generator)
-    made = {
+    shaped = {
         "noise": noise,
         "sheet": latent @ few + 0.01 * noise,
         "twins": (latent @ few)[torch.arange(count) // 2] + 1e-3 * noise,
@@ -31,12 +31,12 @@ def vectors(kind: str, count: int, dims: int, generator: torch.Generator) -> tor
         "relu": (latent @ few + noise).relu(),
         "spikes": noise * (torch.rand(noise.shape, generator=generator) < 0.01) * 100,
     }[kind]
-    return made * 10 ** float(torch.randint(-12, 13, (1,), generator=generator))
+    return shaped * 10 ** float(torch.randint(-12, 13, (1,), generator=generator))
 
 
-def room(bank: torch.Tensor, queries: torch.Tensor, screen: Screen) -> torch.Tensor:
+def room(bank: torch.Tensor, queries: torch.Tensor, reduction: Reduction) -> torch.Tensor:
     """Return (distance - what it is bounded by) / distance for queries and their own rows, (n,)."""
-    reduced, asked = screen.gallery(bank), screen.queries(queries)
+    reduced, asked = reduction.gallery(bank), reduction.queries(queries)
     allowance = Allowance.of(asked, reduced.error.max(), reduced.norms.max())
     bounds = (asked.points @ reduced.points.T).diagonal()
     distances = torch.linalg.vector_norm(queries.double() - bank.double(), dim=1)
@@ -49,18 +49,18 @@ def attack(
 ) -> float:
     """Return the least room that climbing from one start leaves; negative if a bound is wrong."""
     bank, queries = vectors(kind, 128, dims, generator).split(64)
-    found = Screen.of(torch.cat([bank, queries]))
+    sampled = Reduction.of(torch.cat([bank, queries]))
     kept = int(torch.randint(1, dims + 1, (1,), generator=generator))
-    basis = None if found.basis is None else found.basis[:, :kept].contiguous()
-    screen = Screen(found.mean, basis, dtype)
-    least = room(bank, queries, screen)
+    basis = None if sampled.basis is None else found.basis[:, :kept].contiguous()
+    reduction = Reduction(sampled.mean, basis, dtype)
+    least = room(bank, queries, reduction)
     step = 1.0
     for _ in range(steps):
         spread = (queries - bank).abs().mean(dim=1, keepdim=True) * step
         sparse = torch.rand(bank.shape, generator=generator) < 0.1
         trial = queries + spread * sparse * torch.randn(bank.shape, generator=generator)
         trial = torch.where(torch.rand(64, 1, generator=generator) < 0.2, bank + spread, trial)
-        now = room(bank, trial, screen)
+        now = room(bank, trial, reduction)
         better = now < least
         queries = torch.where(better[:, None], trial, queries)
         least = torch.where(better, now, least)

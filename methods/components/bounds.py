@@ -105,7 +105,7 @@ class Allowance(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Screen:
+class Reduction:
     """Leading principal components of some vectors.
 
     Attributes:
@@ -119,8 +119,8 @@ class Screen:
     dtype: torch.dtype
 
     @classmethod
-    def of(cls, vectors: Tensor) -> Screen:
-        """Return the screen of vectors (n, d), with as many components as pay on a sample."""
+    def of(cls, vectors: Tensor) -> Reduction:
+        """Return the reduction of vectors (n, d), with as many components as pay on a sample."""
         sample = vectors[:: max(1, len(vectors) // SAMPLE_ROWS)]
         mean = sample.mean(dim=0, dtype=torch.float64)
         centred = (sample - mean).float()
@@ -129,9 +129,9 @@ class Screen:
         kept = _components(centred @ basis.float())
         return cls(mean, basis[:, :kept].contiguous(), low_precision(vectors.device))
 
-    def whole(self, dtype: torch.dtype) -> Screen:
-        """Return a screen that keeps vectors whole, in a precision of its own."""
-        return Screen(self.mean, None, dtype)
+    def whole(self, dtype: torch.dtype) -> Reduction:
+        """Return a reduction that keeps vectors whole, in a precision of its own."""
+        return Reduction(self.mean, None, dtype)
 
     @property
     def bytes_per_vector(self) -> int:

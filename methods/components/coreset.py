@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from methods.components.bounds import Screen
+from methods.components.bounds import Reduction
 from methods.components.coreset_device import SIZES, Sizes, select_on_device
 from methods.components.parallel import parallel_map
 from methods.components.screening import Best, bits, compiled_rounding, compiles, improve
@@ -142,10 +142,10 @@ class _State:
     def __init__(self, points: Tensor, bounds: Tensor, order: Tensor, sizes: Sizes) -> None:
         self.points, self.bounds, self._order, self._sizes = points, bounds, order, sizes
         self.centres, self.added = torch.empty(0, dtype=torch.long), 0
-        self._screen = Screen.of(points)
-        self._asked = self._screen.queries(points)
+        self._reduction = Reduction.of(points)
+        self._asked = self._reduction.queries(points)
         self.centre_points = torch.empty_like(points)
-        self._reduced = self._screen.gallery(points[:1]).room(len(points))
+        self._reduced = self._reduction.gallery(points[:1]).room(len(points))
         self._compared = torch.zeros(len(points), dtype=torch.long)
 
     def pool(self) -> _Pool:
@@ -174,14 +174,14 @@ class _State:
         barrier = int((self._order[members] < pool.barrier).sum())
         stride = self._sizes.stride
         for chosen in _farthest(
-            self._screen, points, squared, pool.ceiling, barrier, stride=stride
+            self._reduction, points, squared, pool.ceiling, barrier, stride=stride
         ):
             self.centres = torch.cat([self.centres, members[chosen]])
             yield members[chosen]
         new = self.centres[self.added :]
         rows = slice(self.added, len(self.centres))
         self.centre_points[rows] = self.points[new]
-        self._reduced.put(rows, self._screen.gallery(self.points[new]))
+        self._reduced.put(rows, self._reduction.gallery(self.points[new]))
         self.bounds[members] = squared
 
     def catch_up(self, points: Tensor) -> None:
@@ -264,7 +264,7 @@ def _apart(points: Tensor, pivots: Tensor) -> Tensor:
 
 
 def _farthest(
-    screen: Screen,
+    reduction: Reduction,
     points: Tensor,
     squared: Tensor,
     ceiling: float,
@@ -275,7 +275,7 @@ def _farthest(
     """Yield places in a pool, farthest first, some at a time, while far enough.
 
     Args:
-        screen: reduces points.
+        reduction: reduces points.
         points: (n, d), the pool.
         squared: (n,) squared distances to the nearest centre, lowered in place; -1 once selected.
         ceiling: squared distance below which none is selected.
@@ -284,7 +284,7 @@ def _farthest(
     """
     from methods.components import kernels
 
-    reduced_queries, reduced_gallery = screen.queries(points), screen.gallery(points)
+    reduced_queries, reduced_gallery = reduction.queries(points), reduction.gallery(points)
     between = bits(reduced_queries.squared_distances(reduced_gallery))
     rounding = compiled_rounding(reduced_queries, reduced_gallery)
     arrays = points.numpy(), squared.numpy()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from methods.base import Features, require_comparable
-from methods.components.bounds import Reduced, Screen
+from methods.components.bounds import Reduced, Reduction
 from methods.components.neighbours import nearest
 from methods.components.parallel import parallel_map
 from methods.components.screening import TILES, Best, compiles, improve
@@ -62,8 +62,8 @@ class Walked:
 
     def __init__(self, features: Features, levels: Sequence[int]) -> None:
         self._features, self._levels = features, levels
-        self._screen, positions = _screen(features, levels)
-        size = positions * len(features) * self._screen.bytes_per_vector
+        self._reduction, positions = _reduction(features, levels)
+        size = positions * len(features) * self._reduction.bytes_per_vector
         keeps = size <= KEPT_SHARE * features.memory
         numbers = range(len(features)) if keeps else ()
         self._kept = [self._reduce(self._image(number)) for number in numbers]
@@ -71,7 +71,7 @@ class Walked:
     def correspond(self, features: Features, retrieved: Tensor, kappa: int) -> Tensor:
         """Return distances as `Gallery` says."""
         channels, height, width = _shape(features, self._levels)
-        vector = 4 * channels + self._screen.bytes_per_vector
+        vector = 4 * channels + self._reduction.bytes_per_vector
         most = int(QUERY_SHARE * features.memory / (height * width * vector))
         kappa = min(kappa, retrieved.shape[1] * height * width)
         parts = [
@@ -83,7 +83,9 @@ class Walked:
     def _walk(self, features: Features, images: slice, retrieved: Tensor, kappa: int) -> Tensor:
         """Return the distances (n, h·w, kappa) of some test images."""
         queries = require_comparable(pyramid(features, images, self._levels), "features")
-        test_images = [_TestImage(query, self._screen.queries(query), kappa) for query in queries]
+        test_images = [
+            _TestImage(query, self._reduction.queries(query), kappa) for query in queries
+        ]
         for number in retrieved.unique().tolist():
             asking = (retrieved == number).any(dim=1).nonzero()[:, 0].tolist()
             self._compare(number, [test_images[image] for image in asking])
@@ -105,7 +107,7 @@ class Walked:
         return pyramid(self._features, [number], self._levels)[0]
 
     def _reduce(self, image: Tensor) -> Reduced:
-        return self._screen.gallery(require_comparable(image, "features"))
+        return self._reduction.gallery(require_comparable(image, "features"))
 
 
 class _TestImage:
@@ -141,9 +143,9 @@ class Tiled:
 
     def __init__(self, features: Features, levels: Sequence[int]) -> None:
         self._features, self._levels = features, levels
-        self._screen, positions = _screen(features, levels)
+        self._reduction, positions = _reduction(features, levels)
         channels, _, _ = _shape(features, levels)
-        image = positions * (4 * channels + self._screen.bytes_per_vector)
+        image = positions * (4 * channels + self._reduction.bytes_per_vector)
         self._images = max(1, int(KEPT_SHARE * features.memory / image))
         both = positions * 4 * channels + image
         self._roomy = both * len(features) <= KEPT_SHARE * features.memory
@@ -153,15 +155,15 @@ class Tiled:
         """Return distances as `Gallery` says."""
         channels, height, width = _shape(features, self._levels)
         positions, looked = height * width, retrieved.shape[1] * height * width
-        bounds = self._screen.dtype.itemsize * looked
-        image = positions * (4 * channels + self._screen.bytes_per_vector + bounds)
+        bounds = self._reduction.dtype.itemsize * looked
+        image = positions * (4 * channels + self._reduction.bytes_per_vector + bounds)
         together = max(1, int(min(QUERY_SHARE * features.memory, 4 * TILE_BYTES) / image))
         distances = []
         for images in features.batches(together):
             queries = require_comparable(pyramid(features, images, self._levels), "features")
             wanted, k = retrieved[images], min(kappa, looked)
             nearest_rows = search(
-                queries, wanted, self._parts, self._screen, height=positions, k=k, listed=LISTED
+                queries, wanted, self._parts, self._reduction, height=positions, k=k, listed=LISTED
             )
             distances.append(nearest_rows.distances.float())
         return torch.cat(distances).unflatten(1, (height, width))
@@ -176,14 +178,14 @@ class Tiled:
         alone = len(positions) == len(self._features)
         first = images.start or 0
         require_comparable(positions, "features")
-        return Part.of(first, positions, self._screen, alone=alone, roomy=self._roomy and alone)
+        return Part.of(first, positions, self._reduction, alone=alone, roomy=self._roomy and alone)
 
 
-def _screen(features: Features, levels: Sequence[int]) -> tuple[Screen, int]:
-    """Return the screen of training features' positions, and the positions an image."""
+def _reduction(features: Features, levels: Sequence[int]) -> tuple[Reduction, int]:
+    """Return the reduction of training features' positions, and the positions an image."""
     sampled = range(0, len(features), max(1, len(features) // SAMPLE_IMAGES))
     sample = require_comparable(pyramid(features, list(sampled), levels), "features")
-    return Screen.of(sample.flatten(0, 1)), sample.shape[1]
+    return Reduction.of(sample.flatten(0, 1)), sample.shape[1]
 
 
 def _shape(features: Features, levels: Sequence[int]) -> tuple[int, int, int]:

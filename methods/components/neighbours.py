@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from methods.components.bounds import INFLATION, SUMMED, Allowance, Screen
+from methods.components.bounds import INFLATION, SUMMED, Allowance, Reduction
 from methods.components.parallel import parallel_map
 from methods.components.shortlist import NEARLY, Part, length, search_bank
 from methods.lazy import torch
@@ -75,8 +75,8 @@ def _nearest_by_products(
 
     Distances are float64.
     """
-    screen = Screen(bank.mean(dim=0, dtype=torch.float64), None, precision or torch.float32)
-    return search_bank(queries, Part.whole(bank, screen), k)
+    reduction = Reduction(bank.mean(dim=0, dtype=torch.float64), None, precision or torch.float32)
+    return search_bank(queries, Part.whole(bank, reduction), k)
 
 
 Neighbours = tuple["Tensor", "Tensor", "Tensor"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from methods.components.bounds import Allowance, Reduced, Screen
+from methods.components.bounds import Allowance, Reduced, Reduction
 from methods.components.neighbours import nearest
 from methods.components.parallel import parallel_map
 from methods.components.shortlist import Part, search_bank
@@ -63,19 +63,19 @@ class Best:
 
 
 class ScreenedBank:
-    """A memory bank (m, d) that is searched through its screen."""
+    """A memory bank (m, d) that is searched through its reduction."""
 
     def __init__(self, bank: Tensor, tiles: Tiles = TILES) -> None:
-        self._bank, self._screen, self._tiles = bank, Screen.of(bank), tiles
-        self._part = None if compiles(bank.device) else Part.whole(bank, self._screen)
-        self._reduced_gallery = self._part.reduced if self._part else self._screen.gallery(bank)
+        self._bank, self._reduction, self._tiles = bank, Reduction.of(bank), tiles
+        self._part = None if compiles(bank.device) else Part.whole(bank, self._reduction)
+        self._reduced_gallery = self._part.reduced if self._part else self._reduction.gallery(bank)
 
     def nearest(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distance to, and the row of, each query's nearest row: both (n,), exact."""
         if self._part is not None:
             distances, rows = search_bank(queries, self._part, 1)
             return distances[:, 0].float(), rows[:, 0]
-        best, reduced_queries = Best.none(queries), self._screen.queries(queries)
+        best, reduced_queries = Best.none(queries), self._reduction.queries(queries)
         tiles = self._tiles
 
         def search(start: int) -> None:

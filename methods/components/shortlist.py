@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from methods.components.bounds import Allowance, Reduced, Screen
+from methods.components.bounds import Allowance, Reduced, Reduction
 from methods.lazy import torch
 
 if TYPE_CHECKING:
@@ -38,16 +38,16 @@ class Part:
     Attributes:
         first: the number of its first image.
         gallery: (P, h, d) float32.
-        screen: what reduces them.
+        reduction: what reduces them.
         reduced: (P, H, K), H being h rounded up to whole groups by rows that are far from
             everything; where there are other parts, (P + 1, H, K), the last image all far.
-        finer: where there is memory for it, the same as wholly kept in float32 by another screen,
-            once that was asked for.
+        finer: where there is memory for it, the same kept whole in float32, once that was asked
+            for.
     """
 
     first: int
     gallery: Tensor
-    screen: Screen
+    reduction: Reduction
     reduced: Reduced
     finer: list[Reduced] | None = None
 
@@ -61,27 +61,27 @@ class Part:
         cls,
         first: int,
         gallery: Tensor,
-        screen: Screen,
+        reduction: Reduction,
         *,
         alone: bool = False,
         roomy: bool = False,
     ) -> Part:
-        """Return images (P, h, d) reduced by a screen.
+        """Return images (P, h, d) reduced by a reduction.
 
         Args:
             first: the number of the first image.
             gallery: the images.
-            screen: what reduces them.
+            reduction: what reduces them.
             alone: there are no other parts.
             roomy: there is memory for the images once more, in float32.
         """
-        reduced = _padded(screen.gallery(gallery), 0 if alone else 1)
-        return cls(first, gallery, screen, reduced, [] if roomy else None)
+        reduced = _padded(reduction.gallery(gallery), 0 if alone else 1)
+        return cls(first, gallery, reduction, reduced, [] if roomy else None)
 
     @classmethod
-    def whole(cls, bank: Tensor, screen: Screen) -> Part:
+    def whole(cls, bank: Tensor, reduction: Reduction) -> Part:
         """Return a bank (m, d) as the only image."""
-        return cls.of(0, bank[None], screen, alone=True)
+        return cls.of(0, bank[None], reduction, alone=True)
 
     def local(self, wanted: Tensor) -> Tensor:
         """Map numbers of images (b, K) to indices in this part, (b, k); P marks absent ones."""
@@ -90,16 +90,16 @@ class Part:
         ours = ours.masked_fill((ours < 0) | (ours >= count), count)
         return ours if wanted.shape[1] <= count else ours.sort(dim=1)[0][:, :count]
 
-    def chosen(self, local: Tensor, screen: Screen) -> Reduced:
-        """Return images (b, k) side by side as a screen reduces them, (b, k·H, K)."""
-        if screen is self.screen:
+    def chosen(self, local: Tensor, reduction: Reduction) -> Reduced:
+        """Return images (b, k) side by side as a reduction gives them, (b, k·H, K)."""
+        if reduction is self.reduction:
             return self.reduced.side_by_side(local)
-        if self.finer is not None and screen.dtype == torch.float32:
+        if self.finer is not None and reduction.dtype == torch.float32:
             if not self.finer:
                 extra = len(self.reduced.points) - len(self.gallery)
-                self.finer.append(_padded(screen.gallery(self.gallery), extra))
+                self.finer.append(_padded(reduction.gallery(self.gallery), extra))
             return self.finer[0].side_by_side(local)
-        reduced = _padded(screen.gallery(self.images(local)), 0)
+        reduced = _padded(reduction.gallery(self.images(local)), 0)
         none = (local == len(self.gallery))[:, :, None, None]
         points = torch.where(none, _far(reduced.points), reduced.points)
         return Reduced(points.flatten(1, 2), reduced.error.flatten(1), reduced.norms.flatten(1))
@@ -156,7 +156,7 @@ def search(
     queries: Tensor,
     wanted: Tensor,
     parts: Parts,
-    screen: Screen,
+    reduction: Reduction,
     *,
     height: int,
     k: int,
@@ -169,15 +169,15 @@ def search(
     Args:
         queries: (b, n, d) float32, n of each of b images.
         wanted: (b, K) numbers of the images in whose rows to look, none twice.
-        parts: gives the gallery, reduced by `screen`, each time it is called.
-        screen: the bounds to begin with.
+        parts: gives the gallery, reduced by `reduction`, each time it is called.
+        reduction: the bounds to begin with.
         height: h, the rows of an image.
         k: how many rows; no more than there are in K images.
         listed: rows that are compared exactly beyond these, at first.
     """
-    nearest = _pass(queries, wanted, parts(), screen, k=k, listed=listed)
+    nearest = _pass(queries, wanted, parts(), reduction, k=k, listed=listed)
     together = max(1, TILE_BYTES // (16 * wanted.shape[1] * height * queries.shape[2]))
-    for finer, longer in _after(screen):
+    for finer, longer in _after(reduction):
         unsettled = nearest.unsettled()
         number = unsettled.sum(dim=1)
         counts = sorted(number.tolist(), reverse=True)
@@ -195,43 +195,43 @@ def search(
 
 def search_bank(queries: Tensor, part: Part, k: int) -> tuple[Tensor, Tensor]:
     """Return distances (n, k) float64 to, and rows of, the nearest in a bank, to queries (n, d)."""
-    size, width = part.height, part.screen.dtype.itemsize
+    size, width = part.height, part.reduction.dtype.itemsize
     wanted = torch.zeros(1, 1, dtype=torch.long, device=queries.device)
     blocks = [
-        search(block[None], wanted, lambda: [part], part.screen, height=size, k=k)
+        search(block[None], wanted, lambda: [part], part.reduction, height=size, k=k)
         for block in queries.split(max(GROUP, TILE_BYTES // (width * size)))
     ]
     distances = torch.cat([block.distances[0] for block in blocks])
     return distances, torch.cat([block.rows[0] for block in blocks])
 
 
-def _after(screen: Screen) -> list[tuple[Screen | None, int]]:
-    """Return screens and lengths of lists that settle ever more queries; None for no screen."""
-    coarser = 0 if screen.basis is not None else screen.dtype.itemsize
+def _after(reduction: Reduction) -> list[tuple[Reduction | None, int]]:
+    """Return reductions and lengths of lists that settle ever more queries; None for none."""
+    coarser = 0 if reduction.basis is not None else reduction.dtype.itemsize
     wider = [kind for kind in (torch.float32, torch.float64) if kind.itemsize > coarser]
-    longer = [(screen, LONGER)] if screen.basis is not None else []
-    return [*longer, *((screen.whole(kind), LISTED) for kind in wider), (None, LISTED)]
+    longer = [(reduction, LONGER)] if reduction.basis is not None else []
+    return [*longer, *((reduction.whole(kind), LISTED) for kind in wider), (None, LISTED)]
 
 
 def _pass(
     queries: Tensor,
     wanted: Tensor,
     parts: Iterable[Part],
-    screen: Screen | None,
+    reduction: Reduction | None,
     *,
     k: int,
     listed: int,
 ) -> NearestRows:
-    """Search with one screen's bounds, or, without one, by all differences."""
+    """Search with one reduction's bounds, or, without one, by all differences."""
     nearest = NearestRows.none(queries, k)
-    reduced_queries = None if screen is None else screen.queries(queries)
+    reduced_queries = None if reduction is None else reduction.queries(queries)
     for part in parts:
         local = part.local(wanted)
-        if screen is None or reduced_queries is None:
+        if reduction is None or reduced_queries is None:
             rows, height = _nearest_rows(queries, part, local, k), part.gallery.shape[1]
             least = torch.full_like(nearest.least, torch.inf)
         else:
-            rows, least = _shortlist(reduced_queries, part.chosen(local, screen), k + listed)
+            rows, least = _shortlist(reduced_queries, part.chosen(local, reduction), k + listed)
             rows, height = rows.sort(dim=2)[0], part.height
         nearest = nearest.merged(*_compare(queries, part, local, rows, height), least)
     return nearest

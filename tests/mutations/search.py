@@ -177,7 +177,7 @@ EQUIVALENT = [
           "of 8 terms or more has to spare: 48u of it in float64, 2⁻⁴⁰ in float32 by INFLATION."),
     Fault("reach of whole vectors left out", "neighbours", "reach = 2.0**-23 * (",
           "reach = 0.0 * (", WORST,
-          "Centring moves a bound by 4·2⁻²⁴·(|q|² + |b|²) at most. The slack is 4d + 16 such terms; "
+          "Centring moves a bound by 4·2⁻²⁴·(|q|² + |b|²) at most. The slack is 4d + 16 of those; "
           "the sums of d + 2 and of d numbers take 3d + 4, which leaves d + 12."),
     Fault("no search by bounds in float64", "shortlist",
           "for kind in (torch.float32, torch.float64)", "for kind in (torch.float32,)", WORST,

@@ -15,7 +15,7 @@ import torch
 
 from methods.base import Features
 from methods.components import bounds, kernels, plain
-from methods.components.bounds import Allowance, Reduced, Screen
+from methods.components.bounds import Allowance, Reduced, Reduction
 from methods.components.coreset import Selection
 from methods.components.neighbours import nearest
 from methods.components.precision import full_precision
@@ -67,20 +67,22 @@ def fractions(vector: torch.Tensor) -> list[Fraction]:
     return [Fraction(value) for value in vector.double().tolist()]
 
 
-def covers(screen: Screen, query: torch.Tensor, row: torch.Tensor, device: str = "cpu") -> bool:
+def covers(
+    reduction: Reduction, query: torch.Tensor, row: torch.Tensor, device: str = "cpu"
+) -> bool:
     """Whether the allowance covers the worst bound of a query and a row, exactly.
 
     That is (D + reach)²·(1 + eps) + slack ≥ bound, D being their distance, or, as D is a root,
     rest ≤ 2·reach·D where rest = (bound - slack) / (1 + eps) - D² - reach².
     """
-    queries, gallery = screen.queries(query[None]), screen.gallery(row[None])
+    queries, gallery = reduction.queries(query[None]), reduction.gallery(row[None])
     allowance = Allowance.of(queries, gallery.error.max(), gallery.norms.max())
     reach, slack = (Fraction(float(part.cpu())) for part in allowance[:2])
     eps = Fraction(allowance.eps)
     points = (fractions(reduced.points[0].cpu()) for reduced in (queries, gallery))
     products = [x * y for x, y in zip(*points, strict=True)]
-    unit = Fraction(UNITS[device, screen.dtype])
-    flushed = Fraction(0 if screen.dtype == torch.float64 else 2.0**-126)
+    unit = Fraction(UNITS[device, reduction.dtype])
+    flushed = Fraction(0 if reduction.dtype == torch.float64 else 2.0**-126)
     worst = sum(products) + terms(queries) * (unit * sum(map(abs, products)) + flushed)
     bound = worst * (1 + eps)
     squared = sum(
@@ -91,7 +93,7 @@ def covers(screen: Screen, query: torch.Tensor, row: torch.Tensor, device: str =
         allowance.distances(torch.tensor([float(bound)], dtype=torch.float64).to(query.device))
     )
     lengths = float(query.double().norm() + row.double().norm())
-    rounded = lengths * (2.0**-46 if screen.dtype == torch.float64 else 2.0**-24)
+    rounded = lengths * (2.0**-46 if reduction.dtype == torch.float64 else 2.0**-24)
     assert said <= float(squared) ** 0.5 + rounded
     return rest <= 0 or rest**2 <= 4 * reach**2 * squared
 
@@ -99,7 +101,7 @@ def covers(screen: Screen, query: torch.Tensor, row: torch.Tensor, device: str =
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
 def test_allowances_of_whole_vectors_cover_the_worst_rounding(dtype: torch.dtype) -> None:
     for query, row in pairs(400, torch.Generator().manual_seed(0)):
-        assert covers(Screen(torch.zeros(len(row)).double(), None, dtype), query, row)
+        assert covers(Reduction(torch.zeros(len(row)).double(), None, dtype), query, row)
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -109,7 +111,7 @@ def test_allowances_of_components_cover_the_worst_rounding(dtype: torch.dtype) -
         dims = len(row)
         basis = torch.linalg.qr(torch.randn(dims, dims, generator=generator).double())[0]
         kept = 1 + int(torch.randint(dims, (1,), generator=generator))
-        assert covers(Screen(0.1 * row.double(), basis[:, :kept], dtype), query, row)
+        assert covers(Reduction(0.1 * row.double(), basis[:, :kept], dtype), query, row)
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -118,19 +120,19 @@ def test_a_gpus_product_may_cut_off(dtype: torch.dtype) -> None:
         mean = torch.zeros(2, dtype=torch.float64, device="cuda")
         for query, row in pairs(60, torch.Generator().manual_seed(0)):
             if len(row) == 2:
-                screen = Screen(mean, None, dtype)
-                assert covers(screen, query.to("cuda"), row.to("cuda"), "cuda")
+                reduction = Reduction(mean, None, dtype)
+                assert covers(reduction, query.to("cuda"), row.to("cuda"), "cuda")
 
 
 def test_a_rest_that_rounding_loses_is_allowed_for() -> None:
     """A component 10⁻⁸ of a vector's length vanishes from a difference of squares in float64."""
     basis = torch.tensor([[1.0], [0.0]], dtype=torch.float64)
-    screen = Screen(torch.zeros(2).double(), basis, torch.float32)
+    reduction = Reduction(torch.zeros(2).double(), basis, torch.float32)
     for lost in (0.4e-8, 0.7e-8, 1e-8):
         for apart in (1e-1, 1e-2, 3e-3, 1e-3, 3e-4):
             row, query = torch.tensor([1.0, -lost]), torch.tensor([1.0, apart])
-            assert screen.gallery(row[None]).points[0, 1] == 0
-            assert covers(screen, query, row * torch.tensor([1.0, -1.0]))
+            assert reduction.gallery(row[None]).points[0, 1] == 0
+            assert covers(reduction, query, row * torch.tensor([1.0, -1.0]))
 
 
 # The loops' limits
@@ -337,7 +339,9 @@ def test_a_row_that_is_hardly_nearer_than_those_listed_is_looked_for(decoys: int
     rest = 0.01
     near, far = (0.9999, rest), (2.0, rest)
     bank = torch.tensor([near] * decoys + [(1.0, -rest)] + [far] * 20)
-    screen = Screen(torch.zeros(2).double(), torch.tensor([[1.0], [0.0]]).double(), torch.float32)
+    reduction = Reduction(
+        torch.zeros(2).double(), torch.tensor([[1.0], [0.0]]).double(), torch.float32
+    )
     query = torch.tensor([[0.0, -rest]])
-    distances, rows = search_bank(query, Part.whole(bank, screen), 1)
+    distances, rows = search_bank(query, Part.whole(bank, reduction), 1)
     assert_nearest(query, bank, distances, rows)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from methods.components import bounds, screening, shortlist
-from methods.components.bounds import Allowance, Screen
+from methods.components.bounds import Allowance, Reduction
 from methods.components.screening import Best, ScreenedBank, Tiles, improve
 from tests import adversarial_bounds
 
@@ -97,8 +97,8 @@ def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bounds_never_exceed_what_may_be_the_nearest() -> None:
     """What a bound says a distance is at least, it is, for every pair."""
     bank, asked = curved(640, 400, 1), curved(100, 400, 2)
-    screen = Screen.of(bank)
-    reduced, queries = screen.gallery(bank), screen.queries(asked)
+    reduction = Reduction.of(bank)
+    reduced, queries = reduction.gallery(bank), reduction.queries(asked)
     allowance = Allowance.of(queries, reduced.error.max(), reduced.norms.max())
     lowest = allowance.distances((reduced.points @ queries.points.T).float())  # (640, 100)
     exact = torch.cdist(bank.double(), asked.double(), compute_mode="donot_use_mm_for_euclid_dist")
@@ -120,9 +120,9 @@ def test_most_rows_are_excluded_without_being_compared(monkeypatch: pytest.Monke
 
 def test_improving_keeps_what_was_nearer() -> None:
     first, second, asked = curved(100, 50, 1), curved(100, 50, 2), curved(30, 50, 3)
-    screen, best = Screen.of(first), Best.none(asked)
+    reduction, best = Reduction.of(first), Best.none(asked)
     for number, gallery in enumerate((first, second)):
-        queries, reduced = screen.queries(asked), screen.gallery(gallery)
+        queries, reduced = reduction.queries(asked), reduction.gallery(gallery)
         improve(best, asked, gallery, queries, reduced, first_row=100 * number)
     both = torch.cat([first, second])
     torch.testing.assert_close(best.squared.sqrt(), (asked - both[best.rows]).norm(dim=1))
@@ -147,7 +147,7 @@ def test_bounds_of_whole_vectors_are_as_tight_as_their_precision(
     dtype: torch.dtype, left: float
 ) -> None:
     bank, queries = torch.randn(2, 64, 300, generator=torch.Generator().manual_seed(0)) + 5
-    whole = Screen(bank.mean(dim=0, dtype=torch.float64), None, dtype)
+    whole = Reduction(bank.mean(dim=0, dtype=torch.float64), None, dtype)
     room = adversarial_bounds.room(bank, queries, whole)
     assert float(room.min()) >= 0
     assert float(room.max()) < left
