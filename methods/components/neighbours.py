@@ -156,7 +156,7 @@ class _Whole:
             (number * TILE_ROWS, (squares[:, None] + lengths).addmm_(asked, part.T, alpha=-2))
             for number, (part, lengths) in enumerate(parts)
         )
-        return Allowance(reach, slack * INFLATION, eps), tiles
+        return Allowance(reach.double(), slack.double() * INFLATION, eps), tiles
 
 
 def refine(queries: Tensor, bank: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
