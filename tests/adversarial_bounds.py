@@ -51,7 +51,7 @@ def attack(
     bank, queries = vectors(kind, 128, dims, generator).split(64)
     sampled = Reduction.of(torch.cat([bank, queries]))
     kept = int(torch.randint(1, dims + 1, (1,), generator=generator))
-    basis = None if sampled.basis is None else found.basis[:, :kept].contiguous()
+    basis = None if sampled.basis is None else sampled.basis[:, :kept].contiguous()
     reduction = Reduction(sampled.mean, basis, dtype)
     least = room(bank, queries, reduction)
     step = 1.0

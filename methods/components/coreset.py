@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from methods.components.bounds import Reduction
 from methods.components.coreset_device import SIZES, Sizes, select_on_device
 from methods.components.parallel import parallel_map
-from methods.components.screening import Best, bits, compiled_rounding, compiles, improve
+from methods.components.screening import Best, allowance_of, bits, compiles, improve
 from methods.lazy import torch
 
 if TYPE_CHECKING:
@@ -286,11 +286,11 @@ def _farthest(
 
     reduced_queries, reduced_gallery = reduction.queries(points), reduction.gallery(points)
     between = bits(reduced_queries.squared_distances(reduced_gallery))
-    rounding = compiled_rounding(reduced_queries, reduced_gallery)
+    allowance = allowance_of(reduced_queries, reduced_gallery)
     arrays = points.numpy(), squared.numpy()
     going_on = True
     while going_on:
-        chosen = kernels.farthest_first(between, rounding, *arrays, ceiling, barrier, stride)
+        chosen = kernels.farthest_first(between, allowance, *arrays, ceiling, barrier, stride)
         going_on = len(chosen) == stride
         if len(chosen):
             yield torch.from_numpy(chosen)

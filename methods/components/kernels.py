@@ -2,36 +2,25 @@
 
 Bounds come as integers: the bits of non-negative floating-point numbers are ordered as the numbers
 are, those of negative ones lie below zero, and integers are several times as fast to compare.
+bfloat16's are the upper half of float32's.
 Loops over bounds are written by index, in functions of their own: so they compile to vectors.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from methods.components.compiled import compiled
 
+if TYPE_CHECKING:
+    from methods.components.bounds import Allowance
+
 BLOCK = 64
 """Bounds that are looked at together before one by one."""
 
 Array = np.ndarray[Any, Any]
-
-
-class Rounding(NamedTuple):
-    """What rounding may have added to the bounds of each query.
-
-    Attributes:
-        reach: (n,) by how much it may have moved a query and any row apart.
-        slack: (n,) what the sum of the product may be off by.
-        eps: the relative spacing of the bounds' type: 2⁻⁷ in bfloat16, whose bits are the upper
-            half of float32's, 2⁻²³ in float32.
-    """
-
-    reach: Array
-    slack: Array
-    eps: float
 
 
 @compiled(fastmath={"reassoc", "contract"})
@@ -45,16 +34,16 @@ def squared_distance(query: Array, row: Array) -> Any:
 
 
 @compiled()
-def _limit(squared: Array, rounding: Rounding, query: int) -> Any:
+def _limit(squared: Array, allowance: Allowance, query: int) -> Any:
     """Return the upper limit, as integer bits, of a query's bounds that need an exact check.
 
     Bounds up to the number itself do: the integer is the first that is above.
     """
     number = np.empty(1, np.float32)
-    distance = np.sqrt(np.float64(max(squared[query], np.float32(0)))) + rounding.reach[query]
-    number[0] = distance * distance * (1 + rounding.eps) + rounding.slack[query]
+    distance = np.sqrt(np.float64(max(squared[query], np.float32(0)))) + allowance.reach[query]
+    number[0] = distance * distance * (1 + allowance.eps) + allowance.slack[query]
     bits = np.int64(number.view(np.int32)[0])
-    return (bits >> 16) + 1 if rounding.eps > 2.0**-16 else bits + 1
+    return (bits >> 16) + 1 if allowance.eps > 2.0**-16 else bits + 1
 
 
 @compiled()
@@ -84,7 +73,7 @@ def _any_below(values: Array, limits: Array) -> Any:
 @compiled()
 def nearest_below(
     bounds: Array,
-    rounding: Rounding,
+    allowance: Allowance,
     queries: Array,
     gallery: Array,
     squared: Array,
@@ -99,7 +88,7 @@ def nearest_below(
 
     Args:
         bounds: (n, m) bits of the squared distances' lower bounds.
-        rounding: what it may have added to them.
+        allowance: what rounding may have added to them, in arrays.
         queries: (n, d) float32.
         gallery: (m, d) float32.
         squared: (n,) squared distances to the nearest so far.
@@ -114,7 +103,7 @@ def nearest_below(
     given_up = np.zeros(len(bounds), np.bool_)
     for query in range(len(bounds)):
         row_bounds = bounds[query]
-        below = _limit(squared, rounding, query)
+        below = _limit(squared, allowance, query)
         lowest = _lowest(row_bounds)
         if lowest >= below:
             continue
@@ -133,7 +122,7 @@ def nearest_below(
                     distance = squared_distance(queries[query], gallery[row])
                     if distance < squared[query]:
                         squared[query], rows[query] = distance, first_row + row
-                        below = _limit(squared, rounding, query)
+                        below = _limit(squared, allowance, query)
                     elif distance == squared[query] and first_row + row < rows[query]:
                         rows[query] = first_row + row
             if compared > most:
@@ -149,7 +138,7 @@ def nearest_below(
 @compiled()
 def farthest_first(
     bounds: Array,
-    rounding: Rounding,
+    allowance: Allowance,
     points: Array,
     squared: Array,
     ceiling: float,
@@ -162,7 +151,7 @@ def farthest_first(
 
     Args:
         bounds: (n, n) bits of the squared distances' lower bounds.
-        rounding: what it may have added to them.
+        allowance: what rounding may have added to them, in arrays.
         points: (n, d) float32.
         squared: (n,) squared distances to the nearest centre so far, lowered in place; -1 for what
             has been selected.
@@ -172,7 +161,7 @@ def farthest_first(
     """
     below = np.empty(len(points), bounds.dtype)
     for row in range(len(points)):
-        below[row] = _limit(squared, rounding, row)
+        below[row] = _limit(squared, allowance, row)
     chosen = np.empty(size, np.int64)
     for number in range(size):
         best = squared.argmax()
@@ -190,7 +179,7 @@ def farthest_first(
                     distance = squared_distance(points[best], points[row])
                     if distance < squared[row]:
                         squared[row] = distance
-                        below[row] = _limit(squared, rounding, row)
+                        below[row] = _limit(squared, allowance, row)
     return chosen
 
 

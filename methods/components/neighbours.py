@@ -119,12 +119,11 @@ class _Whole:
         rows = torch.full((len(queries),), -1)
         unsure = torch.zeros(len(queries), dtype=torch.bool)
         allowance, tiles = self._bounds(queries)
-        rounding = kernels.Rounding(allowance.reach.numpy(), allowance.slack.numpy(), allowance.eps)
         for first, bounds in tiles:
             gallery = self.bank[first : first + TILE_ROWS].numpy()
             arrays = queries.numpy(), gallery, squared.numpy(), rows.numpy(), first
             bits = bounds.view(torch.int32).numpy()
-            given_up = kernels.nearest_below(bits, rounding, *arrays, PATIENCE, UNSURE)
+            given_up = kernels.nearest_below(bits, allowance.arrays(), *arrays, PATIENCE, UNSURE)
             unsure |= torch.from_numpy(given_up)
         return squared.sqrt()[:, None], rows[:, None], unsure
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from methods.components.kernels import Rounding
-
 
 @dataclass(frozen=True)
 class Tiles:
@@ -122,10 +120,10 @@ def improve(
     from methods.components import kernels
 
     bounds = bits(reduced_queries.squared_distances(reduced_gallery))
-    rounding = compiled_rounding(reduced_queries, reduced_gallery)
+    allowance = allowance_of(reduced_queries, reduced_gallery)
     arrays = queries.numpy(), gallery.numpy(), best.squared.numpy(), best.rows.numpy(), first_row
     most = max(tiles.few, int(tiles.hopeless * len(gallery)))
-    given_up = kernels.nearest_below(bounds, rounding, *arrays, tiles.several, most)
+    given_up = kernels.nearest_below(bounds, allowance, *arrays, tiles.several, most)
     if given_up.any():
         rest = torch.from_numpy(given_up).nonzero()[:, 0]
         rows = nearest(queries[rest], gallery)[1][:, 0]
@@ -136,14 +134,10 @@ def improve(
         best.squared[rest], best.rows[rest] = squared[nearer], rows + first_row
 
 
-def compiled_rounding(reduced_queries: Reduced, reduced_gallery: Reduced) -> Rounding:
+def allowance_of(reduced_queries: Reduced, reduced_gallery: Reduced) -> Allowance:
     """Return what rounding may have added to bounds, for loops compiled for the CPU."""
-    from methods.components.kernels import Rounding
-
-    allowance = Allowance.of(
-        reduced_queries, reduced_gallery.error.max(), reduced_gallery.norms.max()
-    )
-    return Rounding(allowance.reach.numpy(), allowance.slack.numpy(), allowance.eps)
+    error, norms = reduced_gallery.error.max(), reduced_gallery.norms.max()
+    return Allowance.of(reduced_queries, error, norms).arrays()
 
 
 def bits(bounds: Tensor) -> np.ndarray[Any, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,12 +154,13 @@ def test_rows_are_compared_up_to_the_limit_and_not_beyond(dtype: torch.dtype) ->
             below = torch.nextafter(below, torch.tensor([0.0], dtype=dtype))
         above = torch.nextafter(below, torch.tensor([torch.inf], dtype=dtype))
         above = torch.nextafter(above, torch.tensor([torch.inf], dtype=dtype))
-        rounding = kernels.Rounding(np.array([reach]), np.array([slack]), eps)
+        rounding: Any = (np.array([value], np.float64) for value in (reach, slack))
+        allowance = Allowance(*rounding, eps)
         named = []
         for bound in (below, above):
             rows = np.array([7])
             kernels.nearest_below(
-                bound[None].view(kind).numpy(), rounding, np.zeros((1, 1), np.float32),
+                bound[None].view(kind).numpy(), allowance, np.zeros((1, 1), np.float32),
                 np.zeros((1, 1), np.float32), np.array([best**2]), rows, 0, 8, 256,
             )  # fmt: skip
             named.append(int(rows[0]))
