@@ -6,27 +6,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from math import isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from benchmarks.console import say
 from benchmarks.figures.style import dash_lengths, style
-from benchmarks.metrics import METRICS, Metric
+from benchmarks.metrics import METRICS
+from benchmarks.report import schema
 from benchmarks.report.cells import category_parts
 from benchmarks.report.differences import pairs
 from benchmarks.report.facts import facts
 from benchmarks.report.pictures import Sheets
 from benchmarks.report.ranking import Ranking
-from benchmarks.report.schema import (
-    Content,
-    Grid,
-    PageCall,
-    PageCategory,
-    PageExtraction,
-    PageMethod,
-    PageMetric,
-    PageSet,
-    PageTable,
-)
 from benchmarks.reproduction.verdicts import IntervalsOf, verdicts
 from benchmarks.reproduction.writing import MEANING, verdict_counts, verdict_texts
 from benchmarks.results import Published, ResultSet, journal
@@ -50,11 +40,13 @@ if TYPE_CHECKING:
 
 Intervals = Mapping[tuple[str, str], Mapping[str, Interval]]
 
+Part = TypeVar("Part", schema.PageMetric, schema.PageCall)
+
 _LINE = 2
 """Width of the page's curves in pixels."""
 
 
-def build(runs: Sequence[Sequence[ResultSet]], sheets: Sheets) -> Content:
+def build(runs: Sequence[Sequence[ResultSet]], sheets: Sheets) -> schema.Content:
     """Return the content of the page of one run, or of two and their differences.
 
     Args:
@@ -66,10 +58,10 @@ def build(runs: Sequence[Sequence[ResultSet]], sheets: Sheets) -> Content:
     """
     names = [sets[0].run.resolve().name for sets in runs]
     suffixes = [f", {name}" for name in names] if len(runs) > 1 else [""]
-    return Content(
+    return schema.Content(
         title=" against ".join(names),
         note="",
-        metrics=[_metric(metric) for metric in METRICS.values()],
+        metrics=[_fields_of(schema.PageMetric, metric) for metric in METRICS.values()],
         sets=[
             page_set
             for suffix, sets in zip(suffixes, runs, strict=True)
@@ -79,17 +71,12 @@ def build(runs: Sequence[Sequence[ResultSet]], sheets: Sheets) -> Content:
     )
 
 
-def _metric(metric: Metric) -> PageMetric:
-    return PageMetric(
-        name=metric.name,
-        label=metric.label,
-        unit=metric.unit,
-        higher_is_better=metric.higher_is_better,
-        description=metric.description,
-    )
+def _fields_of(part: type[Part], source: object) -> Part:
+    """Return the attributes of `source` that a part of the schema names."""
+    return cast(Part, {name: getattr(source, name) for name in part.__annotations__})
 
 
-def _sets(sets: Sequence[ResultSet], sheets: Sheets, suffix: str) -> Iterator[PageSet]:
+def _sets(sets: Sequence[ResultSet], sheets: Sheets, suffix: str) -> Iterator[schema.PageSet]:
     """Yield everything of a run's result sets, `suffix` behind their short names."""
     calls = journal.read(sets[0].run, lambda line: say(f"warning: {line}"))
     for results in sets:
@@ -103,12 +90,12 @@ def _sets(sets: Sequence[ResultSet], sheets: Sheets, suffix: str) -> Iterator[Pa
         yield _set(results, _short(results) + suffix, alike, sheets)
 
 
-def _set(results: ResultSet, short: str, calls: Sequence[Call], sheets: Sheets) -> PageSet:
+def _set(results: ResultSet, short: str, calls: Sequence[Call], sheets: Sheets) -> schema.PageSet:
     """Return everything of one result set; `calls` are those that evaluated its like."""
     parts = [category_parts(results, category, sheets) for category in results.categories]
     intervals_of = cache(cell_intervals)
     checked, checked_note = _reproduction(results, intervals_of)
-    return PageSet(
+    return schema.PageSet(
         short=short,
         caption=caption("", results.describe("Results")),
         synthetic=results.dataset == "synthetic",
@@ -121,7 +108,7 @@ def _set(results: ResultSet, short: str, calls: Sequence[Call], sheets: Sheets) 
         images=[images for images, _ in parts],
         cells=[cells for _, cells in parts],
         extractions=_extractions(calls),
-        calls=[_call(call) for call in calls],
+        calls=[_fields_of(schema.PageCall, call) for call in calls],
     )
 
 
@@ -138,19 +125,19 @@ def _short(results: ResultSet) -> str:
     return ", ".join(parts)
 
 
-def _category(results: ResultSet, category: str) -> PageCategory:
+def _category(results: ResultSet, category: str) -> schema.PageCategory:
     """Return a category's name and numbers of test images, as its cells saw them."""
     cells = [cell for cell in results.cells if category_of(cell) == category]
-    return PageCategory(
+    return schema.PageCategory(
         name=category,
         n_good=next((c.n_test_good for c in cells if c.n_test_good is not None), None),
         n_defect=next((c.n_test_defect for c in cells if c.n_test_defect is not None), None),
     )
 
 
-def _method(results: ResultSet, method: str) -> PageMethod:
+def _method(results: ResultSet, method: str) -> schema.PageMethod:
     look = style(method)
-    return PageMethod(
+    return schema.PageMethod(
         name=method,
         params=dict(results.columns[method][0].spec.params),
         seeds=list(results.methods[method]),
@@ -159,13 +146,13 @@ def _method(results: ResultSet, method: str) -> PageMethod:
     )
 
 
-def _extractions(calls: Sequence[Call]) -> list[PageExtraction]:
+def _extractions(calls: Sequence[Call]) -> list[schema.PageExtraction]:
     """Return images, passes and seconds of each category, summed over calls and backbones."""
     by_category: dict[str, list[Extraction]] = defaultdict(list)
     for extraction in (extraction for call in calls for extraction in call.extractions):
         by_category[extraction.category].append(extraction)
     return [
-        PageExtraction(
+        schema.PageExtraction(
             category=category,
             images=sum(extraction.images for extraction in extractions),
             passed=sum(extraction.passed for extraction in extractions),
@@ -173,17 +160,6 @@ def _extractions(calls: Sequence[Call]) -> list[PageExtraction]:
         )
         for category, extractions in sorted(by_category.items())
     ]
-
-
-def _call(call: Call) -> PageCall:
-    return PageCall(
-        started_utc=call.started_utc,
-        seconds=call.seconds,
-        workers=call.workers,
-        device=call.device,
-        cells=call.cells,
-        failed=call.failed,
-    )
 
 
 def _reproduction(results: ResultSet, intervals_of: IntervalsOf) -> tuple[list[list[str]], str]:
@@ -194,7 +170,7 @@ def _reproduction(results: ResultSet, intervals_of: IntervalsOf) -> tuple[list[l
     return [verdict_texts(verdict) for verdict in judged], note if judged else ""
 
 
-def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, PageTable]:
+def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, schema.PageTable]:
     """Return metric → its table, of all metrics that any cell names."""
     intervals = {
         (category, method): intervals_of(path, results.maps.get((category, method)))
@@ -211,7 +187,7 @@ def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, PageTabl
 
 def _table(
     results: ResultSet, metric: str, intervals: Intervals, published: Published
-) -> PageTable:
+) -> schema.PageTable:
     table = results.table(metric)
     marks = tested_marks(results, table)
     methods = list(results.methods)
@@ -224,7 +200,7 @@ def _table(
     low, high = _ends(spans, 0), _ends(spans, 1)
     tested = [str(row) for row in table.values.index if row in marks.rows]
     beside = _published(published, metric, results)
-    return PageTable(
+    return schema.PageTable(
         values=_grid(table.values),
         deviations=_grid(table.deviations),
         failed=table.failed.to_numpy().tolist(),
@@ -239,12 +215,12 @@ def _table(
     )
 
 
-def _grid(frame: pd.DataFrame) -> Grid:
+def _grid(frame: pd.DataFrame) -> schema.Grid:
     rows = frame.to_numpy(float).tolist()
     return [[None if isnan(value) else value for value in row] for row in rows]
 
 
-def _ends(spans: Sequence[Sequence[Interval | None]], end: int) -> Grid | None:
+def _ends(spans: Sequence[Sequence[Interval | None]], end: int) -> schema.Grid | None:
     """Return the lower (0) or upper (1) ends of intervals, None where nothing gives any."""
     grid = [[span and span[end] for span in row] for row in spans]
     return grid if any(span is not None for row in spans for span in row) else None
@@ -256,7 +232,7 @@ _SOURCES = (
 )
 
 
-def _published(published: Published, metric: str, results: ResultSet) -> Grid | None:
+def _published(published: Published, metric: str, results: ResultSet) -> schema.Grid | None:
     """Return published values on the metric's own scale, None where there are none."""
     if metric not in TABLES:
         return None
