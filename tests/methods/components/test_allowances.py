@@ -15,9 +15,10 @@ import pytest
 import torch
 
 from methods.base import Features
-from methods.components import bounds, kernels, plain
+from methods.components import bounds, correspondence, kernels, plain
 from methods.components.bounds import Allowance, Reduced, Reduction
 from methods.components.coreset import Selection
+from methods.components.coreset_device import Sizes
 from methods.components.neighbours import nearest
 from methods.components.precision import full_precision
 from methods.components.screening import ScreenedBank
@@ -230,12 +231,12 @@ def _precision(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(bounds, "low_precision", lambda device: request.param)
 
 
-def dense(count: int, dims: int, spread: float) -> torch.Tensor:
+def dense(count: int, dims: int, spread: float, clusters: int = 5) -> torch.Tensor:
     """Return points of dense clusters: what rounding adds is larger than their distances."""
     generator = torch.Generator().manual_seed(0)
-    centres = torch.randn(5, dims, generator=generator)
+    centres = torch.randn(clusters, dims, generator=generator)
     noise = torch.randn(count, dims, generator=generator)
-    return centres[torch.arange(count) % 5] + noise * spread
+    return centres[torch.arange(count) % clusters] + noise * spread
 
 
 SPREADS = (1e-2, 1e-3, 1e-4)
@@ -297,7 +298,8 @@ def test_a_devices_coreset_survives_the_worst_product_among_near_ties(
     start = plain.distances(points, points[:10]).mean(dim=1).float()
     monkeypatch.setattr(torch, "addmm", worst_addmm())
     with pretended_cuda(), full_precision():
-        chosen = Selection(points.to("cuda"), start.to("cuda")).first(200).tolist()
+        selection = Selection(points.to("cuda"), start.to("cuda"), Sizes(pool=60))
+        chosen = selection.first(100).tolist()
     assert_farthest(points, start, chosen)
 
 
@@ -317,10 +319,16 @@ def worst_addmm() -> Callable[..., torch.Tensor]:
 
 
 @pytest.mark.usefixtures("_precision")
+@pytest.mark.parametrize("share", [correspondence.KEPT_SHARE, 1e-12])
 @pytest.mark.parametrize("spread", SPREADS)
-def test_correspondences_survive_the_worst_product(spread: float, device: str) -> None:
-    positions = dense(7 * 36, 6, spread).view(7, 36, 6)
-    maps = positions.mT.reshape(7, 6, 6, 6).contiguous()
+def test_correspondences_survive_the_worst_product(
+    spread: float, share: float, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With memory for all training images, or for one; the last of them is far from the tests."""
+    monkeypatch.setattr(correspondence, "KEPT_SHARE", share)
+    positions = dense(7 * 144, 6, spread, clusters=2).view(7, 144, 6)
+    positions[4] += 3
+    maps = positions.mT.reshape(7, 6, 12, 12).contiguous()
     retrieved = torch.tensor([[0, 3, 4], [4, 1, 2]])
     with pretended_cuda():
         training, test = (
