@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 
 from methods.base import Features
-from methods.components import bounds, plain
+from methods.components import bounds, coreset, plain
 from methods.components.coreset import Selection
 from methods.components.coreset_device import Sizes
 from methods.components.correspondence import gallery, pyramid
@@ -38,10 +39,12 @@ def device(request: pytest.FixtureRequest) -> str:
 
 
 @full_precision()
-def screened(queries: torch.Tensor, bank: torch.Tensor, device: str) -> list[torch.Tensor]:
+def screened(
+    queries: torch.Tensor, bank: torch.Tensor, device: str, tiles: Tiles = SMALL_TILES
+) -> list[torch.Tensor]:
     """Return distances and rows (n, 1) of a screened bank."""
     with pretended_cuda():
-        searched = ScreenedBank(bank.to(device), SMALL_TILES).nearest(queries.to(device))
+        searched = ScreenedBank(bank.to(device), tiles).nearest(queries.to(device))
         return [result.cpu()[:, None] for result in searched]
 
 
@@ -116,7 +119,9 @@ def test_of_equally_near_rows_the_first_is_named(side: int, device: str) -> None
     queries = torch.randint(0, side, (200, 12), generator=generator).float()
     bank = torch.cat([bank[:100], bank])
     first = plain.nearest(queries, bank)[1]
-    assert torch.equal(screened(queries, bank, device)[1], first)
+    impatient = replace(SMALL_TILES, hopeless=0, few=0, several=0)
+    for tiles in (SMALL_TILES, impatient):
+        assert torch.equal(screened(queries, bank, device, tiles)[1], first)
     if device == "cpu":
         assert torch.equal(nearest(queries, bank)[1], first)
 
@@ -138,6 +143,17 @@ def test_of_equally_far_points_the_first_is_chosen(device: str) -> None:
     start = torch.full((600,), 50.0)
     expected = plain.greedy_coreset(points, 300, start).tolist()
     assert selected(points, 300, start, device) == expected
+
+
+@pytest.mark.usefixtures("_precision")
+@pytest.mark.parametrize("barrier", [0, 1, 2])
+def test_of_points_equally_far_as_one_outside_a_pool_those_before_it_are_chosen(
+    barrier: int,
+) -> None:
+    points, squared = torch.tensor([[0.0], [10.0], [20.0]]), torch.full((3,), 4.0)
+    reduction = bounds.Reduction.of(points)
+    chosen = list(coreset._farthest(reduction, points, squared, 4.0, barrier, stride=8))
+    assert [number for places in chosen for number in places.tolist()] == list(range(barrier))
 
 
 @pytest.mark.usefixtures("_precision")

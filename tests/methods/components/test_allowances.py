@@ -355,3 +355,15 @@ def test_a_row_that_is_hardly_nearer_than_those_listed_is_looked_for(decoys: int
     query = torch.tensor([[0.0, -rest]])
     distances, rows = search_bank(query, Part.whole(bank, reduction), 1)
     assert_nearest(query, bank, distances, rows)
+
+
+def test_rows_that_float64_takes_for_equally_near_are_looked_for() -> None:
+    """A cluster a billionth wide, far from the mean: bounds of float64 say nothing about it."""
+    cluster = draw("noise", 90, 6)
+    cluster = cluster / cluster.abs().max() * 1e-9
+    queries, rows = cluster.split([20, 70])
+    bank = torch.cat([rows, 1 + draw("integers", 70, 6, 1)])
+    with pretended_cuda(), full_precision():
+        searched = nearest(queries.to("cuda"), bank.to("cuda"))
+        distances, named = (result.cpu() for result in searched)
+    assert_nearest(queries, bank, distances, named)
