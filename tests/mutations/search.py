@@ -181,7 +181,7 @@ EQUIVALENT = [
           "the sums of d + 2 and of d numbers take 3d + 4, which leaves d + 12."),
     Fault("no search by bounds in float64", "shortlist",
           "for kind in (torch.float32, torch.float64)", "for kind in (torch.float32,)", WORST,
-          "What it leaves open is searched by all differences, as are the queries that it closes."),
+          "Queries that float32 leaves unsettled are then searched by all differences at once."),
     Fault("centres not compared with points around them", "coreset",
           "clusters.spread(state, pool.ceiling * sizes.worthwhile)", "pass", PLAIN,
           "It only lowers upper bounds earlier: a pool is compared with all centres in any case."),
