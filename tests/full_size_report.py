@@ -22,7 +22,7 @@ from benchmarks.datasets import GOOD
 from benchmarks.datasets.known import OFFICIAL_COUNTS
 from benchmarks.metrics import image_metrics, pro_curve
 from benchmarks.metrics.pixel import thinned
-from benchmarks.report import write_report
+from benchmarks.report.page import write_report
 from benchmarks.results import result_sets
 from benchmarks.results.previews import map_sheet, picture_sheets
 from benchmarks.synthetic import PRODUCTS, render

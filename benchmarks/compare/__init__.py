@@ -1,6 +1,1 @@
 """A run against a stored baseline."""
-
-from benchmarks.compare.baseline import Baseline
-from benchmarks.compare.check import compare
-
-__all__ = ["Baseline", "compare"]

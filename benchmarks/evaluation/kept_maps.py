@@ -11,7 +11,7 @@ from benchmarks.evaluation.category import GroundTruth
 from benchmarks.evaluation.job import KeptMaps, Prediction
 from benchmarks.metrics import f1_optimal
 from benchmarks.metrics.pixel import thinned
-from benchmarks.results import StoredMaps
+from benchmarks.results.maps import StoredMaps
 from benchmarks.results.previews import map_sheet
 
 

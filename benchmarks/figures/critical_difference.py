@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from benchmarks.figures.style import CHARACTER, SINGLE, new_figure, style
 from benchmarks.metrics import HEADLINE, METRICS
 from benchmarks.results import ResultSet
-from benchmarks.statistics import average_ranks, compare_categories, correct_table, groups
-from benchmarks.statistics.pairs import LEVEL
-from benchmarks.statistics.ranks import fewest_categories
+from benchmarks.statistics.pairs import LEVEL, correct_table
+from benchmarks.statistics.ranks import average_ranks, compare_categories, fewest_categories, groups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from benchmarks.figures.style import DOUBLE, SINGLE, add_legend, line, new_figure
 from benchmarks.metrics.image import precision_recall_curve, roc_curve
-from benchmarks.results import ResultSet, read_scores
+from benchmarks.results import ResultSet
+from benchmarks.results.scores import read_scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

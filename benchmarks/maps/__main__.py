@@ -36,7 +36,7 @@ from benchmarks.results import Store, result_sets
 from benchmarks.results.agreement import differing_data
 from benchmarks.results.folders import default_run, find_run
 from benchmarks.specs import IMPORTED, Fit, Interpolation, MaskResize
-from benchmarks.tables import terminal_tables
+from benchmarks.tables.metric_tables import terminal_tables
 
 _NAME = re.compile(r"[\w.+=-]+( [\w.+=-]+)*", re.ASCII)
 

@@ -1,5 +1,1 @@
 """A run's tables, curves, pictures and times, or two runs' differences, as one HTML page."""
-
-from benchmarks.report.page import write_report
-
-__all__ = ["write_report"]

@@ -19,20 +19,19 @@ from benchmarks.report.pictures import Sheets
 from benchmarks.report.ranking import Ranking
 from benchmarks.reproduction.verdicts import IntervalsOf, verdicts
 from benchmarks.reproduction.writing import MEANING, verdict_counts, verdict_texts
-from benchmarks.results import Published, ResultSet, journal
+from benchmarks.results import ResultSet, journal
 from benchmarks.results.agreement import usual_settings
 from benchmarks.results.captions import caption
 from benchmarks.results.journal import Call, Extraction
 from benchmarks.results.metrics_csv import MEAN
-from benchmarks.results.published import TABLES
+from benchmarks.results.published import TABLES, Published
 from benchmarks.results.result_set import category_of
 from benchmarks.specs import IMPORTED
 from benchmarks.statistics.proportions import Interval
-from benchmarks.tables import tested_marks
-from benchmarks.tables.marks import marks_note
+from benchmarks.tables.marks import marks_note, tested_marks
 from benchmarks.tables.metric_tables import marked_methods
-from benchmarks.uncertainty import cell_intervals
 from benchmarks.uncertainty.caveats import caveat
+from benchmarks.uncertainty.intervals import cell_intervals
 
 if TYPE_CHECKING:
     import pandas as pd

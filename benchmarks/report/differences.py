@@ -9,7 +9,7 @@ from benchmarks.report.schema import PagePair
 from benchmarks.results import ResultSet
 from benchmarks.results.scores import read_image_scores
 from benchmarks.specs import flat
-from benchmarks.statistics import paired_test
+from benchmarks.statistics.paired import paired_test
 from benchmarks.statistics.pairs import corrected
 
 Specs = Mapping[tuple[str, str], Mapping[str, Any]]

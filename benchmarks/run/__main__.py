@@ -33,12 +33,12 @@ from benchmarks.options import (
     side,
 )
 from benchmarks.places import written_path
-from benchmarks.report import write_report
+from benchmarks.report.page import write_report
 from benchmarks.results import Store, derived, result_sets
 from benchmarks.results.folders import plots_folder, report_path
 from benchmarks.run.request import check_size, plan_of, run_folder, say_what_is_cut_off
 from benchmarks.specs import Fit, Interpolation, MaskResize
-from benchmarks.tables import terminal_tables, write_tables
+from benchmarks.tables.metric_tables import terminal_tables, write_tables
 
 DEFAULT_METHODS = "patchcore-25,spade,padim"
 

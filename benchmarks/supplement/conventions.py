@@ -12,8 +12,7 @@ from benchmarks.results.maps import read_maps
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials, complete_mean
 from benchmarks.supplement.trials import BASE_METHOD, difference_trials
-from benchmarks.tables import comparison_table
-from benchmarks.tables.comparison import ComparedValue
+from benchmarks.tables.comparison import ComparedValue, comparison_table
 from benchmarks.tables.rendering import TextTable
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.figures import CURVES
-from benchmarks.figures.curves import DrawnCurve
+from benchmarks.figures.curves import CURVES, DrawnCurve
 from benchmarks.figures.style import DOUBLE, new_figure, style
 from benchmarks.figures.working_points import WORKING_POINTS
 from benchmarks.metrics import METRICS

@@ -19,9 +19,9 @@ from benchmarks.supplement.planning import NO_MAPS, Maps, Requests
 from benchmarks.supplement.size_sweep import draw_size_sweep
 from benchmarks.supplement.tables import s1_s2_s3, s4, s5, s6
 from benchmarks.supplement.trials import Settings, Trial
-from benchmarks.tables import RENDERERS
+from benchmarks.tables.comparison import RENDERERS
 from benchmarks.tables.rendering import TextTable
-from benchmarks.uncertainty import cell_intervals
+from benchmarks.uncertainty.intervals import cell_intervals
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

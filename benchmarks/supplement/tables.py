@@ -12,10 +12,9 @@ from typing import Any
 from benchmarks.backbones.choice import without_overrides
 from benchmarks.metrics import HEADLINE, METRICS
 from benchmarks.reproduction.published_values import DATASET
-from benchmarks.results import Published
 from benchmarks.results.captions import caption, failures
 from benchmarks.results.metrics_csv import MEAN
-from benchmarks.results.published import OTHERS
+from benchmarks.results.published import OTHERS, Published
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials, complete_mean
 from benchmarks.supplement.trials import (
     METHODS,
@@ -28,8 +27,7 @@ from benchmarks.supplement.trials import (
     main_trials,
     shot_trials,
 )
-from benchmarks.tables import comparison_table
-from benchmarks.tables.comparison import ComparedRow, ComparedValue, Rows
+from benchmarks.tables.comparison import ComparedRow, ComparedValue, Rows, comparison_table
 from benchmarks.tables.rendering import TextTable
 from methods import resolve
 

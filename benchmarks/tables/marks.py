@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.results import ResultSet, read_scores
+from benchmarks.results import ResultSet
 from benchmarks.results.cell import AGAIN
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.result_set import Files, Table
-from benchmarks.statistics import Pair, compare_categories, compare_images, correct_table
-from benchmarks.statistics.pairs import LEVEL
+from benchmarks.results.scores import read_scores
+from benchmarks.statistics.paired import compare_images
+from benchmarks.statistics.pairs import LEVEL, Pair, correct_table
+from benchmarks.statistics.ranks import compare_categories
 
 
 @dataclass(frozen=True)

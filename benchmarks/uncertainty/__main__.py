@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.console import say, show
-from benchmarks.figures import critical_difference, write_figures
+from benchmarks.figures import critical_difference
+from benchmarks.figures.writing import write_figures
 from benchmarks.results import result_sets
 from benchmarks.results.command import run_on_run
 from benchmarks.results.folders import plots_folder

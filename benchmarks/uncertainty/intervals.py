@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.results import ResultSet
 from benchmarks.results.maps import open_maps
 from benchmarks.results.scores import read_image_scores
-from benchmarks.statistics import metric_intervals
+from benchmarks.statistics.intervals import metric_intervals
 from benchmarks.statistics.proportions import Interval
 
 if TYPE_CHECKING:

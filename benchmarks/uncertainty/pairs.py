@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.metrics import METRICS
 from benchmarks.results import ResultSet
 from benchmarks.results.metrics_csv import MEAN
-from benchmarks.statistics import Pair
+from benchmarks.statistics.pairs import Pair
 from benchmarks.tables.marks import table_pairs
 from benchmarks.tables.rendering import captioned_table
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from benchmarks.metrics import full_recall, pixel_metrics
 from benchmarks.metrics.image import resampled_image_metrics
-from benchmarks.statistics import compare_images, correct_table, metric_intervals, paired_test
-from benchmarks.statistics.pairs import LEVEL
+from benchmarks.statistics.intervals import metric_intervals
+from benchmarks.statistics.paired import compare_images, paired_test
+from benchmarks.statistics.pairs import LEVEL, correct_table
 from tests.coverage.maps import draw_maps
 from tests.coverage.scores import SHAPES, draw_scores
 

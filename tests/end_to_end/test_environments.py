@@ -17,7 +17,7 @@ from benchmarks import console
 from benchmarks.console import run_program, say, show
 from benchmarks.features.cache import default_folder
 from benchmarks.places import LIBRARIES, provide_caches, user_cache, written_path
-from benchmarks.results import Published
+from benchmarks.results.published import Published
 from tests.helpers.data_sets import write_dataset
 
 SOURCE = Path(__file__).parents[2]

@@ -24,8 +24,8 @@ from benchmarks.results.previews import read_previews
 from benchmarks.results.scores import read_scores
 from benchmarks.run import __main__ as run
 from benchmarks.specs import CellSpec, EvaluationProtocol, digest
-from benchmarks.statistics import metric_intervals
-from benchmarks.uncertainty import cell_intervals
+from benchmarks.statistics.intervals import metric_intervals
+from benchmarks.uncertainty.intervals import cell_intervals
 from tests.helpers.data_sets import save, write_category
 from tests.results.test_store import SPEC
 

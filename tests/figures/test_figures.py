@@ -21,13 +21,14 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from benchmarks import processes
 from benchmarks.errors import BenchmarkError, StorageError
-from benchmarks.figures import CURVES, write_figures, writing
+from benchmarks.figures import writing
 from benchmarks.figures.__main__ import main
-from benchmarks.figures.curves import draw_curves
+from benchmarks.figures.curves import CURVES, draw_curves
 from benchmarks.figures.example_maps import draw_examples
 from benchmarks.figures.overview import draw_overview
 from benchmarks.figures.style import style, wrap_name
 from benchmarks.figures.working_points import draw_working_points
+from benchmarks.figures.writing import write_figures
 from benchmarks.results import ResultSet, result_sets
 from tests.helpers.pictures import assert_drawn, ink, pixels_of, shapes_of
 from tests.helpers.runs import Cell, some_maps, some_scores, write_run

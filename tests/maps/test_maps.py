@@ -16,7 +16,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from benchmarks.maps.__main__ import main as maps
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheets
-from benchmarks.results import Cell, Store, read_image_scores, result_sets
+from benchmarks.results import Cell, Store, result_sets
+from benchmarks.results.scores import read_image_scores
 from benchmarks.run.__main__ import main as run
 from benchmarks.uncertainty.intervals import cell_intervals
 from benchmarks.uncertainty.pairs import all_pairs

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from benchmarks.metrics import METRICS, Metric, image_metrics, pixel_metrics, resampled
 from benchmarks.metrics.image import resampled_image_metrics
 from benchmarks.metrics.pixel import resampled_pixel_bounds
-from benchmarks.statistics import metric_intervals
 from benchmarks.statistics.bootstrap import multiplicities
+from benchmarks.statistics.intervals import metric_intervals
 from tests.metrics.inputs import labelled_scores, maps_and_masks
 from tests.metrics.references import REFERENCES
 from tests.statistics.drawing import LABELS, drawn_scores

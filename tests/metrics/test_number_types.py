@@ -18,8 +18,8 @@ from benchmarks.metrics.pixel import (
     resampled_pixel_bounds,
 )
 from benchmarks.results.maps import read_maps, write_maps
-from benchmarks.statistics import metric_intervals
 from benchmarks.statistics.bootstrap import multiplicities
+from benchmarks.statistics.intervals import metric_intervals
 
 LABELS = np.repeat([0, 1], [9, 7])
 DICE = np.random.default_rng(0)

@@ -17,9 +17,8 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.backbones import filterbank
-from benchmarks.compare import compare
 from benchmarks.compare.baseline import Baseline, read
-from benchmarks.compare.check import Row
+from benchmarks.compare.check import Row, compare
 from benchmarks.datasets import images
 from benchmarks.evaluation import anomaly_maps, frames
 from benchmarks.evaluation import evaluating as evaluate

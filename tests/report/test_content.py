@@ -19,8 +19,8 @@ from PIL import Image
 from benchmarks.backbones.filterbank import NAME
 from benchmarks.metrics import METRICS, auroc, f1_optimal, full_recall, image_metrics
 from benchmarks.report import page as pages
-from benchmarks.report import write_report
 from benchmarks.report.__main__ import main
+from benchmarks.report.page import write_report
 from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
 from benchmarks.reproduction.verdicts import verdicts
 from benchmarks.reproduction.writing import verdict_counts, verdict_texts
@@ -28,8 +28,9 @@ from benchmarks.results import journal, result_sets
 from benchmarks.results.folders import report_path
 from benchmarks.results.published import FILE
 from benchmarks.run import __main__ as program
-from benchmarks.statistics import metric_intervals, paired_test
-from benchmarks.uncertainty import cell_intervals
+from benchmarks.statistics.intervals import metric_intervals
+from benchmarks.statistics.paired import paired_test
+from benchmarks.uncertainty.intervals import cell_intervals
 from tests.helpers.data_sets import write_dataset
 from tests.helpers.runs import (
     MVTEC_AD,
@@ -189,7 +190,7 @@ def test_pixel_intervals_are_there_where_all_maps_are(tmp_path: Path) -> None:
 
 
 def test_marks_are_those_of_the_tables(tmp_path: Path, cells: list[Cell]) -> None:
-    from benchmarks.tables import write_tables
+    from benchmarks.tables.metric_tables import write_tables
 
     run = write_run(tmp_path / "parts", cells)
     (one,) = content(write_report([result_sets(run)], tmp_path / "page.html").read_text())["sets"]

@@ -11,7 +11,7 @@ from benchmarks.metrics.definitions import METRICS
 from benchmarks.metrics.image import full_recall, image_metrics
 from benchmarks.report.page import write_report
 from benchmarks.results import result_sets
-from benchmarks.statistics import metric_intervals
+from benchmarks.statistics.intervals import metric_intervals
 from tests.helpers.runs import write_run
 from tests.report.reading import (
     CATEGORIES,

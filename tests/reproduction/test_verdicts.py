@@ -18,7 +18,7 @@ from benchmarks.reproduction.verdicts import Verdict, verdicts
 from benchmarks.reproduction.writing import comma_separated, markdown, verdict_counts
 from benchmarks.results import result_sets
 from benchmarks.results.published import FILE
-from benchmarks.uncertainty import cell_intervals
+from benchmarks.uncertainty.intervals import cell_intervals
 from tests.helpers.runs import MVTEC_AD, Cell, generator, write_run
 
 XIAHAIFENG = "xiahaifeng1995 README"

@@ -16,7 +16,7 @@ from benchmarks.results import result_sets
 from benchmarks.results.cell import Cell
 from benchmarks.results.metrics_csv import as_metrics_csv, read_cells
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
-from benchmarks.tables import terminal_tables
+from benchmarks.tables.metric_tables import terminal_tables
 from tests.helpers.runs import Cell as SmallCell
 from tests.helpers.runs import write_run
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from benchmarks.metrics import METRICS, full_recall, image_metrics, pixel_metrics
-from benchmarks.statistics import metric_intervals
 from benchmarks.statistics.bootstrap import multiplicities
+from benchmarks.statistics.intervals import metric_intervals
 from benchmarks.statistics.proportions import proportion_interval
 from tests.statistics.drawing import LABELS, SEEDS, drawn_scores
 

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom, rankdata
 
 from benchmarks.metrics import auroc
-from benchmarks.statistics import Pair, compare_images, correct_table, paired_test
 from benchmarks.statistics.delong import paired_delong
-from benchmarks.statistics.paired import swap_terms
-from benchmarks.statistics.pairs import LEVEL
+from benchmarks.statistics.paired import compare_images, paired_test, swap_terms
+from benchmarks.statistics.pairs import LEVEL, Pair, correct_table
 from benchmarks.statistics.sign_flips import flip_p_value
 from tests.statistics.drawing import LABELS, SEEDS, drawn_scores
 

@@ -12,15 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
-from benchmarks.statistics import (
-    Pair,
+from benchmarks.statistics.pairs import Pair, correct_table, holm
+from benchmarks.statistics.ranks import (
     average_ranks,
     compare_categories,
-    correct_table,
+    fewest_categories,
     groups,
+    signed_rank,
 )
-from benchmarks.statistics.pairs import holm
-from benchmarks.statistics.ranks import fewest_categories, signed_rank
 
 
 def compared(values: Any, higher_is_better: bool) -> tuple[Pair, ...]:

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmarks.backbones.choice import without_overrides
-from benchmarks.figures import CURVES
+from benchmarks.figures.curves import CURVES
 from benchmarks.figures.style import LOOK
 from benchmarks.metrics import HEADLINE, image_metrics
 from benchmarks.results import Cell, Store

@@ -15,7 +15,8 @@ import pytest
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.metrics import HEADLINE
-from benchmarks.results import Cell, Published
+from benchmarks.results import Cell
+from benchmarks.results.published import Published
 from benchmarks.supplement import tables as supplement_tables
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.trials import (
@@ -27,8 +28,7 @@ from benchmarks.supplement.trials import (
     main_trials,
     shot_trials,
 )
-from benchmarks.tables import RENDERERS
-from benchmarks.tables.comparison import ComparedValue, comparison_table
+from benchmarks.tables.comparison import RENDERERS, ComparedValue, comparison_table
 from benchmarks.tables.rendering import TextTable
 from tests.helpers.runs import MVTEC_AD
 

@@ -17,8 +17,8 @@ from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.metrics import METRICS
 from benchmarks.metrics import auroc as image_auroc
 from benchmarks.results import result_sets
-from benchmarks.tables import terminal_tables, write_tables
 from benchmarks.tables.__main__ import main
+from benchmarks.tables.metric_tables import terminal_tables, write_tables
 from tests.helpers.runs import MVTEC_AD, Cell, generator, write_run
 
 AUROC = "image_auroc"

@@ -15,9 +15,9 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.figures.critical_difference import draw_critical_difference
 from benchmarks.metrics import METRICS, image_metrics, pixel_metrics
 from benchmarks.results import result_sets
-from benchmarks.statistics import paired_test
-from benchmarks.uncertainty import write_uncertainty
+from benchmarks.statistics.paired import paired_test
 from benchmarks.uncertainty.__main__ import main
+from benchmarks.uncertainty.writing import write_uncertainty
 from tests.helpers.runs import MVTEC_AD, Cell, some_maps, some_scores, write_run
 
 
