@@ -14,10 +14,11 @@ from benchmarks.metrics import METRICS
 from benchmarks.results import Cell
 from benchmarks.results.captions import mean_label
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
-from benchmarks.supplement.misclassification import JudgedImage, judge
+from benchmarks.supplement.misclassification import judge
 from benchmarks.supplement.trials import main_trials
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -51,10 +52,8 @@ def draw_method_curves(evaluated: EvaluatedTrials) -> Figure:
     stored = {method: evaluated.stored(trial) for method, trial in trials.items()}
     axes = above.subplots(len(CURVES), len(stored), sharex="row", sharey=True)
     for column, (method, of_method) in zip(axes.T, stored.items(), strict=True):
-        judged = [
-            judge(evaluated.run, category, of_method.get(category)) for category in categories
-        ]
-        known = [images for images in judged if images]
+        judged = [judge(evaluated.run, name, of_method.get(name)) for name in categories]
+        known = [images for images in judged if images is not None]
         column[0].set_title(_heading(method, len(known), len(categories)))
         for panel, name in zip(column, CURVES, strict=True):
             _draw_curves(panel, name, method, known, len(categories))
@@ -83,7 +82,7 @@ def _heading(method: str, known: int, needed: int) -> str:
 
 
 def _draw_curves(
-    panel: Axes, name: str, method: str, known: Sequence[Sequence[JudgedImage]], needed: int
+    panel: Axes, name: str, method: str, known: Sequence[pd.DataFrame], needed: int
 ) -> None:
     """Draw a grey line a category, where several are needed, and their mean, where all are there.
 
@@ -98,8 +97,7 @@ def _draw_curves(
 
     curve, look = CURVES[name], style(method)
     lines = [
-        curve.points(np.array([i.label for i in images]), np.array([i.score for i in images]))
-        for images in known
+        curve.points(images["label"].to_numpy(), images["score"].to_numpy()) for images in known
     ]
     if needed > 1:
         for x, y in lines:

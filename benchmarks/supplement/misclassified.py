@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,11 @@ from benchmarks.figures.style import CHARACTER, DOUBLE, new_figure, wrap_name
 from benchmarks.results import Cell
 from benchmarks.results.maps import StoredMaps, read_maps
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
-from benchmarks.supplement.misclassification import JudgedImage, judge
+from benchmarks.supplement.misclassification import judge
 from benchmarks.supplement.trials import error_trials
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
@@ -37,7 +38,7 @@ _COLOURS = "inferno"
 class _Tile(NamedTuple):
     """A misclassified image of H × W pixels; its arrays are None where no map of it is stored."""
 
-    judged: JudgedImage
+    judged: Any  # its row, with the columns of `judge`
     image: NDArray[np.uint8] | None = None  # (H, W, 3)
     mask: Masks | None = None  # (H, W)
     map: NDArray[np.float32] | None = None  # (H, W), 1 at the threshold
@@ -57,9 +58,10 @@ def draw_misclassified(evaluated: EvaluatedTrials) -> Iterator[tuple[str, Figure
     judged = {
         category: judge(run, category, stored.get(category)) for category in evaluated.categories
     }
-    without = [category for category, images in judged.items() if not images]
+    without = [category for category, images in judged.items() if images is None]
     notice = f" Without scores of both classes: {', '.join(without)}." if without else ""
-    tiles = [tile for c, images in judged.items() for tile in _tiles(run, stored.get(c), images)]
+    known = {category: images for category, images in judged.items() if images is not None}
+    tiles = [tile for c, images in known.items() for tile in _tiles(run, stored[c], images)]
     scale = _scale(tiles)
     for name, kind, chosen in (
         ("figS1", "False positives", [tile for tile in tiles if tile.judged.false_positive]),
@@ -69,7 +71,7 @@ def draw_misclassified(evaluated: EvaluatedTrials) -> Iterator[tuple[str, Figure
         pages = [chosen[at : at + COLUMNS * ROWS] for at in range(0, len(chosen), COLUMNS * ROWS)]
         if not pages:
             text = evaluated.caption(f"{subject})") + notice
-            yield name, _draw_none(text, "none" if any(judged.values()) else "nothing evaluated")
+            yield name, _draw_none(text, "none" if known else "nothing evaluated")
         for number, page in enumerate(pages, start=1):
             several = len(pages) > 1
             part = f", page {number} of {len(pages)}" if several else ""
@@ -77,18 +79,17 @@ def draw_misclassified(evaluated: EvaluatedTrials) -> Iterator[tuple[str, Figure
             yield f"{name}-{number}" if several else name, _draw_page(page, text, scale)
 
 
-def _tiles(run: Path, cell: Cell | None, images: Sequence[JudgedImage]) -> list[_Tile]:
+def _tiles(run: Path, cell: Cell, images: pd.DataFrame) -> list[_Tile]:
     """Return the misclassified among a cell's images, each with what its maps hold of it."""
-    wrong = [image for image in images if image.misclassified]
-    name = cell.maps if cell else None
-    if not wrong or name is None or not (run / name).is_file():
+    wrong = list(images[images["false_positive"] | images["false_negative"]].itertuples())
+    if not wrong or cell.maps is None or not (run / cell.maps).is_file():
         return [_Tile(image) for image in wrong]
-    stored = read_maps(run / name)
+    stored = read_maps(run / cell.maps)
     rows = {name: row for row, name in enumerate(stored.names.tolist())}
-    return [_tile(image, stored, rows.get(image.name)) for image in wrong]
+    return [_tile(image, stored, rows.get(image.path)) for image in wrong]
 
 
-def _tile(image: JudgedImage, stored: StoredMaps, row: int | None) -> _Tile:
+def _tile(image: Any, stored: StoredMaps, row: int | None) -> _Tile:
     if row is None:
         return _Tile(image)
     # Copies: views would keep all of the maps in memory.
@@ -128,7 +129,7 @@ def _draw_page(tiles: Sequence[_Tile], text: str, scale: Normalize) -> Figure:
         _draw_tile(panel, tile, scale)
         judged = tile.judged
         kind = wrap_name(
-            f"{judged.defect}/{PurePosixPath(judged.name).stem}", int(side / CHARACTER)
+            f"{judged.defect}/{PurePosixPath(judged.path).stem}", int(side / CHARACTER)
         )
         ratio = f"score / threshold = {judged.score / judged.threshold:.3f}"
         panel.set_xlabel(f"{judged.category}\n{kind}\n{ratio}", labelpad=2)

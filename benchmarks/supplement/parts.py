@@ -13,7 +13,7 @@ from benchmarks.supplement import trials
 from benchmarks.supplement.conventions import differences
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.method_curves import draw_method_curves
-from benchmarks.supplement.misclassification import count_errors, counts_csv, counts_markdown
+from benchmarks.supplement.misclassification import count_errors, counts_markdown
 from benchmarks.supplement.misclassified import draw_misclassified
 from benchmarks.supplement.planning import NO_MAPS, Maps, Requests
 from benchmarks.supplement.size_sweep import draw_size_sweep
@@ -73,7 +73,7 @@ def _verdicts(evaluated: EvaluatedTrials) -> Tables:
 def _errors(evaluated: EvaluatedTrials) -> Tables:
     counts = count_errors(evaluated)
     yield "errors.md", counts_markdown(counts, evaluated)
-    yield "errors.csv", counts_csv(counts)
+    yield "errors.csv", counts.to_csv(index=False, lineterminator="\n")
 
 
 def _method_curves(evaluated: EvaluatedTrials) -> Figures:

@@ -18,7 +18,7 @@ from benchmarks.metrics import HEADLINE, image_metrics
 from benchmarks.results import Cell, Store
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.method_curves import GRID, draw_method_curves, mean_curve
-from benchmarks.supplement.misclassification import count_errors, counts_csv, counts_markdown
+from benchmarks.supplement.misclassification import count_errors, counts_markdown
 from benchmarks.supplement.misclassified import draw_misclassified
 from benchmarks.supplement.size_sweep import draw_size_sweep
 from benchmarks.supplement.trials import (
@@ -237,15 +237,15 @@ def test_counts_are_by_category_and_kind(tmp_path: Path) -> None:
     }
     made_of = evaluated(tmp_path, cells, ["bolt", "gear"])
     counts = count_errors(made_of)
-    assert counts == [
-        ("spade", "bolt", "cut", 0, 0, 2),
-        ("spade", "bolt", "bent", 0, 1, 2),
-        ("spade", "bolt", "good", 1, 0, 3),
-        ("padim", "gear", "cut", 0, 0, 2),
-        ("padim", "gear", "bent", 0, 1, 2),
-        ("padim", "gear", "good", 1, 0, 3),
+    assert counts.to_numpy().tolist() == [
+        ["spade", "bolt", "cut", 0, 0, 2],
+        ["spade", "bolt", "bent", 0, 1, 2],
+        ["spade", "bolt", "good", 1, 0, 3],
+        ["padim", "gear", "cut", 0, 0, 2],
+        ["padim", "gear", "bent", 0, 1, 2],
+        ["padim", "gear", "good", 1, 0, 3],
     ]
-    lines = counts_csv(counts).splitlines()
+    lines = counts.to_csv(index=False).splitlines()
     assert lines[0] == "method,category,defect,false_positives,false_negatives,images"
     assert lines[3] == "spade,bolt,good,1,0,3"
     table = counts_markdown(counts, made_of).splitlines()
