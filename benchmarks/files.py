@@ -38,6 +38,12 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
 
 
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that appears under its name complete or not at all; raises as `atomic_file`."""
+    with atomic_file(path) as file:
+        file.write(content)
+
+
 def require_writable(folder: Path) -> None:
     """Make sure that a folder can be written, before anything expensive starts; leave no trace.
 
@@ -46,8 +52,7 @@ def require_writable(folder: Path) -> None:
     """
     trial = folder / f".trial.{os.getpid()}"
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    with atomic_file(trial):
-        pass
+    write_file(trial, b"")
     trial.unlink(missing_ok=True)
     for path in missing:  # so that a command that something else stops leaves no folder
         with contextlib.suppress(OSError):

@@ -21,7 +21,7 @@ from benchmarks.compare.baseline import FLOOR, Baseline, read, with_rounding, wr
 from benchmarks.compare.check import REGRESSIONS, compare, summary
 from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.errors import BenchmarkError
-from benchmarks.files import atomic_file
+from benchmarks.files import write_file
 from benchmarks.metrics import METRICS
 from benchmarks.places import written_path
 from benchmarks.results import Cell, Store
@@ -78,8 +78,7 @@ def _cells(name: str) -> Collection[Cell]:
 def _tell(text: str, path: Path | None) -> None:
     show(text.rstrip("\n"))
     if path is not None:
-        with atomic_file(path) as file:
-            file.write(text.encode())
+        write_file(path, text.encode())
 
 
 if __name__ == "__main__":

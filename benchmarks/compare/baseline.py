@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.files import atomic_file
+from benchmarks.files import write_file
 from benchmarks.metrics import METRICS
 from benchmarks.results import Cell
 from benchmarks.specs import CellSpec, canonical_json
@@ -119,8 +119,7 @@ def write(path: Path, baseline: Baseline) -> None:
     tolerances = {name: vars(tolerance) for name, tolerance in baseline.tolerances.items()}
     sections = {"tolerances": tolerances, "cells": cells, "values": values}
     text = ",\n".join(f'"{name}": {_lines(section)}' for name, section in sections.items())
-    with atomic_file(path) as file:
-        file.write(f"{{\n{text}\n}}\n".encode())
+    write_file(path, f"{{\n{text}\n}}\n".encode())
 
 
 def _lines(section: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.datasets import Category
 from benchmarks.errors import DataError, listed
-from benchmarks.files import as_csv, atomic_file
+from benchmarks.files import as_csv, write_file
 
 COLUMNS = ("image", "score")
 
@@ -26,8 +26,7 @@ def write(path: Path, scores: Mapping[str, float]) -> None:
     Raises:
         StorageError: the file can't be written.
     """
-    with atomic_file(path) as file:
-        file.write(as_csv([COLUMNS, *scores.items()]))
+    write_file(path, as_csv([COLUMNS, *scores.items()]))
 
 
 def read(path: Path) -> dict[str, float]:

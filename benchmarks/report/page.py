@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.files import atomic_file
+from benchmarks.files import write_file
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
 from benchmarks.report.schema import Content
@@ -68,8 +68,7 @@ def write_report(runs: Sequence[Sequence[ResultSet]], out: Path) -> Path:
     if times:
         share = f"1/{2**times} of their stored size"
         content["note"] = f"Pictures are shown at {share}, so that all fit."
-    with atomic_file(out) as file:
-        file.write(_page(content, sheets).encode())
+    write_file(out, _page(content, sheets).encode())
     return out
 
 

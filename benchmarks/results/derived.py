@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from benchmarks.files import atomic_file
+from benchmarks.files import write_file
 from benchmarks.specs import digest
 
 NAME = "derived.json"
@@ -35,8 +35,7 @@ def record(run: Path, files: Iterable[Path]) -> None:
     """
     checksums = {os.path.relpath(path, run): _checksum(path) for path in files}
     content = {"sources": _sources(run), "files": checksums}
-    with atomic_file(run / NAME) as file:
-        file.write(json.dumps(content, indent=1, sort_keys=True).encode())
+    write_file(run / NAME, json.dumps(content, indent=1, sort_keys=True).encode())
 
 
 def _sources(run: Path) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.files import atomic_file
+from benchmarks.files import write_file
 from benchmarks.specs import digest
 
 
@@ -70,8 +70,7 @@ def write(run: Path, call: Call) -> Path:
     content = asdict(call)
     started = datetime.fromisoformat(call.started_utc).astimezone(UTC)
     path = run / "journal" / f"{started:%Y%m%dT%H%M%SZ}-{digest(content)[:8]}.json"
-    with atomic_file(path) as file:
-        file.write(json.dumps(content, indent=1, allow_nan=False).encode())
+    write_file(path, json.dumps(content, indent=1, allow_nan=False).encode())
     return path
 
 

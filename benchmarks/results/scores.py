@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.files import as_csv, atomic_file
+from benchmarks.files import as_csv, write_file
 from benchmarks.results.cell import AGAIN
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def write_scores(path: Path, scores: Sequence[tuple[str, int, float]]) -> None:
     Raises:
         StorageError: the file can't be written.
     """
-    with atomic_file(path) as file:
-        file.write(as_csv([("path", "label", "score"), *scores]))
+    write_file(path, as_csv([("path", "label", "score"), *scores]))
 
 
 def _rows(path: Path) -> list[tuple[str, int, float]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import StorageError
-from benchmarks.files import atomic_file
+from benchmarks.files import atomic_file, write_file
 from benchmarks.results.cell import Cell
 from benchmarks.results.maps import count_maps, write_maps
 from benchmarks.results.metrics_csv import as_metrics_csv
@@ -78,8 +78,7 @@ class Store:
         if maps is not None:
             write_maps(paths["maps"], maps)
         if traceback:
-            with atomic_file(paths["logs"]) as file:
-                file.write(traceback.encode())
+            write_file(paths["logs"], traceback.encode())
         names = {folder: path.relative_to(self.run).as_posix() for folder, path in paths.items()}
         stored = replace(
             cell,
@@ -87,10 +86,9 @@ class Store:
             maps=None if maps is None else names["maps"],
             log=names["logs"] if traceback else None,
         )
-        with atomic_file(paths["cells"]) as file:
-            values = {**asdict(stored), "spec": cell.spec.as_dict()}
-            text = json.dumps(values, indent=1, sort_keys=True, allow_nan=False)
-            file.write(text.encode())
+        values = {**asdict(stored), "spec": cell.spec.as_dict()}
+        text = json.dumps(values, indent=1, sort_keys=True, allow_nan=False)
+        write_file(paths["cells"], text.encode())
         if not traceback:
             self._remove_log(cell.spec)
         return stored
@@ -130,8 +128,7 @@ class Store:
     def write_metrics(self, warn: Callable[[str], None] = lambda line: None) -> Path:
         """Write `metrics.csv`, one row a cell and metric, from the cells; return its path."""
         path = self.run / "metrics.csv"
-        with atomic_file(path) as file:
-            file.write(as_metrics_csv(self.run.resolve().name, self.cells(warn)))
+        write_file(path, as_metrics_csv(self.run.resolve().name, self.cells(warn)))
         return path
 
     def update_metrics(self, cells: Sequence[Cell], warn: Callable[[str], None]) -> None:
@@ -145,8 +142,7 @@ class Store:
         content = as_metrics_csv(self.run.resolve().name, cells)
         try:
             if not path.is_file() or path.read_bytes() != content:
-                with atomic_file(path) as file:
-                    file.write(content)
+                write_file(path, content)
         except (OSError, StorageError):
             warn(f"{path} doesn't match the run's cells and can't be written: they are shown")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.figures.style import DOUBLE, LOOK, new_figure, save
-from benchmarks.files import atomic_file
+from benchmarks.files import write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -166,8 +166,7 @@ def write(report: Report, out: Path, plots: Path) -> list[Path]:
     for name, text in texts.items():
         if text:
             paths.append(out / name)
-            with atomic_file(paths[-1]) as file:
-                file.write(text.encode())
+            write_file(paths[-1], text.encode())
     return paths + _write_figures(report, plots)
 
 

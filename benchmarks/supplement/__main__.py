@@ -23,7 +23,7 @@ from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import choose_device
 from benchmarks.execution import summary
-from benchmarks.files import atomic_file, require_writable
+from benchmarks.files import require_writable, write_file
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
     NOTICE,
@@ -224,9 +224,9 @@ def _write(evaluated: EvaluatedTrials, parts: Sequence[str], plots: Path) -> Ite
 
     for part in parts:
         for name, text in PARTS[part].tables(evaluated):
-            with atomic_file(evaluated.run / "tables" / name) as file:
-                file.write(text.encode())
-            yield evaluated.run / "tables" / name
+            path = evaluated.run / "tables" / name
+            write_file(path, text.encode())
+            yield path
         with matplotlib.style.context(["default", LOOK]):
             for name, figure in PARTS[part].figures(evaluated):
                 if name.startswith(part):

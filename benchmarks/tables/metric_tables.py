@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 
-from benchmarks.files import atomic_file
+from benchmarks.files import write_file
 from benchmarks.metrics import MAIN, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.results.result_set import Table
@@ -108,8 +108,7 @@ def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
         ):
             if with_metric:
                 path = sets[0].run / "tables" / f"{metric}.{suffix}"
-                with atomic_file(path) as file:
-                    file.write("\n".join(map(render, tables)).encode())
+                write_file(path, "\n".join(map(render, tables)).encode())
                 paths.append(path)
     return paths
 

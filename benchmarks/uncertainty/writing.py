@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.files import atomic_file
+from benchmarks.files import write_file
 from benchmarks.metrics import MAIN, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.statistics.proportions import COVERAGE
@@ -73,6 +73,5 @@ def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:
                 shown.append(pairs_markdown(results, tests, metric, [OVER]))
     folder = sets[0].run / "tables"
     for name, parts in texts.items():
-        with atomic_file(folder / name) as file:
-            file.write("\n".join(parts).encode())
+        write_file(folder / name, "\n".join(parts).encode())
     return [folder / name for name in texts], "\n".join(shown)
