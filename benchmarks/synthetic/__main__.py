@@ -23,20 +23,17 @@ def main(arguments: list[str] | None = None) -> int:
     return run_program(lambda: _write(parser.parse_args(arguments).out))
 
 
-def _write(root: Path) -> int:
-    show(f"{root}: {_write_for_someone(root)} images in {len(PRODUCTS)} categories")
-    return 0
-
-
-def _write_for_someone(root: Path) -> int:
-    root = root.resolve()
+def _write(folder: Path) -> int:
+    root = folder.resolve()
     if root.exists() and not (root.is_dir() and not os.listdir(root)):
         raise StorageError(f"{root}: not an empty folder; choose a new or empty one")
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
-        return write_at_once(root)
+        written = write_at_once(root)
     except OSError as error:
         raise StorageError(f"{root}: {error.strerror}; choose another folder") from error
+    show(f"{folder}: {written} images in {len(PRODUCTS)} categories")
+    return 0
 
 
 if __name__ == "__main__":

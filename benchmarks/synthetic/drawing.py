@@ -241,10 +241,6 @@ def _touched(coverage: Field) -> Field:
     return np.where(coverage > 0.02, 1.0, 0.0)
 
 
-def _moved(values: Field, dy: int, dx: int) -> Field:
-    return np.roll(values, (dy, dx), axis=(0, 1))
-
-
 def _thrown(scene: Scene, dice: Dice, shape: Callable[[Frame], Field]) -> Field:
     """Return a shape at a random place: the best of three, so that none falls off the body."""
     throws = [shape(_place(dice, scene.body)) * scene.body for _ in range(3)]
@@ -316,10 +312,10 @@ def displaced(scene: Scene, dice: Dice, size: float, contrast: float, colour: Co
     """A part moved by about `size` pixels."""
     part = _part(scene, dice)
     x, y = direction(dice.uniform(0, 1))
-    dy, dx = round(y * size), round(x * size)
-    moved = _moved(part, dy, dx)
+    shift = round(y * size), round(x * size)
+    moved = np.roll(part, shift, (0, 1))
     altered = blend(scene.image, _touched(part), scene.under)
-    altered = blend(altered, moved, _moved(scene.image, dy, dx))
+    altered = blend(altered, moved, np.roll(scene.image, shift, (0, 1)))
     return _touched(union(part, moved)), altered
 
 

@@ -22,12 +22,6 @@ CATEGORIES_PER_PROCESS = 3
 """Categories that are worth the start of a process; each takes most of a second."""
 
 
-def write(root: Path) -> int:
-    """Write the data set into the folder `root`; return how many images, masks not counted."""
-    folders = [root / category for category in PRODUCTS]
-    return sum(map_in_processes(_write_category, folders, CATEGORIES_PER_PROCESS))
-
-
 def _write_category(folder: Path) -> int:
     category = folder.name
     product, written = PRODUCTS[category], 0
@@ -74,10 +68,15 @@ def ensure(folder: Path) -> Path:
 
 
 def write_at_once(root: Path) -> int:
-    """Write the data set beside `root`, then give it that name, unless another process has."""
+    """Write the data set beside `root`, then give it that name, unless another process has.
+
+    Returns:
+        How many images, masks not counted.
+    """
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as name:
         staged = Path(name) / root.name
-        written = write(staged)
+        folders = [staged / category for category in PRODUCTS]
+        written = sum(map_in_processes(_write_category, folders, CATEGORIES_PER_PROCESS))
         note = f"{VERSION}: drawn by benchmarks/synthetic/, not photographed. {written} images.\n"
         (staged / SYNTHETIC_MARKER).write_text(note, encoding="utf-8")
         try:
