@@ -8,8 +8,8 @@ vary smoothly over positions and from image to image, plus noise, rectified.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +57,7 @@ REAL_LAYERS = ("features.3", "features.6", "features.13", "features.18")
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is timed.
+    """How much is timed, by default at full size.
 
     Attributes:
         name: what the command line calls it.
@@ -83,23 +83,23 @@ class Scale:
     """
 
     name: str
-    image_size: int
-    train: int
-    test: int
-    backbone: str
-    channels: dict[int, int]
-    neighbours: int
-    repeats: int
-    checked: int
-    searched: int
-    correspond: int
-    centres: int
-    positions: int
-    popular_share: int
-    thresholds: int
-    extracted: int
-    sides: tuple[int, ...]
-    matrix: int
+    image_size: int = 224
+    train: int = 320
+    test: int = 160
+    backbone: str = "wide_resnet50_2"
+    channels: Mapping[int, int] = field(default_factory=lambda: {1: 256, 2: 512, 3: 1024, 4: 2048})
+    neighbours: int = 50
+    repeats: int = 3
+    checked: int = 8
+    searched: int = 40
+    correspond: int = 8
+    centres: int = 200
+    positions: int = 50
+    popular_share: int = 98
+    thresholds: int = 20
+    extracted: int = 128
+    sides: tuple[int, ...] = (256, 900)
+    matrix: int = 4096
     percents: tuple[int, ...] = (25, 10)
     steps: tuple[str, ...] = ()
 
@@ -124,45 +124,22 @@ SCALES = {
         centres=40,
         positions=10,
         popular_share=8,
-        thresholds=20,
         extracted=16,
         sides=(146, 300),
         matrix=1024,
     ),
-    "full": Scale(
-        name="full",
-        image_size=224,
-        train=320,
-        test=160,
-        backbone="wide_resnet50_2",
-        channels={1: 256, 2: 512, 3: 1024, 4: 2048},
-        neighbours=50,
-        repeats=3,
-        checked=8,
-        searched=40,
-        correspond=8,
-        centres=200,
-        positions=50,
-        popular_share=98,
-        thresholds=20,
-        extracted=128,
-        sides=(256, 900),
-        matrix=4096,
+    "full": Scale(name="full"),
+    "large": Scale(  # Real-IAD's largest category
+        name="large",
+        train=5000,
+        channels={2: 32, 3: 96},  # MobileNetV2's
+        repeats=1,
+        searched=4,
+        centres=40,
+        percents=(10,),
+        steps=("coreset", "search"),
     ),
 }
-
-SCALES["large"] = replace(
-    SCALES["full"],
-    name="large",
-    train=5000,
-    channels={2: 32, 3: 96},  # MobileNetV2's
-    repeats=1,
-    searched=4,
-    centres=40,
-    percents=(10,),
-    steps=("coreset", "search"),
-)
-"""Real-IAD's largest category."""
 
 
 class Inputs:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.figures.style import DOUBLE, LOOK, new_figure, save
-from benchmarks.files import write_file
+from benchmarks.files import as_csv, write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,9 +47,9 @@ class Comparison:
     reference_seconds: float
     extrapolated: bool
     peak_memory_mb: float
-    agrees: bool | None
-    agreement: str
-    note: str
+    agrees: bool | None = None
+    agreement: str = ""
+    note: str = ""
 
     @property
     def ratio(self) -> float:
@@ -123,18 +122,12 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 
 def _row(cells: dict[str, str]) -> Comparison:
-    return Comparison(
-        step=cells["step"],
-        size=cells["size"],
-        ours_seconds=float(cells["ours_seconds"]),
-        reference=cells["reference"],
-        reference_seconds=float(cells["reference_seconds"]),
-        extrapolated=cells["extrapolated"] == "True",
-        peak_memory_mb=float(cells["peak_memory_mb"]),
-        agrees=cells["agrees"] == "True" if cells["agrees"] else None,
-        agreement=cells["agreement"],
-        note=cells["note"],
-    )
+    values: dict[str, Any] = {field.name: cells[field.name] for field in fields(Comparison)}
+    for name in ("ours_seconds", "reference_seconds", "peak_memory_mb"):
+        values[name] = float(values[name])
+    for name in ("extrapolated", "agrees"):
+        values[name] = {"True": True, "False": False}.get(values[name])
+    return Comparison(**values)
 
 
 def _curve(points: Sequence[dict[str, str]]) -> Growth:
@@ -161,23 +154,17 @@ def write(report: Report, out: Path, plots: Path) -> list[Path]:
         for growth in report.growth
         for size, seconds, memory in zip_longest(growth.sizes, growth.seconds, growth.memory_mb)
     ]
-    texts = {"speed.csv": _csv(rows), "growth.csv": _csv(curves), "speed.md": markdown(report)}
+    tables = {"speed.csv": _csv(rows), "growth.csv": _csv(curves)}
     paths = []
-    for name, text in texts.items():
-        if text:
+    for name, content in {**tables, "speed.md": markdown(report).encode()}.items():
+        if content:
             paths.append(out / name)
-            write_file(paths[-1], text.encode())
+            write_file(paths[-1], content)
     return paths + _write_figures(report, plots)
 
 
-def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    if not rows:
-        return ""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
+    return as_csv([[*rows[0]], *([*row.values()] for row in rows)]) if rows else b""
 
 
 def markdown(report: Report) -> str:

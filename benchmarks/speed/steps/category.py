@@ -47,8 +47,6 @@ def category(bench: Bench) -> list[Comparison]:
             reference_seconds=sum(tools.values()),
             extrapolated=True,
             peak_memory_mb=memory,
-            agrees=None,
-            agreement="",
             note=f"ours: {_listed(steps)}; theirs, from their steps' times: {_listed(tools)}",
         )
         rows.append(row)
