@@ -1,10 +1,13 @@
-"""torch and faiss, imported on first use: names, help and plans then start at once."""
+"""torch and faiss, imported on first use: names, help and plans then start at once.
+
+`Tensor` and `nn` are torch's, for annotations; at run time `Tensor` stands for anything.
+"""
 
 import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["faiss", "torch"]
+__all__ = ["Tensor", "faiss", "nn", "torch"]
 
 
 class _Deferred(ModuleType):
@@ -17,6 +20,7 @@ class _Deferred(ModuleType):
 if TYPE_CHECKING:
     import faiss
     import torch
+    from torch import Tensor, nn
 else:
-    faiss = _Deferred("faiss")
-    torch = _Deferred("torch")
+    faiss, nn, torch = map(_Deferred, ("faiss", "torch.nn", "torch"))
+    Tensor = Any

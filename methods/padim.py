@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
 from methods.base import Features, NotFittedError, Scores, require_finite
 from methods.components.parallel import parallel_map
 from methods.components.precision import full_precision
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, torch
 
 LEVELS = (1, 2, 3)
 SCORED_IMAGES = 512

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from methods.base import Features, NotFittedError, Scores, later, require_comparable
 from methods.components.coreset import draw, projection
@@ -15,10 +15,7 @@ from methods.components.memory_bank import MemoryBank
 from methods.components.neighbours import nearest, nearest_row
 from methods.components.precision import full_precision
 from methods.components.screening import ScreenedBank
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, torch
 
 BATCH_IMAGES = {"cpu": 16, "cuda": 64}
 """Images that are embedded or scored together."""

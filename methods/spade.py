@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from methods.base import Features, NotFittedError, Scores, require_comparable
 from methods.components.correspondence import Gallery, gallery
 from methods.components.neighbours import nearest
 from methods.components.precision import full_precision
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, torch
 
 BATCH_IMAGES = 16
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Sequence
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
 from methods.components.precision import full_precision
-from methods.lazy import torch
+from methods.lazy import Tensor, torch
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from torch import Tensor
-
-    Extract = Callable[[Tensor, Sequence[int]], dict[int, Tensor]]
+Extract = Callable[[Tensor, Sequence[int]], dict[int, Tensor]]
 
 
 class Backbone:

@@ -16,16 +16,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from benchmarks.specs import BackboneSpec, digest
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
+from methods.lazy import Tensor, torch
 
 NAME = "filterbank"
 

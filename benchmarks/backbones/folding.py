@@ -5,14 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from methods.lazy import torch
+from methods.lazy import Tensor, nn, torch
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    Outputs = dict[int, Tensor]
+Outputs = dict[int, Tensor]
 
 
 ROUNDING = 1e-3

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from benchmarks.errors import BenchmarkError, WeightsError
+from methods.lazy import nn
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from torch import nn
-
-    Normalisation = tuple[Sequence[float], Sequence[float]]
+Normalisation = tuple[Sequence[float], Sequence[float]]
 
 
 STRIDES = {1: 4, 2: 8, 3: 16, 4: 32}

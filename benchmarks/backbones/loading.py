@@ -10,22 +10,16 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks.backbones import filterbank, sources
 from benchmarks.backbones import weights as checkpoints
-from benchmarks.backbones.backbone import Backbone
+from benchmarks.backbones.backbone import Backbone, Extract
 from benchmarks.backbones.choice import Choice
 from benchmarks.backbones.levels import STRIDES, NetworkSource, suggest
 from benchmarks.backbones.pyramid import TruncatedNetwork
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from benchmarks.backbones.backbone import Extract
+from methods.lazy import nn, torch
 
 
 def describe(choice: Choice, *, download: bool = False) -> BackboneSpec:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.backbones.folding import fold_batch_norms
+from benchmarks.backbones.levels import Normalisation
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
 from methods.components.precision import full_precision
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from benchmarks.backbones.levels import Normalisation
+from methods.lazy import Tensor, nn, torch
 
 
 class _AllCollected(Exception):  # noqa: N818 - a signal, not an error

@@ -5,23 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.backbones.levels import (
     DENSENET,
     RESNET,
     STRIDES,
+    Normalisation,
     suggest,
     unavailable,
     without_pyramid,
 )
 from benchmarks.errors import BenchmarkError, WeightsError
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from benchmarks.backbones.levels import Normalisation
-
+from methods.lazy import nn
 
 CONVNEXT = {level: f"stages.{level - 1}" for level in STRIDES}
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchmarks.backbones.levels import DENSENET, RESNET, suggest, unavailable, without_pyramid
+from benchmarks.backbones.levels import (
+    DENSENET,
+    RESNET,
+    Normalisation,
+    suggest,
+    unavailable,
+    without_pyramid,
+)
 from benchmarks.backbones.weights import checksum
 from benchmarks.errors import BenchmarkError, WeightsError
 from benchmarks.places import user_cache, written_path
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from benchmarks.backbones.levels import Normalisation
-
+from methods.lazy import nn, torch
 
 TORCHVISION_TAG = "IMAGENET1K_V1"
 """The papers' weights; torchvision's own default is another tag for many networks."""

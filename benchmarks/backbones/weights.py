@@ -8,15 +8,12 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.errors import WeightsError
-from methods.lazy import torch
+from methods.lazy import Tensor, nn, torch
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    State = Mapping[str, Tensor]
+State = Mapping[str, Tensor]
 
 
 CLASSIFIER = ("fc.", "classifier.", "head.")

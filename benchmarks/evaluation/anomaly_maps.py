@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from methods.base import Scores
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
+from methods.lazy import Tensor, torch
 
 IMAGES_TOGETHER = 16
 """Maps that are post-processed together."""

@@ -8,16 +8,13 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
+from benchmarks.datasets import Category
 from benchmarks.errors import StorageError
+from benchmarks.features import Extractor, Split
+from benchmarks.features.extraction import Arrays
 from benchmarks.results.journal import Extraction
-
-if TYPE_CHECKING:
-    from benchmarks.datasets import Category
-    from benchmarks.features import Extractor, Split
-    from benchmarks.features.extraction import Arrays
-
 
 T = TypeVar("T")
 

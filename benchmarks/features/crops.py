@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from benchmarks.datasets import Category, Sample, load_image
+from benchmarks.features.cache import FeatureCache
 from benchmarks.processes import cores
 from benchmarks.specs import CropSpec, EvaluationProtocol
-
-if TYPE_CHECKING:
-    from benchmarks.features.cache import FeatureCache
 
 Split = Literal["train", "test"]
 

@@ -6,16 +6,13 @@ import queue
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from benchmarks.errors import StorageError
 from benchmarks.features.arrays import ArrayWriter
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, torch
 
 AHEAD = {"cpu": 1, "cuda": 16}
 """Batches that may wait for the disk before extraction does."""

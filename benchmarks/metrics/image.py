@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from benchmarks.array_types import Counts, Curve, Floats, Masks
 from benchmarks.metrics.definitions import level_metrics, level_values
 from benchmarks.metrics.resampled import count_images
 from benchmarks.metrics.tally import Tally, WorkingPoint, make_tally, real_numbers
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from benchmarks.array_types import Counts, Curve, Floats, Masks
 
 
 def image_metrics(labels: ArrayLike, scores: ArrayLike) -> dict[str, float]:

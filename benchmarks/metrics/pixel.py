@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from benchmarks.array_types import Counts, Curve, Floats, Masks
 from benchmarks.metrics.definitions import PRO_LIMIT, level_metrics, level_values
 from benchmarks.metrics.resampled import count_pixels, pixel_orders
 from benchmarks.metrics.tally import Tally, make_tally, real_numbers
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
-    from benchmarks.array_types import Counts, Curve, Floats, Masks
-
 
 RESAMPLES_TOGETHER = 100
 """Resamples that are weighed together, so that a matrix of them × thresholds stays small."""

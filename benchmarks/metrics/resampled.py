@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.array_types import Counts, Floats, Masks
 from benchmarks.metrics.definitions import PRO_LIMIT
 from benchmarks.metrics.tally import Confusion, confusion
-
-if TYPE_CHECKING:
-    from benchmarks.array_types import Counts, Floats, Masks
-
 
 THRESHOLDS = 4096
 """Scores at which pixels are counted: half of them quantiles of defect pixels, half of others."""

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from benchmarks.array_types import Counts, Floats, Masks
-
+from benchmarks.array_types import Counts, Floats, Masks
 
 PART = 2**20
 """Scores that one thread counts at a time."""

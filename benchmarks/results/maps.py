@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
+from benchmarks.array_types import Floats, Masks
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
 from benchmarks.results.cell import AGAIN
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from benchmarks.array_types import Floats, Masks
 
 
 class StoredMaps(NamedTuple):

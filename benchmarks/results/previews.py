@@ -10,19 +10,16 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.array_types import Curve, Masks
 from benchmarks.results.maps import open_maps
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from benchmarks.array_types import Curve, Masks
-
-    Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, NDArray[Any]]
 
 
 IMAGE_SIDE, MAP_SIDE = 128, 56

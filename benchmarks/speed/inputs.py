@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.array_types import Masks
 from benchmarks.backbones import backbone as backbone_module
 from benchmarks.backbones import loading as backbones
 from benchmarks.datasets import Category, Sample
@@ -30,14 +31,7 @@ from benchmarks.specs import EvaluationProtocol
 from methods.base import Features, Scores
 from methods.components.coreset import farthest_first, projection, starting_distances
 from methods.components.embedding import embed, level_projections
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor, nn
-
-    from benchmarks.array_types import Masks
-
+from methods.lazy import Tensor, nn, torch
 
 LATENT = 12
 

@@ -11,21 +11,16 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from numpy.typing import NDArray
 
+from benchmarks.array_types import Floats, Masks
+from methods.base import Features
 from methods.components.parallel import parallel_map
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor, nn
-
-    from benchmarks.array_types import Floats, Masks
-    from methods.base import Features
-
+from methods.lazy import Tensor, nn, torch
 
 PRODUCT_QUERIES, PRODUCT_ROWS = 512, 4096
 """Tile of the plain product: among the fastest on the CPU."""

@@ -10,19 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
 
 from benchmarks.console import say
 from benchmarks.evaluation.device import PeakMemory
 from benchmarks.speed.inputs import Inputs, Scale
 from benchmarks.speed.report import Comparison, Growth
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from methods.base import Scores
-
+from methods.base import Scores
+from methods.lazy import Tensor, torch
 
 Run = Callable[[], object]
 

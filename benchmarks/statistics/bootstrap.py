@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from benchmarks.array_types import Counts
-
+from benchmarks.array_types import Counts
 
 RESAMPLES = 1000
 

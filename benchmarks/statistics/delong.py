@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike
 
+from benchmarks.array_types import Floats
 from benchmarks.metrics import auroc
 from benchmarks.statistics.pairs import DIGITS
 from benchmarks.statistics.proportions import Interval, effective_images, proportion_interval
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from benchmarks.array_types import Floats
 
 
 def _placements(labels: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike
 
+from benchmarks.array_types import Floats, Masks
 from benchmarks.metrics import METRICS, Metric, full_recall, image_metrics, pixel_metrics
 from benchmarks.metrics.image import resampled_image_metrics
-from benchmarks.metrics.pixel import resampled_pixel_bounds
+from benchmarks.metrics.pixel import Bounds, resampled_pixel_bounds
 from benchmarks.statistics.bootstrap import multiplicities
 from benchmarks.statistics.delong import auroc_interval
 from benchmarks.statistics.proportions import (
@@ -17,12 +17,6 @@ from benchmarks.statistics.proportions import (
     effective_images,
     proportion_interval,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from benchmarks.array_types import Floats, Masks
-    from benchmarks.metrics.pixel import Bounds
 
 
 def metric_intervals(

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from benchmarks.array_types import Counts, Floats
 from benchmarks.metrics import auroc
 from benchmarks.statistics.delong import paired_delong
 from benchmarks.statistics.pairs import Pair
 from benchmarks.statistics.sign_flips import flip_p_value
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from benchmarks.array_types import Counts, Floats
 
 
 def _doubled_wins(scores: Floats, others: Floats) -> Counts:

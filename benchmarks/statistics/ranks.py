@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from math import comb, floor, log2
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from benchmarks.array_types import Floats
 from benchmarks.statistics.pairs import DIGITS, LEVEL, Pair
 from benchmarks.statistics.sign_flips import flip_p_value
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from benchmarks.array_types import Floats
 
 
 def fewest_categories(methods: int) -> int:

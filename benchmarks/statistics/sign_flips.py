@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from benchmarks.array_types import Counts
-
+from benchmarks.array_types import Counts
 
 MOST = 10**8
 """Steps that the exact test takes at most; beyond, sums of so many terms are normal."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.array_types import Floats, Masks
 from benchmarks.metrics import MAIN, METRICS, PRO_LIMIT
 from benchmarks.results.maps import read_maps
 from benchmarks.results.metrics_csv import MEAN
@@ -14,10 +14,6 @@ from benchmarks.supplement.evaluated_trials import EvaluatedTrials, complete_mea
 from benchmarks.supplement.trials import BASE_METHOD, difference_trials
 from benchmarks.tables.comparison import ComparedValue, comparison_table
 from benchmarks.tables.rendering import TextTable
-
-if TYPE_CHECKING:
-    from benchmarks.array_types import Floats, Masks
-
 
 CONVENTIONS = {
     "AUPRO from 100 thresholds": (100, True),

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, torch
 
 LENGTHS, EXTRA = (32, 64, 96, 128, 192, 256, 384, 512, 1024), 7
 """Candidates for a reduced vector's length: its components and 7 numbers beside them."""

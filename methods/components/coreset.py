@@ -10,16 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from methods.components.bounds import Reduction
 from methods.components.coreset_device import SIZES, Sizes, select_on_device
 from methods.components.parallel import parallel_map
 from methods.components.screening import Best, allowance_of, bits, compiles, improve
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, torch
 
 
 def projection(width: int, dims: int, generator: torch.Generator) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from methods.base import Features, require_comparable
 from methods.components.bounds import Reduced, Reduction
@@ -11,10 +11,7 @@ from methods.components.neighbours import nearest
 from methods.components.parallel import parallel_map
 from methods.components.screening import TILES, Best, compiles, improve
 from methods.components.shortlist import TILE_BYTES, Part, search
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, torch
 
 TEST_IMAGES = 16
 """Test images that walk over the training images together on the CPU, at most."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from methods.lazy import faiss, torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, faiss, torch
 
 
 class FlatIndex:

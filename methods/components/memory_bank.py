@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from methods.components.coreset import Selection, mean_distances
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, torch
 
 Batches = Callable[[], Iterable["Tensor"]]
 """Gives all training patches' features in order, (n, dims) a batch, whenever it is called."""

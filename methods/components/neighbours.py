@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from methods.components.bounds import INFLATION, SUMMED, Allowance, Reduction
 from methods.components.parallel import parallel_map
 from methods.components.shortlist import NEARLY, Part, length, search_bank
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, torch
 
 MORE = 2
 """Rows that are compared exactly beyond those asked for, where several are."""

@@ -5,12 +5,7 @@ Distances are computed from differences. Of equally near, or equally far, rows t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, torch
 
 
 def distances(queries: Tensor, rows: Tensor) -> Tensor:

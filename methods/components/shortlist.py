@@ -10,13 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from methods.components.bounds import Allowance, Reduced, Reduction
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, torch
 
 GROUP = 32
 """Neighbouring rows that one minimum stands for."""

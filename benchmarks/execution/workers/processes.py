@@ -8,14 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING
+from multiprocessing.context import SpawnProcess
 
 from benchmarks.evaluation.device import visible_gpus
 from benchmarks.execution.workers.tasks import Done, IdleWorker, Task, WantedPool
 from benchmarks.execution.workers.worker import create_worker
-
-if TYPE_CHECKING:
-    from multiprocessing.context import SpawnProcess
 
 CONTEXT = get_context("spawn")
 """Not forked: threads of PyTorch and of compiled loops don't survive that."""

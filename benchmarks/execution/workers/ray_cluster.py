@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,10 +14,7 @@ import numpy as np
 from benchmarks.errors import BenchmarkError
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, IdleWorker, Task, WantedPool
 from benchmarks.execution.workers.worker import MemberLevels, create_worker
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, torch
 
 STILLBORN = 10
 """Workers in a row that may end before their first task, as on a node that was just lost."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from benchmarks.features import Extractor, FeatureCache
 from benchmarks.specs import EvaluationProtocol
@@ -13,10 +12,7 @@ from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import BATCH_IMAGES
 from benchmarks.speed.report import Comparison, Growth
 from benchmarks.speed.timing import Bench, Reference, Run
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.lazy import Tensor, torch
 
 
 def _extract(bench: Bench, side: int, count: int) -> tuple[Run, list[Reference]]:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 import methods
 from benchmarks.speed import references as plain
 from benchmarks.speed.report import Comparison
 from benchmarks.speed.timing import Bench, Reference, close, only_maps
-from methods.lazy import torch
+from methods.lazy import Tensor, torch
 from methods.padim import dims_of_backbone
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def padim(bench: Bench) -> list[Comparison]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from benchmarks.speed.inputs import Inputs
 from benchmarks.speed.references import plain_product
 from benchmarks.speed.report import Comparison, Growth
 from benchmarks.speed.timing import TIE, Agreement, Bench, Reference
 from methods.components.flat_index import FlatIndex
+from methods.lazy import Tensor
 from methods.patchcore import exact_search
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def search(bench: Bench) -> list[Comparison]:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import methods
 from benchmarks.speed import references as plain
 from benchmarks.speed.report import Comparison
 from benchmarks.speed.timing import Agreement, Bench, Reference, Run, close, only_maps
-from methods.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from methods.base import Features
+from methods.base import Features
+from methods.lazy import Tensor, torch
 
 
 def spade(bench: Bench) -> list[Comparison]:
