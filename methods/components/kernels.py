@@ -71,6 +71,33 @@ def _any_below(values: Array, limits: Array) -> Any:
 
 
 @compiled()
+def _compare_block(
+    row_bounds: Array,
+    start: int,
+    end: int,
+    allowance: Allowance,
+    queries: Array,
+    gallery: Array,
+    squared: Array,
+    rows: Array,
+    first_row: int,
+    query: int,
+) -> int:
+    """Do what `nearest_below` does for a query and a block; return how many rows were compared."""
+    compared, below = 0, _limit(squared, allowance, query)
+    for row in range(start, end):
+        if row_bounds[row] < below:
+            compared += 1
+            distance = squared_distance(queries[query], gallery[row])
+            if distance < squared[query]:
+                squared[query], rows[query] = distance, first_row + row
+                below = _limit(squared, allowance, query)
+            elif distance == squared[query] and first_row + row < rows[query]:
+                rows[query] = first_row + row
+    return compared
+
+
+@compiled()
 def nearest_below(
     bounds: Array,
     allowance: Allowance,
@@ -116,15 +143,10 @@ def nearest_below(
             end = min(start + BLOCK, len(row_bounds))
             if _lowest(row_bounds[start:end]) >= below:
                 continue
-            for row in range(start, end):
-                if row_bounds[row] < below:
-                    compared += 1
-                    distance = squared_distance(queries[query], gallery[row])
-                    if distance < squared[query]:
-                        squared[query], rows[query] = distance, first_row + row
-                        below = _limit(squared, allowance, query)
-                    elif distance == squared[query] and first_row + row < rows[query]:
-                        rows[query] = first_row + row
+            compared += _compare_block(
+                row_bounds, start, end, allowance, queries, gallery, squared, rows, first_row, query
+            )
+            below = _limit(squared, allowance, query)
             if compared > most:
                 if patience > 0:
                     patience -= 1
