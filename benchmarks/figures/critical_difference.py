@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from textwrap import fill
 from typing import TYPE_CHECKING
 
@@ -18,13 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from benchmarks.array_types import Floats
-    from benchmarks.figures.style import Drawing
-
-
-def figures(results: ResultSet) -> Iterator[tuple[str, Drawing]]:
-    """Yield the name and what draws the figure, where the cells have any of the metrics."""
-    if any(map(results.has, HEADLINE)):
-        yield "critical_difference", partial(draw_critical_difference, results)
 
 
 def draw_critical_difference(results: ResultSet) -> Figure:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.figures.style import DOUBLE, new_figure, style
@@ -15,14 +13,6 @@ from benchmarks.results.captions import mean_label
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from benchmarks.figures.style import Drawing
-
-
-def figures(results: ResultSet) -> Iterator[tuple[str, Drawing]]:
-    """Yield the name and what draws the figure, where the cells have any of the metrics."""
-    if any(map(results.has, HEADLINE)):
-        yield "overview", partial(draw_overview, results)
 
 
 def draw_overview(results: ResultSet) -> Figure:

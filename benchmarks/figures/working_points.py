@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,16 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from benchmarks.figures.style import Drawing
-
 
 WORKING_POINTS = ("error_at_full_recall", "error_at_f1_optimal")
-
-
-def figures(results: ResultSet) -> Iterator[tuple[str, Drawing]]:
-    """Yield the name and what draws the figure, where the cells have any of the metrics."""
-    if any(map(results.has, WORKING_POINTS)):
-        yield "working_points", partial(draw_working_points, results)
 
 
 def draw_working_points(results: ResultSet) -> Figure:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.figures import curves, example_maps, overview, working_points
+from benchmarks.figures import curves, example_maps
+from benchmarks.figures.critical_difference import draw_critical_difference
+from benchmarks.figures.overview import draw_overview
 from benchmarks.figures.style import LOOK, save
+from benchmarks.figures.working_points import WORKING_POINTS, draw_working_points
+from benchmarks.metrics import HEADLINE
 from benchmarks.processes import map_in_processes
 from benchmarks.results import ResultSet
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from benchmarks.figures.style import Drawing
 
     Figures = Callable[[ResultSet], Iterator[tuple[str, Drawing]]]
@@ -20,9 +27,20 @@ if TYPE_CHECKING:
 FIGURES_PER_PROCESS = 6
 """Figures that are worth the start of a process; each takes about a second, as a start does."""
 
+
+def _figure(name: str, draw: Callable[[ResultSet], Figure], metrics: Sequence[str]) -> Figures:
+    """Return what yields a single figure, where the cells have any of its metrics."""
+
+    def figures(results: ResultSet) -> Iterator[tuple[str, Drawing]]:
+        if any(map(results.has, metrics)):
+            yield name, partial(draw, results)
+
+    return figures
+
+
 FIGURES: tuple[Figures, ...] = (
-    overview.figures,
-    working_points.figures,
+    _figure("overview", draw_overview, HEADLINE),
+    _figure("working_points", draw_working_points, WORKING_POINTS),
     curves.figures,
     example_maps.figures,
 )
@@ -30,6 +48,8 @@ FIGURES: tuple[Figures, ...] = (
 
 It yields nothing where the cells lack what a figure shows.
 """
+
+CRITICAL_DIFFERENCE = _figure("critical_difference", draw_critical_difference, HEADLINE)
 
 
 def write_figures(

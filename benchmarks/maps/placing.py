@@ -61,9 +61,8 @@ class Placing:
         seen = square[self._filled]
         down, across = (self._between(axis) for axis in (0, 1))
         whole_map = _at(seen, down, across)
-        for axis, other in ((0, (slice(None), None)), (1, (None, slice(None)))):
-            outside = ~self._shown(axis)
-            whole_map[np.broadcast_to(outside[other], whole_map.shape)] = seen.min()
+        whole_map[~self._shown(0)] = seen.min()
+        whole_map[:, ~self._shown(1)] = seen.min()
         return whole_map
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -51,14 +50,12 @@ def category_parts(
     cells: list[PageCell | None] = []
     for method, path in paths.items():
         cell = results.first.get((category, method))
-        if cell is None:
-            cells.append(None)
-        elif images is None or path is None:
-            cells.append(_page_cell(cell, _Judged(), None, sheets))
-        else:
-            judged = _judged(path, scores[method], images["names"])
+        cells.append(None if cell is None else _page_cell(cell))
+        if cells[-1] is not None and images is not None and path is not None:
+            _add_scores(cells[-1], path, scores[method], images["names"])
             same = scores[method]["path"].tolist() == images["names"]
-            cells.append(_page_cell(cell, judged, previews.get(method) if same else None, sheets))
+            if same and method in previews:
+                _add_maps(cells[-1], previews[method], len(images["names"]), sheets)
     return images, cells
 
 
@@ -87,43 +84,41 @@ def _areas(masks: bytes, count: int) -> list[float]:
     return tiles.round(DIGITS).tolist()
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """The scores of a category's images, None of one that has none, and the working points."""
-
-    scores: list[float | None] | None = None
-    full_recall: WorkingPoint | None = None
-    f1_optimal: WorkingPoint | None = None
-
-
-def _judged(path: Path, frame: pd.DataFrame, names: list[str]) -> _Judged:
-    """Return the scores of the images `names`, and the working points of all images in `path`."""
-    labels, scores = frame["label"].to_numpy(), frame["score"].to_numpy()
-    known = dict(zip(frame["path"], scores.tolist(), strict=True))
-    try:
-        return _Judged(
-            [known.get(name) for name in names],
-            full_recall(labels, scores),
-            f1_optimal(labels, scores),
-        )
-    except ValueError as error:
-        raise BenchmarkError(f"{path}: {error}; {AGAIN}") from error
-
-
-def _page_cell(cell: Cell, judged: _Judged, previews: Previews | None, sheets: Sheets) -> PageCell:
-    pro = previews.pro.round(DIGITS).tolist() if previews and previews.pro.size else None
+def _page_cell(cell: Cell) -> PageCell:
+    """Return a cell without what its files hold."""
     return PageCell(
         status=cell.status,
         error=cell.failure,
-        scores=judged.scores,
-        full_recall=_point(judged.full_recall),
-        f1_optimal=_point(judged.f1_optimal),
-        pro=pro,
-        maps=sheets.add(previews.maps, len(judged.scores or ())) if previews else None,
+        scores=None,
+        full_recall=None,
+        f1_optimal=None,
+        pro=None,
+        maps=None,
         fit_seconds=cell.fit_seconds,
         score_seconds=cell.score_seconds,
         peak_memory_mb=cell.peak_memory_mb,
     )
+
+
+def _add_scores(cell: PageCell, path: Path, frame: pd.DataFrame, names: list[str]) -> None:
+    """Add the scores of the images `names`, and the working points of all images in `path`.
+
+    An image that has no score gets None.
+    """
+    labels, scores = frame["label"].to_numpy(), frame["score"].to_numpy()
+    known = dict(zip(frame["path"], scores.tolist(), strict=True))
+    cell["scores"] = [known.get(name) for name in names]
+    try:
+        cell["full_recall"] = _point(full_recall(labels, scores))
+        cell["f1_optimal"] = _point(f1_optimal(labels, scores))
+    except ValueError as error:
+        raise BenchmarkError(f"{path}: {error}; {AGAIN}") from error
+
+
+def _add_maps(cell: PageCell, previews: Previews, count: int, sheets: Sheets) -> None:
+    """Add the previews of `count` maps, and the PRO curve where it is defined."""
+    cell["pro"] = previews.pro.round(DIGITS).tolist() if previews.pro.size else None
+    cell["maps"] = sheets.add(previews.maps, count)
 
 
 def _point(point: WorkingPoint | None) -> PagePoint | None:

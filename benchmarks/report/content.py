@@ -196,19 +196,18 @@ def _table(
     spans = [
         [intervals.get((str(row), method), {}).get(metric) for method in methods] for row in rows
     ]
-    low, high = _ends(spans, 0), _ends(spans, 1)
     tested = [str(row) for row in table.values.index if row in marks.rows]
     beside = _published(published, metric, results)
     return schema.PageTable(
         values=_grid(table.values),
         deviations=_grid(table.deviations),
         failed=table.failed.to_numpy().tolist(),
-        low=low,
-        high=high,
+        low=_ends(spans, 0),
+        high=_ends(spans, 1),
         interval_note=caveat(metric),
         best=best,
         note=marks_note(marks) if len(methods) > 1 else "",
-        ranking=Ranking(table, results.dataset, low, high, marked, tested).content(),
+        ranking=Ranking(table, results.dataset, spans, marked, tested).content(),
         published=beside,
         published_note=_SOURCES.format(*TABLES[metric]) if beside else "",
     )

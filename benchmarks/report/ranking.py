@@ -13,10 +13,7 @@ from benchmarks.report.schema import PageRanking, RankedMethod
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.result_set import Table
 from benchmarks.statistics.pairs import DIGITS
-from benchmarks.statistics.proportions import mean_interval
-
-Ends = Sequence[Sequence[float | None]]
-"""(categories and the mean, methods): one end of intervals, None where there is none."""
+from benchmarks.statistics.proportions import Interval, mean_interval
 
 
 @dataclass(frozen=True)
@@ -26,16 +23,14 @@ class Ranking:
     Attributes:
         table: the values, (categories and the mean, methods).
         dataset: the data set's name.
-        low: lower ends of intervals, None where there are none at all.
-        high: upper ends.
+        intervals: the same shape: the values' intervals, None where there is none.
         best: the methods that share the mark of each row, the mean's last.
         tested: the rows whose marks a test decided.
     """
 
     table: Table
     dataset: str
-    low: Ends | None
-    high: Ends | None
+    intervals: Sequence[Sequence[Interval | None]]
     best: Sequence[Collection[str]]
     tested: Collection[str]
 
@@ -87,13 +82,10 @@ class Ranking:
 
     def _interval(self, method: str) -> tuple[float, float] | None:
         """Return the interval of a method's mean, None where a category has none."""
-        if self.low is None or self.high is None:
-            return None
         place = list(self.table.values).index(method)
-        values = self.table.values[method].to_list()[:-1]
-        ends = zip(self.low[:-1], self.high[:-1], strict=True)
-        pairs = [(low[place], high[place]) for low, high in ends]
-        return mean_interval([(value, *pair) for value, pair in zip(values, pairs, strict=True)])
+        intervals = [row[place] for row in self.intervals]
+        estimates = zip(self.table.values[method].to_list(), intervals, strict=True)
+        return mean_interval(list(estimates)[:-1])
 
     def _verdict(self) -> str:
         """Say which method is best, and whether that is decided."""

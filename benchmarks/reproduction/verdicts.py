@@ -181,24 +181,21 @@ class _Measured:
         interval = mean_interval(known)
         if interval is None:
             return None
-        mean = sum(value for value, _, _ in known) / len(known)
+        mean = sum(value for value, _ in known) / len(known)
         return 100 * (mean - interval[0] if lower else interval[1] - mean)
 
     def _first_seed(
         self, published: PublishedValue, category: str
-    ) -> tuple[float, float, float] | tuple[float, None, None]:
+    ) -> tuple[float, Interval | None]:
         """Return the first seed's value, on the metric's own scale, and its interval over images.
 
-        The ends are None where nothing stored gives them.
+        It is None where nothing stored gives it.
         """
         place = category, published.method
         value = self.results.first[place].metrics.get(published.metric)
-        number = nan if value is None else value
-        if (path := self.results.scores.get(place)) is None:
-            return number, None, None
-        intervals = self.intervals_of(path, self.results.maps.get(place))
-        ends = intervals.get(published.metric)
-        return (number, *ends) if ends else (number, None, None)
+        path = self.results.scores.get(place)
+        intervals = self.intervals_of(path, self.results.maps.get(place)) if path else {}
+        return nan if value is None else value, intervals.get(published.metric)
 
 
 def _value(frame: pd.DataFrame, published: PublishedValue) -> float:

@@ -43,23 +43,21 @@ def effective_images(share: float, variance: float, most: float) -> float:
     return max(1.0, min(most, spread / variance) if variance > 0 < spread else most)
 
 
-def mean_interval(
-    estimates: Sequence[tuple[float, float | None, float | None]],
-) -> Interval | None:
+def mean_interval(estimates: Sequence[tuple[float, Interval | None]]) -> Interval | None:
     """Return the interval of a mean of independent values, None where an interval is missing.
 
     Their squared distances to their intervals' ends add up, each end by itself (Zou & Donner,
     Statistics in Medicine 2008).
 
     Args:
-        estimates: each value with the ends of its interval.
+        estimates: each value with its interval.
     """
     below, above = [], []
-    for value, low, high in estimates:
-        if low is None or high is None:
+    for value, interval in estimates:
+        if interval is None:
             return None
-        below.append(max(0.0, value - low))
-        above.append(max(0.0, high - value))
+        below.append(max(0.0, value - interval[0]))
+        above.append(max(0.0, interval[1] - value))
     count = len(estimates)
-    mean = sum(value for value, _, _ in estimates) / count
+    mean = sum(value for value, _ in estimates) / count
     return mean - hypot(*below) / count, mean + hypot(*above) / count

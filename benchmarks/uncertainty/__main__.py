@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.console import say, show
-from benchmarks.figures import critical_difference
-from benchmarks.figures.writing import write_figures
+from benchmarks.figures.writing import CRITICAL_DIFFERENCE, write_figures
 from benchmarks.results import result_sets
 from benchmarks.results.command import run_on_run
 from benchmarks.results.folders import plots_folder
@@ -27,7 +26,7 @@ def _write(run: Path) -> None:
     run = run.resolve()
     sets = result_sets(run)
     paths, text = write_uncertainty(sets)
-    paths += write_figures(sets, plots_folder(run), [critical_difference.figures])
+    paths += write_figures(sets, plots_folder(run), [CRITICAL_DIFFERENCE])
     show(text.rstrip("\n"))
     say("\n".join(map(str, paths)))
 

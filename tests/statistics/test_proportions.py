@@ -76,11 +76,11 @@ def test_effective_images_are_those_of_a_proportions_variance(share: float, imag
 
 
 def test_the_interval_of_a_mean_by_hand() -> None:
-    found = mean_interval([(0.9, 0.8, 0.95), (0.7, 0.66, 0.82)])
+    found = mean_interval([(0.9, (0.8, 0.95)), (0.7, (0.66, 0.82))])
     assert found == pytest.approx(
         (0.8 - sqrt(0.1**2 + 0.04**2) / 2, 0.8 + sqrt(0.05**2 + 0.12**2) / 2)
     )
-    assert mean_interval([(0.9, 0.8, 0.95), (0.7, None, None)]) is None
+    assert mean_interval([(0.9, (0.8, 0.95)), (0.7, None)]) is None
 
 
 UNIT = st.floats(0, 1)
@@ -90,7 +90,7 @@ UNIT = st.floats(0, 1)
 def test_the_interval_of_a_mean_holds_it_and_is_narrower_than_the_means_of_the_ends(
     sorted_values: list[list[float]],
 ) -> None:
-    known = [(middle, low, high) for low, middle, high in sorted_values]
+    known = [(middle, (low, high)) for low, middle, high in sorted_values]
     interval = mean_interval(known)
     assert interval is not None
     low, high = interval
