@@ -6,24 +6,20 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from benchmarks.backbones.backbone import Backbone
 from benchmarks.datasets import Category, Sample
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.features.cache import FeatureCache
 from benchmarks.features.crops import Crops, Split, samples_of
 from benchmarks.features.writing import WriteBehind
 from benchmarks.specs import EvaluationProtocol, FeatureSpec
+from methods.lazy import Tensor, torch
 
-if TYPE_CHECKING:
-    from torch import Tensor, dtype
-
-    from benchmarks.backbones import Backbone
-
-
-Arrays = dict[int, "np.ndarray[Any, Any] | Tensor"]
+Arrays = dict[int, np.ndarray[Any, Any] | Tensor]
 """Level → (N, C, H, W): a memory map, or a tensor that lies where the methods work."""
 
 
@@ -109,8 +105,6 @@ class Extractor:
         Raises:
             BenchmarkError: it can't be made, so that no category could be extracted.
         """
-        from methods.lazy import torch
-
         if self._backbone is None:
             try:
                 self._backbone = self._make_backbone()
@@ -225,7 +219,7 @@ class Extractor:
         specs, count = self._specs(category, split), len(samples_of(category, split))
         on_disk = levels if self._cache.on_disk else ()
         writers = {level: self._cache.writer(specs[level], count, rows) for level in on_disk}
-        backbone, stays, first = self.prepare(), dict[int, "Tensor"](), 0
+        backbone, stays, first = self.prepare(), dict[int, Tensor](), 0
         with WriteBehind(writers, backbone.device) as behind:
             for images in self.crops.batches(category, split, rows):
                 if self.stopped.is_set():
@@ -254,8 +248,6 @@ class Extractor:
         Raises:
             BenchmarkError: it doesn't fit, and there is no disk either.
         """
-        from methods.lazy import torch
-
         image = sum(batch[0].nbytes for batch in outputs.values())
         count = len(samples_of(category, split))
         if self._cache.on_disk:
@@ -282,8 +274,6 @@ class Extractor:
         self, backbone: Backbone, images: np.ndarray[Any, Any], levels: Sequence[int]
     ) -> dict[int, Tensor]:
         """Pass a batch, never a smaller one for want of memory: the sixth digit would change."""
-        from methods.lazy import torch
-
         dtype = getattr(torch, self._protocol.dtype)
         try:
             outputs = backbone.forward(torch.from_numpy(images), levels)
@@ -294,7 +284,7 @@ class Extractor:
                 f"{self._protocol.image_size} pixels: pass --device cpu or a smaller --image-size"
             ) from error
 
-    def _as_stored(self, features: Tensor, stored_type: dtype) -> Tensor:
+    def _as_stored(self, features: Tensor, stored_type: torch.dtype) -> Tensor:
         """Return features in the type in which they are cached.
 
         Raises:

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from methods.lazy import torch
+from methods.lazy import Tensor, torch
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-    from torch import Tensor
 
 IMAGES = {"cpu": 2, "cuda": 64}
 """Images that are embedded together: on the CPU so few that what is between lies in the cache."""

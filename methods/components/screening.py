@@ -13,11 +13,10 @@ from methods.components.bounds import Allowance, Reduced, Reduction
 from methods.components.neighbours import nearest
 from methods.components.parallel import parallel_map
 from methods.components.shortlist import Part, search_bank
-from methods.lazy import torch
+from methods.lazy import Tensor, torch
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
