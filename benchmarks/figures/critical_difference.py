@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from textwrap import fill
-from typing import TYPE_CHECKING
 
-from benchmarks.figures.style import CHARACTER, SINGLE, new_figure, style
+from benchmarks.array_types import Floats
+from benchmarks.figures.style import CHARACTER, SINGLE, Axes, Figure, new_figure, style
 from benchmarks.metrics import HEADLINE, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.statistics.pairs import LEVEL, correct_table
 from benchmarks.statistics.ranks import average_ranks, compare_categories, fewest_categories, groups
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from benchmarks.array_types import Floats
 
 
 def draw_critical_difference(results: ResultSet) -> Figure:

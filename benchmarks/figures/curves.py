@@ -6,19 +6,22 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from benchmarks.figures.style import DOUBLE, SINGLE, add_legend, line, new_figure
+from benchmarks.array_types import Curve, Floats
+from benchmarks.figures.style import (
+    DOUBLE,
+    SINGLE,
+    Axes,
+    Drawing,
+    Figure,
+    add_legend,
+    line,
+    new_figure,
+)
 from benchmarks.metrics.image import precision_recall_curve, roc_curve
 from benchmarks.results import ResultSet
 from benchmarks.results.scores import read_scores
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from benchmarks.array_types import Curve, Floats
-    from benchmarks.figures.style import Drawing
 
 
 @dataclass(frozen=True)

@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.figures.style import CHARACTER, DOUBLE, new_figure, wrap_name
+from benchmarks.array_types import Masks
+from benchmarks.figures.style import CHARACTER, DOUBLE, Axes, Drawing, Figure, new_figure, wrap_name
 from benchmarks.results import ResultSet
 from benchmarks.results.maps import StoredMaps, read_maps
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
-
-    from benchmarks.array_types import Masks
-    from benchmarks.figures.style import Drawing
-
 
 _MOST_EXAMPLES = 8
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
-from benchmarks.figures.style import DOUBLE, new_figure, style
+from benchmarks.figures.style import DOUBLE, Axes, Figure, new_figure, style
 from benchmarks.metrics import HEADLINE
 from benchmarks.results import ResultSet
 from benchmarks.results.captions import mean_label
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def draw_overview(results: ResultSet) -> Figure:

@@ -14,10 +14,15 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.files import atomic_file
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import matplotlib.axes
+    import matplotlib.figure
 
-    Drawing = Callable[[], Figure]
+    Axes = matplotlib.axes.Axes
+    Figure = matplotlib.figure.Figure
+else:  # matplotlib is imported by what draws, so that commands start at once
+    Axes = Figure = Any
 
+Drawing = Callable[[], Figure]
 
 SINGLE, DOUBLE = 3.4, 7.0
 """Widths of one and two columns of a paper, in inches."""

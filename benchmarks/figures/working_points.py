@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from benchmarks.figures.style import DOUBLE, SINGLE, add_legend, new_figure, style
+from benchmarks.figures.style import DOUBLE, SINGLE, Axes, Figure, add_legend, new_figure, style
 from benchmarks.results import ResultSet
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 WORKING_POINTS = ("error_at_full_recall", "error_at_f1_optimal")
 

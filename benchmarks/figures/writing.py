@@ -6,23 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks.figures import curves, example_maps
 from benchmarks.figures.critical_difference import draw_critical_difference
 from benchmarks.figures.overview import draw_overview
-from benchmarks.figures.style import LOOK, save
+from benchmarks.figures.style import LOOK, Drawing, Figure, save
 from benchmarks.figures.working_points import WORKING_POINTS, draw_working_points
 from benchmarks.metrics import HEADLINE
 from benchmarks.processes import map_in_processes
 from benchmarks.results import ResultSet
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from benchmarks.figures.style import Drawing
-
-    Figures = Callable[[ResultSet], Iterator[tuple[str, Drawing]]]
+Figures = Callable[[ResultSet], Iterator[tuple[str, Drawing]]]
 
 FIGURES_PER_PROCESS = 6
 """Figures that are worth the start of a process; each takes about a second, as a start does."""

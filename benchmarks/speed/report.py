@@ -8,17 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from benchmarks.figures.style import DOUBLE, LOOK, new_figure, save
+from benchmarks.figures.style import DOUBLE, LOOK, Axes, Figure, new_figure, save
 from benchmarks.files import as_csv, write_file
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 OURS, OTHER = "#2171b5", "#7f7f7f"
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.array_types import Floats
 from benchmarks.figures.curves import CURVES, DrawnCurve
-from benchmarks.figures.style import DOUBLE, new_figure, style
+from benchmarks.figures.style import DOUBLE, Axes, Figure, new_figure, style
 from benchmarks.figures.working_points import WORKING_POINTS
 from benchmarks.metrics import METRICS
 from benchmarks.results import Cell
@@ -19,12 +20,8 @@ from benchmarks.supplement.trials import main_trials
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-    from benchmarks.array_types import Floats
-
-    Line = tuple[Floats, Floats]
+Line = tuple[Floats, Floats]
 
 
 GRID = np.linspace(0, 1, 1001)[1:]

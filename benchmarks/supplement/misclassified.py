@@ -8,8 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.figures.style import CHARACTER, DOUBLE, new_figure, wrap_name
+from benchmarks.array_types import Masks
+from benchmarks.figures.style import CHARACTER, DOUBLE, Axes, Figure, new_figure, wrap_name
 from benchmarks.results import Cell
 from benchmarks.results.maps import StoredMaps, read_maps
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
@@ -18,12 +20,7 @@ from benchmarks.supplement.trials import error_trials
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
-
-    from benchmarks.array_types import Masks
 
 
 COLUMNS, ROWS = 4, 6

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from benchmarks.figures.style import Figure
 from benchmarks.reproduction import writing
 from benchmarks.reproduction.verdicts import verdicts
 from benchmarks.results import result_sets
@@ -22,9 +23,6 @@ from benchmarks.supplement.trials import Settings, Trial
 from benchmarks.tables.comparison import RENDERERS
 from benchmarks.tables.rendering import TextTable
 from benchmarks.uncertainty.intervals import cell_intervals
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Tables = Iterator[tuple[str, str]]
 """Names and texts of files."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchmarks.figures.style import DOUBLE, add_legend, new_figure
+from benchmarks.figures.style import DOUBLE, Figure, add_legend, new_figure
 from benchmarks.metrics import HEADLINE, METRICS
 from benchmarks.results import Cell
 from benchmarks.results.captions import mean_label
@@ -17,10 +17,6 @@ from benchmarks.supplement.trials import (
     SWEPT_METHOD,
     sweep_trials,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 # Lighter with P; line style and marker tell them apart in grey-scale.
 _LOOKS: tuple[dict[str, Any], ...] = (
