@@ -13,8 +13,7 @@ from benchmarks.datasets import Dataset
 from benchmarks.datasets import indexing as datasets
 from benchmarks.datasets.left_out import NOT_IMAGES
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation import choose_device
-from benchmarks.evaluation.device import free_memory
+from benchmarks.evaluation.device import choose_device, free_memory
 from benchmarks.execution import Machine
 from benchmarks.execution.workers import EXECUTORS, WantedPool
 from benchmarks.execution.workers.tasks import Share

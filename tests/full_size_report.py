@@ -20,12 +20,12 @@ from scipy.ndimage import gaussian_filter
 
 from benchmarks.datasets import GOOD
 from benchmarks.datasets.known import OFFICIAL_COUNTS
-from benchmarks.metrics import image_metrics, pro_curve
-from benchmarks.metrics.pixel import thinned
+from benchmarks.metrics.image import image_metrics
+from benchmarks.metrics.pixel import pro_curve, thinned
 from benchmarks.report.page import write_report
 from benchmarks.results import result_sets
 from benchmarks.results.previews import map_sheet, picture_sheets
-from benchmarks.synthetic import PRODUCTS, render
+from benchmarks.synthetic.products import PRODUCTS, render
 from tests.helpers.browser import started_browser
 from tests.helpers.runs import Cell, generator, write_run
 

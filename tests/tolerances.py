@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.compare.baseline import FLOOR, Tolerance, denominator, read, unit, value, write
 from benchmarks.console import run_program, say
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics import METRICS
+from benchmarks.metrics.definitions import METRICS
 from benchmarks.results import Cell, Store
 from benchmarks.results.folders import find_run
 

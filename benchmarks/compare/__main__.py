@@ -22,7 +22,7 @@ from benchmarks.compare.check import REGRESSIONS, compare, summary
 from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import write_file
-from benchmarks.metrics import METRICS
+from benchmarks.metrics.definitions import METRICS
 from benchmarks.places import written_path
 from benchmarks.results import Cell, Store
 from benchmarks.results.folders import find_run

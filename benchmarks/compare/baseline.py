@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import write_file
-from benchmarks.metrics import METRICS
+from benchmarks.metrics.definitions import METRICS
 from benchmarks.results import Cell
 from benchmarks.specs import CellSpec, canonical_json
 

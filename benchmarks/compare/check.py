@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from benchmarks import markdown
 from benchmarks.compare.baseline import Baseline, label, unit, value
-from benchmarks.metrics import METRICS
+from benchmarks.metrics.definitions import METRICS
 from benchmarks.results import Cell
 from benchmarks.specs import flat
 

@@ -20,7 +20,7 @@ from benchmarks.evaluation.job import Evaluated, Failure, Job, KeptMaps, Predict
 from benchmarks.evaluation.kept_maps import maps_to_keep
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.features import Split
-from benchmarks.metrics import image_metrics
+from benchmarks.metrics.image import image_metrics
 from benchmarks.metrics.pixel import measure_pixels
 from benchmarks.results import Cell
 from benchmarks.specs import CellSpec

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.array_types import Curve
 from benchmarks.evaluation.category import GroundTruth
 from benchmarks.evaluation.job import KeptMaps, Prediction
-from benchmarks.metrics import f1_optimal
+from benchmarks.metrics.image import f1_optimal
 from benchmarks.metrics.pixel import thinned
 from benchmarks.results.maps import StoredMaps
 from benchmarks.results.previews import map_sheet

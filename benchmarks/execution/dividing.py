@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import get_args
 
 from benchmarks.datasets import Category
-from benchmarks.evaluation import Job
+from benchmarks.evaluation.job import Job
 from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.progress.forecast import Rates, pixels, rate_of
 from benchmarks.execution.scheduling import Portion

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from benchmarks.console import say
-from benchmarks.evaluation import Failure
 from benchmarks.evaluation.evaluating import begun, failed
+from benchmarks.evaluation.job import Failure
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.recorder import Recorder
 from benchmarks.execution.scheduling import ATTEMPTS, Scheduler

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from functools import partial
 
 from benchmarks.console import say
-from benchmarks.evaluation import CategoryData, Evaluated, GroundTruth, Job
+from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.evaluating import Measuring, predict
+from benchmarks.evaluation.job import Evaluated, Job
 from benchmarks.execution.extracting import Lazy, extract_category, finish
 from benchmarks.execution.plan import JobsByCategory
 from benchmarks.execution.recorder import Machine, Recorder

@@ -10,13 +10,13 @@ from functools import cache, partial
 
 import numpy as np
 
-from benchmarks.backbones import Choice, describe, fit_to_checkpoint, load, shapes
+from benchmarks.backbones.choice import Choice
+from benchmarks.backbones.loading import describe, fit_to_checkpoint, load, shapes
 from benchmarks.console import say
 from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation import Job
 from benchmarks.evaluation.category import resident_bytes
-from benchmarks.evaluation.job import KeptMaps
+from benchmarks.evaluation.job import Job, KeptMaps
 from benchmarks.features import Crops, Extractor, FeatureCache
 from benchmarks.results import Store
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol

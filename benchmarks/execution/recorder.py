@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from benchmarks.evaluation import Evaluated
+from benchmarks.evaluation.job import Evaluated
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.workers.tasks import Pool
 from benchmarks.results import Store

@@ -7,7 +7,7 @@ from textwrap import fill
 
 from benchmarks.array_types import Floats
 from benchmarks.figures.style import CHARACTER, SINGLE, Axes, Figure, new_figure, style
-from benchmarks.metrics import HEADLINE, METRICS
+from benchmarks.metrics.definitions import HEADLINE, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.statistics.pairs import LEVEL, correct_table
 from benchmarks.statistics.ranks import average_ranks, compare_categories, fewest_categories, groups

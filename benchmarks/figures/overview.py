@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from benchmarks.figures.style import DOUBLE, Axes, Figure, new_figure, style
-from benchmarks.metrics import HEADLINE
+from benchmarks.metrics.definitions import HEADLINE
 from benchmarks.results import ResultSet
 from benchmarks.results.captions import mean_label
 

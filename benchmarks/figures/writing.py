@@ -12,7 +12,7 @@ from benchmarks.figures.critical_difference import draw_critical_difference
 from benchmarks.figures.overview import draw_overview
 from benchmarks.figures.style import LOOK, Drawing, Figure, save
 from benchmarks.figures.working_points import WORKING_POINTS, draw_working_points
-from benchmarks.metrics import HEADLINE
+from benchmarks.metrics.definitions import HEADLINE
 from benchmarks.processes import map_in_processes
 from benchmarks.results import ResultSet
 

@@ -13,8 +13,9 @@ import numpy as np
 from benchmarks.datasets import Category, Dataset, Sample
 from benchmarks.datasets.images import image_size
 from benchmarks.errors import DataError, listed
-from benchmarks.evaluation import Evaluated, GroundTruth, Prediction, measure
-from benchmarks.evaluation.job import KeptMaps
+from benchmarks.evaluation.category import GroundTruth
+from benchmarks.evaluation.evaluating import measure
+from benchmarks.evaluation.job import Evaluated, KeptMaps, Prediction
 from benchmarks.features import Crops
 from benchmarks.maps import image_scores
 from benchmarks.maps.folder import find_maps, stem

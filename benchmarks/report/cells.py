@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics import f1_optimal, full_recall
+from benchmarks.metrics.image import f1_optimal, full_recall
 from benchmarks.metrics.tally import WorkingPoint
 from benchmarks.report.pictures import Sheets
 from benchmarks.report.schema import PageCell, PageImages, PagePoint

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from benchmarks.console import say
 from benchmarks.figures.style import dash_lengths, style
-from benchmarks.metrics import METRICS
+from benchmarks.metrics.definitions import METRICS
 from benchmarks.report import schema
 from benchmarks.report.cells import category_parts
 from benchmarks.report.differences import pairs

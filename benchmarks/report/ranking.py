@@ -8,7 +8,7 @@ from functools import cached_property
 from math import isnan
 
 from benchmarks.datasets.known import KNOWN
-from benchmarks.metrics import Metric
+from benchmarks.metrics.definitions import Metric
 from benchmarks.report.schema import PageRanking, RankedMethod
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.result_set import Table

@@ -10,7 +10,7 @@ Grid = list[list[float | None]]
 
 
 class PageMetric(TypedDict):
-    """A metric, as `benchmarks.metrics.Metric` has it."""
+    """A metric, as `benchmarks.metrics.definitions.Metric` has it."""
 
     name: str
     label: str

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from benchmarks.files import as_csv
-from benchmarks.metrics import METRICS
+from benchmarks.metrics.definitions import METRICS
 from benchmarks.reproduction.published_values import DATASET
 from benchmarks.reproduction.verdicts import Verdict
 from benchmarks.tables.rendering import captioned_table

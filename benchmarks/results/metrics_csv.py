@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import as_csv
-from benchmarks.metrics import METRICS, Metric
+from benchmarks.metrics.definitions import METRICS, Metric
 from benchmarks.results.cell import Cell, checked_time
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol, canonical_json
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.datasets.known import is_complete
-from benchmarks.metrics import METRICS, Metric
+from benchmarks.metrics.definitions import METRICS, Metric
 from benchmarks.results.agreement import Measure, settings_of, usual_settings
 from benchmarks.results.captions import caption, failures
 from benchmarks.results.cell import Cell

@@ -17,7 +17,7 @@ from typing import get_args
 
 import methods
 from benchmarks.console import CONTINUES, command_parser, run_program, say, show
-from benchmarks.evaluation import choose_device
+from benchmarks.evaluation.device import choose_device
 from benchmarks.execution import summary
 from benchmarks.figures import writing
 from benchmarks.files import require_writable

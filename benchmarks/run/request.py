@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import methods
-from benchmarks.backbones import Choice, ensemble_spec, parse, shapes
+from benchmarks.backbones.choice import Choice, ensemble_spec, parse
+from benchmarks.backbones.loading import shapes
 from benchmarks.console import say
 from benchmarks.datasets import Category, Dataset
 from benchmarks.datasets.seen import defects_outside_crop

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation import choose_device
+from benchmarks.evaluation.device import choose_device
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.places import written_path
 from benchmarks.results.folders import plots_folder

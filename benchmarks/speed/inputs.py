@@ -23,7 +23,7 @@ from benchmarks.backbones import loading as backbones
 from benchmarks.datasets import Category, Sample
 from benchmarks.datasets import indexing as datasets
 from benchmarks.datasets.layouts import base
-from benchmarks.evaluation import upsample_and_smooth
+from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.features import Extractor, FeatureCache
 from benchmarks.features.cache import default_folder
 from benchmarks.places import written_path

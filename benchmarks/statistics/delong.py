@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmarks.array_types import Floats
-from benchmarks.metrics import auroc
+from benchmarks.metrics.image import auroc
 from benchmarks.statistics.pairs import DIGITS
 from benchmarks.statistics.proportions import Interval, effective_images, proportion_interval
 
@@ -73,7 +73,7 @@ def auroc_interval(labels: ArrayLike, scores: ArrayLike) -> Interval:
     That of a proportion of as many images as DeLong's variance says, but of no more than
     `usual_images`: near 1 the variance of these images says little. Of a class of one image nothing
     says how it varies, and they are no more than the smaller class.
-    Arguments and errors as `benchmarks.metrics.image_metrics`, both classes there.
+    Arguments and errors as `benchmarks.metrics.image.image_metrics`, both classes there.
     """
     area, variance = auroc(labels, scores), delong_variance(labels, scores)
     anomalous = int((np.asarray(labels) == 1).sum())

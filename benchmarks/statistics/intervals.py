@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmarks.array_types import Floats, Masks
-from benchmarks.metrics import METRICS, Metric, full_recall, image_metrics, pixel_metrics
-from benchmarks.metrics.image import resampled_image_metrics
-from benchmarks.metrics.pixel import Bounds, resampled_pixel_bounds
+from benchmarks.metrics.definitions import METRICS, Metric
+from benchmarks.metrics.image import full_recall, image_metrics, resampled_image_metrics
+from benchmarks.metrics.pixel import Bounds, pixel_metrics, resampled_pixel_bounds
 from benchmarks.statistics.bootstrap import multiplicities
 from benchmarks.statistics.delong import auroc_interval
 from benchmarks.statistics.proportions import (

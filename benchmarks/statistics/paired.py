@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmarks.array_types import Counts, Floats
-from benchmarks.metrics import auroc
+from benchmarks.metrics.image import auroc
 from benchmarks.statistics.delong import paired_delong
 from benchmarks.statistics.pairs import Pair
 from benchmarks.statistics.sign_flips import flip_p_value

@@ -15,13 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import methods
-from benchmarks.backbones import parse, split
-from benchmarks.backbones.choice import without_overrides
+from benchmarks.backbones.choice import parse, split, without_overrides
 from benchmarks.console import CONTINUES, command_parser, run_program, say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation import choose_device
+from benchmarks.evaluation.device import choose_device
 from benchmarks.execution import summary
 from benchmarks.files import require_writable, write_file
 from benchmarks.options import (

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.array_types import Floats, Masks
-from benchmarks.metrics import MAIN, METRICS, PRO_LIMIT
+from benchmarks.metrics.definitions import MAIN, METRICS, PRO_LIMIT
 from benchmarks.results.maps import read_maps
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials, complete_mean

@@ -11,7 +11,7 @@ from benchmarks.array_types import Floats
 from benchmarks.figures.curves import CURVES, DrawnCurve
 from benchmarks.figures.style import DOUBLE, Axes, Figure, new_figure, style
 from benchmarks.figures.working_points import WORKING_POINTS
-from benchmarks.metrics import METRICS
+from benchmarks.metrics.definitions import METRICS
 from benchmarks.results import Cell
 from benchmarks.results.captions import mean_label
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from benchmarks.metrics import f1_optimal
+from benchmarks.metrics.image import f1_optimal
 from benchmarks.results import Cell
 from benchmarks.results.scores import read_image_scores
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials

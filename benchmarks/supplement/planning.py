@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import methods
-from benchmarks.backbones import Choice, ensemble_spec, parse
+from benchmarks.backbones.choice import Choice, ensemble_spec, parse
 from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation import Job
-from benchmarks.evaluation.job import KeptMaps
+from benchmarks.evaluation.job import Job, KeptMaps
 from benchmarks.execution import Plan, make_plan
 from benchmarks.execution.plan import Request, backbone_specs, describe_missing_levels, is_done
 from benchmarks.results import Cell, Store

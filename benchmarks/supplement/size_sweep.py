@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.figures.style import DOUBLE, Figure, add_legend, new_figure
-from benchmarks.metrics import HEADLINE, METRICS
+from benchmarks.metrics.definitions import HEADLINE, METRICS
 from benchmarks.results import Cell
 from benchmarks.results.captions import mean_label
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials

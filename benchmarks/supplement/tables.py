@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from benchmarks.backbones.choice import without_overrides
-from benchmarks.metrics import HEADLINE, METRICS
+from benchmarks.metrics.definitions import HEADLINE, METRICS
 from benchmarks.reproduction.published_values import DATASET
 from benchmarks.results.captions import caption, failures
 from benchmarks.results.metrics_csv import MEAN

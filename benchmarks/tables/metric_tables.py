@@ -7,7 +7,7 @@ from math import isnan
 from pathlib import Path
 
 from benchmarks.files import write_file
-from benchmarks.metrics import MAIN, METRICS
+from benchmarks.metrics.definitions import MAIN, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.results.result_set import Table
 from benchmarks.tables.latex import latex

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.metrics import METRICS
+from benchmarks.metrics.definitions import METRICS
 
 SIGNIFICANTLY_LOW = 89
 """Coverage below this, in per cent, is significantly under 95: the least to expect of 80 cases."""

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import astuple, fields
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.metrics import METRICS
+from benchmarks.metrics.definitions import METRICS
 from benchmarks.results import ResultSet
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.statistics.pairs import Pair

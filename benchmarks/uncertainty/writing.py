@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.files import write_file
-from benchmarks.metrics import MAIN, METRICS
+from benchmarks.metrics.definitions import MAIN, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.statistics.proportions import COVERAGE
 from benchmarks.tables.rendering import captioned_table

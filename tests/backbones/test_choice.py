@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.backbones import Choice, ensemble_spec, parse, split
+from benchmarks.backbones.choice import Choice, ensemble_spec, parse, split
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
 

@@ -17,10 +17,11 @@ import torchvision
 from safetensors.torch import save_file
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from benchmarks.backbones import Choice, filterbank, sources
+from benchmarks.backbones import filterbank, sources
 from benchmarks.backbones import levels as levels_module
 from benchmarks.backbones import loading as backbones
 from benchmarks.backbones import torchvision_networks as networks
+from benchmarks.backbones.choice import Choice
 from benchmarks.errors import BenchmarkError, WeightsError
 from tests.helpers.networks import LARGE, network
 from tests.helpers.rounding import same_but_for_rounding

@@ -12,8 +12,9 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from benchmarks.backbones import Choice, weights
 from benchmarks.backbones import loading as backbones
+from benchmarks.backbones import weights
+from benchmarks.backbones.choice import Choice
 from benchmarks.errors import WeightsError
 
 

@@ -19,7 +19,7 @@ from benchmarks.compare import __main__ as compare_command
 from benchmarks.compare import baseline
 from benchmarks.compare import check as compare
 from benchmarks.compare.baseline import Tolerance
-from benchmarks.metrics import METRICS
+from benchmarks.metrics.definitions import METRICS
 from benchmarks.results import Store
 from tests.compare.writing import CUP, PLATE, VALUES, images_of, write
 from tests.helpers.paths import ROOT

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.metrics import full_recall, pixel_metrics
-from benchmarks.metrics.image import resampled_image_metrics
+from benchmarks.metrics.image import full_recall, resampled_image_metrics
+from benchmarks.metrics.pixel import pixel_metrics
 from benchmarks.statistics.intervals import metric_intervals
 from benchmarks.statistics.paired import compare_images, paired_test
 from benchmarks.statistics.pairs import LEVEL, correct_table

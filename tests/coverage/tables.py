@@ -7,8 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from benchmarks.metrics import METRICS
-from benchmarks.metrics.definitions import level_metrics
+from benchmarks.metrics.definitions import METRICS, level_metrics
 from benchmarks.tables.rendering import captioned_table
 from tests.coverage.maps import CLARITIES
 from tests.coverage.measuring import (

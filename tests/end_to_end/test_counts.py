@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import methods
-from benchmarks import synthetic
 from benchmarks.datasets import index
 from benchmarks.run import __main__ as run
+from benchmarks.synthetic import writing as synthetic
 from methods.components.precision import full_precision
 from methods.conformance import make_features
 from methods.testing.pretended import Counts, pretended_cuda

@@ -20,8 +20,9 @@ import torch
 from safetensors.torch import save_file
 
 import methods
-from benchmarks import backbones
 from benchmarks.backbones import backbone as backbone_module
+from benchmarks.backbones import loading as backbones
+from benchmarks.backbones.backbone import Backbone
 from benchmarks.evaluation import anomaly_maps, category, evaluating
 from benchmarks.execution.workers import WantedPool, processes
 from benchmarks.run import __main__ as run
@@ -478,13 +479,13 @@ def test_a_backbone_that_runs_out_of_memory_fails_with_the_remedy(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(backbone_module, "_on_device", lambda images, device: images.to(device))
-    original = backbones.Backbone.forward
+    original = Backbone.forward
     calls = iter([original])
 
     def forward(*arguments: Any) -> Any:
         return next(calls, failing)(*arguments)  # the first looks at a blank image
 
-    monkeypatch.setattr(backbones.Backbone, "forward", forward)
+    monkeypatch.setattr(Backbone, "forward", forward)
     assert run_there() == 1
     for status, error in statuses().values():
         assert status == "failed"

@@ -11,7 +11,9 @@ import torch
 
 import methods
 from benchmarks.datasets import index
-from benchmarks.evaluation import CategoryData, GroundTruth, Job, evaluate
+from benchmarks.evaluation.category import CategoryData, GroundTruth
+from benchmarks.evaluation.evaluating import evaluate
+from benchmarks.evaluation.job import Job
 from benchmarks.features import Crops, FeatureCache
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 from methods import padim

@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 import methods
 from benchmarks.errors import BenchmarkError, DataError
-from benchmarks.evaluation import CategoryData, Job, evaluate, upsample_and_smooth
-from benchmarks.evaluation.evaluating import average_members, draw_shots
-from benchmarks.evaluation.job import Prediction
+from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
+from benchmarks.evaluation.category import CategoryData
+from benchmarks.evaluation.evaluating import average_members, draw_shots, evaluate
+from benchmarks.evaluation.job import Job, Prediction
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 from methods.base import Features, Scores
 

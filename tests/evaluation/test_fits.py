@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks.evaluation.frames import Frame
 from benchmarks.figures import writing as figures
-from benchmarks.metrics import pixel_metrics, pro_curve
+from benchmarks.metrics.pixel import pixel_metrics, pro_curve
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheets
 from benchmarks.results import result_sets

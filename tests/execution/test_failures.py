@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from benchmarks.errors import BenchmarkError, FailedCellError
-from benchmarks.evaluation import Evaluated, Failure, evaluating
+from benchmarks.evaluation import evaluating
 from benchmarks.evaluation.evaluating import begun, failed
+from benchmarks.evaluation.job import Evaluated, Failure
 from benchmarks.execution import local
 from benchmarks.execution.extracting import Lazy
 from benchmarks.execution.recorder import Recorder

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from benchmarks.console import on_terminal, say
-from benchmarks.evaluation import Job
+from benchmarks.evaluation.job import Job
 from benchmarks.execution import Plan
 from benchmarks.execution.plan import JobsByCategory
 from benchmarks.execution.progress.board import Board, State

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.evaluation import Evaluated
+from benchmarks.evaluation.job import Evaluated
 from benchmarks.execution.recorder import Recorder
 from benchmarks.execution.scheduling import Scheduler
 from benchmarks.execution.workers.ray_cluster import RayCluster

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import backbones
+from benchmarks.backbones import loading as backbones
+from benchmarks.backbones.backbone import Backbone
+from benchmarks.backbones.choice import Choice
 from benchmarks.datasets import Category, index
 from benchmarks.errors import BenchmarkError, StorageError
-from benchmarks.evaluation import CategoryData, GroundTruth
+from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.features import Crops, Extractor, FeatureCache, crops
 from benchmarks.features.arrays import ArrayWriter
 from benchmarks.run import __main__ as run
@@ -22,7 +24,7 @@ from methods.testing.pretended import Counts, OnDevice, pretended_cuda
 from tests.helpers.data_sets import write_dataset
 
 LEVELS = (1, 2, 3)
-PROTOCOL = EvaluationProtocol(backbones.describe(backbones.Choice("filterbank")), image_size=32)
+PROTOCOL = EvaluationProtocol(backbones.describe(Choice("filterbank")), image_size=32)
 ENOUGH = 1 << 30
 
 
@@ -52,7 +54,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def extractor(cache: FeatureCache, device: str = "cuda", resident: int = ENOUGH) -> Extractor:
-    def load() -> backbones.Backbone:
+    def load() -> Backbone:
         return backbones.load("filterbank", device=device)
 
     return Extractor(cache, "data", PROTOCOL, LEVELS, load, resident=resident)
@@ -195,8 +197,6 @@ def test_crops_are_what_decoding_gives(tmp_path: Path, category: Category) -> No
         joined = np.concatenate(list(ours.batches(category, "test")))
         np.testing.assert_array_equal(joined, expected.transpose(0, 3, 1, 2))
         np.testing.assert_array_equal(ours.images(category, "test"), joined)
-    changed = EvaluationProtocol(
-        backbones.describe(backbones.Choice("filterbank")), image_size=32, resize=40
-    )
+    changed = EvaluationProtocol(backbones.describe(Choice("filterbank")), image_size=32, resize=40)
     other = Crops(FeatureCache(tmp_path), "data", changed).images(category, "test")
     assert not np.array_equal(other, joined)

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.metrics import pro_curve
-from benchmarks.metrics.pixel import thinned
+from benchmarks.metrics.pixel import pro_curve, thinned
 from benchmarks.results import Cell as StoredCell
 from benchmarks.results import Store
 from benchmarks.results.previews import map_sheet, picture_sheets

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.metrics import METRICS, Metric, image_metrics, pixel_metrics, resampled
-from benchmarks.metrics.image import resampled_image_metrics
-from benchmarks.metrics.pixel import resampled_pixel_bounds
+from benchmarks.metrics import resampled
+from benchmarks.metrics.definitions import METRICS, Metric
+from benchmarks.metrics.image import image_metrics, resampled_image_metrics
+from benchmarks.metrics.pixel import pixel_metrics, resampled_pixel_bounds
 from benchmarks.statistics.bootstrap import multiplicities
 from benchmarks.statistics.intervals import metric_intervals
 from tests.metrics.inputs import labelled_scores, maps_and_masks

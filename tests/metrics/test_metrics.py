@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks.compare import baseline
-from benchmarks.metrics import METRICS, image_metrics, pixel_metrics, pro_curve, tally
 from benchmarks.metrics import image as metrics
+from benchmarks.metrics import tally
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.image import image_metrics
+from benchmarks.metrics.pixel import pixel_metrics, pro_curve
 from tests.helpers.paths import ROOT
 from tests.metrics import references
 from tests.metrics.inputs import labelled_scores, maps_and_masks

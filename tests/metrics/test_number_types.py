@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.metrics import auroc, f1_optimal, full_recall, image_metrics
-from benchmarks.metrics.image import precision_recall_curve, resampled_image_metrics, roc_curve
+from benchmarks.metrics.image import (
+    auroc,
+    f1_optimal,
+    full_recall,
+    image_metrics,
+    precision_recall_curve,
+    resampled_image_metrics,
+    roc_curve,
+)
 from benchmarks.metrics.pixel import (
     measure_pixels,
     pixel_metrics,

@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.backbones.filterbank import NAME
-from benchmarks.metrics import METRICS, auroc, f1_optimal, full_recall, image_metrics
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.image import auroc, f1_optimal, full_recall, image_metrics
 from benchmarks.report import page as pages
 from benchmarks.report.__main__ import main
 from benchmarks.report.page import write_report

@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddic
 
 import pytest
 
-from benchmarks.metrics import METRICS
+from benchmarks.metrics.definitions import METRICS
 from benchmarks.report import schema
 from benchmarks.report.page import FOLDER, SCRIPTS, write_report
 from benchmarks.report.schema import Content

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics import METRICS
+from benchmarks.metrics.definitions import METRICS
 from benchmarks.results import result_sets
 from benchmarks.results.cell import Cell
 from benchmarks.results.metrics_csv import as_metrics_csv, read_cells

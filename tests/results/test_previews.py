@@ -18,8 +18,9 @@ from benchmarks.backbones.filterbank import NAME
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation import category as evaluate
 from benchmarks.figures import writing as figures
-from benchmarks.metrics import PRO_LIMIT, pixel, pixel_metrics, pro_curve
-from benchmarks.metrics.pixel import thinned
+from benchmarks.metrics import pixel
+from benchmarks.metrics.definitions import PRO_LIMIT
+from benchmarks.metrics.pixel import pixel_metrics, pro_curve, thinned
 from benchmarks.results import Store, previews
 from benchmarks.run import __main__ as run
 from tests.helpers.data_sets import write_dataset

@@ -18,7 +18,8 @@ import torch
 
 from benchmarks import options
 from benchmarks.backbones.filterbank import NAME
-from benchmarks.metrics import METRICS, image_metrics
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.image import image_metrics
 from benchmarks.run import __main__ as run
 from benchmarks.synthetic import writing
 from methods import patchcore

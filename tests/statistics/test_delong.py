@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from benchmarks.metrics import auroc
+from benchmarks.metrics.image import auroc
 from benchmarks.statistics.delong import (
     auroc_interval,
     delong_variance,

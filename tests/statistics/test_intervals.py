@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from benchmarks.metrics import METRICS, full_recall, image_metrics, pixel_metrics
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.image import full_recall, image_metrics
+from benchmarks.metrics.pixel import pixel_metrics
 from benchmarks.statistics.bootstrap import multiplicities
 from benchmarks.statistics.intervals import metric_intervals
 from benchmarks.statistics.proportions import proportion_interval

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, rankdata
 
-from benchmarks.metrics import auroc
+from benchmarks.metrics.image import auroc
 from benchmarks.statistics.delong import paired_delong
 from benchmarks.statistics.paired import compare_images, paired_test, swap_terms
 from benchmarks.statistics.pairs import LEVEL, Pair, correct_table

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from benchmarks.backbones.choice import without_overrides
 from benchmarks.figures.curves import CURVES
 from benchmarks.figures.style import LOOK
-from benchmarks.metrics import HEADLINE, image_metrics
+from benchmarks.metrics.definitions import HEADLINE
+from benchmarks.metrics.image import image_metrics
 from benchmarks.results import Cell, Store
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.method_curves import GRID, draw_method_curves, mean_curve

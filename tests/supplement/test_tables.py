@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics import HEADLINE
+from benchmarks.metrics.definitions import HEADLINE
 from benchmarks.results import Cell
 from benchmarks.results.published import Published
 from benchmarks.supplement import tables as supplement_tables

@@ -16,11 +16,13 @@ from PIL import Image
 from benchmarks.datasets import GOOD, Dataset, index, load_mask
 from benchmarks.datasets.known import OFFICIAL_COUNTS
 from benchmarks.errors import StorageError
-from benchmarks.synthetic import PRODUCTS, ensure, render, writing
 from benchmarks.synthetic import __main__ as synthetic_command
 from benchmarks.synthetic import drawing as drawing_module
+from benchmarks.synthetic import writing
 from benchmarks.synthetic.__main__ import main
 from benchmarks.synthetic.drawing import Frame, direction, wave
+from benchmarks.synthetic.products import PRODUCTS, render
+from benchmarks.synthetic.writing import ensure
 
 KINDS = [(category, kind) for category in PRODUCTS for kind in PRODUCTS[category].defects]
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from benchmarks.errors import BenchmarkError, StorageError
-from benchmarks.metrics import METRICS
-from benchmarks.metrics import auroc as image_auroc
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.image import auroc as image_auroc
 from benchmarks.results import result_sets
 from benchmarks.tables.__main__ import main
 from benchmarks.tables.metric_tables import terminal_tables, write_tables

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.metrics import METRICS, auroc
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.image import auroc
 from benchmarks.uncertainty.caveats import SIGNIFICANTLY_LOW, caveat
 from tests.coverage.__main__ import main
 from tests.coverage.maps import CLARITIES, SIDE, draw_maps

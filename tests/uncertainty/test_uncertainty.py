@@ -13,7 +13,9 @@ import pytest
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.figures.critical_difference import draw_critical_difference
-from benchmarks.metrics import METRICS, image_metrics, pixel_metrics
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.image import image_metrics
+from benchmarks.metrics.pixel import pixel_metrics
 from benchmarks.results import result_sets
 from benchmarks.statistics.paired import paired_test
 from benchmarks.uncertainty.__main__ import main

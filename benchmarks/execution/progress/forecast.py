@@ -11,7 +11,7 @@ from statistics import median_low
 import numpy as np
 
 from benchmarks.datasets import Category
-from benchmarks.evaluation import Job
+from benchmarks.evaluation.job import Job
 from benchmarks.execution.plan import Plan
 from benchmarks.results import Store, journal
 from benchmarks.results.folders import find_runs_beside

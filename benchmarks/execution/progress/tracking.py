@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 from benchmarks.console import on_terminal, say
-from benchmarks.evaluation import Job
-from benchmarks.evaluation.job import Stage
+from benchmarks.evaluation.job import Job, Stage
 from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.progress.board import Board, State
 from benchmarks.execution.progress.forecast import MINUTE, Forecast, pixels
-from benchmarks.metrics import HEADLINE, METRICS
+from benchmarks.metrics.definitions import HEADLINE, METRICS
 from benchmarks.results import Cell
 from benchmarks.results.journal import Extraction
 from benchmarks.specs import CellSpec

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 from benchmarks.datasets import Category
-from benchmarks.evaluation import Evaluated, Failure, Job
+from benchmarks.evaluation.job import Evaluated, Failure, Job
 from benchmarks.execution.plan import Plan
 from benchmarks.features import CacheSettings, Split
 from benchmarks.results.journal import Extraction

@@ -9,9 +9,9 @@ from typing import Any, get_args
 
 import numpy as np
 
-from benchmarks.evaluation import CategoryData, GroundTruth, evaluate
+from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import free_memory
-from benchmarks.evaluation.evaluating import failure_of
+from benchmarks.evaluation.evaluating import evaluate, failure_of
 from benchmarks.execution.extracting import Lazy, extract_category, finish, noted
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting, Task, WantedPool
 from benchmarks.features import Extractor, Split

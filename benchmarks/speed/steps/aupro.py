@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.metrics import pixel_metrics
+from benchmarks.metrics.pixel import pixel_metrics
 from benchmarks.speed import references as plain
 from benchmarks.speed.report import Comparison
 from benchmarks.speed.timing import Agreement, Bench, Reference

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import methods
-from benchmarks.evaluation import upsample_and_smooth
-from benchmarks.metrics import pixel_metrics
+from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
+from benchmarks.metrics.pixel import pixel_metrics
 from benchmarks.specs import EvaluationProtocol
 from benchmarks.speed import references as plain
 from benchmarks.speed.report import Comparison, in_seconds
