@@ -190,13 +190,11 @@ def _table(
     table = results.table(metric)
     marks = tested_marks(results, table)
     methods = list(results.methods)
-    marked = marked_methods(table, marks)
-    best = [sorted(map(methods.index, row)) for row in marked]
+    best = [sorted(map(methods.index, row)) for row in marked_methods(table, marks)]
     rows = [*results.categories, None]
     spans = [
         [intervals.get((str(row), method), {}).get(metric) for method in methods] for row in rows
     ]
-    tested = [str(row) for row in table.values.index if row in marks.rows]
     beside = _published(published, metric, results)
     return schema.PageTable(
         values=_grid(table.values),
@@ -207,7 +205,7 @@ def _table(
         interval_note=caveat(metric),
         best=best,
         note=marks_note(marks) if len(methods) > 1 else "",
-        ranking=Ranking(table, results.dataset, spans, marked, tested).content(),
+        ranking=Ranking(table, results.dataset, spans, marks.rows).content(),
         published=beside,
         published_note=_SOURCES.format(*TABLES[metric]) if beside else "",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
@@ -24,15 +24,13 @@ class Ranking:
         table: the values, (categories and the mean, methods).
         dataset: the data set's name.
         intervals: the same shape: the values' intervals, None where there is none.
-        best: the methods that share the mark of each row, the mean's last.
-        tested: the rows whose marks a test decided.
+        best: row → the methods that share its mark, of the rows that a test judged.
     """
 
     table: Table
     dataset: str
     intervals: Sequence[Sequence[Interval | None]]
-    best: Sequence[Collection[str]]
-    tested: Collection[str]
+    best: Mapping[str, Collection[str]]
 
     def content(self) -> PageRanking:
         """Return the methods, best first, with what their values are worth."""
@@ -76,9 +74,7 @@ class Ranking:
     @property
     def alike(self) -> Collection[str] | None:
         """The best and all not significantly worse, None where no test decides."""
-        if self.row not in self.tested:
-            return None
-        return self.best[list(self.table.values.index).index(self.row)]
+        return self.best.get(self.row)
 
     def _interval(self, method: str) -> tuple[float, float] | None:
         """Return the interval of a method's mean, None where a category has none."""
@@ -92,7 +88,9 @@ class Ranking:
         if not self.ranked:
             return "No method has a value in every category, so none is ranked."
         metric, best = self.table.metric, self.ranked[0]
-        ties = [name for name in self.ranked if self._as_good(name, best)]
+        ties = [
+            name for name in self.ranked if round(self.means[name] - self.means[best], DIGITS) == 0
+        ]
         end = "highest" if metric.higher_is_better else "lowest"
         subject = f"mean {metric.label}" if self.row == MEAN else f"{metric.label} on {self.row}"
         value = _shown(self.means[best], metric)
@@ -101,9 +99,6 @@ class Ranking:
         if len(ties) > 1:
             return f"Not decided: {_listed(ties)} share the {end} {subject}, {value}."
         return self._decision(f"{best} has the {end} {subject}, {value}")
-
-    def _as_good(self, method: str, other: str) -> bool:
-        return round(self.means[method] - self.means[other], DIGITS) == 0
 
     def _decision(self, start: str) -> str:
         """Say whether the best is significantly better than the others."""
@@ -156,11 +151,7 @@ class Ranking:
 
     def _in_each(self) -> str:
         """Say in how many categories the best method is among the best."""
-        rows = [
-            best
-            for name, best in zip(self.categories, self.best[:-1], strict=True)
-            if name in self.tested
-        ]
+        rows = [self.best[name] for name in self.categories if name in self.best]
         if self.row != MEAN or not rows or len(self.ranked) < 2:
             return ""
         won = sum(self.ranked[0] in best for best in rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from math import isnan, nan
 from pathlib import Path
@@ -103,7 +103,7 @@ def verdicts(sets: Sequence[ResultSet], intervals_of: IntervalsOf) -> list[Verdi
         BenchmarkError: the published numbers, or stored scores or maps, can't be read.
     """
     measured = [
-        _Measured(by_source, cache(intervals_of))
+        _Measured(by_source, cache(by_source.table), cache(intervals_of))
         for results in sets
         if results.dataset == DATASET
         for by_source in results.by_source
@@ -121,14 +121,14 @@ class _Measured:
     """A result set and its tables, each made once."""
 
     results: ResultSet
+    table: Callable[[str], Table]
     intervals_of: IntervalsOf
-    tables: dict[str, Table] = field(default_factory=dict)
 
     def has(self, published: PublishedValue) -> bool:
         """Whether there is a value of the published one's method, shots, metric and category."""
         if published.method not in self.results.methods or self.results.shots != published.shots:
             return False
-        values = self._table(published.metric).values
+        values = self.table(published.metric).values
         return published.category in values.index and not isnan(_value(values, published))
 
     def unlike(self, published: PublishedValue) -> str:
@@ -152,7 +152,7 @@ class _Measured:
 
     def verdict(self, published: PublishedValue) -> Verdict:
         """Set our value beside a published one that `has` it."""
-        table, count = self._table(published.metric), len(self.results.methods[published.method])
+        table, count = self.table(published.metric), len(self.results.methods[published.method])
         ours = 100 * _value(table.values, published)
         deviation = 100 * _value(table.deviations, published) if count > 1 else None
         unlike = self.unlike(published)
@@ -165,11 +165,6 @@ class _Measured:
         same = protocol.interpolation == published.interpolation
         resized = "" if same else published.interpolation.capitalize()
         return Verdict(published, *setting, ours, deviation, count, tolerance, unlike, resized)
-
-    def _table(self, metric: str) -> Table:
-        if metric not in self.tables:
-            self.tables[metric] = self.results.table(metric)
-        return self.tables[metric]
 
     def _reach(self, published: PublishedValue, *, lower: bool) -> float | None:
         """Return how far the interval over test images reaches towards the published value.
