@@ -79,11 +79,7 @@ class PublishedValue:
         cropped = match["how"] != "(no crop)"
         resize = int(match["resize"] or (resize_for(size) if cropped else size))
         if (ours.image_size, ours.resize) != (size, resize):
-            return (
-                f"published at {resize} → {size} pixels"
-                if cropped
-                else f"published at {size} pixels"
-            )
+            return f"published at {f'{resize} → ' if cropped else ''}{size} pixels"
         if ours.fit != "crop":
             return "published with the centre crop"
         usual = EvaluationProtocol(ours.backbone)

@@ -73,14 +73,8 @@ def _values(verdict: Verdict) -> list[object]:
     published, known = verdict.published, verdict.tolerance
     parts = (known.seeds, known.images, known.rounding, known.whole) if known else (None,) * 4
     return [
-        *(
-            published.method,
-            published.shots,
-            published.category,
-            published.metric,
-            verdict.backbone,
-        ),
-        *(verdict.image_size, verdict.seeds, verdict.ours, verdict.deviation),
+        *(published.method, published.shots, published.category, published.metric),
+        *(verdict.backbone, verdict.image_size, verdict.seeds, verdict.ours, verdict.deviation),
         *(published.value, published.source, published.backbone, published.image_size),
         *(verdict.difference, *parts, verdict.word, verdict.unlike or "; ".join(verdict.notes)),
     ]

@@ -21,6 +21,12 @@ def failures(count: int) -> list[str]:
     return [f"{count} cell{'s' * (count > 1)} failed"] if count else []
 
 
+def seeds_label(seeds: Sequence[int]) -> str:
+    """Say of which seeds a value is: of the only one, or the mean over several."""
+    text = ", ".join(map(str, seeds))
+    return f"mean ± standard deviation over seeds {text}" if len(seeds) > 1 else f"seed {text}"
+
+
 def mean_label(categories: Sequence[str]) -> str:
     """Say what a value is of: the only category, or the mean over several."""
     return categories[0] if len(categories) == 1 else f"mean of {len(categories)} categories"

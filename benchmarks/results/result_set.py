@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from benchmarks.datasets.known import is_complete
 from benchmarks.metrics.definitions import METRICS, Metric
 from benchmarks.results.agreement import Measure, settings_of, usual_settings
-from benchmarks.results.captions import caption, failures
+from benchmarks.results.captions import caption, failures, seeds_label
 from benchmarks.results.cell import Cell
 from benchmarks.results.cropping import LEAST_SHARE, crop_loss
 from benchmarks.results.feature_sources import FeatureSource, column_titles, feature_sources
@@ -238,10 +238,7 @@ class ResultSet:
             for method, seeds in self.methods.items()
             if list(seeds) != every
         ]
-        if len(every) == 1:
-            return f"seed {every[0]}"
-        of_some = f" ({'; '.join(fewer)})" if fewer else ""
-        return f"mean ± standard deviation over seeds {', '.join(map(str, every))}{of_some}"
+        return seeds_label(every) + (f" ({'; '.join(fewer)})" if fewer else "")
 
     def _unseen(self) -> list[str]:
         """Say what of the defects the crop cuts off."""

@@ -56,11 +56,6 @@ class EvaluatedTrials:
             sizes: sides of the images in pixels, ascending, where they aren't all the settings'.
         """
         size = f"{sizes[0]}–{sizes[-1]}" if sizes else self.settings.image_size
-        return captions.caption(
-            self.dataset,
-            [
-                f"{subject} on {self.dataset}",
-                f"{without_overrides(self.settings.backbone)}, {size} px",
-                f"seed {self.settings.seeds[0]}",
-            ],
-        )
+        setting = f"{without_overrides(self.settings.backbone)}, {size} px"
+        parts = [f"{subject} on {self.dataset}", setting, f"seed {self.settings.seeds[0]}"]
+        return captions.caption(self.dataset, parts)

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.backbones.choice import without_overrides
 from benchmarks.metrics.definitions import HEADLINE, METRICS
 from benchmarks.reproduction.published_values import DATASET
-from benchmarks.results.captions import caption, failures
+from benchmarks.results.captions import caption, failures, seeds_label
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.published import OTHERS, Published
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials, complete_mean
@@ -122,7 +122,7 @@ def s5(evaluated: EvaluatedTrials) -> list[TextTable]:
         return (label, str(shots)), tuple(values)
 
     labels = [*results.mean, *evaluated.categories]
-    details = ["few nominal training images", results.setting, _seeds(seeds)]
+    details = ["few nominal training images", results.setting, seeds_label(seeds)]
     index = ("category", "shots")
     tables = []
     for name, metric in zip(("S5-image", "S5-pixel", "S5-pro"), HEADLINE, strict=True):
@@ -244,8 +244,3 @@ def _distinct_names(backbones: Sequence[str]) -> dict[str, str]:
         backbone: name if names.count(name) == 1 else re.sub(r"=[^\],]*/", "=", backbone)
         for backbone, name in zip(backbones, names, strict=True)
     }
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    text = ", ".join(map(str, seeds))
-    return f"mean ± standard deviation over seeds {text}" if len(seeds) > 1 else f"seed {text}"
