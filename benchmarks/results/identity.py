@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import combinations
+from itertools import chain
 
 from benchmarks.datasets.known import KNOWN
 from benchmarks.results.cell import Cell
@@ -32,18 +32,15 @@ def dataset_labels(cells: Iterable[Cell]) -> Mapping[str, str]:
 
 def _groups(cells: Iterable[Cell]) -> list[list[Cell]]:
     """Return the cells of each data set."""
-    places: dict[str, list[Cell]] = {}
+    groups: list[list[Cell]] = []
     for cell in cells:
-        places.setdefault(cell.place, []).append(cell)
-    groups = list(places.values())
-    while pair := next((pair for pair in combinations(groups, 2) if _overlap(*pair)), None):
-        groups = [group for group in groups if group not in pair] + [pair[0] + pair[1]]
+        alike = [group for group in groups if any(_same_set(cell, other) for other in group)]
+        apart = [group for group in groups if group not in alike]
+        groups = [*apart, [*chain.from_iterable(alike), cell]]
     return groups
 
 
-def _overlap(first: Iterable[Cell], second: Iterable[Cell]) -> bool:
-    return not _contents(first).isdisjoint(_contents(second))
-
-
-def _contents(cells: Iterable[Cell]) -> set[tuple[str, str]]:
-    return {(cell.spec.category, cell.spec.dataset_fingerprint) for cell in cells}
+def _same_set(first: Cell, second: Cell) -> bool:
+    """Whether two cells show by themselves that they are of one data set."""
+    contents = [(cell.spec.category, cell.spec.dataset_fingerprint) for cell in (first, second)]
+    return first.place == second.place or contents[0] == contents[1]
