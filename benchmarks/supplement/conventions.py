@@ -80,9 +80,10 @@ def _row(choice: str, values: Values) -> list[ComparedValue]:
     shown = []
     for metric in MAIN:
         ours, reference = values[choice].get(metric), values[base].get(metric)
-        known = ours is not None and reference is not None and choice != base
-        shown.append(ComparedValue(None if ours is None else 100 * ours))
-        shown.append(ComparedValue(100 * (ours - reference) if known else None))  # type: ignore[operator]
+        change = None
+        if ours is not None and reference is not None and choice != base:
+            change = 100 * (ours - reference)
+        shown += [ComparedValue(None if ours is None else 100 * ours), ComparedValue(change)]
     return shown
 
 

@@ -85,14 +85,13 @@ def _size_sweep(evaluated: EvaluatedTrials) -> Figures:
 _KEPT, _NEEDED = Maps(kept="errors"), Maps(kept="errors", needed="errors")
 
 PARTS = {
-    "S1": Part(trials.main_trials, _KEPT, _rendered(s1_s2_s3, "S1")),
-    "S2": Part(trials.main_trials, _KEPT, _rendered(s1_s2_s3, "S2")),
-    "S3": Part(trials.main_trials, _KEPT, _rendered(s1_s2_s3, "S3")),
+    **{n: Part(trials.main_trials, _KEPT, _rendered(s1_s2_s3, n)) for n in ("S1", "S2", "S3")},
     "S4": Part(trials.large_trials, tables=_rendered(s4, "S4")),
     "S5": Part(trials.shot_trials, tables=_rendered(s5, "S5")),
     "S6": Part(trials.backbone_trials, tables=_rendered(s6, "S6")),
-    "figS1": Part(trials.error_trials, _NEEDED, _errors, draw_misclassified),
-    "figS2": Part(trials.error_trials, _NEEDED, _errors, draw_misclassified),
+    **dict.fromkeys(
+        ("figS1", "figS2"), Part(trials.error_trials, _NEEDED, _errors, draw_misclassified)
+    ),
     "figS3": Part(trials.main_trials, _KEPT, figures=_method_curves),
     "figS4": Part(trials.sweep_trials, figures=_size_sweep),
     "verdicts": Part(trials.seed_trials, _KEPT, _verdicts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import methods
 from benchmarks.backbones.choice import Choice, ensemble_spec, parse
@@ -18,7 +19,8 @@ from benchmarks.results.metrics_csv import category_label
 from benchmarks.specs import BackboneSpec, DType, EvaluationProtocol
 from benchmarks.supplement.trials import Cells, Trial
 
-_MORE = {"none": 0, "errors": 1, "all": 2}
+_more = partial(max, key=("none", "errors", "all").index)
+"""The greater of two amounts of maps."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,7 @@ class Maps:
     needed: KeptMaps = "none"
 
     def __or__(self, other: Maps) -> Maps:
-        return Maps(
-            max(self.kept, other.kept, key=_MORE.__getitem__),
-            max(self.needed, other.needed, key=_MORE.__getitem__),
-        )
+        return Maps(_more(self.kept, other.kept), _more(self.needed, other.needed))
 
 
 NO_MAPS = Maps()

@@ -8,15 +8,9 @@ from typing import Any
 
 from benchmarks.figures.style import DOUBLE, Figure, add_legend, new_figure
 from benchmarks.metrics.definitions import HEADLINE, METRICS
-from benchmarks.results import Cell
 from benchmarks.results.captions import mean_label
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
-from benchmarks.supplement.trials import (
-    PATCH_SIZES,
-    SIZES,
-    SWEPT_METHOD,
-    sweep_trials,
-)
+from benchmarks.supplement.trials import PATCH_SIZES, SIZES, SWEPT_METHOD, Trial, sweep_trials
 
 # Lighter with P; line style and marker tell them apart in grey-scale.
 _LOOKS: tuple[dict[str, Any], ...] = (
@@ -34,17 +28,15 @@ def draw_size_sweep(evaluated: EvaluatedTrials) -> Figure:
     """
     from matplotlib.lines import Line2D
 
-    settings, categories = evaluated.settings, evaluated.categories
-    whole = {
-        point: _whole(evaluated.stored(trial), categories)
-        for point, trial in sweep_trials(settings).items()
-    }
-    complete = [point for point, metrics in whole.items() if len(metrics) == len(categories)]
-    figure = new_figure(DOUBLE, 2, _caption(evaluated, whole))
-    for panel, area in zip(figure.subplots(1, len(HEADLINE)), HEADLINE, strict=True):
+    settings, count = evaluated.settings, len(evaluated.categories)
+    trials = sweep_trials(settings)
+    areas = {point: _complete(evaluated, trial) for point, trial in trials.items()}
+    figure = new_figure(DOUBLE, 2, _caption(evaluated, areas))
+    panels = figure.subplots(1, len(HEADLINE))
+    for place, (panel, area) in enumerate(zip(panels, HEADLINE, strict=True)):
         for patch, look in zip(PATCH_SIZES, _LOOKS, strict=True):
-            sizes = [size for size in SIZES if (size, patch) in complete]
-            means = [100 * fmean(metrics[area] for metrics in whole[s, patch]) for s in sizes]
+            sizes = [size for size in SIZES if len(areas[size, patch]) == count]
+            means = [100 * fmean(values[place] for values in areas[s, patch]) for s in sizes]
             panel.plot([settings.scaled(size) for size in sizes], means, **look)
         panel.set(xlabel="Image size in px", ylabel=f"{METRICS[area].label} in %")
         panel.set_xticks([settings.scaled(size) for size in SIZES])
@@ -54,27 +46,25 @@ def draw_size_sweep(evaluated: EvaluatedTrials) -> Figure:
     return figure
 
 
-def _whole(stored: Mapping[str, Cell], categories: Sequence[str]) -> list[dict[str, float]]:
-    """Return the areas of each category that has them all."""
-    known = [stored[category].metrics for category in categories if category in stored]
-    areas = [{area: metrics.get(area) for area in HEADLINE} for metrics in known]
-    return [
-        {area: value for area, value in of_category.items() if value is not None}
-        for of_category in areas
-        if None not in of_category.values()
+def _complete(evaluated: EvaluatedTrials, trial: Trial) -> list[list[float]]:
+    """Return the areas of `HEADLINE` of each category that has them all."""
+    rows = [
+        [evaluated.value(trial, category, area) for area in HEADLINE]
+        for category in evaluated.categories
     ]
+    return [[value for value in row if value is not None] for row in rows if None not in row]
 
 
 def _caption(
-    evaluated: EvaluatedTrials, whole: Mapping[tuple[int, int], Sequence[Mapping[str, float]]]
+    evaluated: EvaluatedTrials, areas: Mapping[tuple[int, int], Sequence[Sequence[float]]]
 ) -> str:
     settings, categories = evaluated.settings, evaluated.categories
     sizes = [settings.scaled(size) for size in SIZES]
     subject = f"{SWEPT_METHOD} by image size and patch size P, {mean_label(categories)}"
     left_out = [
-        f"P = {patch} at {settings.scaled(size)} px ({len(metrics)} of {len(categories)})"
-        for (size, patch), metrics in whole.items()
-        if len(metrics) < len(categories)
+        f"P = {patch} at {settings.scaled(size)} px ({len(known)} of {len(categories)})"
+        for (size, patch), known in areas.items()
+        if len(known) < len(categories)
     ]
     notice = f" Left out, for lack of categories: {', '.join(left_out)}." if left_out else ""
     return evaluated.caption(subject, sizes) + notice

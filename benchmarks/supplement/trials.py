@@ -108,13 +108,11 @@ def seed_trials(settings: Settings) -> dict[tuple[str, int], Trial]:
 
 def large_trials(settings: Settings) -> dict[tuple[str, str], Trial]:
     """Return (backbone, method) → trial: table S4, the ensemble's last."""
-    seed, size = settings.seeds[0], settings.scaled(280)
-    trials = {(settings.large, m): Trial(settings.large, size, m, seed=seed) for m in S4_METHODS}
-    size = settings.scaled(320)
-    trials[settings.ensemble, S4_METHODS[0]] = Trial(
-        settings.ensemble, size, S4_METHODS[0], seed=seed
-    )
-    return trials
+    backbones = [(settings.large, 280, method) for method in S4_METHODS]
+    return {
+        (backbone, method): Trial(backbone, settings.scaled(size), method, seed=settings.seeds[0])
+        for backbone, size, method in (*backbones, (settings.ensemble, 320, S4_METHODS[0]))
+    }
 
 
 def shot_trials(settings: Settings) -> dict[tuple[str, int, int], Trial]:
