@@ -59,8 +59,9 @@ def _nearest_by_tiles(queries: Tensor, bank: Tensor, k: int) -> tuple[Tensor, Te
     distances, indices, unsure = (torch.cat(part) for part in zip(*parts, strict=True))
     again = unsure.nonzero()[:, 0]
     if len(again):
-        exact, indices[again] = _nearest_by_products(queries[again], bank, k, torch.float64)
-        distances[again] = exact.float()
+        distances[again], indices[again] = _nearest_by_products(
+            queries[again], bank, k, torch.float64
+        )
     return distances, indices
 
 
@@ -76,7 +77,7 @@ def _nearest_by_products(
 
 
 Neighbours = tuple["Tensor", "Tensor", "Tensor"]
-"""Distances (n, k), rows (n, k), and whether nearer rows may have been left out, (n,)."""
+"""Distances (n, k) float64, rows (n, k), and whether nearer rows may be left out, (n,)."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class _Whole:
             bits = bounds.view(torch.int32).numpy()
             given_up = kernels.nearest_below(bits, allowance.arrays(), *arrays, PATIENCE, UNSURE)
             unsure |= torch.from_numpy(given_up)
-        return squared.sqrt()[:, None], rows[:, None], unsure
+        return *refine(queries, self.bank, rows[:, None]), unsure
 
     def nearest_several(self, queries: Tensor, k: int) -> Neighbours:
         """Find k rows, by exact distances to a few more than k."""
@@ -136,7 +137,7 @@ class _Whole:
         distances, rows = refine(queries, self.bank, rows.gather(1, order))
         least = allowance.distances(values[:, -1])
         unsure = (least < distances[:, k - 1] * NEARLY) & (count < len(self.bank))
-        return distances[:, :k].float(), rows[:, :k], unsure
+        return distances[:, :k], rows[:, :k], unsure
 
     def _bounds(self, queries: Tensor) -> tuple[Allowance, Iterator[tuple[int, Tensor]]]:
         """Return what rounding may add to bounds, and the bounds by tiles with their first rows."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from methods.components.bounds import Allowance, Reduced, Reduction
-from methods.components.neighbours import nearest
+from methods.components.neighbours import nearest, refine
 from methods.components.parallel import parallel_map
 from methods.components.shortlist import Part, search_bank
 from methods.lazy import Tensor, torch
@@ -68,12 +68,15 @@ class ScreenedBank:
         self._reduced_gallery = self._part.reduced if self._part else self._reduction.gallery(bank)
 
     def nearest(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the distance to, and the row of, each query's nearest row: both (n,), exact."""
+        """Return the distance to, and the row of, each query's nearest row: both (n,), exact.
+
+        Distances are made as `nearest` makes them, so that it matters not which of both searches.
+        """
         if self._part is not None:
             distances, rows = search_bank(queries, self._part, 1)
             return distances[:, 0].float(), rows[:, 0]
         best, reduced_queries = Best.none(queries), self._reduction.queries(queries)
-        tiles = self._tiles
+        tiles, distances = self._tiles, torch.empty_like(best.squared)
 
         def search(start: int) -> None:
             block = slice(start, start + tiles.query_rows)
@@ -88,9 +91,11 @@ class ScreenedBank:
                     first_row=first,
                     tiles=tiles,
                 )
+            nearest_rows = best.rows[block, None]
+            distances[block] = refine(queries[block], self._bank, nearest_rows)[0][:, 0]
 
         parallel_map(search, range(0, len(queries), tiles.query_rows), queries.device)
-        return best.squared.sqrt(), best.rows
+        return distances, best.rows
 
 
 def improve(

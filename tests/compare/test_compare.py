@@ -7,10 +7,11 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -198,13 +199,21 @@ def test_an_update_says_what_changed_and_keeps_the_tolerances(
     assert marks("before") == {"unchanged": ALL - 1, "better": 1}
 
 
+@pytest.fixture
+def changed_metrics() -> Iterator[None]:
+    """Let a test change what metrics there are: afterwards they stand in their order again."""
+    with patch.dict(METRICS):
+        yield
+
+
+@pytest.mark.usefixtures("changed_metrics")
 def test_an_update_judges_a_new_metric_too_and_no_metric_that_is_gone(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     new_baseline(CUP)
     tolerances = baseline.read(Path("base.json")).tolerances
-    monkeypatch.setitem(METRICS, "f2_max", replace(METRICS["f1_max"], name="f2_max"))
-    monkeypatch.delitem(METRICS, "image_ap")
+    METRICS["f2_max"] = replace(METRICS["f1_max"], name="f2_max")
+    del METRICS["image_ap"]
     capsys.readouterr()
     assert check(write("run", CUP, f2_max=0.5), "--update") == 0
     assert "base.json: f2_max new: rounding alone is tolerated" in capsys.readouterr().err

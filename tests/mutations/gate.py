@@ -34,6 +34,7 @@ from methods.base import Features, Scores
 from methods.components import memory_bank
 from methods.components.coreset import Selection
 from methods.components.memory_bank import MemoryBank
+from methods.components.neighbours import nearest
 from tests.helpers.paths import ROOT
 
 BASELINE = ROOT / "results" / "baselines" / "embedded.json"
@@ -81,6 +82,11 @@ class AtRandom(Selection):
 def second(original: Any, queries: Any, bank: Any, k: int = 1) -> Any:
     distances, rows = original(queries, bank, k + 1)
     return distances[:, 1:], rows[:, 1:]
+
+
+def second_row(_: Any, queries: Any, bank: Any) -> Any:
+    distances, rows = second(nearest, queries, bank)
+    return distances[:, 0], rows[:, 0]
 
 
 def mean_images(original: Any, *given: Any) -> Scores:
@@ -150,9 +156,10 @@ MUTATIONS = [
     Mutation("coreset selected without the projection", "patchcore-10",
              wrap(patchcore, "projection", lambda f, width, dims, g: torch.eye(width))),
     Mutation("second nearest patch", "patchcore-10,patchcore-25",
-             wrap(patchcore, "nearest", second)),
+             wrap(patchcore, "nearest_row", second_row)),
     Mutation("squared distances", "patchcore-10",
-             wrap(patchcore, "nearest", lambda f, *given: (f(*given)[0] ** 2, f(*given)[1]))),
+             wrap(patchcore, "nearest_row", lambda f, queries, bank:
+                  (f(queries, bank)[0] ** 2, f(queries, bank)[1]))),
     Mutation("the seed ignored", "patchcore-10",
              wrap(patchcore.PatchCore, "fit", lambda f, method, training, _:
                   f(method, training, torch.Generator().manual_seed(1)))),
