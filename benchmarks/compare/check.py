@@ -113,12 +113,11 @@ def summary(rows: Sequence[Row], baseline: Baseline) -> str:
     counts = Counter(row.mark for row in rows)
     regressed = sum(counts[mark] for mark in REGRESSIONS)
     verdict = f"**{regressed} of {len(rows)} rows regressed**" if regressed else "No regression"
-    shown = ", ".join(f"{counts[mark]} {mark}" for mark in get_args(Mark) if counts[mark])
+    order = get_args(Mark)
+    shown = ", ".join(f"{counts[mark]} {mark}" for mark in order if counts[mark])
     lines = [f"{verdict}: {shown}.", ""]
-    changed = sorted(
-        (row for row in rows if row.mark != "unchanged"),
-        key=lambda row: get_args(Mark).index(row.mark),
-    )
+    changed = [row for row in rows if row.mark != "unchanged"]
+    changed.sort(key=lambda row: order.index(row.mark))
     if changed:
         lines += [
             "| mark | cell | metric | baseline | value | difference | tolerance |",

@@ -34,16 +34,11 @@ _LINE = 0.15  # inches
 
 LOOK: dict[str, Any] = {
     **{f"{part}.labelsize": 7 for part in ("axes", "xtick", "ytick", "figure")},
-    **{f"{part}.titlesize": 7 for part in ("axes", "figure")},
-    "font.size": 7,
-    "legend.fontsize": 7,
+    **dict.fromkeys(("axes.titlesize", "figure.titlesize", "font.size", "legend.fontsize"), 7),
     "legend.frameon": False,
     "legend.handlelength": 2.8,
-    "axes.linewidth": 0.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.major.width": 0.5,
-    "ytick.major.width": 0.5,
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.5),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
     "hatch.linewidth": 0.4,
     "lines.linewidth": 1.1,
     "lines.markersize": 3.2,
@@ -113,12 +108,7 @@ def style(method: str) -> Style:
 def line(method: str) -> dict[str, Any]:
     """Return the look of `method` as keywords of a matplotlib line."""
     look = style(method)
-    return {
-        "color": look.colour,
-        "linestyle": look.line,
-        "marker": look.marker,
-        "clip_on": False,
-    }
+    return {"color": look.colour, "linestyle": look.line, "marker": look.marker, "clip_on": False}
 
 
 def dash_lengths(line: LineStyle) -> tuple[float, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
 
 from benchmarks.datasets import Dataset
 from benchmarks.errors import BenchmarkError
@@ -30,7 +29,8 @@ def chosen_measure(options: argparse.Namespace, dataset: Dataset, cells: Sequenc
     wanted = {name: value for name, value in wanted.items() if value is not None}
     known = measures(cell for cell in cells if cell.spec.dataset == dataset.name)
     if not known:
-        return _asked_for(wanted, options, dataset)
+        size = chosen_size(options, dataset, options.fit or EvaluationProtocol.fit)
+        return Measure.of(EvaluationProtocol(UNKNOWN, **{**wanted, "image_size": size}))
     agreeing = [measure for measure in known if wanted.items() <= measure._asdict().items()]
     if len(agreeing) == 1:
         return agreeing[0]
@@ -45,8 +45,3 @@ def chosen_measure(options: argparse.Namespace, dataset: Dataset, cells: Sequenc
         f"{options.out} holds cells of {stored}, beside which another crop can't stand: leave "
         f"{named} out, or name another --out"
     )
-
-
-def _asked_for(wanted: dict[str, Any], options: argparse.Namespace, dataset: Dataset) -> Measure:
-    size = chosen_size(options, dataset, options.fit or EvaluationProtocol.fit)
-    return Measure.of(EvaluationProtocol(UNKNOWN, **{**wanted, "image_size": size}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile
@@ -58,10 +59,6 @@ def _tiff(path: Path) -> NDArray[Any]:
     return np.asarray(tifffile.imread(path))
 
 
-def _numpy(path: Path) -> NDArray[Any]:
-    return np.asarray(np.load(path, allow_pickle=False))
-
-
 def _archive(path: Path) -> NDArray[Any]:
     with np.load(path, allow_pickle=False) as stored:
         if len(stored.files) != 1:
@@ -83,7 +80,7 @@ def _picture(path: Path) -> NDArray[Any]:
 READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
     ".tiff": _tiff,
     ".tif": _tiff,
-    ".npy": _numpy,
+    ".npy": partial(np.load, allow_pickle=False),
     ".npz": _archive,
     ".png": _picture,
 }

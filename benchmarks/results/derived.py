@@ -41,13 +41,8 @@ def record(run: Path, files: Iterable[Path]) -> None:
 def _sources(run: Path) -> str:
     """Return a hash of the names, sizes and times of all that a run stored."""
     paths = sorted(path for name in SOURCES for path in (run / name).rglob("*") if path.is_file())
-    seen = [(path, path.stat()) for path in paths]
-    return digest(
-        [
-            [os.fsencode(path.relative_to(run)).hex(), status.st_size, status.st_mtime_ns]
-            for path, status in seen
-        ]
-    )
+    seen = [(os.fsencode(path.relative_to(run)).hex(), path.stat()) for path in paths]
+    return digest([[name, status.st_size, status.st_mtime_ns] for name, status in seen])
 
 
 def _checksum(path: Path) -> str:

@@ -29,14 +29,9 @@ class FeatureSource(NamedTuple):
     def of(cls, protocol: EvaluationProtocol) -> FeatureSource:
         """Return a protocol's."""
         backbone = protocol.backbone
-        return cls(
-            backbone.name,
-            backbone.weights,
-            backbone.weights_sha256,
-            tuple(sorted(backbone.layers.items())),
-            protocol.dtype,
-            protocol.smoothing_sigma,
-        )
+        weights, layers = backbone.weights, tuple(sorted(backbone.layers.items()))
+        loaded = backbone.name, weights, backbone.weights_sha256, layers
+        return cls(*loaded, protocol.dtype, protocol.smoothing_sigma)
 
     def describe(self, column: str) -> str:
         """Return one of its values in words."""

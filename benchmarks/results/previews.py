@@ -85,13 +85,9 @@ def read_previews(path: Path) -> Previews | None:
         if "preview_maps" not in stored:
             return None
         low, high = stored["preview_range"].tolist()
-        return Previews(
-            images=stored["preview_images"].tobytes(),
-            masks=stored["preview_masks"].tobytes(),
-            maps=stored["preview_maps"].tobytes(),
-            span=(low, high),
-            pro=stored["pro_curve"],
-        )
+        sheets = ("preview_images", "preview_masks", "preview_maps")
+        images, masks, maps = (stored[name].tobytes() for name in sheets)
+        return Previews(images, masks, maps, (low, high), stored["pro_curve"])
 
 
 def columns(count: int) -> int:

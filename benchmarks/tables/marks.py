@@ -43,9 +43,9 @@ def tested_marks(results: ResultSet, table: Table) -> Marks:
         BenchmarkError: a score file is unreadable.
     """
     rows = table_pairs(results, table)
-    tested = {row: pairs for row, pairs in rows.items() if _tested(pairs)}
+    tested = {row for row, pairs in rows.items() if any(pair.holm is not None for pair in pairs)}
     categories = list(map(str, table.values.index[:-1]))
-    scored = _scored(results, table) and not tested.keys().isdisjoint(categories)
+    scored = _scored(results, table) and not tested.isdisjoint(categories)
     judged = categories if scored else []
     if MEAN in tested and table.values.loc[MEAN].notna().any():
         judged = [*judged, MEAN]
@@ -68,10 +68,9 @@ def table_pairs(results: ResultSet, table: Table) -> dict[str, tuple[Pair, ...]]
         for category in results.categories:
             methods = [method for method in results.methods if (category, method) in results.scores]
             rows[category] = category_pairs(results.scores, category, methods)
-    mean = compare_categories(table.complete_values(), table.metric.higher_is_better)
-    rows[MEAN] = mean
+    rows[MEAN] = compare_categories(table.complete_values(), table.metric.higher_is_better)
     family = {row: pairs for row, pairs in rows.items() if _corrected(row, pairs)}
-    return {MEAN: mean, **correct_table(family)}
+    return {MEAN: rows[MEAN], **correct_table(family)}
 
 
 def marks_note(marks: Marks) -> str:
@@ -127,10 +126,6 @@ def _corrected(row: str, pairs: Sequence[Pair]) -> bool:
     Whether there are enough categories for the mean was known before any score.
     """
     return bool(pairs) and (row != MEAN or any(pair.p_value is not None for pair in pairs))
-
-
-def _tested(pairs: Sequence[Pair]) -> bool:
-    return any(pair.holm is not None for pair in pairs)
 
 
 def _row(table: Table, name: str) -> dict[str, float]:

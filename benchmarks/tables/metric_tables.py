@@ -97,19 +97,17 @@ def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
         StorageError: the tables can't be written.
     """
     paths = []
-    for metric in METRICS:
-        with_metric = [results for results in sets if results.has(metric)]
-        shown = [_text_table(results, metric) for results in with_metric]
-        exact = [_text_table(results, metric, exact=True) for results in with_metric]
+    for metric in filter(sets[0].has, METRICS):
+        shown = [_text_table(results, metric) for results in sets]
+        exact = [_text_table(results, metric, exact=True) for results in sets]
         for suffix, render, tables in (
             ("md", markdown, shown),
             ("csv", comma_separated, exact),
             ("tex", latex, shown),
         ):
-            if with_metric:
-                path = sets[0].run / "tables" / f"{metric}.{suffix}"
-                write_file(path, "\n".join(map(render, tables)).encode())
-                paths.append(path)
+            path = sets[0].run / "tables" / f"{metric}.{suffix}"
+            write_file(path, "\n".join(map(render, tables)).encode())
+            paths.append(path)
     return paths
 
 
@@ -121,7 +119,6 @@ def terminal_tables(sets: Sequence[ResultSet]) -> str:
     """
     return "\n".join(
         terminal(_text_table(results, metric))
-        for metric in MAIN
+        for metric in filter(sets[0].has, MAIN)
         for results in sets
-        if results.has(metric)
     )

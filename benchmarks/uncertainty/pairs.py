@@ -33,9 +33,7 @@ def all_pairs(results: ResultSet) -> pd.DataFrame:
     import pandas as pd
 
     records = [
-        (metric, OVER, "all", *astuple(pair), pair.verdict)
-        if row == MEAN
-        else (metric, WITHIN, row, *astuple(pair), pair.verdict)
+        (metric, *((OVER, "all") if row == MEAN else (WITHIN, row)), *astuple(pair), pair.verdict)
         for metric in filter(results.has, METRICS)
         for row, pairs in table_pairs(results, results.table(metric)).items()
         for pair in pairs
