@@ -31,11 +31,14 @@ from methods.lazy import torch
 BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
 """Shares of its memory that a method gets, one after the other, where the device has none left."""
 
-Measuring = Callable[[Callable[[Stage], None]], Evaluated]
+OnStage = Callable[[Stage], None]
+"""Called at the start of each stage of a cell."""
+
+Measuring = Callable[[OnStage], Evaluated]
 
 
 def evaluate(
-    job: Job, data: Callable[[], CategoryData], at: Callable[[Stage], None] = lambda stage: None
+    job: Job, data: Callable[[], CategoryData], at: OnStage = lambda stage: None
 ) -> Evaluated:
     """Return the cell of `job`; whatever goes wrong inside becomes a failed cell.
 
@@ -47,7 +50,7 @@ def evaluate(
     return predict(job, data, at)(at)
 
 
-def predict(job: Job, data: Callable[[], CategoryData], at: Callable[[Stage], None]) -> Measuring:
+def predict(job: Job, data: Callable[[], CategoryData], at: OnStage) -> Measuring:
     """Fit and score; return what measures the prediction, which needs the device no more.
 
     Args:
@@ -119,12 +122,7 @@ def _encodable(text: str) -> str:
 
 
 def _measure(
-    cell: Cell,
-    truth: GroundTruth,
-    prediction: Prediction,
-    at: Callable[[Stage], None],
-    *,
-    kept_maps: KeptMaps,
+    cell: Cell, truth: GroundTruth, prediction: Prediction, at: OnStage, *, kept_maps: KeptMaps
 ) -> Evaluated:
     try:
         at("measure")
@@ -158,10 +156,7 @@ def _measured(
 
 
 def _score_within(
-    job: Job,
-    features: Mapping[Split, Features],
-    memory: PeakMemory,
-    at: Callable[[Stage], None],
+    job: Job, features: Mapping[Split, Features], memory: PeakMemory, at: OnStage
 ) -> Prediction:
     """Score; where the device runs out of memory, again with less of it for caches and blocks.
 
@@ -184,10 +179,7 @@ def _score_within(
 
 
 def _score(
-    job: Job,
-    features: Mapping[Split, Features],
-    memory: PeakMemory,
-    at: Callable[[Stage], None],
+    job: Job, features: Mapping[Split, Features], memory: PeakMemory, at: OnStage
 ) -> Prediction:
     """Fit the method to one member's training features, and score the test images."""
     spec = job.spec
