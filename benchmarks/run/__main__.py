@@ -18,7 +18,7 @@ from typing import get_args
 import methods
 from benchmarks.console import CONTINUES, command_parser, run_program, say, show
 from benchmarks.evaluation.device import choose_device
-from benchmarks.execution import summary
+from benchmarks.execution import run_plan, summary
 from benchmarks.figures import writing
 from benchmarks.files import require_writable
 from benchmarks.options import (
@@ -164,8 +164,6 @@ def _run(options: argparse.Namespace) -> int:
         show(summary([(plan, missing)], run, cache, device, workers))
         return 0
     if missing:
-        from benchmarks.execution import run_plan
-
         require_writable(run)
         with chosen_machine(options) as machine:
             passes = run_plan(plan, missing, store, cache, machine)

@@ -21,7 +21,7 @@ from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.device import choose_device
-from benchmarks.execution import summary
+from benchmarks.execution import run_plan, summary
 from benchmarks.files import require_writable, write_file
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
@@ -197,8 +197,6 @@ def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
 
 def _evaluate(grouped: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
     """Evaluate what neither the store nor a run beside it has; return whether anything is left."""
-    from benchmarks.execution import run_plan
-
     cache, passes, evaluated = chosen_cache(options), 0, 0
     if not options.force:
         for group in grouped:
