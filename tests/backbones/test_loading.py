@@ -305,7 +305,8 @@ def test_a_file_is_known_by_name_and_checksum(resnet: Path) -> None:
 
 def test_specifications_need_no_torch(resnet: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from benchmarks.backbones import Choice, describe;"
+        "import sys; from pathlib import Path; from benchmarks.backbones.choice import Choice;"
+        "from benchmarks.backbones.loading import describe;"
         f"describe(Choice('filterbank')); describe(Choice('resnet18', Path({str(resnet)!r})));"
         "describe(Choice('wide_resnet50_2')); describe(Choice('timm/wide_resnet50_2.tv_in1k'));"
         "describe(Choice('mobilenet_v2', layers=('features.3',)));"
