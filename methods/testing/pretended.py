@@ -44,30 +44,42 @@ PRODUCTS = {
 PACKAGES = ("methods", "benchmarks")
 SITES_SHOWN = 25
 
+Site = tuple[str, int]
+"""A file of the project, and a line."""
+
+Observer = Callable[[Site, Any, tuple[Any, ...], dict[str, Any], Any], None]
+"""Called with every operation: where it was asked for, its function, arguments, and result."""
+
 
 class Counts(Counter[str]):
     """What happened on the device.
 
     Attributes:
         sites: counts (kind, file, line).
+        observer: called, from whichever thread, with operations; their tensors are the CPU's.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.sites: Counter[tuple[str, str, int]] = Counter()
+        self.observer: Observer | None = None
         self._lock = threading.Lock()
 
-    def note(self, kind: str, number: int = 1) -> None:
-        """Count something, under the line of the project that caused it."""
+    def note(self, kind: str, number: int = 1) -> Site:
+        """Count something, under the line of the project that caused it, which is returned."""
         site = _site()
         with self._lock:
             self[kind] += number
             self.sites[kind, *site] += number
+        return site
 
     def operation(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Count an operation on the CPU's tensors, do it, and return its result."""
-        self.note("operations")
-        return func(*args, **kwargs)
+        site = self.note("operations")
+        result = func(*args, **kwargs)
+        if self.observer is not None:
+            self.observer(site, func, args, kwargs, result)
+        return result
 
     @property
     def waits(self) -> int:
@@ -201,14 +213,12 @@ def _on_the_cpu(
     if kwargs.get("device") is not None:
         kwargs["device"] = torch.device("cpu")
     result = _counting().operation(func, tree_map(_inner, args), kwargs)
-    same = {
-        id(tensor.held): tensor for tensor in ours
-    }  # results of in-place operations and of out=
+    in_place = {id(tensor.held): tensor for tensor in ours}  # and results that go to out=
 
     def wrapped(value: Any) -> Any:
         if not isinstance(value, torch.Tensor):
             return value
-        return same[id(value)] if id(value) in same else OnDevice(value, index)
+        return in_place[id(value)] if id(value) in in_place else OnDevice(value, index)
 
     return tree_map(wrapped, result)
 

@@ -96,6 +96,22 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Register:
 # Methods
 
 
+def test_an_observer_is_told_of_every_operation_and_what_it_gave() -> None:
+    seen: list[tuple[str, list[type], torch.Tensor]] = []
+
+    def observe(_: object, func: Any, args: Any, __: object, result: torch.Tensor) -> None:
+        seen.append((func.overloadpacket.__name__, [type(tensor) for tensor in args], result))
+
+    matrix = torch.arange(6.0).reshape(2, 3)
+    with pretended_cuda() as counts:
+        left, right = matrix.to("cuda"), matrix.T.to("cuda")
+        counts.observer = observe
+        product = left @ right
+    assert [(name, kinds) for name, kinds, _ in seen] == [("mm", [torch.Tensor, torch.Tensor])]
+    assert torch.equal(seen[0][2], matrix @ matrix.T)
+    assert isinstance(product, OnDevice)
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_conforms_on_the_device(name: str) -> None:
     with pretended_cuda() as counts:
