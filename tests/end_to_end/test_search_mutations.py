@@ -34,6 +34,7 @@ def table(*faults: str) -> tuple[int, Sequence[str]]:
     return done.returncode, done.stdout.splitlines()[2:]
 
 
+@pytest.mark.slow
 def test_allowances_that_are_too_small_are_caught() -> None:
     status, rows = table("slack of float64 × 0.1", "INFLATION = 1", "unsure = 0 for the rest")
     assert status == 0

@@ -46,6 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(status, out, root / "plots" / "speed")
 
 
+@pytest.mark.slow
 def test_every_row_is_complete_and_its_ratio_that_of_its_seconds(run: Run) -> None:
     rows = run.table("speed.csv")
     assert {row["step"].split()[0] for row in rows} == set(speed.STEPS)
@@ -60,6 +61,7 @@ def test_every_row_is_complete_and_its_ratio_that_of_its_seconds(run: Run) -> No
         assert row["note"] or row["extrapolated"] == "False"
 
 
+@pytest.mark.slow
 def test_every_result_was_compared_with_its_definition(run: Run) -> None:
     assert run.status == 0
     for row in run.table("speed.csv"):
@@ -67,6 +69,7 @@ def test_every_result_was_compared_with_its_definition(run: Run) -> None:
         assert row["agrees"] == ("" if not_results else "True"), row
 
 
+@pytest.mark.slow
 def test_growth_exponents_are_the_slopes_of_the_stored_times(run: Run) -> None:
     rows = run.table("growth.csv")
     curves = {(row["step"], row["program"]) for row in rows}
@@ -80,6 +83,7 @@ def test_growth_exponents_are_the_slopes_of_the_stored_times(run: Run) -> None:
             assert float(row["exponent"]) == pytest.approx(slope, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_summary_holds_every_row_and_names_the_machine(run: Run) -> None:
     text = (run.results / "speed.md").read_text("utf-8")
     for row in run.table("speed.csv"):
@@ -90,6 +94,7 @@ def test_the_summary_holds_every_row_and_names_the_machine(run: Run) -> None:
         assert plain.installed(package) != (package in text.partition("| step")[0])
 
 
+@pytest.mark.slow
 def test_the_figures_open(run: Run) -> None:
     names = sorted(path.name for path in run.plots.iterdir())
     assert names == ["growth.png", "growth.svg", "ratios.png", "ratios.svg"]

@@ -128,7 +128,8 @@ def test_it_sees_what_one_sample_hides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("methods", "normals", "anomalous", "area"), [(2, 12, 20, 0.8), (3, 12, 30, 0.9)]
+    ("methods", "normals", "anomalous", "area"),
+    [(2, 12, 20, 0.8), pytest.param(3, 12, 30, 0.9, marks=pytest.mark.slow)],
 )
 def test_a_table_of_equal_methods_is_wrong_in_one_of_twenty_at_most(
     methods: int, normals: int, anomalous: int, area: float

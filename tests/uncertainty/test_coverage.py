@@ -46,6 +46,7 @@ def test_maps_have_one_defect_on_each_anomalous_image() -> None:
         assert maps[masks].mean() > maps[~masks].mean()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_tables_and_a_size_alone_the_same_row(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
