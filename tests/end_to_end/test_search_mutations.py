@@ -37,7 +37,7 @@ def table(*faults: str) -> tuple[int, Sequence[str]]:
 @pytest.mark.slow
 def test_allowances_that_are_too_small_are_caught() -> None:
     status, rows = table("slack of float64 × 0.1", "INFLATION = 1", "unsure = 0 for the rest")
-    assert status == 0
+    assert status == 0, "\n".join(rows)
     assert len(rows) == 3
     assert all("| `test_" in row for row in rows)
 
@@ -45,6 +45,6 @@ def test_allowances_that_are_too_small_are_caught() -> None:
 @pytest.mark.slow
 def test_all_faults_are_caught_or_proved_equivalent() -> None:
     status, rows = table()
-    assert status == 0
+    assert status == 0, "\n".join(rows)
     assert len(rows) == len(FAULTS) + len(EQUIVALENT)
     assert not [row for row in rows if "SURVIVES" in row]

@@ -22,7 +22,7 @@ from methods.components.coreset_device import Sizes
 from methods.components.neighbours import nearest
 from methods.components.precision import full_precision
 from methods.components.screening import ScreenedBank
-from methods.components.shortlist import LISTED, Part, search_bank
+from methods.components.shortlist import GROUP, LISTED, Part, search_bank
 from methods.testing.pretended import pretended_cuda
 from tests.methods.components.inputs import draw
 from tests.methods.components.test_against_plain import (
@@ -343,12 +343,20 @@ def test_correspondences_survive_the_worst_product(
 # What a device leaves off
 
 
+@pytest.mark.parametrize("apart", [1, GROUP])
 @pytest.mark.parametrize("decoys", [LISTED, LISTED + 20])
-def test_a_row_that_is_hardly_nearer_than_those_listed_is_looked_for(decoys: int) -> None:
-    """The decoys' distance is 1.0001, their bound 0.9999: they come before the nearest, at 1."""
+def test_a_row_that_is_hardly_nearer_than_those_listed_is_looked_for(
+    decoys: int, apart: int
+) -> None:
+    """The decoys' distance is 1.0001, their bound 0.9999: they come before the nearest, at 1.
+
+    Side by side they share groups; apart each is the nearest of a group, as the nearest itself is.
+    """
     rest = 0.01
     near, far = (0.9999, rest), (2.0, rest)
-    bank = torch.tensor([near] * decoys + [(1.0, -rest)] + [far] * 20)
+    rows = [near] * decoys + [(1.0, -rest)]
+    bank = torch.tensor([vector for row in rows for vector in [row] + [far] * (apart - 1)])
+    bank = torch.cat([bank, torch.tensor([far] * 20)])
     reduction = Reduction(
         torch.zeros(2).double(), torch.tensor([[1.0], [0.0]]).double(), torch.float32
     )
