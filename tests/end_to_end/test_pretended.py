@@ -44,8 +44,8 @@ RELATIVE = 1e-5
 
 VARIANTS = [
     *methods.names(),
-    "patchcore-25[patch_size=5,squared=true]",
-    "patchcore-10[levels=1+2+3,reweight=3]",
+    pytest.param("patchcore-25[patch_size=5,squared=true]", marks=pytest.mark.slow),
+    pytest.param("patchcore-10[levels=1+2+3,reweight=3]", marks=pytest.mark.slow),
     "spade[gallery_neighbours=3,neighbours=4]",
     "padim[dims=7]",
 ]
@@ -193,6 +193,7 @@ def test_a_transformer_gives_the_cpus_numbers() -> None:
         torch.testing.assert_close(actual[level], maps, rtol=0, atol=RELATIVE * largest)
 
 
+@pytest.mark.slow
 def test_the_supplement_gives_the_cpus_numbers() -> None:
     write_dataset(Path("data"), "cup")
     tables = []
