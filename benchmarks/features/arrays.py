@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from platform import node
+from threading import Lock
 from typing import IO, Any, cast
 
 import numpy as np
@@ -17,6 +18,9 @@ from benchmarks.errors import StorageError
 from benchmarks.specs import ArraySpec, canonical_json
 
 CHECKED_BYTES = 1 << 24
+
+# NumPy parses headers by `ast`, which in Python 3.11 raises SystemError where threads interleave.
+_PARSING = Lock()
 
 OWNER = node().replace(".", "-") or "unknown"
 """This machine's name in those of temporary files: others may write to the same folder."""
@@ -83,7 +87,8 @@ def read_array(
     """
     try:
         stored = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        with _PARSING:
+            array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DamagedArrayError(f"unreadable ({error})") from error
     named = description_of(spec, rows, whole=whole)

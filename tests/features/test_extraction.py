@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import gc
+import sys
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ from benchmarks.datasets import images as images_module
 from benchmarks.errors import BenchmarkError, DataError, StorageError
 from benchmarks.features import Extractor, FeatureCache, crops
 from benchmarks.features import __main__ as features
-from benchmarks.features.arrays import OWNER
+from benchmarks.features.arrays import OWNER, ArrayWriter, read_array
 from benchmarks.features.extraction import feature_specs
 from benchmarks.specs import BackboneSpec, EvaluationProtocol, FeatureSpec
 from tests.helpers.data_sets import write_dataset
@@ -198,6 +201,42 @@ def test_a_backbone_that_runs_out_of_memory_says_what_to_do(
     with pytest.raises(BenchmarkError, match="6 images of 32 pixels: pass --device cpu"):
         extractor(tmp_path, Full()).arrays(category, ignore)
     assert list((tmp_path / "features").glob("*")) == []
+
+
+class Finalized:
+    """Garbage whose finalizer, run by the collector, lets other threads in."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        for _ in range(200):
+            pass
+
+
+@pytest.fixture
+def interleaved() -> Iterator[None]:
+    """Threads that interleave wherever memory is allocated."""
+    threshold, interval = gc.get_threshold(), sys.getswitchinterval()
+    gc.callbacks.append(lambda phase, _: Finalized() and None if phase == "stop" else None)
+    gc.set_threshold(1, 1, 1)
+    sys.setswitchinterval(1e-6)
+    yield
+    gc.callbacks.pop()
+    gc.set_threshold(*threshold)
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("interleaved")
+def test_threads_that_read_arrays_at_once_are_not_in_each_others_way(tmp_path: Path) -> None:
+    with ArrayWriter(tmp_path / "array.npy", SPEC, range(2), whole=True) as writer:
+        writer.write(np.ones((2, 3, 4, 4), SPEC.dtype))
+
+    def shape(_: int) -> tuple[int, ...]:
+        return read_array(tmp_path / "array.npy", SPEC, range(2), whole=True, check=False).shape
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(shape, range(1000))) == {(2, 3, 4, 4)}
 
 
 def test_an_interrupted_extraction_leaves_nothing(tmp_path: Path, category: Category) -> None:
