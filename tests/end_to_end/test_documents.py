@@ -11,9 +11,11 @@ import shutil
 import subprocess
 import sys
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -153,19 +155,56 @@ def test_the_metric_is_what_every_metric_is(tmp_path: Path) -> None:
     assert re.search(r"^1\d passed", done.stdout, re.MULTILINE), done.stdout
 
 
+def threshold_of(nominal: Sequence[float], rate: float) -> float:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        found: float = executed("docs/faq.md", monkeypatch)["threshold"](nominal, rate)
+    return found
+
+
 @given(
     st.lists(st.floats(-1e6, 1e6) | st.integers(-3, 3), min_size=1, max_size=40),
-    st.floats(0, 0.99),
+    st.integers(1, 99),
 )
 def test_the_threshold_is_the_lowest_that_keeps_to_the_rate(
-    nominal: list[float], rate: float
+    nominal: list[float], percent: int
 ) -> None:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        threshold = executed("docs/faq.md", monkeypatch)["threshold"](nominal, rate)
-
-    def called(limit: float) -> int:
-        return sum(score >= limit for score in nominal)
-
-    assert called(threshold) <= rate * len(nominal)
+    """Each of n + 1 scores in turn is the further one: as many exceed the threshold as may."""
+    allowed = percent * (len(nominal) + 1) // 100
+    if allowed == 0:
+        needed = -(-100 // percent) - 1
+        with pytest.raises(ValueError, match=f"needs {needed} nominal scores, not {len(nominal)}"):
+            threshold_of(nominal, percent / 100)
+        return
+    threshold = threshold_of(nominal, percent / 100)
+    assert sum(score >= threshold for score in nominal) < allowed
     lower = max(score for score in nominal if score < threshold)
-    assert called(lower) > rate * len(nominal)
+    assert sum(score >= lower for score in nominal) >= allowed
+
+
+@pytest.mark.parametrize(
+    ("count", "percent"), [(99, 1), (100, 1), (199, 1), (250, 1), (19, 5), (30, 29), (99, 29)]
+)
+@pytest.mark.parametrize("distinct", [None, 40])
+def test_the_threshold_keeps_its_promise_on_new_nominal_images(
+    monkeypatch: pytest.MonkeyPatch, count: int, percent: int, distinct: int | None
+) -> None:
+    threshold = executed("docs/faq.md", monkeypatch)["threshold"]
+    draws, new = 4000, 50
+    scores = np.random.default_rng(count + percent).random((draws, count + new))
+    if distinct:
+        scores = np.floor(scores * distinct)
+    alarms = [(row[count:] >= threshold(row[:count], percent / 100)).mean() for row in scores]
+    rate, error = np.mean(alarms), np.std(alarms) / np.sqrt(draws)
+    expected = percent * (count + 1) // 100 / (count + 1)
+    assert rate < percent / 100 + 3 * error
+    if distinct is None:
+        assert abs(rate - expected) < 3 * error
+
+
+@pytest.mark.parametrize(("count", "rate", "needed"), [(98, 0.01, 99), (8, 0.1, 9), (1, 0.3, 3)])
+def test_a_rate_that_so_few_images_cannot_promise_is_refused(
+    count: int, rate: float, needed: int
+) -> None:
+    with pytest.raises(ValueError, match=f"a rate of {rate} needs {needed} nominal scores"):
+        threshold_of(range(count), rate)
+    assert threshold_of(range(needed), rate) > needed - 1
