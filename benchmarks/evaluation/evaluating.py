@@ -16,6 +16,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import PeakMemory
+from benchmarks.evaluation.hints import find_hints
 from benchmarks.evaluation.job import Evaluated, Failure, Job, KeptMaps, Prediction, Stage
 from benchmarks.evaluation.kept_maps import maps_to_keep
 from benchmarks.evaluation.provenance import git_sha, versions
@@ -130,14 +131,21 @@ def _measure(
         metrics = {**image_metrics(truth.labels, prediction.images), **of_pixels}
         names = zip(truth.category.test, prediction.images, strict=True)
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
-        measured = _measured(cell, truth, prediction, metrics)
-        return Evaluated(measured, rows, maps_to_keep(truth, prediction, kept_maps, pro))
+        hints = find_hints(metrics, truth.labels, truth.masks, prediction.images, prediction.maps)
+        lines = [f"{cell.spec.method} s{cell.spec.seed}: {hint}" for hint in hints]
+        measured = _measured(cell, truth, prediction, metrics, lines)
+        kept = maps_to_keep(truth, prediction, kept_maps, pro)
+        return Evaluated(measured, rows, kept, hints=lines)
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         return failed(cell, failure_of(error))
 
 
 def _measured(
-    cell: Cell, truth: GroundTruth, prediction: Prediction, metrics: Mapping[str, float]
+    cell: Cell,
+    truth: GroundTruth,
+    prediction: Prediction,
+    metrics: Mapping[str, float],
+    hints: Sequence[str],
 ) -> Cell:
     shots = cell.spec.shots
     return replace(
@@ -151,7 +159,7 @@ def _measured(
         score_seconds=prediction.score_seconds,
         unseen_defects=truth.outside.unseen if truth.outside else None,
         unseen_share=truth.outside.share if truth.outside else None,
-        warnings=list(truth.category.warnings),
+        warnings=[*truth.category.warnings, *hints],
     )
 
 

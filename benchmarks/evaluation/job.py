@@ -52,12 +52,16 @@ class Failure:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A cell and what is stored beside it: scores, maps, and the traceback of its failure."""
+    """A cell and what is stored beside it: scores, maps, and the traceback of its failure.
+
+    `hints` are those of the cell's warnings that are of its method, not of its data.
+    """
 
     cell: Cell
     scores: Sequence[tuple[str, int, float]] = ()
     maps: Mapping[str, np.ndarray[Any, Any]] | None = None
     traceback: str = ""
+    hints: Sequence[str] = ()
 
     def raise_failure(self) -> None:
         """Stop where the cell failed.
@@ -78,7 +82,8 @@ class Prediction:
 
     Attributes:
         images: image scores, (N,) float64.
-        maps: anomaly maps at the crop's resolution, (N, S, S) float32.
+        maps: anomaly maps at the crop's resolution, (N, S, S), float32, or
+            float64 where imported maps need it.
         fit_seconds: time to fit; None where that isn't known.
         score_seconds: time to score and to post-process the maps, likewise.
     """

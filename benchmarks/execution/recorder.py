@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from benchmarks.console import say
 from benchmarks.evaluation.job import Evaluated
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.workers.tasks import Pool
@@ -56,6 +57,8 @@ class Recorder:
         cell = replace(evaluated.cell, place=self.place)
         stored = self.store.write(cell, evaluated.scores, evaluated.maps, evaluated.traceback)
         self.progress.cell(stored)
+        for line in evaluated.hints:
+            say(f"warning: {cell.spec.category}: {line}")
         first_failure = "failed" not in self.statuses  # others may come while the run is stopping
         self.statuses.append(stored.status)
         if self.raises and first_failure:

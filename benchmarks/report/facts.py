@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
-from benchmarks.results import Cell, ResultSet
+from benchmarks.results import ResultSet
 from benchmarks.results.journal import Call
 from benchmarks.results.result_set import category_of
 
@@ -43,12 +43,7 @@ def _data(results: ResultSet) -> Iterable[tuple[str, str]]:
     ]
     if counted:
         yield "images", "{} for training, {} normal and {} anomalous for testing".format(*sums)
-    warned: dict[str, Cell] = {}
-    for cell in cells:
-        if cell.warnings:
-            warned.setdefault(category_of(cell), cell)
-    lines = [f"{category}: {line}" for category, c in warned.items() for line in c.warnings]
-    yield "warnings", "; ".join(lines)
+    yield "warnings", _each(f"{category_of(c)}: {line}" for c in cells for line in c.warnings)
 
 
 def _protocol(results: ResultSet) -> Iterable[tuple[str, str]]:
