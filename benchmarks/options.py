@@ -35,6 +35,9 @@ NOTICE = """\
 ###############################################################################"""
 
 
+GREATEST_SEED = 2**32 - 1
+"""Every random generator, table and page takes a seed up to it."""
+
 GREATEST = 10**6
 """Gigabytes, minutes or processes; clocks and memory take no more."""
 

@@ -15,6 +15,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -28,11 +29,17 @@ from benchmarks.files import require_writable
 from benchmarks.maps import image_scores
 from benchmarks.maps.choosing import chosen_measure
 from benchmarks.maps.exporting import DType, Exported, export_category, find_method, folder_of
-from benchmarks.maps.folder import find_maps
-from benchmarks.maps.importing import ImportedMaps, column, import_category, protocol_of
-from benchmarks.options import add_data, add_raise, chosen_dataset, side
+from benchmarks.maps.importing import (
+    CheckedMaps,
+    ImportedMaps,
+    check_category,
+    column,
+    import_category,
+    protocol_of,
+)
+from benchmarks.options import GREATEST_SEED, add_data, add_raise, chosen_dataset, side
 from benchmarks.places import written_path
-from benchmarks.results import Store, result_sets
+from benchmarks.results import Cell, Store, result_sets
 from benchmarks.results.agreement import differing_data
 from benchmarks.results.folders import default_run, find_run
 from benchmarks.specs import IMPORTED, Fit, Interpolation, MaskResize
@@ -64,6 +71,13 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("maps", type=written_path, metavar="DIR", help="the folder of the maps' categories")
     add("--name", required=True, type=_name, help="of the method; tables add (imported)")
+    add(
+        "--seed",
+        type=_seed,
+        default=0,
+        help="with which the method was trained: tables show mean and deviation over the seeds "
+        "imported (default: %(default)s)",
+    )
     add(
         "--scores",
         type=written_path,
@@ -107,6 +121,14 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
 
 
+def _seed(text: str) -> int:
+    if not (text.isdecimal() and text.isascii()) or int(text) > GREATEST_SEED:
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r}: give an integer from 0 to {GREATEST_SEED}"
+        )
+    return int(text)
+
+
 def _name(text: str) -> str:
     if not _NAME.fullmatch(text) or len(text) > LONGEST_NAME:
         raise argparse.ArgumentTypeError(
@@ -121,26 +143,29 @@ def _import(options: argparse.Namespace) -> int:
     dataset = chosen_dataset(options)
     table = options.scores
     scores = image_scores.read(table) if table else None
-    imported = ImportedMaps(options.maps, column(options.name), table, scores)
+    imported = ImportedMaps(options.maps, column(options.name), options.seed, table, scores)
     store = Store(options.out or Path("results"))
     stored = store.cells(lambda line: say(f"warning: {line}")) if options.out else []
     protocol = protocol_of(chosen_measure(options, dataset, stored))
     if not options.out:
         store = Store(default_run(dataset.name, IMPORTED, protocol.image_size))
+        stored = store.cells()
     require_writable(store.run)
-    for category in dataset.categories:  # what is missing stops everything before it starts
-        _say_what_else_lies_there(imported, find_maps(imported.folder, category)[1])
+    checked = [check_category(imported, dataset, c, protocol) for c in dataset.categories]
+    if different := differing_data(stored, [Cell(maps.spec, "failed") for maps in checked]):
+        raise BenchmarkError(f"{store.run}: {different}; name another run with --out")
+    _say_what_else_lies_there(imported, checked, stored)
     crops = Crops(FeatureCache(options.cache, 0), dataset.name, protocol)
     kept: KeptMaps = "all" if options.save_maps else "errors"
     failures = 0
-    for category in dataset.categories:
-        result = import_category(imported, dataset, category, protocol, crops=crops, kept_maps=kept)
-        if different := differing_data(stored, [result.cell]):
-            raise BenchmarkError(f"{store.run}: {different}; name another run with --out")
+    for maps in checked:  # from here on nothing is refused
+        result = import_category(maps, dataset, crops=crops, kept_maps=kept)
         cell = store.write(result.cell, result.scores, result.maps, result.traceback)
         if cell.status == "failed":
             say(f"{cell.spec.label}: FAILED: {cell.failure}")
             failures += 1
+        for line in result.hints:
+            say(f"warning: {cell.spec.category}: {line}")
         if options.raises:
             result.raise_failure()
     store.write_metrics(lambda line: say(f"warning: {line}"))
@@ -150,10 +175,24 @@ def _import(options: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _say_what_else_lies_there(imported: ImportedMaps, others: Sequence[str]) -> None:
-    if others:
+def _say_what_else_lies_there(
+    imported: ImportedMaps, checked: Sequence[CheckedMaps], stored: Sequence[Cell]
+) -> None:
+    """Say which files are left out, and which stored maps give their place to these."""
+    for others in (maps.others for maps in checked if maps.others):
         names = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
         say(f"{imported.folder}: {len(others)} files are no test image's map, left out: {names}")
+    replaced = {
+        maps.spec.category
+        for maps in checked
+        for cell in stored
+        if cell.spec != maps.spec == replace(cell.spec, params=maps.spec.params)
+    }
+    if replaced:
+        say(
+            f"warning: other maps of {imported.method}, seed {imported.seed}, are stored for "
+            f"{', '.join(sorted(replaced))}: tables show the new ones; --seed or --name keeps both"
+        )
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -184,6 +223,8 @@ def _say_what_was_exported(
     say(f"{method}: {len(scores)} maps in {out}, image scores in {out / 'scores.csv'}")
     if cut:
         say(f"{cut} images reach beyond the crop: there the map is filled with its minimum")
+    if merged := sum(maps.merged for maps in exported):
+        say(f"warning: rounding makes values of {merged} maps equal; --dtype float64 keeps all")
     if enlarged:
         say(
             f"{enlarged} images are smaller than methods saw them: their maps are scaled down, and "

@@ -24,7 +24,7 @@ from benchmarks.results.maps import open_maps
 from benchmarks.results.scores import read_image_scores
 from benchmarks.specs import CellSpec
 
-DType = Literal["float32", "float16"]
+DType = Literal["float32", "float16", "float64"]
 
 ALL_MAPS = (
     "python -m benchmarks.run with --save-maps, and the run's own options, stores all of them"
@@ -38,11 +38,13 @@ class Exported:
     Attributes:
         cut: of how many the square leaves out a part of the image.
         enlarged: how many images are smaller than what methods see of them.
+        merged: how many have different values that the type of the numbers makes equal.
         scores: image → image score, for the file beside the maps.
     """
 
     cut: int
     enlarged: int
+    merged: int
     scores: dict[str, float]
 
 
@@ -90,17 +92,19 @@ def export_category(
     """
     spec, squares = _stored(results, method, category)
     frame = read_image_scores(results.scores[category.name, method])
-    done = Exported(0, 0, {})
+    done = Exported(0, 0, 0, {})
     for name, score in zip(frame["path"], frame["score"].tolist(), strict=True):
         done.scores[image_name(category.name, str(name))] = score
     for name, sample in map_names(category).items():
         placing = Placing.of(*image_size(sample.path), spec.protocol)
         path = out / category.name / f"{name}.tiff"
-        values = _typed(placing.into_image(squares[name]), dtype, path)
+        whole_map = placing.into_image(squares[name])
+        values = _typed(whole_map, dtype, path)
         with atomic_file(path) as file:
             write_tiff(file, values)
         done.cut += placing.cut
         done.enlarged += not placing.exact
+        done.merged += np.unique(values).size < np.unique(whole_map).size
     return done
 
 

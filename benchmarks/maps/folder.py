@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from benchmarks.datasets import Category, Sample
 from benchmarks.errors import DataError, listed
 from benchmarks.maps.reading import READERS
+
+SEEN = 5000
+"""Files among which the one nearest to a missing map is looked for."""
 
 
 def stem(name: str) -> str:
@@ -41,20 +48,38 @@ def find_maps(folder: Path, category: Category) -> tuple[list[Path], list[str]]:
     Raises:
         DataError: an image has no map, or two.
     """
-    root = folder / category.name
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    names = map_names(category)
+    root, names = folder / category.name, map_names(category)
+    plain_names = {plain(name): name for name in names}
+    linked = (
+        path for place in {(root / name).parent for name in names} for path in place.glob("*")
+    )
     paths_of, others = defaultdict(list), []
-    for path in files:
+    for path in sorted({*root.rglob("*"), *linked}):  # rglob follows no links to folders
         name = path.relative_to(root).as_posix()
-        if stem(name) in names and path.suffix.lower() in READERS:
-            paths_of[stem(name)].append(path)
-        elif not path.name.startswith("."):
+        if path.is_dir() or path.name.startswith("."):
+            continue
+        image = plain_names.get(plain(stem(name)))
+        if image and path.suffix.lower() in READERS:
+            paths_of[image].append(path)
+        else:
             others.append(name)
-    problems = _problems(root, names, paths_of)
-    if problems:
-        raise DataError(listed(f"{root}: {len(names)} test images need a map each", problems))
+    if problems := _problems(root, names, paths_of):
+        missing = (f"{category.name}/{name}" for name in names if name not in paths_of)
+        there = f"; {_nearest_file(folder, first)}" if (first := next(missing, "")) else ""
+        raise DataError(
+            listed(f"{root}: {len(names)} test images need a map each{there}", problems)
+        )
     return [paths_of[name][0] for name in names], others
+
+
+def plain(name: str) -> str:
+    """Return a name with slashes, in the form of Unicode in which equal texts are equal."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/"))
+
+
+def nearest(wanted: str, names: Iterable[str]) -> str:
+    """Return which of some names is most like the one that is wanted; without any, "nothing"."""
+    return (difflib.get_close_matches(wanted, sorted(names), 1, cutoff=0) or ["nothing"])[0]
 
 
 def _problems(root: Path, names: dict[str, Sample], paths_of: dict[str, list[Path]]) -> list[str]:
@@ -66,6 +91,15 @@ def _problems(root: Path, names: dict[str, Sample], paths_of: dict[str, list[Pat
         elif len(paths) > 1:
             several = ", ".join(path.name for path in paths)
             problems.append(f"{sample.name} has several: keep one of {several}")
+        elif not paths[0].exists():
+            problems.append(f"{paths[0]} is a link to {paths[0].readlink()}, which isn't there")
         elif paths[0].samefile(sample.path):
             problems.append(f"{paths[0]} is the image itself; name the folder of the maps")
     return problems
+
+
+def _nearest_file(folder: Path, wanted: str) -> str:
+    """Say which file below a folder has the name most like the wanted one, and what is read."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
+    near = nearest(wanted, (path.relative_to(folder).as_posix() for path in islice(files, SEEN)))
+    return f"{folder} has {near} ({', '.join(READERS)} are read)"

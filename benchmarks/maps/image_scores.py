@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.datasets import Category
 from benchmarks.errors import DataError, listed
 from benchmarks.files import as_csv, write_file
+from benchmarks.maps.folder import nearest, plain
 
 COLUMNS = ("image", "score")
 
@@ -32,24 +33,34 @@ def write(path: Path, scores: Mapping[str, float]) -> None:
 def read(path: Path) -> dict[str, float]:
     """Return image → score, the images as the file names them.
 
+    Columns are separated by commas, semicolons, tabs or spaces.
+
     Raises:
         DataError: it is no such table, names an image twice, or holds a score that isn't finite.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        header = text.partition("\n")[0].strip()
+        mark = next((mark for mark in ",;\t " if mark in header), ",")
+        file = io.StringIO(text, newline="")
+        table = csv.DictReader(file, delimiter=mark, skipinitialspace=True, strict=True)
+        table.fieldnames = [name.strip().lower() for name in table.fieldnames or ()]
+        rows = [(table.line_num, row) for row in table]
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: not a readable CSV ({error}); name another --scores") from error
-    if not rows or not {*COLUMNS} <= rows[0].keys():
-        raise DataError(f"{path}: a row an image, below the columns image and score, is missing")
+    if not rows or not {*COLUMNS} <= {*table.fieldnames}:
+        raise DataError(
+            f"{path}: a row an image, below the columns image and score, is missing; the first "
+            f"line is {header[:80]!r}"
+        )
     scores: dict[str, float] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         image = (row["image"] or "").strip()
-        score = _number(row["score"])
-        if not math.isfinite(score):
+        cells = (row["score"] or "", *row.get(None, ()))  # a comma in a number makes two of it
+        if not math.isfinite(score := _number(text := mark.join(cells).rstrip(f"{mark} "))):
             raise DataError(
-                f"{path}, line {number}: the score of {image} is {row['score']!r}, not a finite "
-                "number"
+                f"{path}, line {number}: the score of {image} is {text!r}, not a finite number, "
+                "as 0.5"
             )
         if image in scores:
             raise DataError(f"{path}, line {number}: {image} has a score already; keep one")
@@ -69,18 +80,29 @@ def of_category(path: Path, scores: Mapping[str, float], category: Category) -> 
 
     Args:
         path: where they are from, for messages.
-        scores: what `read` returned.
+        scores: what `read` returned; names may be absolute, and have backslashes.
         category: its images.
 
     Raises:
-        DataError: an image has none, or a score of the category is of no test image.
+        DataError: an image has none or two, or a score of the category is of no test image.
     """
     names = [image_name(category.name, sample.name) for sample in category.test]
-    missing = [f"no score of {name}" for name in names if name not in scores]
-    others = (name for name in scores if name not in {*names})
-    extra = [f"{name} is no test image" for name in others if name.startswith(f"{category.name}/")]
-    if missing or extra:
-        raise DataError(
-            listed(f"{path}: {category.name} needs one row a test image", [*missing, *extra])
-        )
-    return [scores[name] for name in names]
+    wanted = {plain(name): name for name in names}
+    given: dict[str, str] = {}
+    problems = []
+    for name in scores:
+        parts = plain(name).split("/")
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        image = next((wanted[end] for end in ends if end in wanted), "")
+        if not image and plain(name).startswith(f"{plain(category.name)}/"):
+            problems.append(f"{name} is no test image")
+        elif image in given:
+            problems.append(f"{name} and {given[image]} are the same image; keep one")
+        elif image:
+            given[image] = name
+    missing = [f"no score of {name}" for name in names if name not in given]
+    if missing:
+        missing[0] += f"; nearest is {nearest(missing[0], scores.keys() - {*given.values()})}"
+    if problems := [*missing, *problems]:
+        raise DataError(listed(f"{path}: {category.name} needs one row a test image", problems))
+    return [scores[given[name]] for name in names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,14 @@ class ImportedMaps:
     Attributes:
         folder: where they lie, as `folder.find_maps` reads it.
         method: the method's name in tables.
+        seed: with which the method was trained.
         table: the file of the image scores; None where they are each map's maximum.
         scores: what it holds.
     """
 
     folder: Path
     method: str
+    seed: int = 0
     table: Path | None = None
     scores: Mapping[str, float] | None = None
 
@@ -69,72 +71,114 @@ def protocol_of(measure: Measure) -> EvaluationProtocol:
     return EvaluationProtocol(UNKNOWN, smoothing_sigma=0.0, **measure._asdict())
 
 
-def import_category(
-    imported: ImportedMaps,
-    dataset: Dataset,
-    category: Category,
-    protocol: EvaluationProtocol,
-    *,
-    crops: Crops,
-    kept_maps: KeptMaps,
-) -> Evaluated:
-    """Return the cell of a category's maps, measured as every other cell is.
+@dataclass(frozen=True)
+class CheckedMaps:
+    """A category's maps, all of which can be imported.
+
+    Attributes:
+        category: the category.
+        paths: of the maps, in the order of its test images.
+        others: which other files lie there.
+        scores: the images' scores.
+        dtype: float32 where that holds every number of the maps as it is, else float64.
+        spec: the specification of their cell.
+    """
+
+    category: Category
+    paths: Sequence[Path]
+    others: Sequence[str]
+    scores: Sequence[float]
+    dtype: np.dtype[np.floating[Any]]
+    spec: CellSpec
+
+
+def check_category(
+    imported: ImportedMaps, dataset: Dataset, category: Category, protocol: EvaluationProtocol
+) -> CheckedMaps:
+    """Read a category's maps once, and keep none.
 
     Args:
         imported: the maps.
         dataset: the data set.
         category: one of its categories.
         protocol: from `protocol_of`.
-        crops: brings the test images, of which previews are stored.
-        kept_maps: which maps are stored beside the cell.
 
     Raises:
         DataError: maps or scores are missing, aren't finite, or aren't of these images.
     """
-    paths, _ = find_maps(imported.folder, category)
-    squares, maxima, sha256 = _placed(category, paths, protocol)
+    paths, others = find_maps(imported.folder, category)
+    sha256, maxima, dtype = hashlib.sha256(), [], np.dtype(np.float32)
+    for sample, values in _read(category, paths):
+        sha256.update(_identity(sample, values))
+        maxima.append(float(values.max()))
+        dtype = np.promote_types(dtype, values.dtype)
     scores, origin = imported.image_scores(category, maxima)
     spec = CellSpec(
         dataset=dataset.name,
         dataset_fingerprint=category.fingerprint,
         category=category.name,
         method=imported.method,
-        params={"maps_sha256": sha256, "scores": origin},
+        params={"maps_sha256": sha256.hexdigest(), "scores": origin},
         protocol=protocol,
-        seed=0,
+        seed=imported.seed,
     )
-    truth = GroundTruth(category, protocol, crops)
-    result = measure(spec, kept_maps, truth, Prediction(np.array(scores), squares))
+    return CheckedMaps(category, paths, others, scores, dtype, spec)
+
+
+def import_category(
+    checked: CheckedMaps, dataset: Dataset, *, crops: Crops, kept_maps: KeptMaps
+) -> Evaluated:
+    """Return the cell of a category's maps, measured as every other cell is.
+
+    Args:
+        checked: the maps, which are read again.
+        dataset: the data set.
+        crops: brings the test images, of which previews are stored.
+        kept_maps: which maps are stored beside the cell.
+
+    Raises:
+        DataError: maps have changed since they were checked.
+    """
+    spec, category = checked.spec, checked.category
+    side, sha256 = spec.protocol.image_size, hashlib.sha256()
+    squares = np.empty((len(checked.paths), side, side), checked.dtype)
+    for square, (sample, values) in zip(squares, _read(category, checked.paths), strict=True):
+        sha256.update(_identity(sample, values))
+        placing = Placing.of(*image_size(sample.path), spec.protocol)
+        square[:] = placing.into_square(values)
+    if sha256.hexdigest() != spec.params["maps_sha256"]:
+        raise DataError(f"maps of {category.name} changed while they were read; import them again")
+    truth = GroundTruth(category, spec.protocol, crops)
+    result = measure(spec, kept_maps, truth, Prediction(np.array(checked.scores), squares))
     return replace(result, cell=replace(result.cell, place=dataset.place))
 
 
-def _placed(
-    category: Category, paths: Sequence[Path], protocol: EvaluationProtocol
-) -> tuple[np.ndarray[Any, Any], list[float], str]:
-    """Return the maps in the square, (N, S, S), the maximum of each, and the hash of all."""
-    side, sha256 = protocol.image_size, hashlib.sha256()
-    squares = np.empty((len(paths), side, side), np.float32)
-    maxima, problems = [], []
-    for square, path, sample in zip(squares, paths, category.test, strict=True):
-        width, height = image_size(sample.path)
+def _read(category: Category, paths: Sequence[Path]) -> Iterator[tuple[Sample, Map]]:
+    """Yield each test image with its map.
+
+    Raises:
+        DataError: after the last one, where any can't be read or has other proportions.
+    """
+    problems = []
+    for sample, path in zip(category.test, paths, strict=True):
         try:
             values = read_map(path)
-            _check_shape(path, values, width, height)
+            _check_shape(path, values, *image_size(sample.path))
         except DataError as error:
             problems.append(str(error))
-            continue
-        sha256.update(_identity(sample, values))
-        square[:] = Placing.of(width, height, protocol).into_square(values)
-        maxima.append(float(values.max()))
+        else:
+            yield sample, values
     if problems:
         raise DataError(problems[0] if len(problems) == 1 else listed(category.name, problems))
-    return squares, maxima, sha256.hexdigest()
 
 
 def _identity(sample: Sample, values: Map) -> bytes:
     """Return what a map is, whatever file holds it: its image, its shape, its numbers."""
     height, width = values.shape
-    return f"{stem(sample.name)}\0{height}×{width}\0".encode() + values.astype("<f4").tobytes()
+    return (
+        f"{stem(sample.name)}\0{height}×{width}\0".encode()
+        + values.astype(values.dtype.newbyteorder("<")).tobytes()
+    )
 
 
 def _check_shape(path: Path, values: Map, width: int, height: int) -> None:

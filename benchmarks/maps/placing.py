@@ -48,7 +48,7 @@ class Placing:
             _sampled(length, whole)[self._seen(axis)]
             for axis, (length, whole) in enumerate(zip(values.shape, self.whole, strict=True))
         )
-        square = np.full((self.side, self.side), values.min(), np.float32)
+        square = np.full((self.side, self.side), values.min(), values.dtype)
         square[self._filled] = _at(values, down, across)
         return square
 
@@ -140,7 +140,7 @@ def _linear(knots: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[Any]
 def _at(values: Map, down: NDArray[Any], across: NDArray[Any]) -> Map:
     """Return the values (h, w) at weights of both axes; where the shares are 0, as they are."""
     rows = _mixed(values.astype(np.float64), down)
-    columns: Map = _mixed(rows.T, across).T.astype(np.float32)
+    columns: Map = _mixed(rows.T, across).T.astype(values.dtype)
     return columns
 
 

@@ -12,20 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.array_types import Floats
 from benchmarks.datasets.images import DECODE_ERRORS
 from benchmarks.errors import DataError
 
-Map = NDArray[np.float32]
-"""An anomaly map, (h, w)."""
+Map = Floats
+"""An anomaly map, (h, w), float32 or float64."""
 
 _GREY = frozenset({"1", "L", "I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 
 def read_map(path: Path) -> Map:
-    """Return the map in a file as single-precision numbers, (h, w).
+    """Return the map in a file, (h, w): float32 where that holds every number, else float64.
 
     Raises:
-        DataError: it can't be read, isn't one map, or holds numbers that aren't finite.
+        DataError: it can't be read, isn't one map, or holds numbers that aren't finite, or that
+            differ beyond double precision.
     """
     try:
         stored = READERS[path.suffix.lower()](path)
@@ -37,20 +39,27 @@ def read_map(path: Path) -> Map:
             f"{path}: not a readable map ({why}); write it again, uncompressed"
         ) from error
     values = stored if stored.ndim == 2 else stored.squeeze()
-    if values.ndim != 2 or values.dtype.kind not in "biuf":
+    if values.ndim != 2 or not values.size or values.dtype.kind not in "biuf":
         shape = " × ".join(map(str, stored.shape))
         raise DataError(
             f"{path}: holds {shape} values of type {stored.dtype}, not one number a pixel; write "
             "one map a file, (height, width)"
         )
     with np.errstate(over="ignore"):
-        single: Map = values.astype(np.float32)
+        single = values.astype(np.float32)
     if count := int((~np.isfinite(single)).sum()):
         raise DataError(
             f"{path}: {count} of {single.size} values are NaN, infinite or too large for single "
             "precision; write finite numbers"
         )
-    return single
+    double = values.astype(np.float64)
+    wider = values.dtype.itemsize > (8 if values.dtype.kind == "f" else 4)
+    if wider and np.unique(double).size < np.unique(values).size:
+        raise DataError(
+            f"{path}: some of its {values.dtype} values differ by less than double precision keeps "
+            "apart; write float64 numbers, of less range"
+        )
+    return single if np.array_equal(single, double) else double
 
 
 def _tiff(path: Path) -> NDArray[Any]:

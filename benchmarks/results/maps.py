@@ -26,7 +26,7 @@ class StoredMaps(NamedTuple):
     names: NDArray[np.str_]  # (n,)
     images: NDArray[np.uint8]  # (n, H, W, 3)
     masks: Masks  # (n, H, W)
-    maps: NDArray[np.float32]  # (n, H, W)
+    maps: Floats  # (n, H, W)
     scores: Floats  # (n,)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.array_types import Curve, Masks
+from benchmarks.array_types import Curve, Floats, Masks
 from benchmarks.results.maps import open_maps
 
 Arrays = dict[str, NDArray[Any]]
@@ -56,7 +56,7 @@ def picture_sheets(images: Iterable[NDArray[np.uint8]], masks: Masks) -> Arrays:
     }
 
 
-def map_sheet(maps: NDArray[np.float32], pro: Curve) -> Arrays:
+def map_sheet(maps: Floats, pro: Curve) -> Arrays:
     """Return the arrays to store of a cell: its anomaly maps, their range, and the PRO curve.
 
     Args:
@@ -65,9 +65,9 @@ def map_sheet(maps: NDArray[np.float32], pro: Curve) -> Arrays:
     """
     low, high = float(np.nanmin(maps)), float(np.nanmax(maps))
     side, extent = _side(maps, MAP_SIDE), (high - low) or 1.0
-    filled = (np.nan_to_num(pixels, nan=low) for pixels in maps)
-    shares = ((_smaller(pixels, side).astype(float) - low) / extent for pixels in filled)
-    tiles = [(255 * share).round().astype(np.uint8) for share in shares]
+    filled = (np.nan_to_num(pixels.astype(float), nan=low) for pixels in maps)
+    shares = (((pixels - low) / extent).astype(np.float32) for pixels in filled)
+    tiles = [(255 * _smaller(share, side)).round().astype(np.uint8) for share in shares]
     return {
         "preview_maps": _stored(_encoded(tiles)),
         "preview_range": np.array([low, high]),

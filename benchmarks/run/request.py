@@ -18,6 +18,7 @@ from benchmarks.execution import Plan, make_plan
 from benchmarks.execution.plan import Request, backbone_specs
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
+    GREATEST_SEED,
     REAL_BACKBONE,
     chosen_dataset,
     chosen_size,
@@ -26,9 +27,6 @@ from benchmarks.options import (
 from benchmarks.results.cropping import REMEDY, crop_loss
 from benchmarks.results.folders import default_run
 from benchmarks.specs import EvaluationProtocol
-
-GREATEST_SEED = 2**32 - 1
-"""Every random generator, table and page takes a seed up to it."""
 
 LONGEST_NAME = 200
 """Bytes of a folder's name; file systems take 255, and temporary names are longer."""
