@@ -133,7 +133,8 @@ def _measure(
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
         hints = find_hints(metrics, truth.labels, truth.masks, prediction.images, prediction.maps)
         lines = [f"{cell.spec.method} s{cell.spec.seed}: {hint}" for hint in hints]
-        measured = _measured(cell, truth, prediction, metrics, lines)
+        measured = _measured(cell, truth, prediction, metrics)
+        measured = replace(measured, warnings=[*measured.warnings, *lines])
         kept = maps_to_keep(truth, prediction, kept_maps, pro)
         return Evaluated(measured, rows, kept, hints=lines)
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
@@ -141,11 +142,7 @@ def _measure(
 
 
 def _measured(
-    cell: Cell,
-    truth: GroundTruth,
-    prediction: Prediction,
-    metrics: Mapping[str, float],
-    hints: Sequence[str],
+    cell: Cell, truth: GroundTruth, prediction: Prediction, metrics: Mapping[str, float]
 ) -> Cell:
     shots = cell.spec.shots
     return replace(
@@ -159,7 +156,7 @@ def _measured(
         score_seconds=prediction.score_seconds,
         unseen_defects=truth.outside.unseen if truth.outside else None,
         unseen_share=truth.outside.share if truth.outside else None,
-        warnings=[*truth.category.warnings, *hints],
+        warnings=list(truth.category.warnings),
     )
 
 

@@ -26,17 +26,10 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import KeptMaps
 from benchmarks.features import Crops, FeatureCache
 from benchmarks.files import require_writable
-from benchmarks.maps import image_scores
+from benchmarks.maps import image_scores, importing
 from benchmarks.maps.choosing import chosen_measure
 from benchmarks.maps.exporting import DType, Exported, export_category, find_method, folder_of
-from benchmarks.maps.importing import (
-    CheckedMaps,
-    ImportedMaps,
-    check_category,
-    column,
-    import_category,
-    protocol_of,
-)
+from benchmarks.maps.importing import CheckedMaps, ImportedMaps, column, protocol_of
 from benchmarks.options import GREATEST_SEED, add_data, add_raise, chosen_dataset, side
 from benchmarks.places import written_path
 from benchmarks.results import Cell, Store, result_sets
@@ -151,7 +144,7 @@ def _import(options: argparse.Namespace) -> int:
         store = Store(default_run(dataset.name, IMPORTED, protocol.image_size))
         stored = store.cells()
     require_writable(store.run)
-    checked = [check_category(imported, dataset, c, protocol) for c in dataset.categories]
+    checked = [importing.check_category(imported, dataset, c, protocol) for c in dataset.categories]
     if different := differing_data(stored, [Cell(maps.spec, "failed") for maps in checked]):
         raise BenchmarkError(f"{store.run}: {different}; name another run with --out")
     _say_what_else_lies_there(imported, checked, stored)
@@ -159,7 +152,7 @@ def _import(options: argparse.Namespace) -> int:
     kept: KeptMaps = "all" if options.save_maps else "errors"
     failures = 0
     for maps in checked:  # from here on nothing is refused
-        result = import_category(maps, dataset, crops=crops, kept_maps=kept)
+        result = importing.import_category(maps, dataset, crops=crops, kept_maps=kept)
         cell = store.write(result.cell, result.scores, result.maps, result.traceback)
         if cell.status == "failed":
             say(f"{cell.spec.label}: FAILED: {cell.failure}")

@@ -6,7 +6,7 @@ import difflib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path, PurePosixPath
 
 from benchmarks.datasets import Category, Sample
@@ -50,11 +50,10 @@ def find_maps(folder: Path, category: Category) -> tuple[list[Path], list[str]]:
     """
     root, names = folder / category.name, map_names(category)
     plain_names = {plain(name): name for name in names}
-    linked = (
-        path for place in {(root / name).parent for name in names} for path in place.glob("*")
-    )
+    places = {(root / name).parent for name in names}
+    files = {*root.rglob("*"), *(path for place in places for path in place.glob("*"))}
     paths_of, others = defaultdict(list), []
-    for path in sorted({*root.rglob("*"), *linked}):  # rglob follows no links to folders
+    for path in sorted(files):  # of which rglob alone follows no link to a folder
         name = path.relative_to(root).as_posix()
         if path.is_dir() or path.name.startswith("."):
             continue
@@ -64,11 +63,12 @@ def find_maps(folder: Path, category: Category) -> tuple[list[Path], list[str]]:
         else:
             others.append(name)
     if problems := _problems(root, names, paths_of):
-        missing = (f"{category.name}/{name}" for name in names if name not in paths_of)
-        there = f"; {_nearest_file(folder, first)}" if (first := next(missing, "")) else ""
-        raise DataError(
-            listed(f"{root}: {len(names)} test images need a map each{there}", problems)
-        )
+        near, missing = "", [name for name in names if name not in paths_of]
+        if missing:
+            left = [f"{category.name}/{name}" for name in others] or _files_below(folder)
+            near = f"; {folder} has {nearest(f'{category.name}/{missing[0]}', left)}"
+            near += f" ({', '.join(READERS)} are read)"
+        raise DataError(listed(f"{root}: {len(names)} test images need a map each{near}", problems))
     return [paths_of[name][0] for name in names], others
 
 
@@ -78,8 +78,17 @@ def plain(name: str) -> str:
 
 
 def nearest(wanted: str, names: Iterable[str]) -> str:
-    """Return which of some names is most like the one that is wanted; without any, "nothing"."""
-    return (difflib.get_close_matches(wanted, sorted(names), 1, cutoff=0) or ["nothing"])[0]
+    """Return which of some names is most like a wanted one; without any, "nothing".
+
+    What counts most is how many folders and the file's stem they share at their ends.
+    """
+
+    def likeness(name: str) -> tuple[int, int, float]:
+        ends = [stem(text).casefold().split("/")[::-1] for text in (wanted, name)]
+        shared = takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False))
+        return len([*shared]), -len(ends[1]), difflib.SequenceMatcher(None, wanted, name).ratio()
+
+    return max(names, key=likeness, default="nothing")
 
 
 def _problems(root: Path, names: dict[str, Sample], paths_of: dict[str, list[Path]]) -> list[str]:
@@ -98,8 +107,7 @@ def _problems(root: Path, names: dict[str, Sample], paths_of: dict[str, list[Pat
     return problems
 
 
-def _nearest_file(folder: Path, wanted: str) -> str:
-    """Say which file below a folder has the name most like the wanted one, and what is read."""
+def _files_below(folder: Path) -> list[str]:
+    """Return the names of a folder's files, of very many some."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
-    near = nearest(wanted, (path.relative_to(folder).as_posix() for path in islice(files, SEEN)))
-    return f"{folder} has {near} ({', '.join(READERS)} are read)"
+    return sorted(path.relative_to(folder).as_posix() for path in islice(files, SEEN))

@@ -100,9 +100,10 @@ def of_category(path: Path, scores: Mapping[str, float], category: Category) -> 
             problems.append(f"{name} and {given[image]} are the same image; keep one")
         elif image:
             given[image] = name
-    missing = [f"no score of {name}" for name in names if name not in given]
+    missing = [name for name in names if name not in given]
     if missing:
-        missing[0] += f"; nearest is {nearest(missing[0], scores.keys() - {*given.values()})}"
-    if problems := [*missing, *problems]:
+        left = [name for name in scores if name not in given.values()]
+        missing[0] += f"; the nearest name is {nearest(missing[0], left)}"
+    if problems := [*(f"no score of {name}" for name in missing), *problems]:
         raise DataError(listed(f"{path}: {category.name} needs one row a test image", problems))
     return [scores[given[name]] for name in names]

@@ -175,10 +175,8 @@ def _read(category: Category, paths: Sequence[Path]) -> Iterator[tuple[Sample, M
 def _identity(sample: Sample, values: Map) -> bytes:
     """Return what a map is, whatever file holds it: its image, its shape, its numbers."""
     height, width = values.shape
-    return (
-        f"{stem(sample.name)}\0{height}×{width}\0".encode()
-        + values.astype(values.dtype.newbyteorder("<")).tobytes()
-    )
+    numbers = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    return f"{stem(sample.name)}\0{height}×{width}\0".encode() + numbers
 
 
 def _check_shape(path: Path, values: Map, width: int, height: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import tifffile
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from benchmarks.maps import importing
 from benchmarks.maps.__main__ import main as maps
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheets
@@ -21,7 +24,7 @@ from benchmarks.results.scores import read_image_scores
 from benchmarks.run.__main__ import main as run
 from benchmarks.uncertainty.intervals import cell_intervals
 from benchmarks.uncertainty.pairs import all_pairs
-from tests.helpers.data_sets import write_dataset
+from tests.helpers.data_sets import write_category, write_dataset
 
 SIZE = 32
 
@@ -222,17 +225,46 @@ def some_maps(shape: tuple[int, int] = (40, 40)) -> list[Path]:
     return written
 
 
-def spoilt(path: Path, how: str) -> None:
-    if how == "missing":
-        path.unlink()
-    elif how == "twice":
-        np.save(path.with_suffix(".npy"), np.zeros((40, 40)))
-    elif how == "nan":
-        tifffile.imwrite(path, np.full((40, 40), np.nan, np.float32))
-    elif how == "shape":
-        tifffile.imwrite(path, np.zeros((40, 60), np.float32))
-    elif how == "truncated":
-        path.write_bytes(path.read_bytes()[:100])
+def emptied(path: Path) -> None:
+    path.unlink()
+    np.save(path.with_suffix(".npy"), np.zeros((0, 0)))
+
+
+def linked_to_nothing(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("gone.tiff")
+
+
+def moved_deeper(path: Path) -> None:
+    Path("other/cup").rename("cup")
+    Path("other/flow").mkdir()
+    Path("cup").rename("other/flow/cup")
+
+
+def moved_higher(path: Path) -> None:
+    for folder in Path("other/cup").iterdir():
+        folder.rename(Path("other") / folder.name)
+
+
+SPOILT: dict[str, Callable[[Path], object]] = {
+    "missing": Path.unlink,
+    "twice": lambda path: np.save(path.with_suffix(".npy"), np.zeros((40, 40))),
+    "nan": lambda path: tifffile.imwrite(path, np.full((40, 40), np.nan, np.float32)),
+    "shape": lambda path: tifffile.imwrite(path, np.zeros((40, 60), np.float32)),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:100]),
+    "nothing": lambda path: path.write_bytes(b""),
+    "no values": emptied,
+    "link to nothing": linked_to_nothing,
+    "ending": lambda path: path.rename(path.with_suffix(".jpg")),
+    "suffix": lambda path: path.rename(path.with_name("000_anomaly.tiff")),
+    "capital": lambda path: path.parent.rename(path.parent.with_name("Good")),
+    "deeper": moved_deeper,
+    "higher": moved_higher,
+    "empty": lambda path: shutil.rmtree("other/cup"),
+}
+
+
+READ = "(.tiff, .tif, .npy, .npz, .png are read)"
 
 
 @pytest.mark.parametrize(
@@ -243,17 +275,194 @@ def spoilt(path: Path, how: str) -> None:
         ("nan", "other/cup/test/good/000.tiff: 1600 of 1600 values are NaN"),
         ("shape", "the map is 60×40 pixels and its image 40×40: a map shows its whole image"),
         ("truncated", "other/cup/test/good/000.tiff: not a readable map"),
+        ("nothing", "other/cup/test/good/000.tiff: not a readable map"),
+        ("no values", "other/cup/test/good/000.npy: holds 0 × 0 values of type float64"),
+        ("link to nothing", "000.tiff is a link to gone.tiff, which isn't there"),
+        ("ending", f"a map each; other has cup/test/good/000.jpg {READ}"),
+        ("suffix", f"a map each; other has cup/test/good/000_anomaly.tiff {READ}"),
+        ("capital", f"a map each; other has cup/test/Good/000.tiff {READ}"),
+        ("deeper", f"a map each; other has flow/cup/test/good/000.tiff {READ}"),
+        ("higher", f"a map each; other has test/good/000.tiff {READ}"),
+        ("empty", f"a map each; other has nothing {READ}"),
     ],
 )
+@pytest.mark.parametrize("last", [False, True])
 def test_maps_that_do_not_fit_are_named_and_nothing_is_stored(
-    data: Path, capsys: pytest.CaptureFixture[str], how: str, said: str
+    data: Path, capsys: pytest.CaptureFixture[str], how: str, said: str, last: bool
 ) -> None:
-    spoilt(some_maps()[0], how)
-    assert take("--categories", "cup", "--out", "out", source="other") == 2
+    SPOILT[how](some_maps()[0])
+    if last:  # a category whose maps are right comes before it
+        write_category(data / "amp", good=1, defect=1)
+        for image in (data / "amp/test").rglob("*.png"):
+            path = Path("other") / image.relative_to(data).with_suffix(".npy")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, np.random.default_rng(0).random((40, 40)))
+        said = said.replace("has nothing", "has amp/test/good/000.npy")
+    names = "amp,cup" if last else "cup"
+    assert take("--categories", names, "--out", "out", source="other") == 2
     error = capsys.readouterr().err
     assert said in error
     assert "Traceback" not in error
-    assert not Path("out/cells").exists()
+    assert not [*Path("out").rglob("*")]
+
+
+def test_scores_that_lack_an_image_of_the_last_category_store_nothing(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare("--save-maps", methods="patchcore-100") == 0
+    assert give() == 0
+    rows = Path("maps/patchcore-100/scores.csv").read_text().splitlines()
+    assert rows[-1].startswith("cup/")
+    Path("s.csv").write_text("\n".join(rows[:-1]))
+    assert take("--out", "other", "--scores", "s.csv") == 2
+    assert "no score of cup/test/spot/003.png; the nearest name is bar/" in capsys.readouterr().err
+    assert not [*Path("other").rglob("*")]
+
+
+def test_maps_that_change_between_their_two_readings_are_refused(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = some_maps()[0]
+    check = importing.check_category
+
+    def and_change(*given: Any) -> importing.CheckedMaps:
+        checked = check(*given)
+        tifffile.imwrite(first, np.zeros((40, 40), np.float32))
+        return checked
+
+    monkeypatch.setattr(importing, "check_category", and_change)
+    assert take("--categories", "cup", "--out", "out", source="other") == 2
+    assert "maps of cup changed while they were read" in capsys.readouterr().err
+    assert not [*Path("out").rglob("*.json")]
+
+
+def test_links_capital_endings_and_other_forms_of_unicode_are_maps(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "späne") for form in ("NFC", "NFD"))
+    (data / "cup/test/spot").rename(data / f"cup/test/{composed}")
+    (data / "cup/ground_truth/spot").rename(data / f"cup/ground_truth/{composed}")
+    for path in some_maps():
+        path.rename(path.with_suffix(".TIFF"))
+    Path(f"other/cup/test/{composed}").rename(f"other/cup/test/{decomposed}")
+    Path("other/cup/test/good").rename("elsewhere")
+    Path("other/cup/test/good").symlink_to(Path("elsewhere").absolute())
+    assert take("--categories", "cup", "--out", "out", source="other") == 0
+    assert "left out" not in capsys.readouterr().err
+    assert cells("copy (imported)")["cup"].metrics["pixel_auroc"] is not None
+
+
+# --- precision -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["f8", "i4", "i8"])
+@pytest.mark.parametrize("size", [20, 40, 56])
+def test_maps_keep_the_order_of_their_values(data: Path, kind: str, size: int) -> None:
+    """Values that single precision merges are measured as the same values in a smaller range."""
+    random, values = np.random.default_rng(0), {}
+    for path in some_maps():
+        path.unlink()
+        values[path.with_suffix(".npy")] = random.integers(0, 2000, (40, 40))
+    metrics, intervals = [], []
+    for offset in (0, 2**29):
+        for path, numbers in values.items():
+            np.save(path, (numbers / 8 if kind == "f8" else numbers).astype(kind) + offset)
+        out = f"out-{offset}"
+        here = ("--categories", "cup", "--out", out, "--resize", str(size), "--save-maps")
+        assert take(*here, "--image-size", str(size), source="other") == 0
+        cell = cells("copy (imported)", out)["cup"]
+        metrics.append(cell.metrics)
+        with np.load(Path(out) / str(cell.maps)) as stored:
+            assert stored["maps"].dtype == (np.float64 if offset else np.float32)
+            assert len(np.unique(stored["preview_maps"])) > 100
+        stored_beside = Path(out) / str(cell.scores), Path(out) / str(cell.maps)
+        intervals.append(cell_intervals(*stored_beside)["pixel_auroc"])
+    np.testing.assert_allclose(*intervals, atol=1e-3)
+    if size <= 40:  # coarser maps are interpolated, in the precision that they have
+        assert metrics[0] == metrics[1]
+    else:
+        assert metrics[0] == pytest.approx(metrics[1], abs=1e-3)
+
+
+def test_maps_in_double_precision_go_out_and_come_back(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, path in enumerate(some_maps()):
+        values = np.random.default_rng(number).random((40, 40))
+        tifffile.imwrite(path, 1e6 + values / 1e4)
+    here = ("--categories", "cup", "--out", "out", "--save-maps")
+    assert take(*here, "--image-size", "32", source="other") == 0
+    before = cells("copy (imported)")["cup"]
+    out = ("--categories", "cup")
+    assert give(*out, methods="copy (imported)") == 0
+    said = "warning: rounding makes values of 7 maps equal; --dtype float64 keeps all"
+    assert said in capsys.readouterr().err
+    assert give(*out, "--dtype", "float64", methods="copy (imported)") == 0
+    assert "warning" not in capsys.readouterr().err
+    scores = ("--scores", "maps/copy_imported/scores.csv")
+    assert take(*here, *scores, source="maps/copy_imported", name="again") == 0
+    assert cells("again (imported)")["cup"].metrics == before.metrics
+
+
+# --- seeds, and maps that are imported again -------------------------------------------------
+
+
+def test_maps_of_several_seeds_give_a_mean_and_a_deviation(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aurocs = []
+    for seed in (0, 3):
+        for number, path in enumerate(some_maps()):
+            values = np.random.default_rng([seed, number]).random((40, 40))
+            tifffile.imwrite(path, values.astype(np.float32))
+        here = ("--categories", "cup", "--out", "out", "--seed", str(seed))
+        assert take(*here, source="other") == 0
+        assert "are stored for" not in capsys.readouterr().err
+        newest = max(Store(Path("out")).cells(), key=lambda cell: cell.started_utc)
+        assert newest.spec.seed == seed
+        aurocs.append(newest.metrics["pixel_auroc"])
+    assert aurocs[0] != aurocs[1]
+    (results,) = result_sets(Path("out"))
+    assert results.methods == {"copy (imported)": (0, 3)}
+    table = results.table("pixel_auroc")
+    assert table.values.loc["cup", "copy (imported)"] == pytest.approx(np.mean(aurocs))
+    deviation = np.std(np.array(aurocs, float), ddof=1)
+    assert table.deviations.loc["cup", "copy (imported)"] == pytest.approx(deviation)
+
+
+def test_other_maps_of_a_name_are_said_to_replace_those_before(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, *_ = some_maps()
+    here = ("--categories", "cup", "--out", "out")
+    said = "other maps of copy (imported), seed 0, are stored for cup: tables show the new ones"
+    for changed, warned in ((False, False), (False, False), (True, True)):
+        if changed:
+            tifffile.imwrite(first, np.zeros((40, 40), np.float32))
+        assert take(*here, source="other") == 0
+        assert (said in capsys.readouterr().err) == warned
+    assert take(*here, "--seed", "1", source="other") == 0
+    assert said not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", ["-1", "0,1", "x", "²", "1.5", str(2**32)])
+def test_a_seed_is_one_integer(folder: Path, seed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        take(f"--seed={seed}")
+    assert stop.value.code == 2
+    assert f"{seed!r}: give an integer from 0 to 4294967295" in capsys.readouterr().err
+
+
+def test_maps_of_the_wrong_sign_get_a_hint(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in sorted((data / "cup/test").rglob("*.png")):
+        similarity = 255 - np.asarray(Image.open(path).convert("L"), np.float32)
+        out = Path("other") / path.relative_to(data).with_suffix(".npy")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        np.save(out, similarity)
+    assert take("--categories", "cup", "--out", "out", source="other") == 0
+    hint = "copy (imported) s0: pixel AUROC 0.0 is far below chance: is higher more anomalous?"
+    assert f"warning: cup: {hint}" in capsys.readouterr().err
+    assert list(cells("copy (imported)")["cup"].warnings) == [hint]
 
 
 def test_what_is_left_out_is_said(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
