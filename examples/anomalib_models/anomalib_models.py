@@ -158,6 +158,7 @@ def import_maps(options: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "benchmarks.maps", "import", options.maps]
     command += ["--name", options.name or f"anomalib-{options.model}", "--out", options.out]
     command += ["--scores", options.maps / "scores.csv", "--data", options.data]
+    command += ["--seed", options.seed]
     if options.categories:
         command += ["--categories", options.categories]
     return subprocess.run(list(map(str, command)), check=False).returncode

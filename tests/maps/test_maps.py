@@ -513,6 +513,108 @@ def test_scores_that_do_not_fit_are_named(
     assert said in capsys.readouterr().err
 
 
+def score_rows() -> list[tuple[str, str]]:
+    """Each test image of `cup` with a score, no two the same; defects have the higher ones."""
+    names = sorted(
+        path.relative_to("data").as_posix() for path in Path("data").rglob("cup/test/*/*")
+    )
+    return [(name, f"{number}.5") for number, name in enumerate(names)]
+
+
+Form = Callable[[list[tuple[str, str]]], bytes]
+
+
+def lines_of(rows: list[tuple[str, str]], mark: str = ",", end: str = "\n") -> bytes:
+    return "".join(f"{image}{mark}{score}{end}" for image, score in rows).encode()
+
+
+def headed(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [("image", "score"), *rows]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda rows: lines_of(headed(rows)),
+        lambda rows: lines_of(headed(rows), ";"),
+        lambda rows: lines_of(headed(rows), "\t"),
+        lambda rows: lines_of(headed(rows), "   "),
+        lambda rows: lines_of(headed(rows), ", "),
+        lambda rows: b"\xef\xbb\xbf" + lines_of(headed(rows), ";", "\r\n"),
+        lambda rows: lines_of([("Image", " Score "), *rows]),
+        lambda rows: lines_of(headed(rows), end=",\n").replace(b"score,", b"score"),
+        lambda rows: lines_of(headed([(f"/home/me/data/{n}", s) for n, s in rows])),
+        lambda rows: lines_of(headed([(f"./{n}", s) for n, s in rows])),
+        lambda rows: lines_of(headed([("C:\\" + n.replace("/", "\\"), s) for n, s in rows])),
+        lambda rows: lines_of([("score", "image"), *((s, n) for n, s in rows)]),
+        lambda rows: lines_of([*headed(rows), ("bolt/test/good/000.png", "7")]),
+    ],
+)
+def test_scores_are_read_whatever_separates_them_and_however_images_are_named(
+    data: Path, form: Form
+) -> None:
+    some_maps()
+    Path("s.csv").write_bytes(form(score_rows()))
+    assert take("--categories", "cup", "--out", "o", "--scores", "s.csv", source="other") == 0
+    stored = read_image_scores(Path("o") / str(cells("copy (imported)", "o")["cup"].scores))
+    given = {name: float(score) for name, score in score_rows()}
+    found = zip(stored["path"], stored["score"], strict=True)
+    assert {f"cup/{name}": score for name, score in found} == given
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (
+            lambda rows: lines_of(headed([(n, s.replace(".", ",")) for n, s in rows])),
+            "line 2: the score of cup/test/good/000.png is '0,5', not a finite number, as 0.5",
+        ),
+        (
+            lambda rows: lines_of(headed([(n, s.replace(".", ",")) for n, s in rows]), ";"),
+            "line 2: the score of cup/test/good/000.png is '0,5', not a finite number, as 0.5",
+        ),
+        (
+            lambda rows: lines_of(headed([("cup/test/a,b.png", "1"), *rows])),
+            "line 2: the score of cup/test/a is 'b.png,1', not a finite number",
+        ),
+        (lambda rows: lines_of(headed(rows), "|"), "the first line is 'image|score'"),
+        (lines_of, "the first line is 'cup/test/good/000.png,0.5'"),
+        (lambda rows: b"", "the first line is ''"),
+        (lambda rows: lines_of(headed(rows)).decode().encode("utf-16"), "not a readable CSV"),
+        (
+            lambda rows: lines_of(headed([*rows, (f"/data/{rows[0][0]}", "3")])),
+            "/data/cup/test/good/000.png and cup/test/good/000.png are the same image; keep one",
+        ),
+        (
+            lambda rows: lines_of(headed([(n.removeprefix("cup/"), s) for n, s in rows])),
+            "no score of cup/test/good/000.png; the nearest name is test/good/000.png",
+        ),
+        (
+            lambda rows: lines_of(headed([(n.replace(".png", ".PNG"), s) for n, s in rows])),
+            "no score of cup/test/good/000.png; the nearest name is cup/test/good/000.PNG",
+        ),
+    ],
+)
+def test_scores_that_could_be_misread_are_refused(
+    data: Path, capsys: pytest.CaptureFixture[str], form: Form, said: str
+) -> None:
+    some_maps()
+    Path("s.csv").write_bytes(form(score_rows()))
+    assert take("--categories", "cup", "--out", "o", "--scores", "s.csv", source="other") == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+    assert not [*Path("o").rglob("*")]
+
+
+def test_scores_in_double_precision_keep_their_order(data: Path) -> None:
+    some_maps()
+    rows = [(name, f"{1e6 + number / 1e6!r}") for number, (name, _) in enumerate(score_rows())]
+    Path("s.csv").write_bytes(lines_of(headed(rows)))
+    assert take("--categories", "cup", "--out", "o", "--scores", "s.csv", source="other") == 0
+    assert cells("copy (imported)", "o")["cup"].metrics["image_auroc"] == 1
+
+
 def test_given_scores_count_and_are_part_of_the_identity(data: Path) -> None:
     some_maps()
     names = sorted(path.relative_to("data").as_posix() for path in data.rglob("cup/test/*/*.png"))

@@ -43,6 +43,22 @@ def test_every_format_gives_the_same_map(tmp_path: Path, name: str, kind: str) -
     np.testing.assert_array_equal(found, VALUES)
 
 
+@pytest.mark.parametrize("name", ["map.tiff", "map.npy", "map.npz"])
+@pytest.mark.parametrize("kind", ["f8", "i4", "u4", "i8", "u8"])
+def test_what_single_precision_merges_stays_double(tmp_path: Path, name: str, kind: str) -> None:
+    values = (VALUES + 2**30).astype(kind)
+    found = read_map(written(tmp_path / name, values))
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, values)
+
+
+@pytest.mark.parametrize("values", [VALUES / 3, -VALUES * 1e-40, VALUES * 2**50, VALUES + 2**52])
+def test_every_distinct_value_stays_distinct(tmp_path: Path, values: np.ndarray[Any, Any]) -> None:
+    found = read_map(written(tmp_path / "map.npy", values))
+    np.testing.assert_array_equal(np.argsort(found, axis=None), np.argsort(values, axis=None))
+    assert len(np.unique(found)) == values.size
+
+
 @pytest.mark.parametrize("shape", [(1, 3, 4), (3, 4, 1), (1, 1, 3, 4)])
 def test_axes_of_length_one_are_dropped(tmp_path: Path, shape: tuple[int, ...]) -> None:
     path = written(tmp_path / "map.npy", VALUES.reshape(shape).astype(np.float32))
@@ -65,6 +81,10 @@ def test_a_line_is_a_map(tmp_path: Path, shape: tuple[int, int]) -> None:
         ("map.npy", np.where(VALUES == 5, np.nan, 1.0), "1 of 12 values are NaN, infinite"),
         ("map.tiff", np.where(VALUES > 9, np.inf, 1.0), "2 of 12 values are NaN, infinite"),
         ("map.npy", np.full((3, 4), 1e300), "12 of 12 values are NaN, infinite or too large"),
+        ("map.npy", np.zeros((0, 4)), "holds 0 × 4 values"),
+        ("map.npy", VALUES + 2**60, "some of its int64 values differ by less than double"),
+        ("map.npy", VALUES.astype("u8") + 2**63, "some of its uint64 values differ by less"),
+        ("map.npy", VALUES * np.longdouble(2) ** -62 + 1, "values differ by less than double"),
     ],
 )
 def test_what_is_no_map_is_named(
