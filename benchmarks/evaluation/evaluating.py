@@ -62,7 +62,7 @@ def predict(job: Job, data: Callable[[], CategoryData], at: OnStage) -> Measurin
     Returns:
         A function of `at` that returns the cell; failures before it and in it become failed cells.
     """
-    cell = begun(job.spec)
+    cell = replace(begun(job.spec), code=job.code)
     try:
         at("features")
         category = data()

@@ -29,12 +29,14 @@ class Job:
         parameters: of the method, which creates it.
         kept_maps: which maps are stored beside the cell.
         needed_maps: which maps a stored cell must have, else it is evaluated again.
+        code: hash of the method's code, as the cell notes it.
     """
 
     spec: CellSpec
     parameters: Parameters
     kept_maps: KeptMaps = "errors"
     needed_maps: KeptMaps = "none"
+    code: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.category import resident_bytes
 from benchmarks.evaluation.job import Job, KeptMaps
+from benchmarks.evaluation.method_code import method_code
 from benchmarks.features import Crops, Extractor, FeatureCache
 from benchmarks.results import Store
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
@@ -128,6 +129,17 @@ def is_done(store: Store, job: Job) -> bool:
     return store.count_maps(cell) >= (images if job.needed_maps == "all" else 1)
 
 
+def say_changed_code(plan: Plan, missing: JobsByCategory, store: Store) -> None:
+    """Print which methods' code has changed since their stored cells, which stay as they are."""
+    again = {job.spec.key for jobs in missing.values() for job in jobs}
+    stored = [job for jobs in plan.work.values() for job in jobs if job.spec.key not in again]
+    cells = [(job, store.find(job.spec)) for job in stored]
+    changed = Counter(j.spec.method for j, cell in cells if cell and cell.is_of_other_code(j.code))
+    for method, count in changed.items():
+        kept = f"{count} stored cell{'s' * (count > 1)}"
+        say(f"warning: {method}'s code has changed since: --force evaluates again ({kept})")
+
+
 def backbone_specs(
     members: Sequence[Choice], *, download: bool
 ) -> tuple[tuple[Choice, BackboneSpec], ...]:
@@ -200,4 +212,6 @@ def _job(
         seed=request.seed,
         shots=request.shots,
     )
-    return Job(spec, request.variant.parameters, request.kept_maps, request.needed_maps)
+    parameters = request.variant.parameters
+    code = method_code(parameters)
+    return Job(spec, parameters, request.kept_maps, request.needed_maps, code)

@@ -44,7 +44,9 @@ class Cell:
         unseen_defects: defect images of which the crop shows nothing of the defect; None without
             masks, and where that isn't known.
         unseen_share: share of the defect pixels that the crop cuts off, likewise.
-        warnings: what looked wrong with the category's data.
+        warnings: what looked wrong with the category's data, or with what the method does.
+        code: hash of the method's code; behind `@` the release of the project, if it is of it.
+            Empty where that is not known.
     """
 
     spec: CellSpec
@@ -68,6 +70,7 @@ class Cell:
     unseen_defects: int | None = None
     unseen_share: float | None = None
     warnings: Sequence[str] = field(default_factory=list)
+    code: str = ""
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Cell:
@@ -90,6 +93,11 @@ class Cell:
     def key(self) -> str:
         """The identity of what was asked, as hex."""
         return self.spec.key
+
+    def is_of_other_code(self, code: str) -> bool:
+        """Whether its method's code is known not to be `code`, which is of the same release."""
+        (ours, _, our_release), (theirs, _, release) = self.code.partition("@"), code.partition("@")
+        return bool(ours and theirs) and ours != theirs and our_release == release
 
     @property
     def failure(self) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -273,7 +274,17 @@ class ResultSet:
             warnings.append(f"NOT COMPARABLE, methods saw different data: {', '.join(differing)}")
         if any(cell.spec.dataset != self.dataset for cell in self.cells):
             warnings.append("other data sets of that name are shown apart")
-        return warnings
+        return [*warnings, *self._changed_code()]
+
+    def _changed_code(self) -> Iterator[str]:
+        """Say which categories' cells an earlier state of a method's code made, not all of them."""
+        for method, cells in self.columns.items():
+            latest = max(
+                (cell for cell in cells if cell.code), key=attrgetter("started"), default=None
+            )
+            earlier = [cell for cell in cells if latest and cell.is_of_other_code(latest.code)]
+            if names := sorted(set(map(category_of, earlier))):
+                yield f"NOT COMPARABLE, {method}'s code has changed since {', '.join(names)}"
 
     @property
     def _fingerprints(self) -> dict[str, set[str]]:

@@ -18,7 +18,7 @@ from typing import get_args
 import methods
 from benchmarks.console import CONTINUES, command_parser, run_program, say, show
 from benchmarks.evaluation.device import choose_device
-from benchmarks.execution import run_plan, summary
+from benchmarks.execution import run_plan, say_changed_code, summary
 from benchmarks.figures import writing
 from benchmarks.files import require_writable
 from benchmarks.options import (
@@ -155,6 +155,7 @@ def _run(options: argparse.Namespace) -> int:
     store = Store(run)
     missing = plan.missing(store, force=options.force)
     say_what_is_cut_off(plan.protocol, missing)
+    say_changed_code(plan, missing, store)
     if missing:
         check_size(plan)
     if options.dry_run:

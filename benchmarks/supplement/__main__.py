@@ -21,7 +21,7 @@ from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.device import choose_device
-from benchmarks.execution import run_plan, summary
+from benchmarks.execution import run_plan, say_changed_code, summary
 from benchmarks.files import require_writable, write_file
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
@@ -202,6 +202,8 @@ def _evaluate(grouped: Sequence[Group], store: Store, options: argparse.Namespac
         for group in grouped:
             adopt(group, store)
     work = [(group.plan, group.plan.missing(store, force=options.force)) for group in grouped]
+    for plan, missing in work:
+        say_changed_code(plan, missing, store)
     if any(missing for _, missing in work):
         with chosen_machine(options) as machine:
             for plan, missing in work:
