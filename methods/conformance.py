@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from methods import create, resolve
 from methods.base import Features, Method, NotFittedError, Scores
+from methods.checks import ConformanceError, check_finite, check_fitted, check_scores, tensors_of
 from methods.components.precision import full_precision
 from methods.lazy import torch
 
@@ -18,9 +19,8 @@ TOLERANCE = 1e-4
 CHANNELS = {1: 12, 2: 20, 3: 24, 4: 32}
 TRAINING_IMAGES, TEST_IMAGES, GRID = 12, 5, 16
 
-
-class ConformanceError(AssertionError):
-    """A property that the comparison relies on does not hold; says which and why it matters."""
+MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What code raises that isn't prepared for what it is given."""
 
 
 def check_method(specification: str, device: str = "cpu") -> None:
@@ -37,6 +37,8 @@ def check_method(specification: str, device: str = "cpu") -> None:
     for property_ in PROPERTIES:
         try:
             property_(specification, device)
+        except ConformanceError as error:
+            raise ConformanceError(f"{specification}: {error}") from error
         except AssertionError as error:
             reason = (property_.__doc__ or "").strip()
             raise ConformanceError(f"{specification}: {reason} {error}".rstrip()) from error
@@ -59,12 +61,16 @@ def _run(specification: str, training: Features, test: Features, seed: int = 0) 
 
 def _fit(specification: str, training: Features, seed: int = 0) -> Method:
     with full_precision():
-        return create(specification).fit(training, torch.Generator().manual_seed(seed))
+        method = create(specification)
+        fitted = check_fitted(method.fit(training, torch.Generator().manual_seed(seed)))
+    if fitted is not method:
+        raise ConformanceError("`fit` returned another method: end it with `return self`")
+    return fitted
 
 
 def _score(method: Method, test: Features) -> Scores:
     with full_precision():
-        return method.score(test)
+        return check_scores(method.score(test), test)
 
 
 def _data(specification: str, device: str) -> tuple[Features, Features]:
@@ -76,34 +82,32 @@ def _data(specification: str, device: str) -> tuple[Features, Features]:
 
 
 def _tensors(scores: Scores) -> dict[str, torch.Tensor]:
-    maps = scores.maps if isinstance(scores.maps, tuple) else (scores.maps,)
-    tensors = {f"map {number}": grid.cpu() for number, grid in enumerate(maps)}
-    return tensors if scores.images is None else {**tensors, "image scores": scores.images.cpu()}
+    return {name: tensor.cpu() for name, tensor in tensors_of(scores).items()}
 
 
 def _same(actual: Scores, expected: Scores, relative: float = TOLERANCE) -> None:
-    ours, theirs = _tensors(actual), _tensors(expected)
-    assert ours.keys() == theirs.keys()
-    for name, tensor in ours.items():
-        torch.testing.assert_close(tensor, theirs[name], rtol=relative, atol=1e-5, msg=None)
+    _close(_tensors(actual), _tensors(expected), relative)
+
+
+def _close(
+    actual: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], relative: float = TOLERANCE
+) -> None:
+    assert actual.keys() == expected.keys()
+    for name, tensor in actual.items():
+        torch.testing.assert_close(tensor, expected[name], rtol=relative, atol=1e-5, msg=None)
 
 
 def fit_returns_self(specification: str, device: str) -> None:
     """`fit` must return the method itself, so that `fit(…).score(…)` reads as one step."""
     training, _ = _data(specification, device)
-    method = create(specification)
-    with full_precision():
-        assert method.fit(training, torch.Generator().manual_seed(0)) is method
+    _fit(specification, training)
 
 
 def scores_have_the_promised_shapes(specification: str, device: str) -> None:
     """Maps must be (N, h, w) and image scores (N,), finite: the harness ranks them as they are."""
     training, test = _data(specification, device)
     for name, tensor in _tensors(_run(specification, training, test)).items():
-        dimensions = 1 if name == "image scores" else 3
-        assert tensor.ndim == dimensions, f"{name} have {tensor.ndim} dimensions"
-        assert len(tensor) == len(test), f"{name} are of {len(tensor)} images, not {len(test)}"
-        assert bool(torch.isfinite(tensor).all()), f"{name} are not finite"
+        check_finite(name, tensor)
 
 
 def unfitted_raises(specification: str, device: str) -> None:
@@ -113,7 +117,9 @@ def unfitted_raises(specification: str, device: str) -> None:
         create(specification).score(test)
     except NotFittedError:
         return
-    raise AssertionError("it returned or raised something else")
+    except MISTAKES as error:
+        raise AssertionError(f"it raised {type(error).__name__}") from error
+    raise AssertionError("it returned something")
 
 
 def same_seed_same_scores(specification: str, device: str) -> None:
@@ -158,9 +164,7 @@ def batch_size_does_not_matter(specification: str, device: str) -> None:
     method = _fit(specification, training)
     whole = _tensors(_score(method, test))
     singles = [_tensors(_score(method, test.select([image]))) for image in range(len(test))]
-    for name, tensor in whole.items():
-        joined = torch.cat([single[name] for single in singles])
-        torch.testing.assert_close(joined, tensor, rtol=TOLERANCE, atol=1e-5)
+    _close({name: torch.cat([single[name] for single in singles]) for name in whole}, whole)
 
 
 def order_does_not_matter(specification: str, device: str) -> None:
@@ -168,12 +172,9 @@ def order_does_not_matter(specification: str, device: str) -> None:
     training, test = _data(specification, device)
     order = list(reversed(range(len(test))))
     method = _fit(specification, training)
-    forwards, backwards = (
-        _tensors(_score(method, test)),
-        _tensors(_score(method, test.select(order))),
-    )
-    for name, tensor in forwards.items():
-        torch.testing.assert_close(backwards[name], tensor[order], rtol=TOLERANCE, atol=1e-5)
+    forwards = _tensors(_score(method, test))
+    backwards = _tensors(_score(method, test.select(order)))
+    _close(backwards, {name: tensor[order] for name, tensor in forwards.items()})
 
 
 def memory_does_not_matter(specification: str, device: str) -> None:
@@ -214,7 +215,7 @@ def one_image_is_enough(specification: str, device: str) -> None:
     """Low-shot tables start at one training image: it must give finite scores, not an error."""
     training, test = _data(specification, device)
     for name, tensor in _tensors(_run(specification, training.select([0]), test)).items():
-        assert bool(torch.isfinite(tensor).all()), f"{name} are not finite"
+        check_finite(name, tensor)
 
 
 def anomalies_score_higher(specification: str, device: str) -> None:
@@ -234,6 +235,7 @@ def devices_agree(specification: str, device: str) -> None:
 
 
 PROPERTIES: tuple[Callable[[str, str], None], ...] = (
+    inputs_stay_unchanged,  # first: what writes to them spoils every other check
     fit_returns_self,
     scores_have_the_promised_shapes,
     unfitted_raises,
@@ -244,7 +246,6 @@ PROPERTIES: tuple[Callable[[str, str], None], ...] = (
     batch_size_does_not_matter,
     order_does_not_matter,
     memory_does_not_matter,
-    inputs_stay_unchanged,
     not_a_number_is_rejected,
     one_image_is_enough,
     anomalies_score_higher,

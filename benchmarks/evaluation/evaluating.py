@@ -19,18 +19,22 @@ from benchmarks.evaluation.device import PeakMemory
 from benchmarks.evaluation.hints import find_hints
 from benchmarks.evaluation.job import Evaluated, Failure, Job, KeptMaps, Prediction, Stage
 from benchmarks.evaluation.kept_maps import maps_to_keep
+from benchmarks.evaluation.method_code import is_judged
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.features import Split
 from benchmarks.metrics.image import image_metrics
 from benchmarks.metrics.pixel import measure_pixels
 from benchmarks.results import Cell
 from benchmarks.specs import CellSpec
+from methods import checks
 from methods.base import Features
 from methods.components.precision import full_precision
 from methods.lazy import torch
 
 BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
 """Shares of its memory that a method gets, one after the other, where the device has none left."""
+
+DRAWN = "draws from {} global generator, which the run seeds: draw from `fit`'s `generator`"
 
 OnStage = Callable[[Stage], None]
 """Called at the start of each stage of a cell."""
@@ -67,9 +71,11 @@ def predict(job: Job, data: Callable[[], CategoryData], at: OnStage) -> Measurin
         at("features")
         category = data()
         memory = PeakMemory(category.device)
-        members = [_score_within(job, member, memory, at) for member in category.members]
+        with checks.seeded_generators(job.spec.seed) as drawn:
+            members = [_score_within(job, member, memory, at) for member in category.members]
         prediction = average_members(members)
         cell = replace(cell, device=category.device, peak_memory_mb=memory.megabytes())
+        cell = replace(cell, warnings=[DRAWN.format(name) for name in sorted(drawn)])
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         outcome = failed(cell, failure_of(error))
         return lambda at: outcome
@@ -104,7 +110,7 @@ def failed(cell: Cell, failure: Failure) -> Evaluated:
 def failure_of(error: BaseException) -> Failure:
     """Return why a cell fails, with the traceback unless it is an error for the user to mend."""
     text = _encodable(" ".join(str(error).split())) or type(error).__name__
-    if isinstance(error, BenchmarkError):
+    if isinstance(error, BenchmarkError | checks.ConformanceError):
         return Failure(text)
     lines = _encodable("".join(traceback.format_exception(error)))
     if isinstance(error, torch.AcceleratorError):  # the process can't use the GPU any more
@@ -132,6 +138,7 @@ def _measure(
         names = zip(truth.category.test, prediction.images, strict=True)
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
         hints = find_hints(metrics, truth.labels, truth.masks, prediction.images, prediction.maps)
+        hints = [*cell.warnings, *hints]
         lines = [f"{cell.spec.method} s{cell.spec.seed}: {hint}" for hint in hints]
         measured = _measured(cell, truth, prediction, metrics)
         measured = replace(measured, warnings=[*measured.warnings, *lines])
@@ -186,22 +193,33 @@ def _score_within(
 def _score(
     job: Job, features: Mapping[Split, Features], memory: PeakMemory, at: OnStage
 ) -> Prediction:
-    """Fit the method to one member's training features, and score the test images."""
-    spec = job.spec
+    """Fit the method to one member's training features, and score the test images.
+
+    Raises:
+        ConformanceError: it isn't a method as the comparison relies on.
+    """
+    spec, test = job.spec, features["test"]
     training = draw_shots(features["train"], spec.shots, spec.seed)
     at("fit")
     begun = time.perf_counter()
     with full_precision():
-        method = job.parameters.create().fit(training, torch.Generator().manual_seed(spec.seed))
+        generator = torch.Generator().manual_seed(spec.seed)
+        method = checks.check_fitted(job.parameters.create().fit(training, generator))
         memory.synchronise()
         at("score")
         fitted = time.perf_counter()
-        scores = method.score(features["test"])
+        scores = checks.check_scores(method.score(test), test)
         p = spec.protocol
         finished = upsample_and_smooth(scores, p.image_size, p.smoothing_sigma)
     image_scores = finished.amax(dim=(1, 2)) if scores.images is None else scores.images
     images, maps = image_scores.double().cpu().numpy(), finished.cpu().numpy()
-    return Prediction(images, maps, fitted - begun, time.perf_counter() - fitted)
+    scored = time.perf_counter()
+    checks.check_finite("maps", maps)
+    checks.check_finite("image scores", images)
+    if not is_judged(job.parameters):  # the others are held to it by the project's tests
+        with full_precision():
+            checks.check_again(method, scores, test)
+    return Prediction(images, maps, fitted - begun, scored - fitted)
 
 
 def average_members(members: Sequence[Prediction]) -> Prediction:

@@ -20,9 +20,6 @@ JUDGED = ("methods.padim", "methods.patchcore", "methods.spade")
 INSTALLED = ("site-packages", "dist-packages")
 """Folders in which the files beside a module aren't of its package."""
 
-PROJECT = ("methods", "benchmarks")
-"""The project's packages, which aren't of a method's either that lies beside them."""
-
 _WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -74,8 +71,7 @@ def _file(name: str, top: str) -> Path | None:
     file = getattr(owner, "__file__", None)
     if file and not hasattr(owner, "__path__"):
         folder = Path(file).parent
-        beside = folder.name not in INSTALLED and first not in PROJECT
-        stems = [folder.joinpath(first, *rest)] if first == top or beside else []
+        stems = [folder.joinpath(first, *rest)] * (first == top or folder.name not in INSTALLED)
     files = (file for stem in stems for file in (stem / "__init__.py", stem.with_suffix(".py")))
     return next((file for file in files if file.is_file()), None)
 
@@ -83,39 +79,22 @@ def _file(name: str, top: str) -> Path | None:
 @cache
 def _read(path: Path, package: str) -> tuple[str, tuple[str, ...]]:
     """Return a file's hash, and what it may import; `package` is that of its relative names."""
-    content = path.read_bytes()
-    try:
+    content, imported = path.read_bytes(), list[str]()
+    with suppress(SyntaxError, ValueError, RecursionError):  # half-written, or nested too deeply
         tree = ast.parse(content)
-        text = repr(_plain(tree)).encode()
-        imported = tuple(_imported(tree, package))
-    except (SyntaxError, ValueError, RecursionError):  # half-written, or nested too deeply
-        text, imported = content, ()
-    return hashlib.sha256(text).hexdigest(), imported
+        for node in ast.walk(tree):
+            imported += _imported(node, package)
+            if isinstance(node, _WITH_DOCSTRING) and ast.get_docstring(node, clean=False):
+                del node.body[0]
+        content = ast.unparse(tree).encode()  # unlike `ast.dump` alike in several Pythons
+    return hashlib.sha256(content).hexdigest(), tuple(imported)
 
 
-def _plain(node: object) -> object:
-    """Return a syntax tree as tuples, without docstrings and without what is empty.
-
-    Later versions of Python add fields to it that are empty in what earlier ones can read.
-    """
-    if isinstance(node, list):
-        return [_plain(child) for child in node]
-    if not isinstance(node, ast.AST):
-        return node
-    children = dict(ast.iter_fields(node))
-    if isinstance(node, _WITH_DOCSTRING) and ast.get_docstring(node, clean=False) is not None:
-        children["body"] = node.body[1:]
-    kept = [(name, _plain(child)) for name, child in children.items() if child not in (None, [])]
-    return type(node).__name__, kept
-
-
-def _imported(tree: ast.Module, package: str) -> Iterator[str]:
-    """Yield the absolute names of all that may be a module in a file's import statements."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1]
-            origin = ".".join([*(above if node.level else ()), *filter(None, [node.module])])
-            yield origin
-            yield from (f"{origin}.{alias.name}" for alias in node.names)
+def _imported(node: ast.AST, package: str) -> Iterator[str]:
+    """Yield the absolute names of all that may be a module in an import statement."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        above = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
+        origin = ".".join([*above, *filter(None, [node.module])])
+        yield from (origin, *(f"{origin}.{alias.name}" for alias in node.names))
