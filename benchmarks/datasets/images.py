@@ -83,13 +83,14 @@ def inspect(path: Path) -> ImageFile:
             if image.format == "PNG":
                 image.verify()
             else:
+                image.draft(None, (1, 1))  # reads all of a JPEG, and computes few of its pixels
                 image.load()
     except DECODE_ERRORS as error:
         return ImageFile(size, sha256, problem=_damage(error))
     return ImageFile(size, sha256, shape, orientation not in (None, 0, 1), frames, wide)
 
 
-def _open(source: Path | io.BytesIO) -> Image.Image:
+def _open(source: io.BytesIO) -> Image.Image:
     """Open an image lazily, within Pillow's pixel limit even where that only warns."""
     image = Image.open(source)
     if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
@@ -128,6 +129,8 @@ def load_image(
     size: int,
     fit: Fit = "crop",
     interpolation: Interpolation = "bilinear",
+    *,
+    sha256: str = "",
 ) -> NDArray[np.uint8]:
     """Return an image as RGB, uint8, shape (size, size, 3), framed as `framing.frame` does.
 
@@ -136,14 +139,15 @@ def load_image(
     Grey is repeated, 16-bit grey divided by 256, transparency dropped, EXIF orientation applied.
 
     Raises:
-        DataError: the file can't be read or decoded, or holds 32-bit pixels.
+        DataError: as `decode`; or the file holds 32-bit pixels.
     """
-    return frame(load_rgb(path), resize, size, Image.Resampling[interpolation.upper()], fit)
+    image = load_rgb(path, sha256)
+    return frame(image, resize, size, Image.Resampling[interpolation.upper()], fit)
 
 
-def load_rgb(path: Path) -> Image.Image:
+def load_rgb(path: Path, sha256: str = "") -> Image.Image:
     """Return an image as RGB at its own size; raises as `load_image`."""
-    image, _ = decode(path)
+    image, _ = decode(path, sha256)
     if image.mode in _WIDE_MODES:
         raise DataError(f"{path}: {WIDE}")
     if image.mode.startswith("I;16"):
@@ -151,14 +155,24 @@ def load_rgb(path: Path) -> Image.Image:
     return image.convert("RGB")
 
 
-def decode(path: Path) -> tuple[Image.Image, bool]:
+def decode(path: Path, sha256: str = "") -> tuple[Image.Image, bool]:
     """Return the image, turned as its EXIF orientation says, and whether it was kept with loss.
 
+    Args:
+        path: the file.
+        sha256: of the content that it must have, in hex; empty for any.
+
     Raises:
-        DataError: the file can't be read or decoded.
+        DataError: the file can't be read or decoded, or has another content.
     """
     try:
-        with _open(path) as image:
+        data = path.read_bytes()
+        if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+            raise DataError(
+                f"{path}: changed while the command was at work; run it again, and leave the data "
+                "as they are meanwhile"
+            )
+        with _open(io.BytesIO(data)) as image:
             lossy = image.format == "JPEG" or image.info.get("compression") == "jpeg"
             return ImageOps.exif_transpose(image) or image.copy(), lossy
     except (FileNotFoundError, PermissionError) as error:

@@ -227,15 +227,15 @@ def _index_category(
         *(f"{s.path}: {WIDE}" for s in samples if files[s.path].wide),
         *(line for sample in samples for line in _size_problems(sample, files)),
     ]
-    facts = {} if wrong else _facts(samples, pool, wrong)
+    facts = {} if wrong else _facts(samples, files, pool, wrong)
     problems.extend(wrong)
     if wrong:
         return Category(name, train, test, "")
     by_path = sorted((at, files[path]) for at, path in listing.files.items())
     return Category(
         name,
-        train,
-        test,
+        tuple(_with_content(sample, files, facts) for sample in train),
+        tuple(_with_content(sample, files, facts) for sample in test),
         fingerprint=digest([[at, file.size, file.sha256] for at, file in by_path]),
         warnings=(*survey(train, test, files, facts, listing.nominal_masks), *left.surprising),
         left_out=left.expected,
@@ -265,9 +265,23 @@ def _nominal_by_name(category: str, test: Sequence[Sample]) -> list[str]:
     ]
 
 
-def _facts(samples: Sequence[Sample], pool: Executor, wrong: list[str]) -> dict[str, MaskFacts]:
+def _with_content(
+    sample: Sample, files: Mapping[Path, ImageFile], facts: Mapping[str, MaskFacts]
+) -> Sample:
+    """Return a sample with what reading its files told."""
+    packed = facts[sample.name].packed if sample.masks else None
+    return replace(sample, file=files[sample.path], packed=packed)
+
+
+def _facts(
+    samples: Sequence[Sample],
+    files: Mapping[Path, ImageFile],
+    pool: Executor,
+    wrong: list[str],
+) -> dict[str, MaskFacts]:
     """Return a defect's name → what its masks are like; append unreadable masks to `wrong`."""
-    reads = {s.name: pool.submit(mask_facts, s.masks) for s in samples if s.masks}
+    hashes = {path: file.sha256 for path, file in files.items()}
+    reads = {s.name: pool.submit(mask_facts, s.masks, hashes) for s in samples if s.masks}
     facts = {}
     for name, read in reads.items():
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +38,27 @@ class Mask:
 
 
 @dataclass(frozen=True)
+class PackedMask:
+    """The defect pixels of an image, (H, W), a bit each, compressed."""
+
+    shape: tuple[int, int]
+    bits: bytes
+
+    @classmethod
+    def of(cls, defect: NDArray[np.bool_]) -> PackedMask:
+        """Return the packed form of (H, W), True on defects."""
+        height, width = defect.shape
+        return cls((height, width), zlib.compress(np.packbits(defect).tobytes(), level=1))
+
+    @property
+    def defect(self) -> NDArray[np.bool_]:
+        """The pixels, (H, W), True on defects."""
+        height, width = self.shape
+        packed = np.frombuffer(zlib.decompress(self.bits), np.uint8)
+        return np.unpackbits(packed, count=height * width).view(np.bool_).reshape(self.shape)
+
+
+@dataclass(frozen=True)
 class MaskFacts:
     """What a mask is like.
 
@@ -44,19 +66,22 @@ class MaskFacts:
         share: defect pixels of all pixels.
         border: defect pixels of those at the image's border.
         oddities: see `Oddity`.
+        packed: the pixels themselves.
     """
 
     share: float
     border: float
     oddities: frozenset[Oddity] = frozenset()
+    packed: PackedMask | None = field(default=None, compare=False)
 
 
-def mask_facts(paths: Sequence[Path]) -> MaskFacts:
-    """Return what an image's masks, merged, are like; raises as `read_mask`."""
-    mask = read_mask(paths)
+def mask_facts(paths: Sequence[Path], hashes: Mapping[Path, str] | None = None) -> MaskFacts:
+    """Return what an image's masks, merged, are like; arguments and errors as of `read_mask`."""
+    mask = read_mask(paths, hashes)
     defect = mask.defect
     border = np.concatenate([defect[0], defect[-1], defect[1:-1, 0], defect[1:-1, -1]])
-    return MaskFacts(float(defect.mean()), float(border.mean()), mask.oddities)
+    packed = PackedMask.of(defect)
+    return MaskFacts(float(defect.mean()), float(border.mean()), mask.oddities, packed)
 
 
 def load_mask(
@@ -91,26 +116,30 @@ def frame_mask(
     return framed & ~padding(*binary.size, size) if fit == "pad" else framed
 
 
-def read_mask(paths: Sequence[Path]) -> Mask:
+def read_mask(paths: Sequence[Path], hashes: Mapping[Path, str] | None = None) -> Mask:
     """Return the union of an image's masks at its own size.
 
     Any non-zero grey is a defect, 1 as much as 255. Of a mask that compression or antialiasing
     has left with many greys it is what reaches mid-grey. Where the colour is one throughout, the
     shape is in the transparency.
 
+    Args:
+        paths: the files.
+        hashes: file → sha256 of the content that it must have, in hex; any, where not named.
+
     Raises:
-        DataError: a file can't be read or decoded, colour and transparency tell two things, or the
-            masks differ in size.
+        DataError: a file can't be read or decoded, or has another content; colour and transparency
+            tell two things; or the masks differ in size.
     """
-    masks = [_read(path) for path in paths]
+    masks = [_read(path, (hashes or {}).get(path, "")) for path in paths]
     if len({mask.defect.shape for mask in masks}) > 1:
         raise DataError(f"{paths[0]}: masks of one image differ in size; give all the same size")
     defect = np.logical_or.reduce([mask.defect for mask in masks])
     return Mask(defect, frozenset().union(*(mask.oddities for mask in masks)))
 
 
-def _read(path: Path) -> Mask:
-    image, lossy = decode(path)
+def _read(path: Path, sha256: str) -> Mask:
+    image, lossy = decode(path, sha256)
     if image.has_transparency_data:
         return _transparent(path, np.asarray(image.convert("RGBA")), lossy=lossy)
     values = np.asarray(image if image.mode in _PLAIN_MODES else image.convert("RGB"))

@@ -11,7 +11,6 @@ from PIL import Image, ImageDraw
 from benchmarks.datasets.images import load_rgb
 from benchmarks.datasets.indexing import Category, Dataset
 from benchmarks.datasets.layouts.base import GOOD, Sample
-from benchmarks.datasets.masks import read_mask
 from benchmarks.errors import StorageError
 
 SIDE, GAP, LABEL = 112, 4, 14
@@ -71,10 +70,10 @@ def _spread(samples: Sequence[Sample], count: int) -> Sequence[Sample]:
 
 
 def _tiles(sample: Sample) -> Iterator[Image.Image]:
-    image = load_rgb(sample.path)
+    image = load_rgb(sample.path, sample.file.sha256)
     yield _tile(image)
     if sample.masks:
-        mask = read_mask(sample.masks).defect
+        mask = sample.defect_pixels
         marked = np.asarray(image).copy()
         marked[mask] = (marked[mask] * 0.4 + np.array(DEFECT) * 0.6).astype(np.uint8)
         yield _tile(Image.fromarray(marked))

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from benchmarks.datasets.framing import seen_box
 from benchmarks.datasets.indexing import Category
 from benchmarks.datasets.layouts.base import Sample
-from benchmarks.datasets.masks import read_mask
 from benchmarks.specs import Fit
 
 _READERS = 4
@@ -66,7 +65,7 @@ def defects_outside_crop(
     masked = [sample for sample in category.test if sample.masks]
 
     def pixels(sample: Sample) -> tuple[int, int]:
-        return seen_pixels(read_mask(sample.masks).defect, resize, size, fit)
+        return seen_pixels(sample.defect_pixels, resize, size, fit)
 
     with ThreadPoolExecutor(_READERS) as pool:
         return count_outside(pool.map(pixels, masked))

@@ -12,8 +12,7 @@ from PIL import Image
 from benchmarks.array_types import Masks
 from benchmarks.datasets import Sample
 from benchmarks.datasets.framing import padded_box, padding
-from benchmarks.datasets.images import image_size
-from benchmarks.datasets.masks import frame_mask, read_mask
+from benchmarks.datasets.masks import frame_mask
 from benchmarks.datasets.seen import DefectsOutside, count_outside, seen_pixels
 from benchmarks.specs import EvaluationProtocol, Fit
 
@@ -69,7 +68,7 @@ def frames_of(samples: Sequence[Sample], protocol: EvaluationProtocol) -> list[F
     side, fit = protocol.image_size, protocol.fit
     if fit == "crop":
         return [Frame(side, side, side, fit)] * len(samples)
-    return [Frame(*image_size(sample.path), side, fit) for sample in samples]
+    return [Frame(*sample.size, side, fit) for sample in samples]
 
 
 def padding_of(frames: Sequence[Frame]) -> Masks:
@@ -91,7 +90,7 @@ def read_masks(
     masks = np.zeros((len(samples), p.image_size, p.image_size), dtype=np.bool_)
     for mask, sample in zip(masks, samples, strict=True):
         if sample.masks:
-            defect = read_mask(sample.masks).defect
+            defect = sample.defect_pixels
             mask[:] = frame_mask(defect, p.resize, p.image_size, p.mask_resize, p.fit)
             pixels.append(seen_pixels(defect, p.resize, p.image_size, p.fit))
     return masks, count_outside(pixels)

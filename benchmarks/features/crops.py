@@ -27,7 +27,8 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 class Crops:
     """Provides images as (N, 3, S, S) uint8 from the cache, or decodes them and fills it.
 
-    Without a cache on disk the crops of the category in work stay in memory.
+    Without a cache on disk the crops of two categories stay in memory: of the one in work, and of
+    the next one, which may be decoded meanwhile.
 
     Args:
         cache: where they are kept.
@@ -58,7 +59,7 @@ class Crops:
             rows: the images, from the beginning of a batch; None for all.
 
         Raises:
-            DataError: an image can't be decoded.
+            DataError: an image can't be decoded, or has changed since it was hashed.
             StorageError: the cache can't be written.
         """
         rows = range(len(samples_of(category, split))) if rows is None else rows
@@ -103,7 +104,7 @@ class Crops:
             ThreadPoolExecutor(self._decoders) as pool,
         ):
             try:
-                for batch in _ahead(pool, [samples[row].path for row in rows], spec):
+                for batch in _ahead(pool, [samples[row] for row in rows], spec):
                     if writer is None:
                         kept.append(batch)
                     else:
@@ -112,8 +113,9 @@ class Crops:
             finally:
                 pool.shutdown(cancel_futures=True)
         if kept:
-            recent = self._recent.items()
-            self._recent = {s: crops for s, crops in recent if s.category == category.name}
+            others = [s.category for s in self._recent if s.category != category.name]
+            recent, wanted = self._recent.items(), (category.name, *others[-1:])
+            self._recent = {s: crops for s, crops in recent if s.category in wanted}
             self._recent[spec] = np.concatenate(kept)
 
 
@@ -122,12 +124,13 @@ def samples_of(category: Category, split: Split) -> Sequence[Sample]:
     return category.train if split == "train" else category.test
 
 
-def _ahead(pool: ThreadPoolExecutor, paths: Sequence[Any], spec: CropSpec) -> Iterator[Pixels]:
+def _ahead(pool: ThreadPoolExecutor, samples: Sequence[Sample], spec: CropSpec) -> Iterator[Pixels]:
     """Yield batches in order, a few of them decoded ahead."""
     waiting: list[Future[Any]] = []
     how = (spec.resize, spec.image_size, spec.fit, spec.interpolation)
-    for path in paths:
-        waiting.append(pool.submit(load_image, path, *how))
+    for sample in samples:
+        sha256 = sample.file.sha256
+        waiting.append(pool.submit(load_image, sample.path, *how, sha256=sha256))
         if len(waiting) == (AHEAD + 1) * BATCH_IMAGES:
             yield _stack(waiting[:BATCH_IMAGES])
             del waiting[:BATCH_IMAGES]

@@ -134,7 +134,7 @@ class Extractor:
             check: whether to compare what is cached with its checksums.
 
         Raises:
-            DataError: an image can't be decoded.
+            DataError: an image can't be decoded, or has changed since it was hashed.
             StorageError: the cache can't be written.
             InterruptedExtractionError: `stopped` was set.
         """

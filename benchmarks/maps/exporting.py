@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.datasets import Category
-from benchmarks.datasets.images import image_size
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
 from benchmarks.maps.folder import map_names, stem
@@ -96,7 +95,7 @@ def export_category(
     for name, score in zip(frame["path"], frame["score"].tolist(), strict=True):
         done.scores[image_name(category.name, str(name))] = score
     for name, sample in map_names(category).items():
-        placing = Placing.of(*image_size(sample.path), spec.protocol)
+        placing = Placing.of(*sample.size, spec.protocol)
         path = out / category.name / f"{name}.tiff"
         whole_map = placing.into_image(squares[name])
         values = _typed(whole_map, dtype, path)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.datasets import Category, Dataset, Sample
-from benchmarks.datasets.images import image_size
 from benchmarks.errors import DataError, listed
 from benchmarks.evaluation.category import GroundTruth
 from benchmarks.evaluation.evaluating import measure
@@ -144,7 +143,7 @@ def import_category(
     squares = np.empty((len(checked.paths), side, side), checked.dtype)
     for square, (sample, values) in zip(squares, _read(category, checked.paths), strict=True):
         sha256.update(_identity(sample, values))
-        placing = Placing.of(*image_size(sample.path), spec.protocol)
+        placing = Placing.of(*sample.size, spec.protocol)
         square[:] = placing.into_square(values)
     if sha256.hexdigest() != spec.params["maps_sha256"]:
         raise DataError(f"maps of {category.name} changed while they were read; import them again")
@@ -163,7 +162,7 @@ def _read(category: Category, paths: Sequence[Path]) -> Iterator[tuple[Sample, M
     for sample, path in zip(category.test, paths, strict=True):
         try:
             values = read_map(path)
-            _check_shape(path, values, *image_size(sample.path))
+            _check_shape(path, values, *sample.size)
         except DataError as error:
             problems.append(str(error))
         else:

@@ -45,9 +45,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     original = crops.load_image
 
-    def load(path: Path, *arguments: int) -> Any:
+    def load(path: Path, *arguments: int, **named: str) -> Any:
         seen.append(path)
-        return original(path, *arguments)
+        return original(path, *arguments, **named)
 
     monkeypatch.setattr(crops, "load_image", load)
     return seen

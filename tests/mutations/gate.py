@@ -137,7 +137,7 @@ def by_the_last_rate(original: Any, *given: Any) -> Any:
     return fpr[:-1] * fpr[-1] / fpr[-2], pro[:-1]
 
 
-def one_to_the_right(original: Any, path: Path, resize: int, crop: int, *_: str) -> Any:
+def one_to_the_right(original: Any, path: Path, resize: int, crop: int, *_: str, **__: str) -> Any:
     first = round((resize - crop) / 2)
     return original(path, resize, resize)[first : first + crop, first + 1 : first + 1 + crop]
 
@@ -203,8 +203,8 @@ MUTATIONS = [
     Mutation("images cropped one pixel to the right", EVERY,
              wrap(crops, "load_image", one_to_the_right), before_features=True),
     Mutation("images resized to one pixel more", EVERY,
-             wrap(crops, "load_image", lambda f, path, size, *rest: f(path, size + 1, *rest)),
-             before_features=True),
+             wrap(crops, "load_image", lambda f, path, size, *rest, **named:
+                  f(path, size + 1, *rest, **named)), before_features=True),
     Mutation("images resized to the nearest pixel", EVERY,
              wrap(images, "frame", lambda f, image, resize, size, _, fit:
                   f(image, resize, size, Image.Resampling.NEAREST, fit)), before_features=True),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.datasets.images import EXTENSIONS
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.datasets.images import EXTENSIONS, ImageFile, image_size
+from benchmarks.datasets.masks import PackedMask, read_mask
 from benchmarks.errors import DataError
 
 GOOD = "good"
@@ -30,17 +34,31 @@ class Sample:
         name: its POSIX path relative to the category folder, as `test/good/000.png`.
         defect: `good`, or the kind of defect: the folder it lies in, or its label in a table.
         masks: the ground-truth files of a defect; none for a nominal image.
+        file: what was found in the image file when it was hashed; nothing before.
+        packed: what was found in the masks, likewise.
     """
 
     path: Path
     name: str
     defect: str
     masks: tuple[Path, ...] = ()
+    file: ImageFile = field(default=ImageFile(), compare=False, repr=False)
+    packed: PackedMask | None = field(default=None, compare=False, repr=False)
 
     @property
     def label(self) -> int:
         """1 for a defect, 0 for a nominal image; by the folder, whatever the masks hold."""
         return int(self.defect != GOOD)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The image's (width, height); raises as `image_size` where it isn't known yet."""
+        return self.file.shape or image_size(self.path)
+
+    @property
+    def defect_pixels(self) -> NDArray[np.bool_]:
+        """Its masks, merged, (H, W); raises as `read_mask` where they haven't been read yet."""
+        return self.packed.defect if self.packed else read_mask(self.masks).defect
 
 
 @dataclass(frozen=True)
