@@ -64,7 +64,7 @@ def _list() -> str:
 
 def _report(dataset: Dataset) -> int:
     """Print a copy's counts beside the official ones; return the exit status."""
-    official = KNOWN[dataset.name].counts if dataset.name in KNOWN else {}
+    official = KNOWN[dataset.alike].counts if dataset.alike else {}
     columns = 3 * bool(official)
     rows = [
         (c.name, *c.counts, *official.get(c.name, ("",) * columns), sizes(c.shapes))
@@ -77,7 +77,8 @@ def _report(dataset: Dataset) -> int:
             show(f"{category.name}: {line}")
     wrong = list(dataset.warnings)
     present = {category.name for category in dataset.categories}
-    if missing := [name for name in official if name not in present]:
+    missing = [name for name in official if name not in present]
+    if missing and dataset.name in KNOWN:
         wrong.append(f"missing: {', '.join(missing)}; {KNOWN[dataset.name].where} has all")
     show("\n".join(f"warning: {line}" for line in wrong) or "Every image and mask can be read.")
     return 1 if wrong else 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.datasets.images import EXTENSIONS, WIDE, ImageFile, inspect
-from benchmarks.datasets.known import KNOWN, ImageCounts
+from benchmarks.datasets.known import KNOWN, SYNTHETIC, ImageCounts, Known, name_of_others
 from benchmarks.datasets.layouts import LAYOUTS, base
 from benchmarks.datasets.layouts.base import Candidate, Layout, Listing, Sample
 from benchmarks.datasets.left_out import files_below, left_out
@@ -56,14 +56,19 @@ class Category:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Validated categories; `name` is `synthetic` for the embedded set, one of `KNOWN` where
-    layout and all category names are its own, else the folder's name."""
+    """Validated categories.
+
+    `name` is `synthetic` for the embedded set, one of `KNOWN` where that has the same layout, names
+    of categories and counts, else the folder's (`name_of_others`). `alike` is the one of `KNOWN`
+    with the same layout and names of categories, whatever the counts, "" for none.
+    """
 
     name: str
     root: Path
     categories: tuple[Category, ...]
     warnings: tuple[str, ...]
     synthetic: bool
+    alike: str = ""
 
     @property
     def place(self) -> str:
@@ -96,47 +101,44 @@ def index(root: Path, categories: Sequence[str] | None = None, *, masks: bool = 
         head = f"{root}: {len(problems)} problems in this data set"
         raise DataError(listed(head, problems) if len(problems) > 1 else problems[0])
     synthetic = (root / SYNTHETIC_MARKER).is_file()
-    known = None if synthetic else _known(indexed)
+    alike = "" if synthetic else _alike(indexed)
+    official = KNOWN[alike].counts if alike else {}
+    known = alike if all(official.get(c.name) == c.counts for c in indexed) else ""
     folder = root.resolve().name
     if not known and not _is_text(folder):
         raise DataError(f"{folder!a}: the folder's name, which is the data set's, isn't UTF-8")
     return Dataset(
-        name="synthetic" if synthetic else known or folder,
+        name=SYNTHETIC if synthetic else known or name_of_others(folder),
         root=root,
         categories=indexed,
         warnings=(
-            *_count_warnings(indexed, known),
+            *_count_warnings(indexed, KNOWN[alike or "mvtec_ad"]),
             *(f"{category.name}: {line}" for category in indexed for line in category.warnings),
             *(() if categories else _outside(root, indexed)),
         ),
         synthetic=synthetic,
+        alike=alike,
     )
 
 
-def _known(categories: Sequence[Category]) -> str | None:
-    """Return the name of the data set whose categories these are.
-
-    Names tell it only in a layout that is one data set's alone: in MVTec AD's, which everybody
-    uses, one category at least must have as many images as the known one.
-    """
-    for name, known in KNOWN.items():
-        official = [known.counts.get(category.name) for category in categories]
-        shared = known.layout == KNOWN["mvtec_ad"].layout
-        counts_agree = any(c.counts == o for c, o in zip(categories, official, strict=True))
-        in_layout = all(category.layout == known.layout for category in categories)
-        if in_layout and None not in official and (counts_agree or not shared):
-            return name
-    return None
+def _alike(categories: Sequence[Category]) -> str:
+    """Return the known data set that has this layout and these names of categories, "" for none."""
+    alike = (
+        name
+        for name, known in KNOWN.items()
+        if all(c.layout == known.layout and c.name in known.counts for c in categories)
+    )
+    return next(alike, "")
 
 
-def _count_warnings(categories: Sequence[Category], name: str | None) -> Iterator[str]:
-    known = KNOWN[name or "mvtec_ad"]
+def _count_warnings(categories: Sequence[Category], known: Known) -> Iterator[str]:
     for category in categories:
         official = known.counts.get(category.name) if category.layout == known.layout else None
         if official not in (None, category.counts):
             yield (
                 f"{category.name}: {_counts(category.counts)}, but {known.title} has "
-                f"{_counts(official)}; results are not comparable with published ones"
+                f"{_counts(official)}: taken for other data, whose results are not comparable with "
+                "published ones"
             )
 
 

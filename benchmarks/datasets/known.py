@@ -136,8 +136,16 @@ KNOWN = {
     ),
 }
 
+SYNTHETIC = "synthetic"
+"""The embedded data set's name."""
+
 OFFICIAL_COUNTS = KNOWN["mvtec_ad"].counts
 """MVTec AD: training images, test images without and with a defect."""
+
+
+def name_of_others(folder: str) -> str:
+    """Return what a data set that isn't known is called: as its folder, or never as a known one."""
+    return f"{folder}-own" if folder in {*KNOWN, SYNTHETIC} else folder
 
 
 def is_complete(dataset: str, categories: Collection[str]) -> bool:

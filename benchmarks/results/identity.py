@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
-from benchmarks.datasets.known import KNOWN
+from benchmarks.datasets.known import KNOWN, SYNTHETIC
 from benchmarks.results.cell import Cell
-
-SYNTHETIC = "synthetic"
 
 
 def dataset_labels(cells: Iterable[Cell]) -> Mapping[str, str]:

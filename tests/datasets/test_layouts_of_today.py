@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.datasets import Category, index, load_mask
+from benchmarks.datasets import KNOWN, Category, index, load_mask
 from benchmarks.datasets.layouts.magnetic_tiles import tiles
 from benchmarks.errors import DataError
 from benchmarks.figures import writing as figures
@@ -217,10 +217,14 @@ def test_private_parts_are_said_to_be_scored_elsewhere(tmp_path: Path) -> None:
     assert "validation" in said[1]
 
 
-def test_the_known_set_goes_by_its_name(tmp_path: Path) -> None:
+def test_the_known_set_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = index(write_mvtec_2(tmp_path / "anything"))
-    assert dataset.name == "mvtec_ad_2"
+    assert dataset.name == "anything"
     assert "but MVTec AD 2 has 412 train, 72 test good and 90 test defect" in dataset.warnings[0]
+    (category,) = dataset.categories
+    monkeypatch.setitem(KNOWN["mvtec_ad_2"].counts, "can", category.counts)  # type: ignore[arg-type]
+    dataset = index(tmp_path / "anything")
+    assert (dataset.name, dataset.warnings) == ("mvtec_ad_2", ())
 
 
 def test_without_public_tests_there_is_nothing_to_score(tmp_path: Path) -> None:
