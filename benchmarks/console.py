@@ -13,6 +13,7 @@ from typing import TextIO
 
 import methods
 from benchmarks.errors import BenchmarkError, StorageError
+from benchmarks.names import printable
 from benchmarks.places import provide_caches
 
 PLAIN = {
@@ -27,17 +28,16 @@ def say(line: str) -> None:
 
     Control characters, as in file names, are escaped.
     """
-    printable = (c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in line)
-    _print("".join(printable), sys.stderr)
+    _print(printable(line, kept="\n"), sys.stderr)
 
 
 def show(text: str) -> None:
-    """Print a result on stdout.
+    """Print a result on stdout, control characters escaped.
 
     Raises:
         StorageError: it goes to a file, whose disk is full.
     """
-    _print(text, sys.stdout)
+    _print(printable(text, kept="\n\t"), sys.stdout)
 
 
 def _print(text: str, stream: TextIO | None) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -59,8 +58,15 @@ def require_writable(folder: Path) -> None:
             path.rmdir()
 
 
-def as_csv(rows: Sequence[Sequence[Any]]) -> bytes:
-    """Return rows as CSV."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+class _Lines(list[str]):
+    """Lines as a CSV writer writes them: with its own ending, which makes it quote both parts."""
+
+    def write(self, line: str) -> None:
+        self.append(line.removesuffix("\r\n") + "\n")
+
+
+def as_csv(rows: Iterable[Iterable[Any]]) -> bytes:
+    """Return rows as CSV; line feeds and carriage returns inside of fields are kept."""
+    lines = _Lines()
+    csv.writer(lines).writerows(rows)
+    return "".join(lines).encode()

@@ -212,7 +212,7 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
     if named is None:
         say(NOTICE)
     root = written_path(str(named)) if named else synthetic.ensure(options.cache)
-    names = [name.strip() for name in options.categories.split(",")] if options.categories else None
+    names = options.categories.split(",") if options.categories else None
     dataset = datasets.index(root, names, masks=not options.no_masks)
     for category in dataset.categories:
         for line in category.left_out:

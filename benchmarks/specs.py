@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from benchmarks.names import printable
 from methods.base import identity, later
 
 EXTRACTOR_VERSION = 2
@@ -181,7 +182,7 @@ class CellSpec(Identified):
     def label(self) -> str:
         """The cell's name for people: category, method, seed and shots."""
         shots = "" if self.shots is None else f" {self.shots} shots"
-        return f"{self.category} {self.method} s{self.seed}{shots}"
+        return printable(f"{self.category} {self.method} s{self.seed}{shots}")
 
 
 def flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -15,6 +15,7 @@ from benchmarks.console import run_program, show
 from benchmarks.datasets.indexing import Dataset, index
 from benchmarks.datasets.known import KNOWN
 from benchmarks.datasets.picture import write_picture
+from benchmarks.names import printable
 from benchmarks.places import written_path
 
 
@@ -94,7 +95,7 @@ def sizes(shapes: Sequence[tuple[int, int]]) -> str:
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    cells = [[str(value) for value in row] for row in rows]
+    cells = [[printable(str(value)) for value in row] for row in rows]
     return tabulate(cells, headers, disable_numparse=True)  # else category 01 becomes 1
 
 

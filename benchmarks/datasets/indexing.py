@@ -17,6 +17,7 @@ from benchmarks.datasets.left_out import files_below, left_out
 from benchmarks.datasets.masks import MaskFacts, mask_facts
 from benchmarks.datasets.survey import survey
 from benchmarks.errors import DataError, listed
+from benchmarks.names import composed, printable
 from benchmarks.specs import digest
 
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
@@ -81,7 +82,7 @@ def index(root: Path, categories: Sequence[str] | None = None, *, masks: bool = 
 
     Args:
         root: the data set's folder.
-        categories: names.
+        categories: names, in any Unicode form.
         masks: whether masks are read; without them there are image-level metrics alone.
 
     Raises:
@@ -97,6 +98,7 @@ def index(root: Path, categories: Sequence[str] | None = None, *, masks: bool = 
             for name, candidate in candidates.items()
         )
     problems += [line for category in indexed for line in name_problems(root, category)]
+    problems = [printable(line) for line in problems]
     if problems:
         head = f"{root}: {len(problems)} problems in this data set"
         raise DataError(listed(head, problems) if len(problems) > 1 else problems[0])
@@ -107,15 +109,16 @@ def index(root: Path, categories: Sequence[str] | None = None, *, masks: bool = 
     folder = root.resolve().name
     if not known and not _is_text(folder):
         raise DataError(f"{folder!a}: the folder's name, which is the data set's, isn't UTF-8")
+    warnings = (
+        *_count_warnings(indexed, KNOWN[alike or "mvtec_ad"]),
+        *(f"{category.name}: {line}" for category in indexed for line in category.warnings),
+        *(() if categories else _outside(root, indexed)),
+    )
     return Dataset(
         name=SYNTHETIC if synthetic else known or name_of_others(folder),
         root=root,
         categories=indexed,
-        warnings=(
-            *_count_warnings(indexed, KNOWN[alike or "mvtec_ad"]),
-            *(f"{category.name}: {line}" for category in indexed for line in category.warnings),
-            *(() if categories else _outside(root, indexed)),
-        ),
+        warnings=tuple(map(printable, warnings)),
         synthetic=synthetic,
         alike=alike,
     )
@@ -196,6 +199,10 @@ def _chosen(root: Path, layout: Layout, names: Sequence[str] | None) -> dict[str
         names = [name for name, candidate in candidates.items() if candidate.exists()]
         if not names:
             raise DataError(f"{root}: holds no {layout.what}; pass the folder that holds them")
+    forms = {composed(name): name for name in candidates}
+    names = [
+        name if name in candidates else forms.get(composed(name), name.strip()) for name in names
+    ]
     for name in names:
         if name not in candidates or not candidates[name].exists():
             existing = [name for name, candidate in candidates.items() if candidate.exists()]
@@ -234,13 +241,14 @@ def _index_category(
     if wrong:
         return Category(name, train, test, "")
     by_path = sorted((at, files[path]) for at, path in listing.files.items())
+    warnings = (*survey(train, test, files, facts, listing.nominal_masks), *left.surprising)
     return Category(
         name,
         tuple(_with_content(sample, files, facts) for sample in train),
         tuple(_with_content(sample, files, facts) for sample in test),
         fingerprint=digest([[at, file.size, file.sha256] for at, file in by_path]),
-        warnings=(*survey(train, test, files, facts, listing.nominal_masks), *left.surprising),
-        left_out=left.expected,
+        warnings=tuple(map(printable, warnings)),
+        left_out=tuple(map(printable, left.expected)),
         shapes=tuple(sorted({shape for s in samples if (shape := files[s.path].shape)})),
         layout=listing.layout,
     )

@@ -39,7 +39,7 @@ def read(path: Path) -> dict[str, float]:
         DataError: it is no such table, names an image twice, or holds a score that isn't finite.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
         header = text.partition("\n")[0].strip()
         mark = next((mark for mark in ",;\t " if mark in header), ",")
         file = io.StringIO(text, newline="")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.names import printable
+
 
 def caption(dataset: str, parts: Sequence[str]) -> str:
     """Return the parts in one line, behind a notice where the data are the embedded set's.
@@ -13,7 +15,7 @@ def caption(dataset: str, parts: Sequence[str]) -> str:
         parts: what is shown, then what it depends on.
     """
     notice = "SYNTHETIC DATA. " if dataset == "synthetic" else ""
-    return f"{notice}{'; '.join(parts)}."
+    return printable(f"{notice}{'; '.join(parts)}.")
 
 
 def failures(count: int) -> list[str]:

@@ -39,7 +39,7 @@ _TYPES: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(("fit_seconds", "score_seconds", "peak_memory_mb", "unseen_share"), float),
     **dict.fromkeys(("error", "device", "git_sha"), str),
     "versions": json.loads,
-    "warnings": str.splitlines,
+    "warnings": lambda text: text.split("\n"),
 }
 """Field of a cell that may be unknown → what makes it of its column's text."""
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from benchmarks.files import as_csv
 from benchmarks.markdown import cell
+from benchmarks.names import printable
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -124,9 +125,9 @@ def terminal(table: TextTable) -> str:
 
 
 def _tabulated(table: TextTable, mark: str, style: str) -> str:
-    rows = [row for group in table.texts(mark.format) for row in group]
-    labels = len(table.index)
-    return captioned_table(table.caption, table.headings, rows, labels=labels, style=style)
+    rows = [row for group in table.texts(mark.format, printable) for row in group]
+    headings, labels = [printable(heading) for heading in table.headings], len(table.index)
+    return captioned_table(table.caption, headings, rows, labels=labels, style=style)
 
 
 def comma_separated(table: TextTable) -> str:

@@ -31,7 +31,10 @@ COMMANDS = (
     "maps",
     "join",
 )
-GROUND = {"errors", "specs", "array_types", "files", "console", "places", "markdown", "processes"}
+GROUND = {
+    *("errors", "specs", "array_types", "files", "console", "places", "markdown", "names"),
+    "processes",
+}
 COMPUTES = {"features", "evaluation", "execution"}
 SHOWS = {"tables", "figures", "uncertainty", "reproduction", "report", "compare", "join"}
 LONGEST = 8
@@ -76,13 +79,14 @@ ALLOWED = {
     "methods": set(),
     "benchmarks": set(),
     "errors": set(),
-    "specs": {"methods.base"},
+    "specs": {"methods.base", "names"},
     "array_types": set(),
     "files": {"errors"},
     "places": set(),
     "processes": {"errors"},
     "markdown": set(),
-    "console": {"errors", "methods", "places"},
+    "names": set(),
+    "console": {"errors", "methods", "names", "places"},
     **{package: GROUND | others for package, others in SUBJECTS.items()},
     **{
         package: {*GROUND, *SUBJECTS, "methods", *LEFT_OUT} - {package} - absent

@@ -13,6 +13,7 @@ from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.progress.board import Board, State
 from benchmarks.execution.progress.forecast import MINUTE, Forecast, pixels
 from benchmarks.metrics.definitions import HEADLINE, METRICS
+from benchmarks.names import printable
 from benchmarks.results import Cell
 from benchmarks.results.journal import Extraction
 from benchmarks.specs import CellSpec
@@ -75,7 +76,8 @@ class Progress:
         whole, cached = self._members * self._images[category], self._from_cache[category]
         if self._live is None and self._extracted[category] == whole:
             passed = whole - cached
-            say(f"{category}: {passed} images passed the backbone, {cached} came from the cache")
+            name = printable(category)
+            say(f"{name}: {passed} images passed the backbone, {cached} came from the cache")
 
     def stage(self, job: Job, stage: Stage) -> None:
         """Note what is done for a job in this process."""
