@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from benchmarks.errors import StorageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextlib.contextmanager
@@ -70,3 +74,9 @@ def as_csv(rows: Iterable[Iterable[Any]]) -> bytes:
     lines = _Lines()
     csv.writer(lines).writerows(rows)
     return "".join(lines).encode()
+
+
+def frame_as_csv(frame: pd.DataFrame, *, header: bool = True) -> str:
+    """Return a frame's rows as CSV, names quoted as by `as_csv`."""
+    text = frame.to_csv(index=False, header=header, lineterminator="\r\n")
+    return as_csv(csv.reader(io.StringIO(text, newline=""))).decode()

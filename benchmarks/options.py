@@ -19,6 +19,7 @@ from benchmarks.execution.workers import EXECUTORS, WantedPool
 from benchmarks.execution.workers.tasks import Share
 from benchmarks.features import FeatureCache
 from benchmarks.features.cache import DEFAULT_LIMIT_GB, default_folder
+from benchmarks.names import printable
 from benchmarks.places import written_path
 from benchmarks.specs import DType
 from benchmarks.synthetic import writing as synthetic
@@ -217,7 +218,7 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
     for category in dataset.categories:
         for line in category.left_out:
             if not line.endswith(NOT_IMAGES):
-                say(f"{category.name}: {line}")
+                say(f"{printable(category.name)}: {line}")
     for warning in dataset.warnings:
         say(f"warning: {warning}")
     return dataset

@@ -72,10 +72,11 @@ def _report(dataset: Dataset) -> int:
         for c in dataset.categories
     ]
     headers = ["category", "train", "test good", "test defect", *["official"] * columns, "pixels"]
-    show(f"{dataset.root}: {dataset.name}\n\n{_table(headers, rows)}\n")
+    heading = printable(f"{dataset.root}: {dataset.name}")
+    show(f"{heading}\n\n{_table(headers, rows)}\n")
     for category in dataset.categories:
         for line in category.left_out:
-            show(f"{category.name}: {line}")
+            show(f"{printable(category.name)}: {line}")
     wrong = list(dataset.warnings)
     present = {category.name for category in dataset.categories}
     missing = [name for name in official if name not in present]

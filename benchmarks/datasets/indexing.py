@@ -228,7 +228,8 @@ def _index_category(
     samples = base.by_name([*train, *test])
     read = [path for sample in samples for path in (sample.path, *sample.masks)]
     paths = list(dict.fromkeys([*read, *listing.files.values()]))
-    files = dict(zip(paths, pool.map(inspect, paths), strict=True))
+    unread = [path for path in paths if path not in listing.inspected]
+    files = {**listing.inspected, **dict(zip(unread, pool.map(inspect, unread), strict=True))}
     wrong = [
         *listing.problems,
         *(listing.unmasked if masks else _nominal_by_name(name, test)),
@@ -236,7 +237,8 @@ def _index_category(
         *(f"{s.path}: {WIDE}" for s in samples if files[s.path].wide),
         *(line for sample in samples for line in _size_problems(sample, files)),
     ]
-    facts = {} if wrong else _facts(samples, files, pool, wrong)
+    unknown = [sample for sample in samples if sample.name not in listing.facts]
+    facts = {} if wrong else {**listing.facts, **_facts(unknown, files, pool, wrong)}
     problems.extend(wrong)
     if wrong:
         return Category(name, train, test, "")
@@ -262,6 +264,7 @@ def _without_masks(listing: Listing) -> Listing:
         test=[replace(sample, masks=()) for sample in listing.test],
         files={name: path for name, path in listing.files.items() if path not in masks},
         nominal_masks=(),
+        facts={},
     )
 
 

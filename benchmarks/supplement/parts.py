@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.figures.style import Figure
+from benchmarks.files import frame_as_csv
 from benchmarks.reproduction import writing
 from benchmarks.reproduction.verdicts import verdicts
 from benchmarks.results import result_sets
@@ -71,7 +72,7 @@ def _verdicts(evaluated: EvaluatedTrials) -> Tables:
 def _errors(evaluated: EvaluatedTrials) -> Tables:
     counts = count_errors(evaluated)
     yield "errors.md", counts_markdown(counts, evaluated)
-    yield "errors.csv", counts.to_csv(index=False, lineterminator="\n")
+    yield "errors.csv", frame_as_csv(counts)
 
 
 def _method_curves(evaluated: EvaluatedTrials) -> Figures:

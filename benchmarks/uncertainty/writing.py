@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.files import write_file
+from benchmarks.files import frame_as_csv, write_file
 from benchmarks.metrics.definitions import MAIN, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.statistics.proportions import COVERAGE
@@ -63,8 +63,7 @@ def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:
         cells, tests = estimates(results), all_pairs(results)
         heads = results.caption("Intervals", results.first_seed), results.caption("Pairs")
         for name, head, frame in zip(FILES[1::2], heads, (cells, tests), strict=True):
-            body = frame.to_csv(index=False, lineterminator="\n")
-            texts[name].append(f"# {head}\n{body}")
+            texts[name].append(f"# {head}\n{frame_as_csv(frame)}")
         for metric in filter(results.has, METRICS):
             texts["uncertainty.md"].append(_estimates_table(results, cells, metric))
             texts["pairs.md"].append(pairs_markdown(results, tests, metric))

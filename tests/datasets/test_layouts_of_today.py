@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,10 @@ import numpy as np
 import pytest
 
 from benchmarks.datasets import KNOWN, Category, index, load_mask
+from benchmarks.datasets.images import ImageFile
+from benchmarks.datasets.layouts import kolektor
 from benchmarks.datasets.layouts.magnetic_tiles import tiles
+from benchmarks.datasets.masks import read_mask
 from benchmarks.errors import DataError
 from benchmarks.figures import writing as figures
 from benchmarks.run import __main__ as run
@@ -271,6 +275,44 @@ def test_a_wrong_table_is_named(tmp_path: Path, how: str) -> None:
 
 
 # --- KolektorSDD2 and DAGM -------------------------------------------------------------------
+
+
+def test_masks_that_tell_the_label_are_read_no_oftener_than_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, read = write_kolektor(tmp_path), Counter[Path]()
+    original = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        read[path] += 1
+        return original(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    category = only(root)
+    assert sum(sample.label for sample in category.test) > 0
+    masks = {*root.rglob("*_GT.png")}
+    images = {sample.path for sample in (*category.train, *category.test)}
+    assert read == {**dict.fromkeys(masks, 2), **dict.fromkeys(images, 1)}
+    for sample in category.test:
+        if sample.label:
+            np.testing.assert_array_equal(
+                sample.defect_pixels, read_mask(sample.masks).defect, strict=True
+            )
+
+
+def test_a_mask_that_changes_while_its_label_is_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_kolektor(tmp_path)
+    original = kolektor.inspect
+
+    def inspect_then_change(path: Path) -> ImageFile:
+        file = original(path)
+        path.write_bytes(path.read_bytes() + b"\0")
+        return file
+
+    monkeypatch.setattr(kolektor, "inspect", inspect_then_change)
+    assert "_GT.png: changed while the command was at work" in problem(root)
 
 
 @pytest.mark.parametrize(("write", "count"), [(write_kolektor, 4), (write_dagm, 2)])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.datasets.images import EXTENSIONS, ImageFile, image_size
-from benchmarks.datasets.masks import PackedMask, read_mask
+from benchmarks.datasets.masks import MaskFacts, PackedMask, read_mask
 from benchmarks.errors import DataError
 
 GOOD = "good"
@@ -76,6 +76,8 @@ class Listing:
         by_design: start of a name in `folder` → why nothing of that name is read.
         reason: the name in `folder` of any other image that isn't read → why not.
         nominal_masks: masks of nominal images, which ought to be black.
+        inspected: file → what it is like, where listing had to read it.
+        facts: name of a defect → what its masks are like, likewise.
     """
 
     layout: str
@@ -88,6 +90,8 @@ class Listing:
     by_design: Sequence[tuple[str, str]] = ()
     reason: Callable[[str], str] = lambda name: "nothing says what it is for"
     nominal_masks: Sequence[Path] = ()
+    inspected: Mapping[Path, ImageFile] = field(default_factory=dict)
+    facts: Mapping[str, MaskFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 
+from benchmarks.datasets.images import ImageFile, inspect
 from benchmarks.datasets.layouts import base
 from benchmarks.datasets.layouts.base import GOOD, Candidate, Layout, Listing, Sample
-from benchmarks.datasets.masks import read_mask
+from benchmarks.datasets.masks import MaskFacts, mask_facts
 
 NAME = "KolektorSDD2"
 
@@ -37,6 +37,8 @@ def _read(root: Path) -> Listing:
         DataError: a folder or a mask can't be read.
     """
     files: dict[str, Path] = {}
+    inspected: dict[Path, ImageFile] = {}
+    facts: dict[str, MaskFacts] = {}
     splits: dict[str, list[Sample]] = {"train": [], "test": []}
     problems, defects = [], []
     for split, samples in splits.items():
@@ -49,13 +51,15 @@ def _read(root: Path) -> Listing:
             if mask is None:
                 problems.append(f"{path}: no mask {path.stem}{_MASK}.png beside it; copy it again")
                 continue
-            defect = os.path.getsize(mask) > 0 and bool(read_mask([mask]).defect.any())
+            like = _look_at(mask, inspected)
+            defect = like.share > 0
             if defect and split == "train":
                 defects += [f"train/{path.name}", f"train/{mask.name}"]
                 continue
             kind = "defect" if defect else GOOD
             files |= {f"{split}/{path.name}": path, f"{split}/{mask.name}": mask}
             name = f"{split}/{kind}/{path.name}"
+            facts |= {name: like} if defect else {}
             samples.append(Sample(path, name, kind, (mask,) if defect else ()))
     train, test = map(base.by_name, splits.values())
     if not train:
@@ -69,7 +73,15 @@ def _read(root: Path) -> Listing:
         root,
         by_design=[(name, "methods learn from nominal images alone") for name in defects],
         reason=lambda name: "it is neither in train nor in test",
+        inspected=inspected,
+        facts=facts,
     )
+
+
+def _look_at(mask: Path, inspected: dict[Path, ImageFile]) -> MaskFacts:
+    """Return what a mask is like, as black where it can't be read; note what reading it told."""
+    file = inspected[mask] = inspect(mask)
+    return mask_facts([mask], {mask: file.sha256}) if file.shape else MaskFacts(0, 0)
 
 
 LAYOUT = Layout(recognises, candidates, "train and test with masks *_GT.png")
