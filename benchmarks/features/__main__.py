@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from benchmarks.console import run_program, show
 from benchmarks.features.cache import FeatureCache, default_folder
+from benchmarks.names import printable
 from benchmarks.places import written_path
 
 
@@ -31,8 +32,9 @@ def _list(options: argparse.Namespace) -> int:
     for array in cached:
         spec, used = array.spec, time.strftime("%Y-%m-%d %H:%M", time.localtime(array.used))
         what = f"level {spec['level']}" if "level" in spec else "crops"
+        names = printable(f"{spec['dataset']:12} {spec['category']:14}")
         show(
-            f"{spec['dataset']:12} {spec['category']:14} {spec['split']:5} "
+            f"{names} {spec['split']:5} "
             f"{spec.get('backbone', ''):20} {spec['image_size']:4} {what} {spec['dtype']} "
             f"{array.bytes / 1e6:9.1f} MB  used {used}"
         )
