@@ -15,7 +15,9 @@ from benchmarks.console import run_program, show
 from benchmarks.datasets.indexing import Dataset, index
 from benchmarks.datasets.known import KNOWN
 from benchmarks.datasets.picture import write_picture
+from benchmarks.datasets.seen import losses
 from benchmarks.places import written_path
+from benchmarks.specs import BackboneSpec, EvaluationProtocol
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,6 +77,9 @@ def _report(dataset: Dataset) -> int:
     for category in dataset.categories:
         for line in category.left_out:
             show(f"{category.name}: {line}")
+    usual = EvaluationProtocol(BackboneSpec("", "", "", {}))
+    for line in losses(dataset.categories, usual):
+        show(line if line.startswith("(") else f"at {usual.image_size} pixels {line}")
     wrong = list(dataset.warnings)
     present = {category.name for category in dataset.categories}
     if missing := [name for name in official if name not in present]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from benchmarks.array_types import Masks
+from benchmarks.datasets.seen import unseen_area
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.evaluation.category import CategoryData, GroundTruth
@@ -67,7 +69,8 @@ def predict(job: Job, data: Callable[[], CategoryData], at: OnStage) -> Measurin
         at("features")
         category = data()
         memory = PeakMemory(category.device)
-        members = [_score_within(job, member, memory, at) for member in category.members]
+        outside = category.truth.ignored if job.spec.protocol.score_area == "image" else None
+        members = [_score_within(job, member, memory, at, outside) for member in category.members]
         prediction = average_members(members)
         cell = replace(cell, device=category.device, peak_memory_mb=memory.megabytes())
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
@@ -127,7 +130,7 @@ def _measure(
 ) -> Evaluated:
     try:
         at("measure")
-        of_pixels, pro = measure_pixels(prediction.maps, truth.masks, truth.ignored)
+        of_pixels, pro = measure_pixels(prediction.maps, truth.masks, truth.ignored, truth.regions)
         metrics = {**image_metrics(truth.labels, prediction.images), **of_pixels}
         names = zip(truth.category.test, prediction.images, strict=True)
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
@@ -144,7 +147,7 @@ def _measure(
 def _measured(
     cell: Cell, truth: GroundTruth, prediction: Prediction, metrics: Mapping[str, float]
 ) -> Cell:
-    shots = cell.spec.shots
+    shots, lost = cell.spec.shots, truth.lost
     return replace(
         cell,
         status="ok",
@@ -154,14 +157,18 @@ def _measured(
         n_test_defect=int((truth.labels == 1).sum()),
         fit_seconds=prediction.fit_seconds,
         score_seconds=prediction.score_seconds,
-        unseen_defects=truth.outside.unseen if truth.outside else None,
-        unseen_share=truth.outside.share if truth.outside else None,
+        unseen_area=None if lost else unseen_area(truth.category, truth.protocol),
+        **(asdict(lost) if lost else {}),
         warnings=list(truth.category.warnings),
     )
 
 
 def _score_within(
-    job: Job, features: Mapping[Split, Features], memory: PeakMemory, at: OnStage
+    job: Job,
+    features: Mapping[Split, Features],
+    memory: PeakMemory,
+    at: OnStage,
+    outside: Masks | None,
 ) -> Prediction:
     """Score; where the device runs out of memory, again with less of it for caches and blocks.
 
@@ -173,7 +180,7 @@ def _score_within(
         spare = int(share * features["train"].memory)
         try:
             within = {split: f.within(spare) for split, f in features.items()}
-            return _score(job, within, memory, at)
+            return _score(job, within, memory, at, outside)
         except torch.OutOfMemoryError:
             if device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -184,9 +191,17 @@ def _score_within(
 
 
 def _score(
-    job: Job, features: Mapping[Split, Features], memory: PeakMemory, at: OnStage
+    job: Job,
+    features: Mapping[Split, Features],
+    memory: PeakMemory,
+    at: OnStage,
+    outside: Masks | None,
 ) -> Prediction:
-    """Fit the method to one member's training features, and score the test images."""
+    """Fit the method to one member's training features, and score the test images.
+
+    Where the method gives no image scores they are the maxima of the maps, without what lies
+    `outside` the images, (N, S, S).
+    """
     spec = job.spec
     training = draw_shots(features["train"], spec.shots, spec.seed)
     at("fit")
@@ -199,7 +214,11 @@ def _score(
         scores = method.score(features["test"])
         p = spec.protocol
         finished = upsample_and_smooth(scores, p.image_size, p.smoothing_sigma)
-    image_scores = finished.amax(dim=(1, 2)) if scores.images is None else scores.images
+    image_scores = scores.images
+    if image_scores is None:
+        border = None if outside is None else torch.from_numpy(outside).to(finished.device)
+        inside = finished if border is None else finished.masked_fill(border, -torch.inf)
+        image_scores = inside.amax(dim=(1, 2))
     images, maps = image_scores.double().cpu().numpy(), finished.cpu().numpy()
     return Prediction(images, maps, fitted - begun, time.perf_counter() - fitted)
 

@@ -25,8 +25,8 @@ def chosen_measure(options: argparse.Namespace, dataset: Dataset, cells: Sequenc
     Raises:
         BenchmarkError: several of the run's measures agree, or none; or the options are at odds.
     """
-    wanted = {name: getattr(options, name) for name in Measure._fields}
-    wanted = {name: value for name, value in wanted.items() if value is not None}
+    given = vars(options)
+    wanted = {name: given[name] for name in Measure._fields if given.get(name) is not None}
     known = measures(cell for cell in cells if cell.spec.dataset == dataset.name)
     if not known:
         size = chosen_size(options, dataset, options.fit or EvaluationProtocol.fit)
@@ -38,7 +38,7 @@ def chosen_measure(options: argparse.Namespace, dataset: Dataset, cells: Sequenc
     if agreeing:
         raise BenchmarkError(
             f"{options.out} holds cells of several crops ({stored}): say which with --image-size, "
-            "--fit, --resize, --mask-resize or --interpolation"
+            "--fit, --resize, --mask-resize, --interpolation or --regions"
         )
     named = ", ".join(f"--{name}".replace("_", "-") for name in wanted)
     raise BenchmarkError(
