@@ -27,9 +27,9 @@ from benchmarks.metrics.image import image_metrics
 from benchmarks.metrics.pixel import measure_pixels
 from benchmarks.results import Cell
 from benchmarks.specs import CellSpec
-from methods.base import Features
+from methods.base import Features, Scores
 from methods.components.precision import full_precision
-from methods.lazy import torch
+from methods.lazy import Tensor, torch
 
 BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
 """Shares of its memory that a method gets, one after the other, where the device has none left."""
@@ -197,11 +197,7 @@ def _score(
     at: OnStage,
     outside: Masks | None,
 ) -> Prediction:
-    """Fit the method to one member's training features, and score the test images.
-
-    Where the method gives no image scores they are the maxima of the maps, without what lies
-    `outside` the images, (N, S, S).
-    """
+    """Fit the method to one member's training features, and score the test images."""
     spec = job.spec
     training = draw_shots(features["train"], spec.shots, spec.seed)
     at("fit")
@@ -214,13 +210,29 @@ def _score(
         scores = method.score(features["test"])
         p = spec.protocol
         finished = upsample_and_smooth(scores, p.image_size, p.smoothing_sigma)
-    image_scores = scores.images
-    if image_scores is None:
-        border = None if outside is None else torch.from_numpy(outside).to(finished.device)
-        inside = finished if border is None else finished.masked_fill(border, -torch.inf)
-        image_scores = inside.amax(dim=(1, 2))
+    image_scores = _image_scores(scores, finished, outside)
     images, maps = image_scores.double().cpu().numpy(), finished.cpu().numpy()
     return Prediction(images, maps, fitted - begun, time.perf_counter() - fitted)
+
+
+def _image_scores(scores: Scores, finished: Tensor, outside: Masks | None) -> Tensor:
+    """Return the method's own image scores, (N,), or the maxima of the finished maps, (N, S, S).
+
+    Maxima are taken where the images are, and so are a method's own scores if they are the maxima
+    of its map: at positions of its grid that hold a pixel which isn't `outside`, (N, S, S).
+    """
+    grid = finished
+    if scores.images is not None:
+        if outside is None or isinstance(scores.maps, tuple):
+            return scores.images
+        grid = scores.maps
+        if bool((scores.images != grid.amax(dim=(1, 2))).any()):
+            return scores.images
+    if outside is not None:
+        inside = torch.from_numpy(~outside).to(grid.device, torch.float32)
+        held = torch.nn.functional.adaptive_max_pool2d(inside, grid.shape[1:])
+        grid = grid.masked_fill(held == 0, -torch.inf)
+    return grid.amax(dim=(1, 2))
 
 
 def average_members(members: Sequence[Prediction]) -> Prediction:

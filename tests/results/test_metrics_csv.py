@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.datasets.losses import DefectsLost
 from benchmarks.errors import BenchmarkError
 from benchmarks.metrics.definitions import METRICS
-from benchmarks.datasets.losses import DefectsLost
 from benchmarks.results import result_sets
 from benchmarks.results.cell import Cell
 from benchmarks.results.metrics_csv import as_metrics_csv, read_cells
