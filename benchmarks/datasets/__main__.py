@@ -42,6 +42,14 @@ def _main(arguments: list[str] | None) -> int:
         help="where a picture of some images with their masks goes (default: a temporary folder)",
     )
     parser.add_argument("--no-masks", action="store_true", help="don't read masks, nor miss them")
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        default=EvaluationProtocol.image_size,
+        metavar="PIXELS",
+        help="of the crop of which is said what it and resizing take from defects "
+        "(default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
     root: Path | None = options.root
     if root is None:
@@ -49,8 +57,10 @@ def _main(arguments: list[str] | None) -> int:
         return 0
     if not os.path.isdir(root):
         parser.error(f"{root}: no such folder")
+    if options.image_size < 1:
+        parser.error(f"--image-size {options.image_size}: give a positive number of pixels")
     dataset = index(root, masks=not options.no_masks)
-    status = _report(dataset)
+    status = _report(dataset, EvaluationProtocol(BackboneSpec("", "", "", {}), options.image_size))
     picture = options.picture or Path(tempfile.mkdtemp(prefix="total-recall-")) / "images.png"
     show(f"A few images of each kind, with their masks: {write_picture(dataset, picture)}")
     return status
@@ -64,8 +74,8 @@ def _list() -> str:
     return _table(("name", "data set", "categories", "licence", "where"), rows)
 
 
-def _report(dataset: Dataset) -> int:
-    """Print a copy's counts beside the official ones; return the exit status."""
+def _report(dataset: Dataset, protocol: EvaluationProtocol) -> int:
+    """Print a copy's counts beside the official ones, and what a run loses; return the status."""
     official = KNOWN[dataset.name].counts if dataset.name in KNOWN else {}
     columns = 3 * bool(official)
     rows = [
@@ -77,9 +87,8 @@ def _report(dataset: Dataset) -> int:
     for category in dataset.categories:
         for line in category.left_out:
             show(f"{category.name}: {line}")
-    usual = EvaluationProtocol(BackboneSpec("", "", "", {}))
-    for line in losses(dataset.categories, usual):
-        show(line if line.startswith("(") else f"at {usual.image_size} pixels {line}")
+    for line in losses(dataset.categories, protocol):
+        show(line if line.startswith("(") else f"at {protocol.image_size} pixels {line}")
     wrong = list(dataset.warnings)
     present = {category.name for category in dataset.categories}
     if missing := [name for name in official if name not in present]:

@@ -13,6 +13,9 @@ from benchmarks.results import Cell
 from benchmarks.results.agreement import Measure, measures
 from benchmarks.specs import EvaluationProtocol
 
+_BEFORE = ("pad", "square")
+"""Fit and score area of padded cells from before their images were scored without the border."""
+
 
 def chosen_measure(options: argparse.Namespace, dataset: Dataset, cells: Sequence[Cell]) -> Measure:
     """Return the one measure of a run's cells that agrees with the options, or the options' own.
@@ -32,6 +35,8 @@ def chosen_measure(options: argparse.Namespace, dataset: Dataset, cells: Sequenc
         size = chosen_size(options, dataset, options.fit or EvaluationProtocol.fit)
         return Measure.of(EvaluationProtocol(UNKNOWN, **{**wanted, "image_size": size}))
     agreeing = [measure for measure in known if wanted.items() <= measure._asdict().items()]
+    later = [measure for measure in agreeing if (measure.fit, measure.score_area) != _BEFORE]
+    agreeing = later or agreeing
     if len(agreeing) == 1:
         return agreeing[0]
     stored = "; ".join(map(str, agreeing or known))
