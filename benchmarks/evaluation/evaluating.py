@@ -37,6 +37,8 @@ BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
 OnStage = Callable[[Stage], None]
 """Called at the start of each stage of a cell."""
 
+BySplit = Mapping[Split, Features]
+
 Measuring = Callable[[OnStage], Evaluated]
 
 
@@ -164,11 +166,7 @@ def _measured(
 
 
 def _score_within(
-    job: Job,
-    features: Mapping[Split, Features],
-    memory: PeakMemory,
-    at: OnStage,
-    outside: Masks | None,
+    job: Job, features: BySplit, memory: PeakMemory, at: OnStage, outside: Masks | None
 ) -> Prediction:
     """Score; where the device runs out of memory, again with less of it for caches and blocks.
 
@@ -191,11 +189,7 @@ def _score_within(
 
 
 def _score(
-    job: Job,
-    features: Mapping[Split, Features],
-    memory: PeakMemory,
-    at: OnStage,
-    outside: Masks | None,
+    job: Job, features: BySplit, memory: PeakMemory, at: OnStage, outside: Masks | None
 ) -> Prediction:
     """Fit the method to one member's training features, and score the test images."""
     spec = job.spec

@@ -196,6 +196,8 @@ MUTATIONS = [
     Mutation("masks one pixel to the right", EVERY,
              wrap(seen, "frame_mask", lambda f, *given: np.roll(f(*given), 1, axis=1))),
     Mutation("AUPRO up to 0.2", EVERY, put(pixel, "PRO_LIMIT", 0.2)),
+    Mutation("AUPRO counts pixels, not regions", EVERY,
+             wrap(pixel, "_region_shares", lambda f, *given: np.ones_like(f(*given)))),
     Mutation("AUPRO divided by the last FPR below 0.3", EVERY,
              wrap(pixel, "_pro_curve", by_the_last_rate)),
     Mutation("anomalous above the threshold, not at it", EVERY,
