@@ -87,13 +87,13 @@ def _report(dataset: Dataset, protocol: EvaluationProtocol) -> int:
     for category in dataset.categories:
         for line in category.left_out:
             show(f"{category.name}: {line}")
-    for line in losses(dataset.categories, protocol):
-        show(line if line.startswith("(") else f"at {protocol.image_size} pixels {line}")
     wrong = list(dataset.warnings)
     present = {category.name for category in dataset.categories}
     if missing := [name for name in official if name not in present]:
         wrong.append(f"missing: {', '.join(missing)}; {KNOWN[dataset.name].where} has all")
     show("\n".join(f"warning: {line}" for line in wrong) or "Every image and mask can be read.")
+    for line in losses(dataset.categories, protocol):
+        show(line if line.startswith("(") else f"at {protocol.image_size} pixels {line}")
     return 1 if wrong else 0
 
 
