@@ -223,9 +223,9 @@ def _image_scores(scores: Scores, finished: Tensor, outside: Masks | None) -> Te
         if bool((scores.images != grid.amax(dim=(1, 2))).any()):
             return scores.images
     if outside is not None:
-        inside = torch.from_numpy(~outside).to(grid.device, torch.float32)
-        held = torch.nn.functional.adaptive_max_pool2d(inside, grid.shape[1:])
-        grid = grid.masked_fill(held == 0, -torch.inf)
+        inside = torch.from_numpy(~outside).float()
+        held = torch.nn.functional.adaptive_max_pool2d(inside, grid.shape[1:]) > 0
+        grid = grid.masked_fill(~held.to(grid.device), -torch.inf)
     return grid.amax(dim=(1, 2))
 
 
