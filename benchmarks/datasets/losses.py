@@ -22,7 +22,7 @@ class DefectsLost:
         vanished_defects: defect images in the square of which resizing leaves no defect pixel.
         defect_regions: connected regions, at the images' own sizes, of which it shows a pixel.
         vanished_regions: those of them of which resizing leaves no pixel.
-        torn_regions: those of them that become several.
+        torn_regions: those of them that resizing makes several of.
         measured_regions: the regions that AUPRO is a mean of.
     """
 
@@ -41,12 +41,9 @@ class DefectsLost:
 
     @property
     def changed(self) -> float:
-        """The share of regions that resizing changes, 1 where a defect vanishes."""
-        if self.vanished_defects:
-            return 1.0
-        merged_or_torn = abs(self.measured_regions - self.defect_regions)
-        changed = max(self.vanished_regions + self.torn_regions, merged_or_torn)
-        return changed / max(1, self.defect_regions)
+        """The share of regions that vanish or break, 1 where a defect vanishes."""
+        lost = self.vanished_regions + self.torn_regions
+        return 1.0 if self.vanished_defects else lost / max(1, self.defect_regions)
 
     def by_crop(self, defects: int) -> str:
         """Return in some words what the crop cuts off of so many defect images."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.array_types import RegionNumbers
+from benchmarks.array_types import Counts, RegionNumbers
 from benchmarks.datasets.framing import seen_box
 from benchmarks.datasets.indexing import Category
 from benchmarks.datasets.layouts.base import Sample
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
         left: its pixels in the square, after resizing.
         regions: connected regions, at the image's own size, of which the square shows a pixel.
         vanished: those of them of which no pixel is left.
-        torn: those of them that have become several regions.
+        torn: those of them that resizing has made several regions of.
         measured: the regions that AUPRO is a mean of.
     """
 
@@ -63,16 +63,25 @@ def see(defect: NDArray[np.bool_], protocol: EvaluationProtocol) -> tuple[Region
     part = shown_part(regions, p.resize, p.image_size, p.fit)
     left = np.unique(carried[framed])
     shown = np.union1d(part[part > 0], left)
-    pieces = np.unique(np.stack([carried[framed], measured[framed]]), axis=1)
+    torn = (after := _pieces(carried, measured, regions.max())) > 1
+    if torn.any():  # by the crop alone, perhaps
+        torn &= after > _pieces(part, label_regions(part > 0), regions.max())
     return measured, Seen(
         shown=int(np.count_nonzero(part)),
         pixels=int(defect.sum()),
         left=int(framed.sum()),
         regions=shown.size,
         vanished=shown.size - left.size,
-        torn=int((np.bincount(pieces[0]) > 1).sum()),
-        measured=np.unique(pieces[1]).size,
+        torn=int(torn.sum()),
+        measured=np.unique(measured[framed]).size,
     )
+
+
+def _pieces(regions: RegionNumbers, components: RegionNumbers, last: int) -> Counts:
+    """Return of how many components each region up to number `last` is made, (last + 1,)."""
+    marked = regions > 0
+    pairs = np.unique(np.stack([regions[marked], components[marked]]), axis=1)
+    return np.bincount(pairs[0], minlength=last + 1)
 
 
 def sum_up(seen: Iterable[Seen]) -> DefectsLost | None:

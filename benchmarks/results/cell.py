@@ -50,7 +50,7 @@ class Cell:
             are resized; None as `unseen_defects`, and so are the following.
         defect_regions: connected regions of defects, at the images' own sizes, in the crop.
         vanished_regions: those of them that have no pixel left.
-        torn_regions: those of them that are several regions now.
+        torn_regions: those of them that resizing has made several of.
         measured_regions: the regions that AUPRO is a mean of.
         warnings: what looked wrong with the category's data.
     """

@@ -225,12 +225,24 @@ def test_what_resizing_does_is_counted(regions: Any, torn: int, measured: int) -
 def test_what_the_crop_hides_is_not_what_resizing_swallows() -> None:
     defect = np.zeros((24, 72), bool)
     defect[1, 1] = defect[0, 30] = True  # one beyond the crop, one in it that isn't sampled
-    _, seen = see(defect, EvaluationProtocol(BACKBONE, 8, 8))
+    _, seen = see(defect, EvaluationProtocol(BACKBONE, 8, resize=8))
     assert (seen.shown, seen.pixels, seen.left) == (1, 2, 0)
     assert (seen.regions, seen.vanished) == (1, 1)
     lost = sum_up([seen])
     assert lost is not None
     assert (lost.unseen_defects, lost.vanished_defects, lost.changed) == (0, 1, 1)
+
+
+def test_what_the_crop_cuts_in_two_is_not_torn_by_resizing() -> None:
+    defect = np.zeros((24, 24), bool)
+    defect[1:, 7] = defect[1:, 17] = defect[1, 7:18] = True  # the crop leaves two posts
+    _, seen = see(defect, EvaluationProtocol(BACKBONE, 12, resize=24))
+    assert (seen.regions, seen.vanished, seen.torn, seen.measured) == (1, 0, 0, 2)
+    _, seen = see(defect, EvaluationProtocol(BACKBONE, 6, resize=12))
+    assert (seen.regions, seen.vanished, seen.torn, seen.measured) == (1, 0, 0, 2)
+    defect[10:14, 16], defect[10:14, 17] = True, False  # of halved columns the odd ones remain
+    _, seen = see(defect, EvaluationProtocol(BACKBONE, 6, resize=12))
+    assert (seen.regions, seen.vanished, seen.torn, seen.measured) == (1, 0, 1, 3)
 
 
 def test_a_hole_that_resizing_closes_is_of_the_region_around_it() -> None:
