@@ -154,6 +154,8 @@ class Scores:
             smoothed: the harness does both, the same for every method. Several maps on different
             grids are upsampled each and averaged.
         images: image scores, (N,); None where the image score is the maximum of the finished map.
+            Of padded images maxima are taken within the image: of the finished map, and of the
+            method's own where its image scores are that map's maxima.
     """
 
     maps: Tensor | tuple[Tensor, ...]
