@@ -16,5 +16,8 @@ Counts = NDArray[np.int64]
 Masks = NDArray[np.bool_]
 """True on defects, (N, H, W); or one of them, (H, W)."""
 
+RegionNumbers = NDArray[np.int32]
+"""The number of each defect pixel's region within its image, from 1; 0 elsewhere, (N, H, W)."""
+
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 """A curve's x and y, (V,) each."""

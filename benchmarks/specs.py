@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from benchmarks.names import printable
@@ -29,6 +29,13 @@ DType = Literal["float32", "float16"]
 
 Fit = Literal["crop", "stretch", "pad"]
 """How an image becomes a square: its centre cut out, stretched, or padded."""
+
+Regions = Literal["resized", "original"]
+"""Where the connected regions of defects are labelled: in the resized masks, as the official
+PatchCore code measures, or at the images' own size."""
+
+ScoreArea = Literal["square", "image"]
+"""Over what an image's score is the maximum of its map: the whole square, or the image in it."""
 
 Interpolation = Literal["bilinear", "bicubic", "lanczos", "box"]
 """The filter that images are resized with, in Pillow's and torchvision's names."""
@@ -126,7 +133,8 @@ class EvaluationProtocol:
     """What all cells of a comparison share.
 
     `resize` is the length of the shorter side before the centre crop, in pixels, 0 for the paper's
-    8/7 of the crop; without a crop it is `image_size`.
+    8/7 of the crop; without a crop it is `image_size`. `score_area` is "image" where images are
+    padded; padded cells from before there was that field have "square".
     """
 
     backbone: BackboneSpec
@@ -137,10 +145,14 @@ class EvaluationProtocol:
     resize: int = 0
     fit: Fit = later("crop")
     interpolation: Interpolation = later("bilinear")
+    regions: Regions = later("resized")
+    score_area: ScoreArea | Literal[""] = later("square", unset="")
 
     def __post_init__(self) -> None:
         usual = resize_for(self.image_size) if self.fit == "crop" else self.image_size
         object.__setattr__(self, "resize", self.resize or usual)
+        area = self.score_area or "image" if self.fit == "pad" else "square"
+        object.__setattr__(self, "score_area", area)
 
 
 @dataclass(frozen=True)
@@ -169,7 +181,9 @@ class CellSpec(Identified):
         Raises:
             KeyError, TypeError, ValueError, AttributeError: it is none, or of another version.
         """
-        protocol = dict(stored["protocol"])
+        before = {field.name: field.metadata.get("later") for field in fields(EvaluationProtocol)}
+        protocol = {name: value for name, value in before.items() if value is not None}
+        protocol |= stored["protocol"]
         backbone = dict(protocol["backbone"])
         backbone["layers"] = {int(level): name for level, name in backbone["layers"].items()}
         protocol["backbone"] = BackboneSpec(**backbone)

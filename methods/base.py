@@ -154,6 +154,8 @@ class Scores:
             smoothed: the harness does both, the same for every method. Several maps on different
             grids are upsampled each and averaged.
         images: image scores, (N,); None where the image score is the maximum of the finished map.
+            Of padded images maxima are taken within the image: of the finished map, and of the
+            method's own where its image scores are that map's maxima.
     """
 
     maps: Tensor | tuple[Tensor, ...]
@@ -199,14 +201,19 @@ class Variant:
 Default = TypeVar("Default")
 
 
-def later(default: Default) -> Default:
+def later(default: Default, unset: Default | None = None) -> Default:
     """Declare a field of a dataclass that came after numbers had been stored without it.
 
     `search: str = later("screened")`: at its default the field is left out of the identity, so
     that what was stored before keeps its key. The default stands for what was done before there
     was the field, and never changes.
+
+    Args:
+        default: the value that the identity leaves out.
+        unset: what the field holds where nobody gave it, if its class then derives the value from
+            other fields; None for the default.
     """
-    return field(default=default, metadata={"later": True})
+    return field(default=default if unset is None else unset, metadata={"later": default})
 
 
 def identity(value: Any) -> Any:
@@ -219,7 +226,7 @@ def identity(value: Any) -> Any:
         return {
             part.name: identity(content)
             for part, content in named
-            if not (part.metadata.get("later") and content == part.default)
+            if not ("later" in part.metadata and content == part.metadata["later"])
         }
     if isinstance(value, Mapping):
         return {key: identity(content) for key, content in value.items()}

@@ -15,8 +15,10 @@ from benchmarks.console import run_program, show
 from benchmarks.datasets.indexing import Dataset, index
 from benchmarks.datasets.known import KNOWN
 from benchmarks.datasets.picture import write_picture
+from benchmarks.datasets.seen import losses
 from benchmarks.names import printable
 from benchmarks.places import written_path
+from benchmarks.specs import BackboneSpec, EvaluationProtocol
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,6 +43,14 @@ def _main(arguments: list[str] | None) -> int:
         help="where a picture of some images with their masks goes (default: a temporary folder)",
     )
     parser.add_argument("--no-masks", action="store_true", help="don't read masks, nor miss them")
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        default=EvaluationProtocol.image_size,
+        metavar="PIXELS",
+        help="of the crop of which is said what it and resizing take from defects "
+        "(default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
     root: Path | None = options.root
     if root is None:
@@ -48,8 +58,10 @@ def _main(arguments: list[str] | None) -> int:
         return 0
     if not os.path.isdir(root):
         parser.error(f"{root}: no such folder")
+    if options.image_size < 1:
+        parser.error(f"--image-size {options.image_size}: give a positive number of pixels")
     dataset = index(root, masks=not options.no_masks)
-    status = _report(dataset)
+    status = _report(dataset, EvaluationProtocol(BackboneSpec("", "", "", {}), options.image_size))
     picture = options.picture or Path(tempfile.mkdtemp(prefix="total-recall-")) / "images.png"
     show(f"A few images of each kind, with their masks: {write_picture(dataset, picture)}")
     return status
@@ -63,8 +75,8 @@ def _list() -> str:
     return _table(("name", "data set", "categories", "licence", "where"), rows)
 
 
-def _report(dataset: Dataset) -> int:
-    """Print a copy's counts beside the official ones; return the exit status."""
+def _report(dataset: Dataset, protocol: EvaluationProtocol) -> int:
+    """Print a copy's counts beside the official ones, and what a run loses; return the status."""
     official = KNOWN[dataset.alike].counts if dataset.alike else {}
     columns = 3 * bool(official)
     rows = [
@@ -83,6 +95,8 @@ def _report(dataset: Dataset) -> int:
     if missing and dataset.name in KNOWN:
         wrong.append(f"missing: {', '.join(missing)}; {KNOWN[dataset.name].where} has all")
     show("\n".join(f"warning: {line}" for line in wrong) or "Every image and mask can be read.")
+    for line in losses(dataset.categories, protocol):
+        show(line if line.startswith("(") else f"at {protocol.image_size} pixels {line}")
     return 1 if wrong else 0
 
 

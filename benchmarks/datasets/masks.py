@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.array_types import RegionNumbers
 from benchmarks.datasets.framing import frame, padding
 from benchmarks.datasets.images import decode
 from benchmarks.errors import DataError
@@ -114,6 +115,42 @@ def frame_mask(
     resampling = nearest if method == "nearest" else bilinear
     framed = np.equal(frame(binary, resize, size, resampling, fit), _WHITE)
     return framed & ~padding(*binary.size, size) if fit == "pad" else framed
+
+
+def label_regions(defect: NDArray[np.bool_]) -> RegionNumbers:
+    """Return the connected regions of a mask, (H, W): pixels that touch, by a corner too, share."""
+    from scipy.ndimage import label
+
+    regions: RegionNumbers = label(defect, np.ones((3, 3)))[0].astype(np.int32, copy=False)
+    return regions
+
+
+def frame_regions(
+    regions: RegionNumbers, framed: NDArray[np.bool_], resize: int, size: int, fit: Fit = "crop"
+) -> RegionNumbers:
+    """Return regions of an image's own size, (H, W), carried into the square, (size, size).
+
+    Args:
+        regions: from `label_regions`.
+        framed: the defect pixels in the square, from `frame_mask`; each is of the region that is
+            nearest to it.
+        resize: as in `load_mask`.
+        size: likewise.
+        fit: likewise.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    def carried(regions: RegionNumbers) -> NDArray[Any]:
+        numbers = Image.fromarray(regions)
+        return frame(numbers, resize, size, Image.Resampling.NEAREST, fit)[framed]
+
+    inside = carried(regions)
+    if not inside.all():  # bilinear resizing has closed a hole of a large image
+        nearest = distance_transform_edt(regions == 0, return_distances=False, return_indices=True)
+        inside = carried(regions[tuple(nearest)])
+    numbers = np.zeros(framed.shape, np.int32)
+    numbers[framed] = inside
+    return numbers
 
 
 def read_mask(paths: Sequence[Path], hashes: Mapping[Path, str] | None = None) -> Mask:

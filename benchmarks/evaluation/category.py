@@ -40,7 +40,7 @@ class GroundTruth:
     def __init__(self, category: Category, protocol: EvaluationProtocol, crops: Crops) -> None:
         self.category, self.protocol, self._crops = category, protocol, crops
         self.labels = np.array([sample.label for sample in category.test])
-        self.masks, self.outside = read_masks(category.test, protocol)
+        self.masks, self.regions, self.lost = read_masks(category.test, protocol)
         self.frames = frames_of(category.test, protocol)
 
     @property

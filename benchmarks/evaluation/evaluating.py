@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from benchmarks.array_types import Masks
+from benchmarks.datasets.seen import unseen_area
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.evaluation.category import CategoryData, GroundTruth
@@ -27,9 +29,9 @@ from benchmarks.metrics.pixel import measure_pixels
 from benchmarks.results import Cell
 from benchmarks.specs import CellSpec
 from methods import checks
-from methods.base import Features
+from methods.base import Features, Scores
 from methods.components.precision import full_precision
-from methods.lazy import torch
+from methods.lazy import Tensor, torch
 
 BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
 """Shares of its memory that a method gets, one after the other, where the device has none left."""
@@ -38,6 +40,8 @@ DRAWN = "draws from {} global generator, which the run seeds: draw from `fit`'s 
 
 OnStage = Callable[[Stage], None]
 """Called at the start of each stage of a cell."""
+
+BySplit = Mapping[Split, Features]
 
 Measuring = Callable[[OnStage], Evaluated]
 
@@ -71,8 +75,11 @@ def predict(job: Job, data: Callable[[], CategoryData], at: OnStage) -> Measurin
         at("features")
         category = data()
         memory = PeakMemory(category.device)
+        outside = category.truth.ignored if job.spec.protocol.score_area == "image" else None
         with checks.seeded_generators(job.spec.seed) as drawn:
-            members = [_score_within(job, member, memory, at) for member in category.members]
+            members = [
+                _score_within(job, member, memory, at, outside) for member in category.members
+            ]
         prediction = average_members(members)
         cell = replace(cell, device=category.device, peak_memory_mb=memory.megabytes())
         cell = replace(cell, warnings=[DRAWN.format(name) for name in sorted(drawn)])
@@ -133,7 +140,7 @@ def _measure(
 ) -> Evaluated:
     try:
         at("measure")
-        of_pixels, pro = measure_pixels(prediction.maps, truth.masks, truth.ignored)
+        of_pixels, pro = measure_pixels(prediction.maps, truth.masks, truth.ignored, truth.regions)
         metrics = {**image_metrics(truth.labels, prediction.images), **of_pixels}
         names = zip(truth.category.test, prediction.images, strict=True)
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
@@ -151,7 +158,7 @@ def _measure(
 def _measured(
     cell: Cell, truth: GroundTruth, prediction: Prediction, metrics: Mapping[str, float]
 ) -> Cell:
-    shots = cell.spec.shots
+    shots, lost = cell.spec.shots, truth.lost
     return replace(
         cell,
         status="ok",
@@ -161,14 +168,14 @@ def _measured(
         n_test_defect=int((truth.labels == 1).sum()),
         fit_seconds=prediction.fit_seconds,
         score_seconds=prediction.score_seconds,
-        unseen_defects=truth.outside.unseen if truth.outside else None,
-        unseen_share=truth.outside.share if truth.outside else None,
+        unseen_area=None if lost else unseen_area(truth.category, truth.protocol),
+        **(asdict(lost) if lost else {}),
         warnings=list(truth.category.warnings),
     )
 
 
 def _score_within(
-    job: Job, features: Mapping[Split, Features], memory: PeakMemory, at: OnStage
+    job: Job, features: BySplit, memory: PeakMemory, at: OnStage, outside: Masks | None
 ) -> Prediction:
     """Score; where the device runs out of memory, again with less of it for caches and blocks.
 
@@ -180,7 +187,7 @@ def _score_within(
         spare = int(share * features["train"].memory)
         try:
             within = {split: f.within(spare) for split, f in features.items()}
-            return _score(job, within, memory, at)
+            return _score(job, within, memory, at, outside)
         except torch.OutOfMemoryError:
             if device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -191,7 +198,7 @@ def _score_within(
 
 
 def _score(
-    job: Job, features: Mapping[Split, Features], memory: PeakMemory, at: OnStage
+    job: Job, features: BySplit, memory: PeakMemory, at: OnStage, outside: Masks | None
 ) -> Prediction:
     """Fit the method to one member's training features, and score the test images.
 
@@ -211,7 +218,7 @@ def _score(
         scores = checks.check_scores(method.score(test), test)
         p = spec.protocol
         finished = upsample_and_smooth(scores, p.image_size, p.smoothing_sigma)
-    image_scores = finished.amax(dim=(1, 2)) if scores.images is None else scores.images
+    image_scores = _image_scores(scores, finished, outside)
     images, maps = image_scores.double().cpu().numpy(), finished.cpu().numpy()
     scored = time.perf_counter()
     checks.check_finite("maps", maps)
@@ -220,6 +227,26 @@ def _score(
         with full_precision():
             checks.check_again(method, scores, test)
     return Prediction(images, maps, fitted - begun, scored - fitted)
+
+
+def _image_scores(scores: Scores, finished: Tensor, outside: Masks | None) -> Tensor:
+    """Return the method's own image scores, (N,), or the maxima of the finished maps, (N, S, S).
+
+    Maxima are taken where the images are, and so are a method's own scores if they are the maxima
+    of its map: at positions of its grid that hold a pixel which isn't `outside`, (N, S, S).
+    """
+    grid = finished
+    if scores.images is not None:
+        if outside is None or isinstance(scores.maps, tuple):
+            return scores.images
+        grid = scores.maps
+        if bool((scores.images != grid.amax(dim=(1, 2))).any()):
+            return scores.images
+    if outside is not None:
+        inside = torch.from_numpy(~outside).float()
+        held = torch.nn.functional.adaptive_max_pool2d(inside, grid.shape[1:]) > 0
+        grid = grid.masked_fill(~held.to(grid.device), -torch.inf)
+    return grid.amax(dim=(1, 2))
 
 
 def average_members(members: Sequence[Prediction]) -> Prediction:

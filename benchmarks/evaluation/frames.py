@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.array_types import Masks
+from benchmarks.array_types import Masks, RegionNumbers
 from benchmarks.datasets import Sample
 from benchmarks.datasets.framing import padded_box, padding
-from benchmarks.datasets.masks import frame_mask
-from benchmarks.datasets.seen import DefectsOutside, count_outside, seen_pixels
+from benchmarks.datasets.losses import DefectsLost
+from benchmarks.datasets.seen import see, sum_up
 from benchmarks.specs import EvaluationProtocol, Fit
 
 WHITE = 255
@@ -78,19 +78,22 @@ def padding_of(frames: Sequence[Frame]) -> Masks:
 
 def read_masks(
     samples: Sequence[Sample], protocol: EvaluationProtocol
-) -> tuple[Masks, DefectsOutside | None]:
-    """Return the images' ground truth, (N, S, S), and the share of it that the square cuts off.
+) -> tuple[Masks, RegionNumbers | None, DefectsLost | None]:
+    """Return the images' ground truth, (N, S, S), its regions, and what of it is lost.
 
-    The second is None where no mask marks a defect.
+    The second is None where the regions are the masks' own, the third where no mask marks a defect.
 
     Raises:
         DataError: a mask can't be read.
     """
-    p, pixels = protocol, []
-    masks = np.zeros((len(samples), p.image_size, p.image_size), dtype=np.bool_)
-    for mask, sample in zip(masks, samples, strict=True):
+    side, seen = protocol.image_size, []
+    masks = np.zeros((len(samples), side, side), dtype=np.bool_)
+    regions = np.zeros(masks.shape, np.int32) if protocol.regions == "original" else None
+    for row, sample in enumerate(samples):
         if sample.masks:
-            defect = sample.defect_pixels
-            mask[:] = frame_mask(defect, p.resize, p.image_size, p.mask_resize, p.fit)
-            pixels.append(seen_pixels(defect, p.resize, p.image_size, p.fit))
-    return masks, count_outside(pixels)
+            numbers, of_image = see(sample.defect_pixels, protocol)
+            masks[row] = numbers > 0
+            if regions is not None:
+                regions[row] = numbers
+            seen.append(of_image)
+    return masks, regions, sum_up(seen)

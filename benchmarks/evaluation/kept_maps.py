@@ -22,7 +22,7 @@ def maps_to_keep(
 
     Images, masks and maps are in the images' own proportions, each in its box of the square.
     Where that isn't what was measured, of stretched images, the squares are there, too: `measured`
-    and `measured_masks`.
+    and `measured_masks`. Regions labelled at the images' own sizes are `measured_regions`.
 
     Args:
         truth: the category's test images.
@@ -46,9 +46,11 @@ def maps_to_keep(
         maps=truth.shown(prediction.maps[rows], rows),
         scores=prediction.images[rows],
     )
-    squares = {}
+    squares: dict[str, np.ndarray[Any, Any]] = {}
     if truth.protocol.fit == "stretch":
         squares = {"measured": prediction.maps[rows], "measured_masks": truth.masks[rows]}
+    if truth.regions is not None:
+        squares["measured_regions"] = truth.regions[rows]
     every = truth.shown(prediction.maps, range(len(samples)))
     return {
         **kept._asdict(),

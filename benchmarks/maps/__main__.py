@@ -35,7 +35,7 @@ from benchmarks.places import written_path
 from benchmarks.results import Cell, Store, result_sets
 from benchmarks.results.agreement import differing_data
 from benchmarks.results.folders import default_run, find_run
-from benchmarks.specs import IMPORTED, Fit, Interpolation, MaskResize
+from benchmarks.specs import IMPORTED, Fit, Interpolation, MaskResize, Regions
 from benchmarks.tables.metric_tables import terminal_tables
 
 _NAME = re.compile(r"[\w.+=-]+( [\w.+=-]+)*", re.ASCII)
@@ -91,6 +91,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     add("--resize", type=side, help="the shorter side before the crop (default: the run's)")
     add("--mask-resize", choices=get_args(MaskResize), help="(default: the run's)")
     add("--interpolation", choices=get_args(Interpolation), help="(default: the run's)")
+    add("--regions", choices=get_args(Regions), help="as a run's (default: the run's)")
     add_data(parser)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmarks.array_types import Counts, Curve, Floats, Masks
+from benchmarks.array_types import Counts, Curve, Floats, Masks, RegionNumbers
 from benchmarks.metrics.definitions import PRO_LIMIT, level_metrics, level_values
 from benchmarks.metrics.resampled import count_pixels, pixel_orders
 from benchmarks.metrics.tally import Tally, make_tally, real_numbers
@@ -27,10 +27,10 @@ class PixelTally(Tally):
     """A tally of pixels that knows their regions.
 
     Attributes:
-        masks: defect pixels, (N, H, W).
+        shares: each defect pixel's share of its region, (P,); those of a region add up to 1.
     """
 
-    masks: Masks
+    shares: Floats
 
     @cached_property
     def pro(self) -> Curve:
@@ -45,14 +45,20 @@ class PixelTally(Tally):
 
 
 def pixel_metrics(
-    maps: ArrayLike, masks: ArrayLike, ignored: Masks | None = None
+    maps: ArrayLike,
+    masks: ArrayLike,
+    ignored: Masks | None = None,
+    regions: RegionNumbers | None = None,
 ) -> dict[str, float]:
     """Return every pixel-level metric of METRICS; arguments and errors as `measure_pixels`."""
-    return measure_pixels(maps, masks, ignored)[0]
+    return measure_pixels(maps, masks, ignored, regions)[0]
 
 
 def measure_pixels(
-    maps: ArrayLike, masks: ArrayLike, ignored: Masks | None = None
+    maps: ArrayLike,
+    masks: ArrayLike,
+    ignored: Masks | None = None,
+    regions: RegionNumbers | None = None,
 ) -> tuple[dict[str, float], Curve]:
     """Return every pixel-level metric of METRICS, and the PRO curve up to `PRO_LIMIT`.
 
@@ -62,12 +68,14 @@ def measure_pixels(
         maps: anomaly maps of all test images, (N, H, W), higher is more anomalous, on any scale.
         masks: defect pixels, (N, H, W), bool.
         ignored: pixels that count as nothing, (N, H, W), bool, none of them a defect.
+        regions: the number of each defect pixel's region within its image, from 1, 0 elsewhere,
+            (N, H, W); None where regions are the masks' own, 8-connected.
 
     Raises:
         ValueError: shapes differ, masks or `ignored` aren't bool, maps are no real numbers of at
-            most 64 bits, or hold NaN or infinite values.
+            most 64 bits, or hold NaN or infinite values; `regions` aren't those of the masks.
     """
-    tally = _tally_pixels(maps, masks, ignored)
+    tally = _tally_pixels(maps, masks, ignored, regions)
     values = level_values("pixel", tally)
     return values, (np.empty(0), np.empty(0)) if tally is None else tally.pro
 
@@ -99,12 +107,16 @@ def pro_curve(
     """
     if not 0 < limit <= 1:
         raise ValueError(f"limit is a false-positive rate in (0, 1], not {limit}")
-    tally = _tally_pixels(maps, masks, ignored)
+    tally = _tally_pixels(maps, masks, ignored, None)
     return (np.empty(0), np.empty(0)) if tally is None else _pro_curve(tally, limit)
 
 
 def resampled_pixel_bounds(
-    maps: ArrayLike, masks: ArrayLike, drawn: Counts, ignored: Masks | None = None
+    maps: ArrayLike,
+    masks: ArrayLike,
+    drawn: Counts,
+    ignored: Masks | None = None,
+    regions: RegionNumbers | None = None,
 ) -> dict[str, Bounds]:
     """Return between which bounds every pixel-level metric of each resample lies.
 
@@ -120,7 +132,7 @@ def resampled_pixel_bounds(
     """
     maps, masks = _check_pixels(maps, masks)
     free = ~masks if ignored is None else ~(masks | ignored)
-    counts = count_pixels(maps, masks, free)
+    counts = count_pixels(maps, masks, free, _region_shares(masks, regions))
     complete = np.logical_and(*((drawn @ part.sum(axis=1)) > 0 for part in counts[:2]))
     if not complete.any():
         return {}
@@ -143,7 +155,9 @@ def _check_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[Floats, Masks]:
     return maps, masks
 
 
-def _tally_pixels(maps: ArrayLike, masks: ArrayLike, ignored: Masks | None) -> PixelTally | None:
+def _tally_pixels(
+    maps: ArrayLike, masks: ArrayLike, ignored: Masks | None, regions: RegionNumbers | None
+) -> PixelTally | None:
     maps, masks = _check_pixels(maps, masks)
     kept: Any = ...
     if ignored is not None:
@@ -151,12 +165,14 @@ def _tally_pixels(maps: ArrayLike, masks: ArrayLike, ignored: Masks | None) -> P
             raise ValueError("ignored pixels are not bool, not those of the masks, or hold defects")
         kept = ~ignored
     tally = make_tally(maps[kept].ravel(), masks[kept].ravel())
-    return None if tally is None else PixelTally(**vars(tally), masks=masks)
+    if tally is None:
+        return None
+    return PixelTally(**vars(tally), shares=_region_shares(masks, regions))
 
 
 def _pro_curve(tally: PixelTally, limit: float) -> Curve:
     """Return the PRO curve's vertices up to `limit`."""
-    gain = np.bincount(tally.rank, weights=1 / _region_sizes(tally.masks))[::-1]
+    gain = np.bincount(tally.rank, weights=tally.shares)[::-1]
     pro = np.concatenate(([0.0], gain.cumsum())).repeat(2)
     pro /= pro[-1]
     # Each threshold is one straight piece, slanted where defect-free pixels tie with it; level
@@ -168,16 +184,22 @@ def _pro_curve(tally: PixelTally, limit: float) -> Curve:
     return np.append(fpr[inside], limit), np.append(pro[inside], end)
 
 
-def _region_sizes(masks: Masks) -> Counts:
-    """Return how many pixels the region of each defect pixel has, (P,)."""
+def _region_shares(masks: Masks, regions: RegionNumbers | None) -> Floats:
+    """Return each defect pixel's share of its region, (P,); arguments as `measure_pixels`."""
     from scipy.ndimage import label
 
-    within_an_image = np.zeros((3, 3, 3), bool)
-    within_an_image[1] = True
-    masks = masks[masks.any(axis=(1, 2))]
-    regions, _ = label(masks, within_an_image)
-    region = regions[masks]
-    return np.bincount(region)[region]
+    if regions is None:
+        within_an_image = np.zeros((3, 3, 3), bool)
+        within_an_image[1] = True
+        masks = masks[masks.any(axis=(1, 2))]
+        region = label(masks, within_an_image)[0][masks]
+    else:
+        if regions.shape != masks.shape or not np.array_equal(regions > 0, masks):
+            raise ValueError("regions are not those of the masks: numbers from 1 on defects alone")
+        last = regions.max(axis=(1, 2))
+        before = last.cumsum() - last  # so that numbers differ between images
+        region = regions[masks] + before.repeat(masks.sum(axis=(1, 2)))
+    return 1 / np.bincount(region)[region]
 
 
 CURVE_POINTS = 100

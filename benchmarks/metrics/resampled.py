@@ -132,7 +132,9 @@ def pixel_orders(
     return worst, order(false - normal, true, overlap)
 
 
-def count_pixels(maps: Floats, masks: Masks, free: Masks) -> tuple[Floats, Floats, Floats]:
+def count_pixels(
+    maps: Floats, masks: Masks, free: Masks, shares: Floats
+) -> tuple[Floats, Floats, Floats]:
     """Return each image's defect-free pixels, defect pixels and shares of regions by score.
 
     Each (N, D), from the highest scores down; a region's pixels share 1.
@@ -141,16 +143,15 @@ def count_pixels(maps: Floats, masks: Masks, free: Masks) -> tuple[Floats, Float
         maps: anomaly maps, (N, H, W), finite.
         masks: defect pixels, (N, H, W), some.
         free: defect-free pixels, (N, H, W), some.
+        shares: each defect pixel's share of its region, (P,).
     """
-    from scipy.ndimage import label
-
     grid = np.unique(np.concatenate([_quantiles(maps[masks]), _quantiles(maps[free])]))
     counts = np.zeros((3, len(maps), grid.size + 1))
+    of_image = np.split(shares, masks.sum(axis=(1, 2)).cumsum()[:-1])
     for number, (scores, mask, other) in enumerate(zip(maps, masks, free, strict=True)):
         place = grid.size - np.searchsorted(grid, scores, side="right")  # (H, W)
-        region = label(mask, np.ones((3, 3)))[0][mask]
-        shares = 1 / np.bincount(region)[region]
-        for row, (pixels, weights) in enumerate(((other, None), (mask, None), (mask, shares))):
+        weighed = ((other, None), (mask, None), (mask, of_image[number]))
+        for row, (pixels, weights) in enumerate(weighed):
             counts[row, number] = np.bincount(place[pixels], weights, minlength=grid.size + 1)
     return counts[0], counts[1], counts[2]
 

@@ -17,6 +17,11 @@ _FITS = {
     "pad": "the whole image in its proportions, its border repeated",
 }
 
+_REGIONS = {
+    "resized": "connected in the resized masks",
+    "original": "connected at the images' own sizes, and carried through crop and resizing",
+}
+
 
 def facts(results: ResultSet, calls: Sequence[Call]) -> list[list[str]]:
     """Return pairs of a label and a text.
@@ -63,6 +68,7 @@ def _protocol(results: ResultSet) -> Iterable[tuple[str, str]]:
     yield "image size", f"{size} × {size} pixels, {cut}"
     yield "images resized", f"{measure.interpolation}, antialiased"
     yield "masks", f"resized: {measure.mask_resize}"
+    yield "regions", _REGIONS[measure.regions]
     yield "training images", f"{results.shots} shots" if results.shots else "all"
     seeds = sorted({seed for seeds in results.methods.values() for seed in seeds})
     yield "seeds", ", ".join(map(str, seeds))

@@ -14,6 +14,8 @@ from benchmarks.specs import (
     Fit,
     Interpolation,
     MaskResize,
+    Regions,
+    ScoreArea,
 )
 
 
@@ -25,6 +27,8 @@ class Measure(NamedTuple):
     fit: Fit
     mask_resize: MaskResize
     interpolation: Interpolation
+    regions: Regions
+    score_area: ScoreArea
 
     @classmethod
     def of(cls, protocol: EvaluationProtocol) -> Measure:
@@ -34,7 +38,9 @@ class Measure(NamedTuple):
     def __str__(self) -> str:
         cut = f"cropped from {self.resize}" if self.fit == "crop" else f"fit {self.fit}"
         resized = f", {self.interpolation}" if self.interpolation != "bilinear" else ""
-        return f"{self.image_size} px, {cut}, masks {self.mask_resize}{resized}"
+        regions = f", regions {self.regions}" if self.regions != "resized" else ""
+        border = ", borders scored" if (self.fit, self.score_area) == ("pad", "square") else ""
+        return f"{self.image_size} px, {cut}, masks {self.mask_resize}{resized}{regions}{border}"
 
 
 def measures(cells: Iterable[Cell]) -> list[Measure]:
@@ -50,8 +56,8 @@ def usual_settings(image_size: int, fit: Fit) -> dict[str, object]:
         fit: how images become squares, on which it depends, too.
     """
     usual = EvaluationProtocol(BackboneSpec("", "", "", {}), image_size, fit=fit)
-    names = ("resize", "interpolation", "dtype", "mask_resize", "smoothing_sigma")
-    values = {name: getattr(usual, name) for name in names}
+    names = ("resize", "interpolation", "dtype", "mask_resize", "smoothing_sigma", "regions")
+    values = {name: getattr(usual, name) for name in (*names, "score_area")}
     return {"fit": EvaluationProtocol.fit, **values, "shots": None}
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from benchmarks.datasets.losses import DefectsLost
 from benchmarks.specs import CellSpec
 
 AGAIN = "run its command again, with --force where it finds nothing left to do"
@@ -44,6 +45,13 @@ class Cell:
         unseen_defects: defect images of which the crop shows nothing of the defect; None without
             masks, and where that isn't known.
         unseen_share: share of the defect pixels that the crop cuts off, likewise.
+        unseen_area: without masks, at most what share of an image the crop cuts off.
+        vanished_defects: defect images that the crop shows, but without a defect pixel once masks
+            are resized; None as `unseen_defects`, and so are the following.
+        defect_regions: connected regions of defects, at the images' own sizes, in the crop.
+        vanished_regions: those of them that have no pixel left.
+        torn_regions: those of them that resizing has made several of.
+        measured_regions: the regions that AUPRO is a mean of.
         warnings: what looked wrong with the category's data, or with what the method does.
         code: hash of the method's code; behind `@` the release of the project, if it is of it.
             Empty where that is not known.
@@ -69,6 +77,12 @@ class Cell:
     place: str = ""
     unseen_defects: int | None = None
     unseen_share: float | None = None
+    unseen_area: float | None = None
+    vanished_defects: int | None = None
+    defect_regions: int | None = None
+    vanished_regions: int | None = None
+    torn_regions: int | None = None
+    measured_regions: int | None = None
     warnings: Sequence[str] = field(default_factory=list)
     code: str = ""
 
@@ -82,6 +96,13 @@ class Cell:
         cell = cls(**{**stored, "spec": CellSpec.from_dict(stored["spec"])})
         checked_time(cell.started_utc or _NEVER)
         return cell
+
+    @property
+    def lost(self) -> DefectsLost | None:
+        """What crop and resizing take from its category's defects; None where that isn't known."""
+        if self.unseen_share is None:
+            return None
+        return DefectsLost(*(getattr(self, part.name) or 0 for part in fields(DefectsLost)))
 
     @property
     def started(self) -> datetime:

@@ -23,7 +23,9 @@ COLUMNS = (
     "higher_is_better", "n_train", "n_test_good", "n_test_defect", "status", "error",
     "fit_seconds", "score_seconds", "peak_memory_mb", "device", "git_sha", "versions",
     "started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "resize", "spec",
-    "fit", "unseen_defects", "unseen_share", "warnings", "interpolation",
+    "fit", "unseen_defects", "unseen_share", "warnings", "interpolation", "regions", "score_area",
+    "unseen_area", "vanished_defects", "defect_regions", "vanished_regions", "torn_regions",
+    "measured_regions",
 )
 # fmt: on
 
@@ -36,7 +38,10 @@ _NEEDED = {
 
 _TYPES: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(("n_train", "n_test_good", "n_test_defect", "unseen_defects"), int),
-    **dict.fromkeys(("fit_seconds", "score_seconds", "peak_memory_mb", "unseen_share"), float),
+    **dict.fromkeys(("vanished_defects", "defect_regions", "vanished_regions"), int),
+    **dict.fromkeys(("torn_regions", "measured_regions"), int),
+    **dict.fromkeys(("fit_seconds", "score_seconds", "peak_memory_mb"), float),
+    **dict.fromkeys(("unseen_share", "unseen_area"), float),
     **dict.fromkeys(("error", "device", "git_sha"), str),
     "versions": json.loads,
     "warnings": lambda text: text.split("\n"),
@@ -148,6 +153,8 @@ def _cell(row: Mapping[str, Any]) -> Cell:
         resize=int(row["resize"]),
         fit=row.get("fit", EvaluationProtocol.fit),
         interpolation=row.get("interpolation", EvaluationProtocol.interpolation),
+        regions=row.get("regions", EvaluationProtocol.regions),
+        score_area=row.get("score_area", "square"),
     )
     spec = CellSpec(
         dataset=row["dataset"],

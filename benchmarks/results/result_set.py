@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.datasets.known import is_complete
+from benchmarks.datasets.losses import LEAST_SHARE, area_lost
 from benchmarks.metrics.definitions import METRICS, Metric
 from benchmarks.results.agreement import Measure, settings_of, usual_settings
 from benchmarks.results.captions import caption, failures, seeds_label
 from benchmarks.results.cell import Cell
-from benchmarks.results.cropping import LEAST_SHARE, crop_loss
 from benchmarks.results.feature_sources import FeatureSource, column_titles, feature_sources
 from benchmarks.results.metrics_csv import MEAN, category_label
 from benchmarks.specs import IMPORTED
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.array_types import Floats
 
 
-_NAMED = ("dtype", "mask_resize", "smoothing_sigma", "fit", "interpolation")
+_SAID = ("dtype", "mask_resize", "smoothing_sigma", "fit", "interpolation", "regions", "score_area")
 """Settings that captions name where they aren't as usual."""
 
 Place = tuple[str, str]
@@ -163,7 +163,7 @@ class ResultSet:
                 for method, origin in self.imported.items()
             ),
             seeds or self._seeds(),
-            *self._unseen(),
+            *self._lost(),
             *self._unmasked(),
             *self._warnings(),
             f"{max(cell.started for cell in self.cells):%Y-%m-%d}",
@@ -219,7 +219,7 @@ class ResultSet:
         usual = usual_settings(measure.image_size, measure.fit)
         said = [
             f"{name.replace('_', ' ')} {shared[name]}"
-            for name in _NAMED
+            for name in _SAID
             if name in shared and (name in self.varying or shared[name] != usual[name])
         ]
         if "layers" in self.varying and "layers" in shared:
@@ -241,18 +241,24 @@ class ResultSet:
         ]
         return seeds_label(every) + (f" ({'; '.join(fewer)})" if fewer else "")
 
-    def _unseen(self) -> list[str]:
-        """Say what of the defects the crop cuts off."""
-        known = {category_of(c): c for c in reversed(self.cells) if c.unseen_share is not None}
-        lost = [
-            crop_loss(
-                category, cell.unseen_defects or 0, cell.n_test_defect or 0, cell.unseen_share or 0
-            )
-            for category, cell in sorted(known.items())
-            if cell.unseen_defects or (cell.unseen_share or 0) >= LEAST_SHARE
-        ]
-        text = f"the crop cuts off {', '.join(lost)} (--fit stretch or pad: nothing)"
-        return [text] if lost else []
+    def _lost(self) -> list[str]:
+        """Say what the crop cuts off, and what resizing takes from defects."""
+        by_knowledge = sorted(self.cells, key=lambda cell: cell.defect_regions is not None)
+        known = {category_of(cell): cell for cell in by_knowledge if cell.status == "ok"}
+        cut, resized = [], []
+        for category, cell in sorted(known.items()):
+            lost, defects = cell.lost, cell.n_test_defect or 0
+            if lost and lost.cut >= LEAST_SHARE:
+                cut.append(f"{category}: {lost.by_crop(defects)}")
+            if lost and lost.changed >= LEAST_SHARE:
+                resized.append(f"{category}: {lost.by_resizing(defects)}")
+            if (cell.unseen_area or 0) >= LEAST_SHARE:
+                cut.append(f"{category}: {area_lost(cell.unseen_area or 0)}")
+        texts = (
+            f"the crop cuts off {', '.join(cut)} (--fit stretch or pad: nothing)" * bool(cut),
+            f"resizing changes masks of {', '.join(resized)}" * bool(resized),
+        )
+        return [text for text in texts if text]
 
     def _unmasked(self) -> list[str]:
         """Say where no defect has a mask: both classes, nothing to lose, no pixel metric."""

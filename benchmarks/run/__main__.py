@@ -37,7 +37,7 @@ from benchmarks.report.page import write_report
 from benchmarks.results import Store, derived, result_sets
 from benchmarks.results.folders import plots_folder, report_path
 from benchmarks.run.request import check_size, plan_of, run_folder, say_what_is_cut_off
-from benchmarks.specs import Fit, Interpolation, MaskResize
+from benchmarks.specs import Fit, Interpolation, MaskResize, Regions
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
 
 DEFAULT_METHODS = "patchcore-25,spade,padim"
@@ -76,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
         choices=get_args(MaskResize),
         default="nearest",
         help="official: as the official PatchCore code, which erodes defects (default: nearest)",
+    )
+    add(
+        "--regions",
+        choices=get_args(Regions),
+        default="resized",
+        help="where AUPRO's regions are connected: in the resized masks, as the official PatchCore "
+        "code; original: at the images' own size (default: resized)",
     )
     add(
         "--out",

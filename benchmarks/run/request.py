@@ -11,7 +11,7 @@ from benchmarks.backbones.choice import Choice, ensemble_spec, parse
 from benchmarks.backbones.loading import shapes
 from benchmarks.console import say
 from benchmarks.datasets import Category, Dataset
-from benchmarks.datasets.seen import defects_outside_crop
+from benchmarks.datasets.seen import losses
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import KeptMaps
 from benchmarks.execution import Plan, make_plan
@@ -24,7 +24,6 @@ from benchmarks.options import (
     chosen_size,
     integers,
 )
-from benchmarks.results.cropping import REMEDY, crop_loss
 from benchmarks.results.folders import default_run
 from benchmarks.specs import EvaluationProtocol
 
@@ -70,6 +69,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         resize=options.resize or 0,
         fit=options.fit,
         interpolation=options.interpolation,
+        regions=options.regions,
     )
     return make_plan(dataset, members, protocol, requests)
 
@@ -107,17 +107,9 @@ def check_size(plan: Plan) -> None:
 
 
 def say_what_is_cut_off(protocol: EvaluationProtocol, categories: Iterable[Category]) -> None:
-    """Print how much of each category's defects the crop cuts off, with the remedy."""
-    p = protocol
-    any_cut = False
-    for category in categories if p.fit == "crop" else ():
-        lost = defects_outside_crop(category, p.resize, p.image_size, p.fit)
-        if lost and lost.share:
-            line = crop_loss(category.name, lost.unseen, category.counts[2], lost.share)
-            say(f"the crop cuts off, in {line}")
-            any_cut = True
-    if any_cut:
-        say(f"({REMEDY})")
+    """Print what crop and resizing take from each category's defects, with the remedies."""
+    for line in losses(categories, protocol):
+        say(line)
 
 
 def _members(options: argparse.Namespace, dataset: Dataset) -> tuple[Choice, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmarks.array_types import Floats, Masks
+from benchmarks.array_types import Floats, Masks, RegionNumbers
 from benchmarks.metrics.definitions import METRICS, Metric
 from benchmarks.metrics.image import full_recall, image_metrics, resampled_image_metrics
 from benchmarks.metrics.pixel import Bounds, pixel_metrics, resampled_pixel_bounds
@@ -25,6 +25,8 @@ def metric_intervals(
     maps: Floats | None = None,
     masks: Masks | None = None,
     ignored: Masks | None = None,
+    *,
+    regions: RegionNumbers | None = None,
 ) -> dict[str, Interval]:
     """Return metric → 95 % interval over draws of the test images, which contains its value.
 
@@ -42,8 +44,10 @@ def metric_intervals(
         for name, resamples in resampled_image_metrics(labels, scores, drawn).items()
     }
     if maps is not None and masks is not None:
-        values, defects = pixel_metrics(maps, masks, ignored), int(masks.any(axis=(1, 2)).sum())
-        for name, bounds in resampled_pixel_bounds(maps, masks, drawn, ignored).items():
+        values = pixel_metrics(maps, masks, ignored, regions)
+        defects = int(masks.any(axis=(1, 2)).sum())
+        resamples = resampled_pixel_bounds(maps, masks, drawn, ignored, regions)
+        for name, bounds in resamples.items():
             most = METRICS[name].images_per_defect * defects
             intervals[name] = _interval(values[name], bounds, most)
     return intervals

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from benchmarks.array_types import Floats, Masks
-
 
 ESTIMATE = ["category", "method", "seed", "metric", "value", "low", "high"]
 
@@ -40,17 +38,24 @@ def cell_intervals(scores: Path, maps: Path | None) -> dict[str, Interval]:
     if maps is not None:
         with open_maps(maps) as stored:
             if stored["names"].tolist() == frame["path"].tolist():
-                return metric_intervals(labels, values, *_measured(stored))
+                return metric_intervals(labels, values, **_measured(stored))
     return metric_intervals(labels, values)
 
 
-def _measured(stored: Mapping[str, NDArray[Any]]) -> tuple[Floats, Masks, Masks | None]:
-    """Return the maps of a file as they were measured, their masks, and pixels to be ignored."""
+def _measured(stored: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Return a file's maps as they were measured, with masks, ignored pixels and regions."""
+    regions = stored.get("measured_regions")
     if "measured" in stored:
-        return stored["measured"], stored["measured_masks"], None
+        maps, masks = stored["measured"], stored["measured_masks"]
+        return {"maps": maps, "masks": masks, "regions": regions}
     maps = stored["maps"]
     around = np.isnan(maps)  # padded images
-    return np.nan_to_num(maps), stored["masks"], around if around.any() else None
+    return {
+        "maps": np.nan_to_num(maps),
+        "masks": stored["masks"],
+        "ignored": around if around.any() else None,
+        "regions": regions,
+    }
 
 
 def estimates(results: ResultSet) -> pd.DataFrame:

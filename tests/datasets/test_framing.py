@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,10 @@ from PIL import Image
 
 from benchmarks.datasets import index, load_image, load_mask
 from benchmarks.datasets.framing import padded_box, padding
+from benchmarks.datasets.losses import DefectsLost
 from benchmarks.datasets.masks import frame_mask
-from benchmarks.datasets.seen import (
-    DefectsOutside,
-    count_outside,
-    defects_outside_crop,
-    seen_pixels,
-)
+from benchmarks.datasets.seen import Seen, defects_lost, shown_part, sum_up
+from benchmarks.specs import BackboneSpec, EvaluationProtocol
 from tests.helpers.data_sets import save, write_category
 
 
@@ -88,7 +86,7 @@ def test_a_padded_mask_marks_nothing_in_the_border(tmp_path: Path) -> None:
 def test_what_is_seen_is_what_the_crop_shows(width: int, height: int, crop: int, more: int) -> None:
     resize = crop + more
     everything = np.ones((height, width), bool)
-    seen, every = seen_pixels(everything, resize, crop, "crop")
+    seen, every = shown_part(everything, resize, crop, "crop").sum(), everything.sum()
     # by the definition: a pixel is seen whose centre, scaled, lies in the cut-out square
     short = min(width, height)
     new = [resize if n == short else int(resize * n / short) for n in (width, height)]
@@ -105,8 +103,10 @@ def test_what_is_seen_is_what_the_crop_shows(width: int, height: int, crop: int,
 
 
 def test_the_loss_by_hand() -> None:
-    assert count_outside([(0, 10), (5, 10), (20, 20), (0, 0)]) == DefectsOutside(1, 15 / 40)
-    assert count_outside([]) is count_outside([(0, 0)]) is None
+    unseen, half = Seen(0, 10, 0, 0, 0, 0, 0), Seen(5, 10, 0, 3, 3, 0, 0)
+    whole, unmarked = Seen(20, 20, 9, 4, 1, 2, 6), Seen(*[0] * 7)
+    assert sum_up([unseen, half, whole, unmarked]) == DefectsLost(1, 15 / 40, 1, 7, 4, 2, 6)
+    assert sum_up([]) is sum_up([unmarked]) is None
 
 
 def test_the_loss_of_a_category_whose_defects_lie_at_the_ends(tmp_path: Path) -> None:
@@ -119,11 +119,12 @@ def test_the_loss_of_a_category_whose_defects_lie_at_the_ends(tmp_path: Path) ->
         save(defect, cup / f"ground_truth/spot/{number:03}_mask.png")
         save(np.full((20, 60, 3), 10 + number, np.uint8), cup / f"test/spot/{number:03}.png")
     (category,) = index(cup.parent).categories
-    assert defects_outside_crop(category, 20, 20, "crop") == DefectsOutside(1, 100 / 150)
+    crop = EvaluationProtocol(BackboneSpec("", "", "", {}), 20, resize=20)
+    assert defects_lost(category, crop) == DefectsLost(1, 100 / 150, 0, 1, 0, 0, 1)
     assert (
-        defects_outside_crop(category, 20, 20, "stretch")
-        == defects_outside_crop(category, 20, 20, "pad")
-        == DefectsOutside(0, 0.0)
+        defects_lost(category, replace(crop, fit="stretch"))
+        == defects_lost(category, replace(crop, fit="pad"))
+        == DefectsLost(0, 0.0, 0, 3, 0, 0, 3)
     )
 
 

@@ -49,7 +49,7 @@ SUBJECTS = {
     "statistics": {"metrics"},
     "synthetic": {"datasets"},
     "features": {"datasets", "backbones", LAZY},
-    "results": {"metrics", "datasets.known"},
+    "results": {"metrics", "datasets.known", "datasets.losses"},
     "evaluation": {"datasets", "features", "metrics", "results", "methods"},
     "execution": {
         *("backbones", "datasets", "features", "evaluation", "metrics", "results", "methods"),

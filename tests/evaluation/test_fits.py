@@ -10,22 +10,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from benchmarks.evaluation.frames import Frame
+from benchmarks.evaluation import evaluating
+from benchmarks.evaluation.evaluating import _image_scores
+from benchmarks.evaluation.frames import Frame, padding_of
 from benchmarks.figures import writing as figures
 from benchmarks.metrics.pixel import pixel_metrics, pro_curve
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheets
-from benchmarks.results import result_sets
+from benchmarks.results import Cell, Store, result_sets
 from benchmarks.results.previews import read_previews
 from benchmarks.results.scores import read_scores
 from benchmarks.run import __main__ as run
 from benchmarks.specs import CellSpec, EvaluationProtocol, digest
 from benchmarks.statistics.intervals import metric_intervals
 from benchmarks.uncertainty.intervals import cell_intervals
+from methods.base import Scores
 from tests.helpers.data_sets import save, write_category
 from tests.results.test_store import SPEC
 
@@ -206,6 +210,89 @@ def test_maps_are_stored_in_the_images_own_proportions(wide: Path, fit: str) -> 
     previews = read_previews(path)
     assert previews is not None
     assert np.isfinite(previews.span).all()
+
+
+def test_a_padded_images_score_is_its_own_maximum(
+    wide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nominal images of another shape have a border that no training image has."""
+    for number in range(3):
+        tall = np.random.default_rng(number).integers(80, 120, (80, 40, 3)).astype(np.uint8)
+        tall[:, :1] = tall[:, -1:] = 250  # what a border repeats
+        save(tall, wide / f"test/good/{number:03}.png")
+    assert compare("--fit", "pad", "--save-maps") == 0
+    cell = cells()["pad"]
+    assert cell["spec"]["protocol"]["score_area"] == "image"
+    with np.load(Path("out") / cell["maps"]) as stored:
+        inside, scores = np.nanmax(stored["maps"], axis=(1, 2)), stored["scores"]
+    np.testing.assert_array_equal(scores, inside.astype(float))
+    monkeypatch.setattr(evaluating, "_image_scores", lambda _, maps, outside: maps.amax((1, 2)))
+    assert compare("--fit", "pad", "--save-maps", "--force") == 0
+    with np.load(Path("out") / cells()["pad"]["maps"]) as stored:
+        assert (stored["scores"] >= scores).all()
+        assert (stored["scores"] > scores)[:3].all()  # the tall ones, in their borders
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 10_000),
+    width=st.integers(1, 40),
+    height=st.integers(1, 40),
+    grid=st.sampled_from([2, 3, 4, 8]),
+    own=st.booleans(),
+)
+def test_maxima_are_taken_within_the_images(
+    seed: int, width: int, height: int, grid: int, own: bool
+) -> None:
+    side, dice = 16, torch.Generator().manual_seed(seed)
+    maps, finished = (
+        torch.rand(2, grid, grid, generator=dice),
+        torch.rand(2, 16, 16, generator=dice),
+    )
+    outside = padding_of([Frame(width, height, side, "pad")] * 2)
+    scores = Scores(maps, maps.amax(dim=(1, 2)) if own else None)
+    found = _image_scores(scores, finished, outside)
+    shown = maps if own else finished
+    cell = side // shown.shape[1]
+    for image, score in enumerate(found.tolist()):
+        held = [
+            float(shown[image, row, column])
+            for row in range(shown.shape[1])
+            for column in range(shown.shape[2])
+            if not outside[
+                image, row * cell : (row + 1) * cell, column * cell : (column + 1) * cell
+            ].all()
+        ]
+        assert score == max(held)
+    torch.testing.assert_close(_image_scores(scores, finished, None), shown.amax(dim=(1, 2)))
+
+
+def test_other_image_scores_stay_a_methods_own() -> None:
+    maps, outside = torch.rand(2, 4, 4), np.ones((2, 16, 16), bool)
+    outside[:, 4:8] = False
+    for scores in (
+        Scores(maps, maps.amax(dim=(1, 2)) * torch.tensor([1.0, 0.5])),  # re-weighted
+        Scores((maps, maps), maps.amax(dim=(1, 2))),
+        Scores(maps, maps.mean(dim=(1, 2))),
+    ):
+        assert _image_scores(scores, torch.rand(2, 16, 16), outside) is scores.images
+
+
+def test_padded_cells_from_before_keep_their_key_and_stand_apart(wide: Path) -> None:
+    assert compare("--fit", "pad") == 0
+    (path,) = Path("out/cells").glob("*/*.json")
+    stored = json.loads(path.read_text())
+    assert stored["spec"]["protocol"].pop("score_area") == "image"
+    before = CellSpec.from_dict(stored["spec"])
+    assert before.protocol.score_area == "square"
+    assert before.key == digest(stored["spec"])
+    path.unlink()
+    Store(Path("out")).write(Cell.from_dict(stored))
+    assert compare("--fit", "pad") == 0  # it doesn't count as done
+    first, second = result_sets(Path("out"))
+    assert "score area square" in first.caption("x")
+    assert "score area image" in second.caption("x")
+    assert [str(one.measure).endswith("borders scored") for one in (first, second)] == [True, False]
 
 
 @pytest.mark.parametrize("fit", ["stretch", "pad"])

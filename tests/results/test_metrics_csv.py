@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
+from benchmarks.datasets.losses import DefectsLost
 from benchmarks.errors import BenchmarkError
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.results import result_sets
@@ -28,6 +29,7 @@ PROTOCOL = EvaluationProtocol(
     smoothing_sigma=2.5,
     fit="pad",
     interpolation="lanczos",
+    regions="original",
 )
 SPEC = CellSpec("parts", "f0", "cup", "spade", {"neighbours": 50}, PROTOCOL, seed=3, shots=10)
 CELL = Cell(
@@ -46,6 +48,12 @@ CELL = Cell(
     started_utc="2026-01-02T03:04:05.678+00:00",
     unseen_defects=0,
     unseen_share=0.25,
+    unseen_area=0.5,
+    vanished_defects=1,
+    defect_regions=9,
+    vanished_regions=2,
+    torn_regions=3,
+    measured_regions=11,
     warnings=["a, b", 'say "c"'],
 )
 BARE = Cell(replace(SPEC, shots=None, seed=4), "ok", metrics={"image_auroc": 1.0})
@@ -73,18 +81,21 @@ def test_what_is_written_is_read_in_its_own_types(tmp_path: Path) -> None:
 
 
 def test_older_files_lack_later_columns_and_mean_the_usual(tmp_path: Path) -> None:
-    spec = replace(SPEC, protocol=replace(PROTOCOL, fit="crop", interpolation="bilinear"))
+    usual = replace(PROTOCOL, fit="crop", interpolation="bilinear", regions="resized")
+    spec = replace(SPEC, protocol=usual)
     (header, *rows) = csv.reader(
         io.StringIO(as_metrics_csv("run", [replace(CELL, spec=spec)]).decode())
     )
     kept = header.index("fit")
-    assert {"unseen_defects", "unseen_share", "warnings", "interpolation"} == {*header[kept + 1 :]}
+    lost = {part.name for part in fields(DefectsLost)}
+    protocol = {"interpolation", "regions", "score_area"}
+    assert {*lost, *protocol, "unseen_area", "warnings"} == {*header[kept + 1 :]}
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows(row[:kept] for row in (header, *rows))
     (cell,) = read(tmp_path, file.getvalue().encode())
-    assert cell == replace(
-        CELL, spec=spec, unseen_defects=None, unseen_share=None, warnings=Cell(SPEC, "ok").warnings
-    )
+    unknown = dict.fromkeys([*lost, "unseen_area"])
+    assert cell == replace(CELL, spec=spec, warnings=Cell(SPEC, "ok").warnings, **unknown)
+    assert cell.lost is None
 
 
 def test_tables_need_no_cells_beside_the_file(tmp_path: Path) -> None:
