@@ -34,31 +34,34 @@ def _join(options: argparse.Namespace) -> int:
     stores = [Store(find_run(name)) for name in options.runs]
     target = Store(options.out)
     stand = {store.run: store.standing(_warn).cells for store in (target, *stores)}
+    for store in stores:
+        if not stand[store.run]:
+            raise BenchmarkError(f"{store.run}: no cells; python -m benchmarks.run writes some")
     good = {run: [c for c in cells if c.status == "ok"] for run, cells in stand.items()}
     check_agreement(good)
     require_writable(target.run)
     with only_writer(target.run):
-        copied = sum(_copy(good[store.run], store, target) for store in stores)
+        copied = set().union(*(_copy(good[store.run], store, target) for store in stores))
         target.write_metrics(_warn)
     joined = [cell for store in stores for cell in stand[store.run]]
     keys = {cell.key for cell in joined if cell.status == "ok"}
     failed = {cell.key for cell in joined} - keys
     say(
-        f"{len(keys)} cells joined in {target.run}: {copied} copied, {len(keys) - copied} were "
+        f"{len(keys)} cells joined in {target.run}: {len(copied)} copied, {len(keys - copied)} were "
         f"there{f'; {len(failed)} failed, left out' if failed else ''}; python -m "
         f"benchmarks.tables, figures, uncertainty and report {target.run} show them"
     )
     return 0
 
 
-def _copy(cells: Sequence[Cell], source: Store, target: Store) -> int:
-    """Copy the cells that the target lacks, ask it for all of them; return how many it lacked."""
+def _copy(cells: Sequence[Cell], source: Store, target: Store) -> set[str]:
+    """Copy the cells that the target lacks, and ask it for all; return the keys of the former."""
     lacking = [cell for cell in cells if not target.has(cell.spec)]
     for cell in lacking:
         target.adopt(cell.spec, source)
     for place in dict.fromkeys(cell.place for cell in cells):
         target.ask([cell.spec for cell in cells if cell.place == place], place)
-    return len(lacking)
+    return {cell.key for cell in lacking}
 
 
 def _warn(line: str) -> None:

@@ -35,7 +35,8 @@ def only_writer(run: Path) -> Iterator[None]:
         yield
     finally:
         if descriptor is not None:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
             os.close(descriptor)
         for folder in created:
             with suppress(OSError):
