@@ -46,10 +46,11 @@ def _join(options: argparse.Namespace) -> int:
     joined = [cell for store in stores for cell in stand[store.run]]
     keys = {cell.key for cell in joined if cell.status == "ok"}
     failed = {cell.key for cell in joined} - keys
+    left_out = f"; {len(failed)} failed, left out" if failed else ""
     say(
-        f"{len(keys)} cells joined in {target.run}: {len(copied)} copied, {len(keys - copied)} were "
-        f"there{f'; {len(failed)} failed, left out' if failed else ''}; python -m "
-        f"benchmarks.tables, figures, uncertainty and report {target.run} show them"
+        f"{len(keys)} cells joined in {target.run}: {len(copied)} copied, "
+        f"{len(keys - copied)} were there{left_out}; python -m benchmarks.tables, figures, "
+        f"uncertainty and report {target.run} show them"
     )
     return 0
 
