@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,14 +48,12 @@ def later_parts(stored: Mapping[str, Any]) -> list[str]:
     protocol = spec["protocol"]
     kinds = (Cell, stored), (CellSpec, spec), (EvaluationProtocol, protocol)
     known = *kinds, (BackboneSpec, protocol["backbone"])
-    names = [name for kind, values in known for name in sorted(values.keys() - _names(kind))]
+    names = [
+        name for kind, values in known for name in values if name not in kind.__dataclass_fields__
+    ]
     versions = {"extractor_version": EXTRACTOR_VERSION, "metrics_version": METRICS_VERSION}
     newer = [f"{name} {spec[name]}" for name, version in versions.items() if spec[name] > version]
     return [*names, *sorted(stored.get("metrics", {}).keys() - METRICS.keys()), *newer]
-
-
-def _names(kind: type[Any]) -> set[str]:
-    return {part.name for part in fields(kind)}
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class Cell:
         Raises:
             KeyError, TypeError, ValueError, AttributeError: it is none.
         """
-        known = {name: stored[name] for name in _names(cls) & stored.keys()}
+        known = {name: stored[name] for name in stored if name in cls.__dataclass_fields__}
         cell = cls(**{**known, "spec": CellSpec.from_dict(stored["spec"])})
         checked_time(cell.started_utc or _NEVER)
         return cell

@@ -355,25 +355,13 @@ class ResultSet:
 def distinctions(sets: Sequence[ResultSet]) -> list[dict[str, str]]:
     """Return of each of a run's sets setting → its value as text, of those in which they differ.
 
-    A setting that varies within a set is empty; its columns are named by it.
+    A setting that varies within a set is empty, as shots are where all images are used.
     """
     names = ("dataset", *Measure._fields, "shots", *FeatureSource._fields)
-    texts = [
-        {
-            name: _setting_text({**results.shared, "dataset": results.dataset}, name)
-            for name in names
-        }
-        for results in sets
-    ]
+    settings = [{**results.shared, "dataset": results.dataset} for results in sets]
+    texts = [{name: str(values.get(name) or "") for name in names} for values in settings]
     differing = [name for name in names if len({text[name] for text in texts}) > 1]
     return [{name: text[name] for name in differing} for text in texts]
-
-
-def _setting_text(settings: Mapping[str, Any], name: str) -> str:
-    value = settings.get(name, "")
-    if name == "layers":
-        return "+".join(layer for _, layer in value)
-    return "all" if value is None else str(value)
 
 
 def category_of(cell: Cell) -> str:

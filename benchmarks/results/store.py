@@ -79,7 +79,8 @@ class Store:
             StorageError: it can't be written, or a later version's cell lies there.
         """
         self.require_replaceable([cell.spec])
-        kept = cell.status == "failed" and self._is_worth_keeping(cell.spec)
+        before = self.find(cell.spec)
+        kept = cell.status == "failed" and before is not None and before.status == "ok"
         paths = {folder: self._path(folder, cell.spec) for folder in SUFFIXES}
         if scores:
             write_scores(paths["scores"], scores)
@@ -120,13 +121,6 @@ class Store:
     def _remove_log(self, spec: CellSpec) -> None:
         with suppress(OSError):
             self._path("logs", spec).unlink()
-
-    def _is_worth_keeping(self, spec: CellSpec) -> bool:
-        """Whether a result is stored that tables can show: no damaged scores lie beside it."""
-        cell = self.find(spec)
-        if cell is None or cell.status != "ok":
-            return False
-        return self.is_whole(cell) or not (self.run / str(cell.scores)).exists()
 
     def has(self, spec: CellSpec) -> bool:
         """Whether a cell is stored that did not fail, with whatever belongs to it whole."""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_a_second_command_is_told_who_writes_and_a_killed_one_leaves_no_lock(
     assert "--out" in line
     assert (run / NAME).exists()
     with only_writer(run):
-        assert (run / NAME).read_text() == f"{socket.gethostname()} {os.getpid()}"
+        assert (run / NAME).read_text() == f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def test_it_leaves_no_trace_also_where_something_breaks(tmp_path: Path) -> None:
@@ -65,73 +66,53 @@ def test_a_folder_that_can_not_be_written_is_not_locked(tmp_path: Path) -> None:
     assert entered
 
 
-def test_a_file_that_its_holder_has_just_removed_locks_nothing(
+def test_a_file_that_its_holder_has_just_removed_is_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, removed = fcntl.flock, []
+    """Whoever comes next makes a file of its own, which another lock is on."""
+    original = fcntl.flock
 
-    def remove_then_lock(descriptor: int, how: int) -> None:
-        if not removed:
-            (tmp_path / NAME).unlink()
-            removed.append(descriptor)
-        original(descriptor, how)
+    def remove_then_lock(file: IO[str], how: int) -> None:
+        (tmp_path / NAME).unlink()
+        original(file, how)
 
-    monkeypatch.setattr(fcntl, "flock", remove_then_lock)
-    with only_writer(tmp_path):
-        assert (tmp_path / NAME).exists()
-        with (
-            pytest.raises(StorageError, match="another command writes there"),
-            only_writer(tmp_path),
-        ):
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", remove_then_lock)
+        with pytest.raises(StorageError, match="another command writes"), only_writer(tmp_path):
             pass
-
-
-def test_what_broke_off_on_another_host_is_said_and_stops_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / NAME).write_text("elsewhere 12")
+    entered = False
     with only_writer(tmp_path):
-        pass
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "a command was broken off there (process 12 on elsewhere, for 0:00:0" in line
+        entered = True
+    assert entered
 
 
-@pytest.fixture
-def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(descriptor: int, how: int) -> None:
+def test_on_a_file_system_without_locks_commands_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: IO[str], how: int) -> None:
         raise OSError(errno.ENOTSUP, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-
-
-@pytest.mark.usefixtures("no_locks")
-def test_without_locks_the_process_that_is_named_counts(tmp_path: Path) -> None:
-    process = f"process {os.getpid()} on"
-    with (
-        only_writer(tmp_path),
-        pytest.raises(StorageError, match=process),
-        only_writer(tmp_path),
-    ):
-        pass
-    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        pass
-    for holder in (f"{socket.gethostname()} {ended.pid}", socket.gethostname(), ""):
-        (tmp_path / NAME).write_text(holder)
+    entered = []
+    with only_writer(tmp_path):
+        entered.append(1)
         with only_writer(tmp_path):
-            assert (tmp_path / NAME).read_text().endswith(f" {os.getpid()}")
+            entered.append(2)
+    assert entered == [1, 2]
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("no_locks")
-def test_without_locks_another_host_is_named_with_its_age_and_the_file_to_remove(
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / NAME
-    path.write_text("elsewhere 12")
+def test_what_a_killed_command_left_behind_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text("process 12 on elsewhere")
     begun = time.time() - 3 * 3600
-    os.utime(path, (begun, begun))
-    with pytest.raises(StorageError) as refused, only_writer(tmp_path):
+    os.utime(tmp_path / NAME, (begun, begun))
+    with only_writer(tmp_path):
+        assert "elsewhere" not in (tmp_path / NAME).read_text()
+        with pytest.raises(StorageError, match=f"process {os.getpid()} on .*, for 0:00:0"):
+            enter(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def enter(run: Path) -> None:
+    with only_writer(run):
         pass
-    assert str(path) in str(refused.value)
-    assert "process 12 on elsewhere, for 3:00:0" in str(refused.value)
-    assert "remove this file" in str(refused.value)
-    assert path.read_text() == "elsewhere 12"

@@ -259,9 +259,9 @@ def test_each_protocol_has_its_table_and_a_caption_that_tells_it_apart(tmp_path:
     assert lines[3] == "image_size,resize,shots,smoothing_sigma,category,a"
     values = {tuple(line.split(",")[:-1]): line.split(",")[-1] for line in lines[4:]}
     assert len(values) == 3 * 3
-    assert values["224", "256", "all", "4.0", "gear"] == "0.7"
+    assert values["224", "256", "", "4.0", "gear"] == "0.7"
     assert values["224", "256", "10", "4.0", "bolt"] == "0.25"
-    assert values["320", "366", "all", "2.0", "bolt"] == "0.125"
+    assert values["320", "366", "", "2.0", "bolt"] == "0.125"
 
 
 def test_what_is_measured_alike_stands_in_one_table_whatever_made_it(tmp_path: Path) -> None:
