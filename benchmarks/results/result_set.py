@@ -359,7 +359,10 @@ def distinctions(sets: Sequence[ResultSet]) -> list[dict[str, str]]:
     """
     names = ("dataset", *Measure._fields, "shots", *FeatureSource._fields)
     settings = [{**results.shared, "dataset": results.dataset} for results in sets]
-    texts = [{name: str(values.get(name) or "") for name in names} for values in settings]
+    texts = [
+        {name: "" if values.get(name) is None else str(values[name]) for name in names}
+        for values in settings
+    ]
     differing = [name for name in names if len({text[name] for text in texts}) > 1]
     return [{name: text[name] for name in differing} for text in texts]
 

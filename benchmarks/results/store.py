@@ -115,7 +115,8 @@ class Store:
             if unknown and (cell is None or cell.status == "ok"):
                 raise StorageError(
                     f"{path}: written by a later version of this program, which knows "
-                    f"{', '.join(unknown)}: update the program, or name another folder with --out"
+                    f"{', '.join(unknown)}: update the program, remove the file, or name another "
+                    "folder with --out"
                 )
 
     def _remove_log(self, spec: CellSpec) -> None:
