@@ -149,8 +149,7 @@ def _import(options: argparse.Namespace) -> int:
     if different := differing_data(stored, [Cell(maps.spec, "failed") for maps in checked]):
         raise BenchmarkError(f"{store.run}: {different}; name another run with --out")
     _say_what_else_lies_there(imported, checked, stored)
-    with only_writer(store.run):  # from here on nothing else is refused
-        store.ask([maps.spec for maps in checked], dataset.place)
+    with only_writer(store.run):
         failures = _store(checked, dataset, store, options)
         show(terminal_tables(result_sets(store.run)))
     images = sum(len(category.test) for category in dataset.categories)
@@ -167,6 +166,7 @@ def _store(
     failures = 0
     for maps in checked:
         result = importing.import_category(maps, dataset, crops=crops, kept_maps=kept)
+        store.ask([maps.spec], dataset.place)
         cell = store.write(result.cell, result.scores, result.maps, result.traceback)
         if cell.status == "failed":
             say(f"{cell.spec.label}: FAILED: {cell.failure}")
