@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Literal
 
 from benchmarks.names import printable
@@ -82,7 +83,7 @@ class Identified:
         spec: dict[str, Any] = identity(self)
         return spec
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The identity, as hex."""
         return digest(self.as_dict())

@@ -69,7 +69,7 @@ def _update(options: argparse.Namespace) -> int:
 
 def _cells(name: str) -> Collection[Cell]:
     run = find_run(name)
-    cells = Store(run).cells(lambda line: say(f"warning: {line}"))
+    cells = Store(run).standing(lambda line: say(f"warning: {line}")).cells
     if not cells:
         raise BenchmarkError(f"{run / 'cells'}: no cells; python -m benchmarks.run writes some")
     return cells

@@ -55,6 +55,11 @@ class Plan:
     levels: tuple[int, ...]
     work: JobsByCategory
 
+    @property
+    def specs(self) -> list[CellSpec]:
+        """What all of its cells depend on."""
+        return [job.spec for jobs in self.work.values() for job in jobs]
+
     def missing(self, *stores: Store, force: bool = False) -> JobsByCategory:
         """Return the cells that no store holds, or only as failed; all of them by `force`."""
         left = {

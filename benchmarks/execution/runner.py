@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from benchmarks.console import say
 from benchmarks.execution.dividing import PlanDurations, divide_work
@@ -18,10 +19,17 @@ from benchmarks.features import FeatureCache
 from benchmarks.results import Store, journal
 
 
+class Counts(NamedTuple):
+    """What a plan took: images that passed a backbone, and cells that failed."""
+
+    passes: int
+    failed: int
+
+
 def run_plan(
     plan: Plan, missing: JobsByCategory, store: Store, cache: FeatureCache, machine: Machine
-) -> int:
-    """Evaluate and store the missing cells of a plan; return how many images passed a backbone.
+) -> Counts:
+    """Evaluate and store the missing cells of a plan.
 
     What the call took is added to the run's journal, also where it is interrupted.
 
@@ -35,7 +43,9 @@ def run_plan(
     Raises:
         BenchmarkError: a backbone that is needed can't be made.
         FailedCellError: a cell failed, and that is to stop the run.
+        StorageError: a later version's result lies where one of the cells is to be written.
     """
+    store.require_replaceable(job.spec for jobs in missing.values() for job in jobs)
     started, begun = datetime.now(UTC), time.perf_counter()
     cache.sweep()
     extractors = plan.extractors(cache, machine.device, machine.memory)
@@ -55,7 +65,8 @@ def run_plan(
                 divide_work(missing, durations, cache.settings, workers), workers, cache.limit
             )
             hand_out(scheduler, machine.pool, recorder)
-        return sum(extraction.passed for extraction in recorder.extractions.values())
+        passes = sum(extraction.passed for extraction in recorder.extractions.values())
+        return Counts(passes, recorder.statuses.count("failed"))
     finally:
         recorder.progress.close()
         seconds = time.perf_counter() - begun

@@ -18,6 +18,7 @@ from benchmarks.places import written_path
 from benchmarks.results import Cell, Store
 from benchmarks.results.agreement import differing_data, measures
 from benchmarks.results.folders import find_run
+from benchmarks.results.lock import only_writer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,23 +33,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _join(options: argparse.Namespace) -> int:
     stores = [Store(find_run(name)) for name in options.runs]
     target = Store(options.out)
-    cells = {store.run: _successful(store) for store in stores}
-    check_agreement(cells | {target.run: _successful(target)})
-    require_writable(target.run)
+    stand = {store.run: store.standing(_warn).cells for store in (target, *stores)}
     for store in stores:
-        for cell in cells[store.run]:
-            if target.find(cell.spec) is None:
-                target.adopt(cell.spec, store)
-    target.write_metrics(lambda line: say(f"warning: {line}"))
+        if not stand[store.run]:
+            raise BenchmarkError(f"{store.run}: no cells; python -m benchmarks.run writes some")
+    good = {run: [c for c in cells if c.status == "ok"] for run, cells in stand.items()}
+    check_agreement(good)
+    require_writable(target.run)
+    with only_writer(target.run):
+        copied = set().union(*(_copy(good[store.run], store, target) for store in stores))
+        target.write_metrics(_warn)
+    joined = [cell for store in stores for cell in stand[store.run]]
+    keys = {cell.key for cell in joined if cell.status == "ok"}
+    failed = {cell.key for cell in joined} - keys
+    left_out = f"; {len(failed)} failed, left out" if failed else ""
     say(
-        f"{sum(map(len, cells.values()))} cells in {target.run}; python -m benchmarks.tables, "
-        f"figures, uncertainty and report {target.run} show them"
+        f"{len(keys)} cells joined in {target.run}: {len(copied)} copied, "
+        f"{len(keys - copied)} were there{left_out}; python -m benchmarks.tables, figures, "
+        f"uncertainty and report {target.run} show them"
     )
     return 0
 
 
-def _successful(store: Store) -> list[Cell]:
-    return [c for c in store.cells(lambda line: say(f"warning: {line}")) if c.status == "ok"]
+def _copy(cells: Sequence[Cell], source: Store, target: Store) -> set[str]:
+    """Copy the cells that the target lacks, and ask it for all; return the keys of the former."""
+    lacking = [cell for cell in cells if not target.has(cell.spec)]
+    for cell in lacking:
+        target.adopt(cell.spec, source)
+    for place in dict.fromkeys(cell.place for cell in cells):
+        target.ask([cell.spec for cell in cells if cell.place == place], place)
+    return {cell.key for cell in lacking}
+
+
+def _warn(line: str) -> None:
+    say(f"warning: {line}")
 
 
 def check_agreement(runs: dict[Path, list[Cell]]) -> None:

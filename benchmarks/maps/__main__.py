@@ -35,6 +35,7 @@ from benchmarks.places import written_path
 from benchmarks.results import Cell, Store, result_sets
 from benchmarks.results.agreement import differing_data
 from benchmarks.results.folders import default_run, find_run
+from benchmarks.results.lock import only_writer
 from benchmarks.specs import IMPORTED, Fit, Interpolation, MaskResize, Regions
 from benchmarks.tables.metric_tables import terminal_tables
 
@@ -139,21 +140,34 @@ def _import(options: argparse.Namespace) -> int:
     scores = image_scores.read(table) if table else None
     imported = ImportedMaps(options.maps, column(options.name), options.seed, table, scores)
     store = Store(options.out or Path("results"))
-    stored = store.cells(lambda line: say(f"warning: {line}")) if options.out else []
+    stored = store.standing(lambda line: say(f"warning: {line}")).cells if options.out else []
     protocol = protocol_of(chosen_measure(options, dataset, stored))
     if not options.out:
         store = Store(default_run(dataset.name, IMPORTED, protocol.image_size))
-        stored = store.cells()
+        stored = store.standing().cells
     require_writable(store.run)
     checked = [importing.check_category(imported, dataset, c, protocol) for c in dataset.categories]
     if different := differing_data(stored, [Cell(maps.spec, "failed") for maps in checked]):
         raise BenchmarkError(f"{store.run}: {different}; name another run with --out")
     _say_what_else_lies_there(imported, checked, stored)
-    crops = Crops(FeatureCache(options.cache, 0), dataset.name, protocol)
+    with only_writer(store.run):
+        failures = _store(checked, dataset, store, options)
+        show(terminal_tables(result_sets(store.run)))
+    images = sum(len(category.test) for category in dataset.categories)
+    say(f"{images} maps read; python -m benchmarks.report {store.run} shows them beside the rest")
+    return 1 if failures else 0
+
+
+def _store(
+    checked: Sequence[CheckedMaps], dataset: Dataset, store: Store, options: argparse.Namespace
+) -> int:
+    """Measure and store the maps of each category; return how many failed."""
+    crops = Crops(FeatureCache(options.cache, 0), dataset.name, checked[0].spec.protocol)
     kept: KeptMaps = "all" if options.save_maps else "errors"
     failures = 0
-    for maps in checked:  # from here on nothing is refused
+    for maps in checked:
         result = importing.import_category(maps, dataset, crops=crops, kept_maps=kept)
+        store.ask([maps.spec], dataset.place)
         cell = store.write(result.cell, result.scores, result.maps, result.traceback)
         if cell.status == "failed":
             say(f"{cell.spec.label}: FAILED: {cell.failure}")
@@ -163,10 +177,7 @@ def _import(options: argparse.Namespace) -> int:
         if options.raises:
             result.raise_failure()
     store.write_metrics(lambda line: say(f"warning: {line}"))
-    show(terminal_tables(result_sets(store.run)))
-    images = sum(len(category.test) for category in dataset.categories)
-    say(f"{images} maps read; python -m benchmarks.report {store.run} shows them beside the rest")
-    return 1 if failures else 0
+    return failures
 
 
 def _say_what_else_lies_there(

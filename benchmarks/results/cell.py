@@ -8,7 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.datasets.losses import DefectsLost
-from benchmarks.specs import CellSpec
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.specs import (
+    EXTRACTOR_VERSION,
+    METRICS_VERSION,
+    BackboneSpec,
+    CellSpec,
+    EvaluationProtocol,
+)
 
 AGAIN = "run its command again, with --force where it finds nothing left to do"
 """What helps against a file of a cell that is damaged."""
@@ -27,6 +34,27 @@ def checked_time(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"no time in ISO 8601: {text}") from error
     return text
+
+
+def later_parts(stored: Mapping[str, Any]) -> list[str]:
+    """Return which parts of a stored cell only a later version of this program can have written.
+
+    Args:
+        stored: a cell as it was stored.
+
+    Raises:
+        KeyError, TypeError, AttributeError: it is none.
+    """
+    spec = stored["spec"]
+    protocol = spec["protocol"]
+    kinds = (Cell, stored), (CellSpec, spec), (EvaluationProtocol, protocol)
+    known = *kinds, (BackboneSpec, protocol["backbone"])
+    names = [
+        name for kind, values in known for name in values if name not in kind.__dataclass_fields__
+    ]
+    versions = {"extractor_version": EXTRACTOR_VERSION, "metrics_version": METRICS_VERSION}
+    newer = [f"{name} {spec[name]}" for name, version in versions.items() if spec[name] > version]
+    return [*names, *sorted(stored.get("metrics", {}).keys() - METRICS.keys()), *newer]
 
 
 @dataclass(frozen=True)
@@ -88,12 +116,13 @@ class Cell:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Cell:
-        """Return the cell that was stored as these values.
+        """Return the cell that was stored as these values, without fields of a later version.
 
         Raises:
             KeyError, TypeError, ValueError, AttributeError: it is none.
         """
-        cell = cls(**{**stored, "spec": CellSpec.from_dict(stored["spec"])})
+        known = {name: stored[name] for name in stored if name in cls.__dataclass_fields__}
+        cell = cls(**{**known, "spec": CellSpec.from_dict(stored["spec"])})
         checked_time(cell.started_utc or _NEVER)
         return cell
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from benchmarks.files import write_file
+from benchmarks.results import standing
 from benchmarks.specs import digest
 
 NAME = "derived.json"
@@ -40,7 +41,8 @@ def record(run: Path, files: Iterable[Path]) -> None:
 
 def _sources(run: Path) -> str:
     """Return a hash of the names, sizes and times of all that a run stored."""
-    paths = sorted(path for name in SOURCES for path in (run / name).rglob("*") if path.is_file())
+    stored = [path for name in SOURCES for path in (run / name).rglob("*")]
+    paths = sorted(path for path in (*stored, run / standing.NAME) if path.is_file())
     seen = [(os.fsencode(path.relative_to(run)).hex(), path.stat()) for path in paths]
     return digest([[name, status.st_size, status.st_mtime_ns] for name, status in seen])
 

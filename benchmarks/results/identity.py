@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import chain
 
 from benchmarks.datasets.known import KNOWN, SYNTHETIC
 from benchmarks.results.cell import Cell
 
 
-def dataset_labels(cells: Iterable[Cell]) -> Mapping[str, str]:
+def dataset_labels(
+    cells: Iterable[Cell], places: Mapping[str, Set[str]] | None = None
+) -> Mapping[str, str]:
     """Return short key → name of the cell's data set, of cells whose data set's name isn't enough.
 
-    Sets of one name are one where they lay in one folder, or hold a category with the same images:
-    a copy elsewhere. Others get a mark behind their name. Those that are known by their content
-    are one wherever they lie.
+    Cells of one name are of one data set, wherever its categories lay, unless a category lay in
+    two folders with different images. Then folders are told apart by a mark behind the name, but
+    for those that hold a category with the same images: one is a copy of the other. Sets that are
+    known by their content are one in any case.
+
+    Args:
+        cells: a run's.
+        places: key of a cell → the folders, as hashes, that commands found its data in, beside that
+            in which it was evaluated.
     """
     names: dict[str, str] = {}
     namesakes: dict[str, list[Cell]] = {}
     for cell in cells:
         namesakes.setdefault(cell.spec.dataset, []).append(cell)
     for dataset, cells_of_name in namesakes.items():
-        groups = [] if dataset in KNOWN or dataset == SYNTHETIC else _groups(cells_of_name)
-        for group in groups if len(groups) > 1 else ():
+        groups = _folders(cells_of_name, places or {})
+        categories = [{cell.spec.category for cell in group} for group in groups]
+        if sum(map(len, categories)) == len(set().union(*categories)):
+            continue
+        for group in groups:
             mark = min(cell.place for cell in group)[:6] or "elsewhere"
             names |= {cell.short_key: f"{dataset} ({mark})" for cell in group}
     return names
 
 
-def _groups(cells: Iterable[Cell]) -> list[list[Cell]]:
-    """Return the cells of each data set."""
-    groups: list[list[Cell]] = []
+def count_folders(cells: Sequence[Cell]) -> int:
+    """Return in how many folders a data set's categories lay, copies and known sets as one."""
+    return len(_folders(cells, {}))
+
+
+def _folders(cells: Sequence[Cell], places: Mapping[str, Set[str]]) -> list[list[Cell]]:
+    """Return the cells of one data set's name by the folder they lay in, copies of it as one."""
+    if cells[0].spec.dataset in {*KNOWN, SYNTHETIC}:
+        return [[*cells]]
+    groups: list[tuple[set[object], list[Cell]]] = []
     for cell in cells:
-        alike = [group for group in groups if any(_same_set(cell, other) for other in group)]
-        apart = [group for group in groups if group not in alike]
-        groups = [*apart, [*chain.from_iterable(alike), cell]]
-    return groups
-
-
-def _same_set(first: Cell, second: Cell) -> bool:
-    """Whether two cells show by themselves that they are of one data set."""
-    contents = [(cell.spec.category, cell.spec.dataset_fingerprint) for cell in (first, second)]
-    return first.place == second.place or contents[0] == contents[1]
+        signs: set[object] = {cell.place, *places.get(cell.key, ())}
+        signs.add((cell.spec.category, cell.spec.dataset_fingerprint))
+        alike = [group for group in groups if signs & group[0]]
+        groups = [group for group in groups if group not in alike]
+        joined = [*chain.from_iterable(cells for _, cells in alike), cell]
+        groups.append((signs.union(*(others for others, _ in alike)), joined))
+    return [joined for _, joined in groups]

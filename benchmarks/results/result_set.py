@@ -16,6 +16,7 @@ from benchmarks.results.agreement import Measure, settings_of, usual_settings
 from benchmarks.results.captions import caption, failures, seeds_label
 from benchmarks.results.cell import Cell
 from benchmarks.results.feature_sources import FeatureSource, column_titles, feature_sources
+from benchmarks.results.identity import count_folders
 from benchmarks.results.metrics_csv import MEAN, category_label
 from benchmarks.specs import IMPORTED
 
@@ -278,8 +279,13 @@ class ResultSet:
         versions = self._fingerprints
         if differing := sorted(name for name, prints in versions.items() if len(prints) > 1):
             warnings.append(f"NOT COMPARABLE, methods saw different data: {', '.join(differing)}")
+        specs = [cell.spec for cell in self.cells]
+        if len({(spec.extractor_version, spec.metrics_version) for spec in specs}) > 1:
+            warnings.append("NOT COMPARABLE, measured by several versions of this program")
         if any(cell.spec.dataset != self.dataset for cell in self.cells):
             warnings.append("other data sets of that name are shown apart")
+        elif (count := count_folders(self.cells)) > 1:
+            warnings.append(f"categories of {count} folders of that name")
         return [*warnings, *self._changed_code()]
 
     def _changed_code(self) -> Iterator[str]:
@@ -350,6 +356,21 @@ class ResultSet:
     def same_images(self) -> bool:
         """Whether the methods of every category saw the same data, so that they can be paired."""
         return all(len(prints) == 1 for prints in self._fingerprints.values())
+
+
+def distinctions(sets: Sequence[ResultSet]) -> list[dict[str, str]]:
+    """Return of each of a run's sets setting → its value as text, of those in which they differ.
+
+    A setting that varies within a set is empty, as shots are where all images are used.
+    """
+    names = ("dataset", *Measure._fields, "shots", *FeatureSource._fields)
+    settings = [{**results.shared, "dataset": results.dataset} for results in sets]
+    texts = [
+        {name: "" if values.get(name) is None else str(values[name]) for name in names}
+        for values in settings
+    ]
+    differing = [name for name in names if len({text[name] for text in texts}) > 1]
+    return [{name: text[name] for name in differing} for text in texts]
 
 
 def category_of(cell: Cell) -> str:

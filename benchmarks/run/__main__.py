@@ -18,7 +18,9 @@ from typing import get_args
 import methods
 from benchmarks.console import CONTINUES, command_parser, run_program, say, show
 from benchmarks.evaluation.device import choose_device
-from benchmarks.execution import run_plan, say_changed_code, summary
+from benchmarks.execution import Plan, run_plan, say_changed_code, summary
+from benchmarks.execution.plan import JobsByCategory
+from benchmarks.features import FeatureCache
 from benchmarks.figures import writing
 from benchmarks.files import require_writable
 from benchmarks.options import (
@@ -36,6 +38,7 @@ from benchmarks.places import written_path
 from benchmarks.report.page import write_report
 from benchmarks.results import Store, derived, result_sets
 from benchmarks.results.folders import plots_folder, report_path
+from benchmarks.results.lock import only_writer
 from benchmarks.run.request import check_size, plan_of, run_folder, say_what_is_cut_off
 from benchmarks.specs import Fit, Interpolation, MaskResize, Regions
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
@@ -159,29 +162,43 @@ def _list() -> int:
 def _run(options: argparse.Namespace) -> int:
     plan, cache = plan_of(options), chosen_cache(options)
     run = run_folder(options, plan)
-    store = Store(run)
-    missing = plan.missing(store, force=options.force)
-    say_what_is_cut_off(plan.protocol, missing)
-    say_changed_code(plan, missing, store)
-    if missing:
-        check_size(plan)
     if options.dry_run:
+        missing = _missing(plan, Store(run), options)
         for job in itertools.chain.from_iterable(missing.values()):
             show(job.spec.label)
         device, workers = choose_device(options.device), options.workers or options.jobs
         show(summary([(plan, missing)], run, cache, device, workers))
         return 0
-    if missing:
-        require_writable(run)
-        with chosen_machine(options) as machine:
-            passes = run_plan(plan, missing, store, cache, machine)
-        say(f"{passes} images passed the backbone; every cell is in {run}")
-    else:
-        say(f"nothing left to do: all cells are stored in {run} (--force evaluates again)")
-    _show(run, run / "plots" if options.out else plots_folder(run))
+    with only_writer(run):
+        left = _evaluate(plan, Store(run), cache, options)
+        _show(run, run / "plots" if options.out else plots_folder(run))
     if plan.dataset.synthetic:
         say(NOTICE)
-    return 1 if plan.missing(store) else 0
+    return 1 if left else 0
+
+
+def _missing(plan: Plan, store: Store, options: argparse.Namespace) -> JobsByCategory:
+    missing = plan.missing(store, force=options.force)
+    say_what_is_cut_off(plan.protocol, missing)
+    say_changed_code(plan, missing, store)
+    if missing:
+        check_size(plan)
+    return missing
+
+
+def _evaluate(plan: Plan, store: Store, cache: FeatureCache, options: argparse.Namespace) -> bool:
+    """Evaluate what the store lacks; return whether anything failed or is still missing."""
+    missing, run = _missing(plan, store, options), store.run
+    if not missing:
+        store.ask(plan.specs, plan.dataset.place)
+        say(f"nothing left to do: all cells are stored in {run} (--force evaluates again)")
+        return False
+    require_writable(run)
+    with chosen_machine(options) as machine:
+        store.ask(plan.specs, plan.dataset.place)
+        passes, failed = run_plan(plan, missing, store, cache, machine)
+    say(f"{passes} images passed the backbone; every cell is in {run}")
+    return bool(failed or plan.missing(store))
 
 
 def _show(run: Path, plots: Path) -> None:

@@ -38,6 +38,7 @@ from benchmarks.places import written_path
 from benchmarks.reproduction.published_values import DATASET
 from benchmarks.results import Store
 from benchmarks.results.folders import default_run, plots_folder
+from benchmarks.results.lock import only_writer
 from benchmarks.results.metrics_csv import category_label
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.forecast import ALL, by_part, missing_of
@@ -137,14 +138,16 @@ def _supplement(options: argparse.Namespace) -> int:
     grouped, unavailable = groups(merge(asked.values()), dataset, options.dtype, download=True)
     _say_left_out(unavailable)
     require_writable(run)
-    left = _evaluate(grouped, store, options)
     names = tuple(category.name for category in dataset.categories)
     whole = is_complete(dataset.name, names) if dataset.name in KNOWN else not options.categories
     shown = tuple(map(category_label, names))
-    evaluated = EvaluatedTrials(settings, collect(grouped, store), shown, dataset.name, whole, run)
     plots = run / "plots" if options.out else plots_folder(run)
-    for path in _write(evaluated, parts, plots):
-        show(str(path))
+    with only_writer(run):
+        left = _evaluate(grouped, store, options)
+        cells = collect(grouped, store)
+        evaluated = EvaluatedTrials(settings, cells, shown, dataset.name, whole, run)
+        for path in _write(evaluated, parts, plots):
+            show(str(path))
     if dataset.synthetic:
         say(NOTICE)
     return 1 if left or unavailable else 0
@@ -197,7 +200,9 @@ def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
 
 def _evaluate(grouped: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
     """Evaluate what neither the store nor a run beside it has; return whether anything is left."""
-    cache, passes, evaluated = chosen_cache(options), 0, 0
+    cache, passes, evaluated, failed = chosen_cache(options), 0, 0, 0
+    for group in grouped:
+        store.ask(group.plan.specs, group.plan.dataset.place)
     if not options.force:
         for group in grouped:
             adopt(group, store)
@@ -208,11 +213,12 @@ def _evaluate(grouped: Sequence[Group], store: Store, options: argparse.Namespac
         with chosen_machine(options) as machine:
             for plan, missing in work:
                 if missing:
-                    passes += run_plan(plan, missing, store, cache, machine)
+                    counts = run_plan(plan, missing, store, cache, machine)
+                    passes, failed = passes + counts.passes, failed + counts.failed
                     evaluated += sum(map(len, missing.values()))
     store.write_metrics(lambda line: say(f"warning: {line}"))
     say(f"{evaluated} cells evaluated, {passes} images passed a backbone; all is in {store.run}")
-    return any(group.plan.missing(store) for group in grouped)
+    return bool(failed or any(group.plan.missing(store) for group in grouped))
 
 
 def _write(evaluated: EvaluatedTrials, parts: Sequence[str], plots: Path) -> Iterator[Path]:

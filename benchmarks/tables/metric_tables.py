@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 
 from benchmarks.files import write_file
 from benchmarks.metrics.definitions import MAIN, METRICS
 from benchmarks.results import ResultSet
-from benchmarks.results.result_set import Table
+from benchmarks.results.result_set import Table, distinctions
 from benchmarks.tables.latex import latex
 from benchmarks.tables.marks import Marks, marks_note, tested_marks
 from benchmarks.tables.rendering import (
@@ -69,8 +69,21 @@ def marked_methods(table: Table, marks: Marks) -> list[frozenset[str]]:
     return marked
 
 
-def _text_table(results: ResultSet, metric: str, *, exact: bool = False) -> TextTable:
-    """Return the table of a metric as it is shown, or on its own scale and without marks."""
+def _text_table(
+    results: ResultSet,
+    metric: str,
+    *,
+    exact: bool = False,
+    settings: Mapping[str, str] | None = None,
+) -> TextTable:
+    """Return the table of a metric as it is shown, or on its own scale and without marks.
+
+    Args:
+        results: the cells.
+        metric: the metric's name.
+        exact: whether its values are on its own scale, and none is marked.
+        settings: title → text of further labels, in front of every category's.
+    """
     table = results.table(metric)
     kind, methods = table.metric, list(results.methods)
     unit = ("fractions" if exact else "%") if kind.unit == "fraction" else kind.unit
@@ -81,9 +94,10 @@ def _text_table(results: ResultSet, metric: str, *, exact: bool = False) -> Text
         marks = tested_marks(results, table)
         caption = f"{caption} {marks_note(marks)}"
         marked = [frozenset(map(methods.index, row)) for row in marked_methods(table, marks)]
-    *categories, mean = [(str(name),) for name in table.values.index]
+    settings = settings or {}
+    *categories, mean = [(*settings.values(), str(name)) for name in table.values.index]
     columns = _columns(table, 1 if exact else 100)
-    return TextTable(caption, ("category",), [categories, [mean]], columns, marked)
+    return TextTable(caption, (*settings, "category"), [categories, [mean]], columns, marked)
 
 
 def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
@@ -99,14 +113,17 @@ def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
     paths = []
     for metric in filter(sets[0].has, METRICS):
         shown = [_text_table(results, metric) for results in sets]
-        exact = [_text_table(results, metric, exact=True) for results in sets]
-        for suffix, render, tables in (
-            ("md", markdown, shown),
-            ("csv", comma_separated, exact),
-            ("tex", latex, shown),
+        exact = [
+            _text_table(results, metric, exact=True, settings=settings)
+            for results, settings in zip(sets, distinctions(sets), strict=True)
+        ]
+        for suffix, text in (
+            ("md", "\n".join(map(markdown, shown))),
+            ("csv", comma_separated(*exact)),
+            ("tex", "\n".join(map(latex, shown))),
         ):
             path = sets[0].run / "tables" / f"{metric}.{suffix}"
-            write_file(path, "\n".join(map(render, tables)).encode())
+            write_file(path, text.encode())
             paths.append(path)
     return paths
 

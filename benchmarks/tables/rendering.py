@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from typing import TypeVar
 
 from benchmarks.files import as_csv
@@ -130,18 +130,33 @@ def _tabulated(table: TextTable, mark: str, style: str) -> str:
     return captioned_table(table.caption, headings, rows, labels=labels, style=style)
 
 
-def comma_separated(table: TextTable) -> str:
-    """Return the unrounded values, and their deviations, below the caption as a comment."""
-    header, columns = list(table.index), []
+def comma_separated(*tables: TextTable) -> str:
+    """Return the unrounded values, and their deviations, below the captions as comments.
+
+    Args:
+        tables: those that become one; they have the same columns of labels.
+    """
+    rows = []
+    for table in tables:
+        columns = _numbers(table)
+        for row, labels in enumerate(chain.from_iterable(table.groups)):
+            values = {heading: numbers[row] for heading, numbers in columns.items()}
+            rows.append({**dict(zip(table.index, labels, strict=True)), **values})
+    header = [*dict.fromkeys([*tables[0].index, *chain.from_iterable(map(_numbers, tables))])]
+    captions = "".join(f"# {table.caption}\n" for table in tables)
+    return (
+        captions + as_csv([header, *([row.get(name) for name in header] for row in rows)]).decode()
+    )
+
+
+def _numbers(table: TextTable) -> dict[str, list[float | str | None]]:
+    """Return heading → its column's numbers, those of deviations behind them."""
+    columns: dict[str, list[float | str | None]] = {}
     for column in table.columns:
-        header.append(column.heading)
-        columns.append([value.number for value in column.values])
+        columns[column.heading] = [value.number for value in column.values]
         if any(value.deviation is not None for value in column.values):
-            header.append(f"{column.heading} std")
-            columns.append([value.deviation for value in column.values])
-    labels = (labels for group in table.groups for labels in group)
-    rows = [[*names, *numbers] for names, *numbers in zip(labels, *columns, strict=True)]
-    return f"# {table.caption}\n{as_csv([header, *rows]).decode()}"
+            columns[f"{column.heading} std"] = [value.deviation for value in column.values]
+    return columns
 
 
 def captioned_table(

@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.files import frame_as_csv, write_file
 from benchmarks.metrics.definitions import MAIN, METRICS
 from benchmarks.results import ResultSet
+from benchmarks.results.result_set import distinctions
 from benchmarks.statistics.proportions import COVERAGE
 from benchmarks.tables.rendering import captioned_table
 from benchmarks.uncertainty.caveats import caveat
@@ -57,13 +58,17 @@ def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:
         BenchmarkError: a stored file is unreadable.
         StorageError: the tables can't be written.
     """
-    texts: dict[str, list[str]] = {name: [] for name in FILES}
+    texts: dict[str, list[str]] = {name: [] for name in FILES[::2]}
+    heads, bodies = dict.fromkeys(FILES[1::2], ""), dict.fromkeys(FILES[1::2], "")
     shown = []
-    for results in sets:
+    for results, settings in zip(sets, distinctions(sets), strict=True):
         cells, tests = estimates(results), all_pairs(results)
-        heads = results.caption("Intervals", results.first_seed), results.caption("Pairs")
-        for name, head, frame in zip(FILES[1::2], heads, (cells, tests), strict=True):
-            texts[name].append(f"# {head}\n{frame_as_csv(frame)}")
+        captions = results.caption("Intervals", results.first_seed), results.caption("Pairs")
+        for name, caption, frame in zip(heads, captions, (cells, tests), strict=True):
+            labelled = frame.assign(**settings)[[*settings, *frame.columns]]
+            header = not heads[name]  # one file is one table
+            heads[name] += f"# {caption}\n"
+            bodies[name] += frame_as_csv(labelled, header=header)
         for metric in filter(results.has, METRICS):
             texts["uncertainty.md"].append(_estimates_table(results, cells, metric))
             texts["pairs.md"].append(pairs_markdown(results, tests, metric))
@@ -71,6 +76,7 @@ def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:
                 shown.append(texts["uncertainty.md"][-1])
                 shown.append(pairs_markdown(results, tests, metric, [OVER]))
     folder = sets[0].run / "tables"
-    for name, parts in texts.items():
-        write_file(folder / name, "\n".join(parts).encode())
-    return [folder / name for name in texts], "\n".join(shown)
+    for name in FILES:
+        text = heads[name] + bodies[name] if name in heads else "\n".join(texts[name])
+        write_file(folder / name, text.encode())
+    return [folder / name for name in FILES], "\n".join(shown)

@@ -30,13 +30,24 @@ def test_kills_at_random_moments_lose_nothing_and_change_no_number(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_two_runs_at_once_share_cache_and_results(tmp_path: Path) -> None:
+def test_of_two_runs_at_once_into_one_folder_one_ends_and_finds_all_later(tmp_path: Path) -> None:
     write_dataset(tmp_path / "data", "cup", "plate", "jug")
     together = [start(tmp_path, "both") for _ in range(2)]
-    assert [process.wait() for process in together] == [0, 0]
+    assert sorted(process.wait() for process in together) == [0, 2]
+    assert start(tmp_path, "both").wait() == 0
     assert start(tmp_path, "alone").wait() == 0
     assert numbers(tmp_path / "both") == numbers(tmp_path / "alone")
     assert len(numbers(tmp_path / "both")) == 9
+    assert [*tmp_path.rglob("*.tmp"), *tmp_path.rglob(".lock")] == []
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_share_a_cache(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", "cup", "plate", "jug")
+    together = [start(tmp_path, name) for name in ("one", "other")]
+    assert [process.wait() for process in together] == [0, 0]
+    assert numbers(tmp_path / "one") == numbers(tmp_path / "other")
+    assert len(numbers(tmp_path / "one")) == 9
     assert list(tmp_path.rglob("*.tmp")) == []
 
 

@@ -125,7 +125,7 @@ def run_with(pool: Losing, methods: str = METHODS, out: str = "many") -> int:
     options = run._parser().parse_args([*SHARED, "--methods", methods, "--out", out])
     plan, store = request.plan_of(options), Store(Path(out))
     cache = FeatureCache(Path("cache"))
-    return run_plan(plan, plan.missing(store), store, cache, Machine("cpu", 1 << 30, pool))
+    return run_plan(plan, plan.missing(store), store, cache, Machine("cpu", 1 << 30, pool)).passes
 
 
 def test_features_are_extracted_once_a_category() -> None:

@@ -20,6 +20,7 @@ from benchmarks.maps.__main__ import main as maps
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheets
 from benchmarks.results import Cell, Store, result_sets
+from benchmarks.results.lock import only_writer
 from benchmarks.results.scores import read_image_scores
 from benchmarks.run.__main__ import main as run
 from benchmarks.uncertainty.intervals import cell_intervals
@@ -443,6 +444,25 @@ def test_other_maps_of_a_name_are_said_to_replace_those_before(
         assert (said in capsys.readouterr().err) == warned
     assert take(*here, "--seed", "1", source="other") == 0
     assert said not in capsys.readouterr().err
+
+
+def test_the_maps_that_were_imported_last_are_shown_also_where_they_came_first(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, *_ = some_maps()
+    content, here = first.read_bytes(), ("--categories", "cup", "--out", "out")
+    assert take(*here, source="other") == 0
+    table = capsys.readouterr().out
+    tifffile.imwrite(first, np.full((40, 40), 9, np.float32))
+    assert take(*here, source="other") == 0
+    assert capsys.readouterr().out != table
+    with only_writer(Path("out")):
+        assert take(*here, source="other") == 2
+    assert "another command writes there" in capsys.readouterr().err
+    first.write_bytes(content)
+    assert take(*here, source="other") == 0
+    assert capsys.readouterr().out == table
+    assert len(Store(Path("out")).cells()) == 2
 
 
 @pytest.mark.parametrize("seed", ["-1", "0,1", "x", "²", "1.5", str(2**32)])

@@ -37,9 +37,25 @@ def test_one_folder_is_one_data_set_also_where_it_changed() -> None:
     ]
 
 
-def test_folders_of_one_name_are_not() -> None:
+def test_folders_of_one_name_are_one_where_no_category_contradicts() -> None:
     cells = stored("bolt", "1", "x"), stored("nut", "2", "x"), stored("washer", "3", "y")
-    assert groups(*cells) == [{"bolt-1", "nut-2"}, {"washer-3"}]
+    assert groups(*cells) == [{"bolt-1", "nut-2", "washer-3"}]
+
+
+def test_folders_of_one_name_are_not_where_a_category_has_other_images() -> None:
+    cells = (
+        stored("bolt", "1", "x"),
+        stored("nut", "2", "x"),
+        stored("washer", "3", "y"),
+        stored("bolt", "4", "z"),
+    )
+    assert groups(*cells) == [{"bolt-1", "nut-2"}, {"bolt-4"}, {"washer-3"}]
+
+
+def test_a_folder_that_commands_found_a_cells_data_in_counts_as_where_it_lay() -> None:
+    cells = stored("bolt", "1", "x"), stored("nut", "2", "x"), stored("bolt", "3", "y")
+    assert {*dataset_labels(cells).values()} == {"images (x)", "images (y)"}
+    assert dataset_labels(cells, {cells[1].key: {"y"}}) == {}
 
 
 def test_a_copy_elsewhere_is_the_same_and_joins_what_else_lies_there() -> None:
@@ -56,6 +72,18 @@ def test_a_copy_elsewhere_is_the_same_and_joins_what_else_lies_there() -> None:
 def test_what_is_known_by_its_content_is_one_wherever_it_lies(dataset: str) -> None:
     cells = stored("bottle", "1", "x", dataset), stored("cable", "2", "y", dataset)
     assert dataset_labels(cells) == {}
+
+
+def test_categories_of_several_folders_share_a_mean_and_the_caption_says_so(
+    tmp_path: Path,
+) -> None:
+    parts = [stored("bolt", "1", "aaaaaaaa"), stored("nut", "2", "bbbbbbbb")]
+    (results,) = result_sets(run_of(tmp_path / "parts", parts))
+    assert results.categories == ("bolt", "nut")
+    assert results.table("image_auroc").values["a"].loc["mean"] == 0.5
+    assert "categories of 2 folders of that name" in results.caption("Results")
+    (results,) = result_sets(run_of(tmp_path / "whole", [parts[0], stored("nut", "2", "aaaaaaaa")]))
+    assert "folders" not in results.caption("Results")
 
 
 def run_of(folder: Path, cells: Sequence[Cell]) -> Path:

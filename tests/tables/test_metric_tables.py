@@ -254,7 +254,14 @@ def test_each_protocol_has_its_table_and_a_caption_that_tells_it_apart(tmp_path:
     assert "smoothing sigma 4.0" in everything
     assert "320 px; smoothing sigma 2.0" in smooth
     assert (folder / f"{AUROC}.tex").read_text().count(r"\begin{tabular}") == 3
-    assert (folder / f"{AUROC}.csv").read_text().count("category,a\n") == 3
+    lines = (folder / f"{AUROC}.csv").read_text().splitlines()
+    assert [line.split(" (")[0] for line in lines[:3]] == ["# Image AUROC in fractions"] * 3
+    assert lines[3] == "image_size,resize,shots,smoothing_sigma,category,a"
+    values = {tuple(line.split(",")[:-1]): line.split(",")[-1] for line in lines[4:]}
+    assert len(values) == 3 * 3
+    assert values["224", "256", "", "4.0", "gear"] == "0.7"
+    assert values["224", "256", "10", "4.0", "bolt"] == "0.25"
+    assert values["320", "366", "", "2.0", "bolt"] == "0.125"
 
 
 def test_what_is_measured_alike_stands_in_one_table_whatever_made_it(tmp_path: Path) -> None:

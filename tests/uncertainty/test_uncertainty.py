@@ -19,6 +19,8 @@ from benchmarks.metrics.pixel import pixel_metrics
 from benchmarks.results import result_sets
 from benchmarks.statistics.paired import paired_test
 from benchmarks.uncertainty.__main__ import main
+from benchmarks.uncertainty.intervals import estimates
+from benchmarks.uncertainty.pairs import all_pairs
 from benchmarks.uncertainty.writing import write_uncertainty
 from tests.helpers.runs import MVTEC_AD, Cell, some_maps, some_scores, write_run
 
@@ -147,6 +149,25 @@ def test_main_writes_tables_and_figure_the_same_every_time(
     before = [path.read_bytes() for path in paths]
     assert main([str(run)]) == 0
     assert [path.read_bytes() for path in paths] == before
+
+
+def test_several_shots_are_one_table_with_one_header(tmp_path: Path) -> None:
+    every = cells(["bolt", "gear"])
+    run = write_run(tmp_path / "run", [*every, *(replace(cell, shots=5) for cell in every)])
+    sets = result_sets(run)
+    write_uncertainty(sets)
+    for name, makes in (("uncertainty.csv", estimates), ("pairs.csv", all_pairs)):
+        lines = (run / "tables" / name).read_text().splitlines()
+        assert [line.startswith("# ") for line in lines[:3]] == [True, True, False]
+        assert "5 shots" in lines[1]
+        table = read_csv(run, name)
+        assert list(table.columns) == ["shots", *makes(sets[0]).columns]
+        parts = (table[table["shots"].isna()], table[table["shots"] == 5])
+        for part, results in zip(parts, sets, strict=True):
+            expected = makes(results)
+            assert len(part) == len(expected) > 0
+            assert list(part["category"]) == list(expected["category"])
+        assert sum(map(len, parts)) == len(table)
 
 
 def test_expected_errors_are_one_line_and_exit_status_2(
