@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from methods.base import Features, require_comparable
@@ -10,7 +12,7 @@ from methods.components.bounds import Reduced, Reduction
 from methods.components.neighbours import nearest
 from methods.components.parallel import parallel_map
 from methods.components.screening import TILES, Best, compiles, improve
-from methods.components.shortlist import TILE_BYTES, Part, search
+from methods.components.shortlist import LONGER, TILE_BYTES, Lists, compare, shortlist
 from methods.lazy import Tensor, torch
 
 TEST_IMAGES = 16
@@ -19,11 +21,15 @@ TEST_IMAGES = 16
 QUERY_SHARE, KEPT_SHARE = 1 / 4, 1 / 2
 """Shares of the memory for test images, and for what is kept of the training images."""
 
+BLOCK_SHARE, SPACE = 1 / 8, 3
+"""Share of the memory, on a device, for the positions of test images, of training images, and for
+bounds; and how many times its own size a block of positions takes while it is made."""
+
 SAMPLE_IMAGES = 8
 """Training images from which a gallery's principal components are estimated."""
 
 LISTED = 48
-"""Positions compared exactly at first: of so many, more are nearly as near as the nearest."""
+"""Positions listed beyond those asked for at first: of so many, more are nearly as near."""
 
 
 class Gallery(Protocol):
@@ -131,51 +137,164 @@ class _TestImage:
         return self._best.squared.sqrt()[:, None] if self._kappa == 1 else self._several
 
 
-class Tiled:
-    """A gallery for a GPU: blocks of test images, against all that they retrieved at once.
+@dataclass(frozen=True)
+class _Asked:
+    """Positions of test images that look for their k nearest.
 
-    Where the training images' positions don't fit the memory, they are made again, by parts, for
-    each block.
+    Attributes:
+        features: the test images' features.
+        levels: the levels that make up a position.
+        images: c of the images.
+        rows: (c, q) which of their positions; None for all.
+        wanted: (c, K) the training images in which to look, ascending.
+        k: how many.
+    """
+
+    features: Features
+    levels: Sequence[int]
+    images: Sequence[int]
+    rows: Tensor | None
+    wanted: Tensor
+    k: int
+
+    def vectors(self, part: slice) -> Tensor:
+        """Return the positions of some of the images, (b, q, C)."""
+        vectors = pyramid(self.features, self.images[part], self.levels)
+        require_comparable(vectors, "features")
+        if self.rows is None:
+            return vectors
+        return vectors.take_along_dim(self.rows[part, :, None], dim=1)
+
+
+class Tiled:
+    """A gallery for a GPU: test images' positions, against all that they retrieved at once.
+
+    What bounds need of the training images stays on the device where it fits; where it doesn't, it
+    is made once for all test images of a call, by blocks of training images. Positions, ten times
+    as large, are made again, by blocks, to compare what bounds leave open. No number depends on
+    the memory: the nearest of all rows is named, by distances that are made in the same way.
     """
 
     def __init__(self, features: Features, levels: Sequence[int]) -> None:
         self._features, self._levels = features, levels
-        self._reduction, positions = _reduction(features, levels)
-        channels, _, _ = _shape(features, levels)
-        image = positions * (4 * channels + self._reduction.bytes_per_vector)
-        self._images = max(1, int(KEPT_SHARE * features.memory / image))
-        both = positions * 4 * channels + image
-        self._roomy = both * len(features) <= KEPT_SHARE * features.memory
-        self._kept = self._part(slice(None)) if self._images >= len(features) else None
+        self._reduction, self._positions = _reduction(features, levels)
+        share = BLOCK_SHARE * features.memory
+        self._memory = max(1, int(min(TILE_BYTES, share)))
+        image = 4 * self._positions * sum(features.shape(level)[0] for level in levels)
+        self._images = max(1, int(share / (SPACE * image)))
+        bounds = self._positions * self._reduction.bytes_per_point
+        self._bounded = max(1, int(KEPT_SHARE * features.memory / bounds))
+        fits = self._bounded >= len(features)
+        self._kept = self._bounds(slice(0, len(features))) if fits else None
 
     def correspond(self, features: Features, retrieved: Tensor, kappa: int) -> Tensor:
         """Return distances as `Gallery` says."""
-        channels, height, width = _shape(features, self._levels)
-        positions, looked = height * width, retrieved.shape[1] * height * width
-        bounds = self._reduction.dtype.itemsize * looked
-        image = positions * (4 * channels + self._reduction.bytes_per_vector + bounds)
-        together = max(1, int(min(QUERY_SHARE * features.memory, 4 * TILE_BYTES) / image))
+        wanted = retrieved.sort(dim=1)[0]
+        k = min(kappa, wanted.shape[1] * self._positions)
+        asked = _Asked(features, self._levels, range(len(features)), None, wanted, k)
+        distances, least = self._nearest(asked, LISTED)
+        for listed in (LONGER, None):
+            unsettled = least < distances[..., -1]
+            counts = unsettled.sum(dim=1).tolist()
+            images = [image for image, count in enumerate(counts) if count]
+            if not images:
+                break
+            rows = unsettled[images].int().argsort(dim=1, descending=True, stable=True)
+            rows = rows[:, : max(counts)]
+            again = replace(asked, images=images, rows=rows, wanted=wanted[images])
+            at = torch.tensor(images, device=rows.device)[:, None], rows
+            if listed is None:
+                distances[at] = self._compared(again)
+            else:
+                distances[at], least[at] = self._nearest(again, listed)
+        return distances.float().unflatten(1, features.shape(self._levels[0])[1:])
+
+    def _nearest(self, asked: _Asked, listed: int) -> tuple[Tensor, Tensor]:
+        """Return distances (c, q, k) float64, and what all others are at least, (c, q)."""
+        wanted = asked.wanted.tolist()
+        lists = self._lists(asked, wanted, asked.k + listed)
+        distances = torch.full_like(lists.lower, torch.inf, dtype=torch.float64)
+        for part in _slices(len(wanted), self._images):
+            queries = asked.vectors(part).flatten(0, 1)
+            flat = Lists(*(numbers[part].flatten(0, 1) for numbers in lists))
+            for block in _slices(len(self._features), self._images):
+                if any(block.start <= image < block.stop for row in wanted[part] for image in row):
+                    rows, first = self._vectors(block).flatten(0, 1), block.start * self._positions
+                    compared = distances[part].view(flat.lower.shape)
+                    compare(queries, rows, first, flat, compared, k=asked.k, memory=self._memory)
+        return distances.topk(asked.k, largest=False).values, lists.least
+
+    def _lists(self, asked: _Asked, wanted: list[list[int]], count: int) -> Lists:
+        """List the positions (c, q, count) of the smallest bounds."""
+        queries = self._positions if asked.rows is None else asked.rows.shape[1]
+        bounds = queries * asked.wanted.shape[1] * self._positions * self._reduction.dtype.itemsize
+        together = max(1, min(self._images, self._memory // bounds)) if self._kept else 1
+        parts = list(_slices(len(wanted), together))
+        lists: dict[int, Lists] = {}
+        blocks = [slice(0, len(self._features))] if self._kept else None
+        for block in blocks or _slices(len(self._features), self._bounded):
+            bounded = self._kept or self._bounds(block)
+            for number, part in enumerate(parts):
+                row = wanted[part.start]
+                inside = slice(bisect_left(row, block.start), bisect_left(row, block.stop))
+                local = asked.wanted[part, slice(None) if self._kept else inside]
+                if local.shape[1] == 0:
+                    continue
+                reduced = self._reduction.queries(asked.vectors(part))
+                listed = self._listed(reduced, bounded, local, block.start, count)
+                known = lists.get(number)
+                lists[number] = listed if known is None else known.merged(listed, count)
+        joined = zip(*(lists[number] for number in range(len(parts))), strict=True)
+        return Lists(*map(torch.cat, joined))
+
+    def _listed(
+        self, reduced_queries: Reduced, bounded: Reduced, wanted: Tensor, first: int, count: int
+    ) -> Lists:
+        """List positions of some images (b, j), of a block whose first image has a number."""
+        local = wanted - first
+        images = Reduced(
+            bounded.points[local].flatten(1, 2),
+            bounded.error[local].amax(dim=1),
+            bounded.norms[local].amax(dim=1),
+        )
+        listed = shortlist(reduced_queries, images, count, self._memory)
+        rows, positions = listed.rows.long(), self._positions
+        image = wanted.gather(1, (rows.clamp(min=0) // positions).flatten(1)).view(rows.shape)
+        numbers = (image * positions + rows % positions).masked_fill_(rows < 0, -1)
+        return Lists(numbers.int(), listed.lower, listed.least)
+
+    def _compared(self, asked: _Asked) -> Tensor:
+        """Return distances (c, q, k) from bounds of whole positions, image by image."""
         distances = []
-        for images in features.batches(together):
-            queries = require_comparable(pyramid(features, images, self._levels), "features")
-            wanted, k = retrieved[images], min(kappa, looked)
-            nearest_rows = search(
-                queries, wanted, self._parts, self._reduction, height=positions, k=k, listed=LISTED
-            )
-            distances.append(nearest_rows.distances.float())
-        return torch.cat(distances).unflatten(1, (height, width))
+        for number, images in enumerate(asked.wanted.tolist()):
+            queries = asked.vectors(slice(number, number + 1))[0]
+            nearest_rows = [
+                nearest(queries, self._vectors(images[part]).flatten(0, 1), asked.k)[0]
+                for part in _slices(len(images), self._images)
+            ]
+            distances.append(torch.cat(nearest_rows, dim=1).sort(dim=1)[0][:, : asked.k])
+        return torch.stack(distances).double()
 
-    def _parts(self) -> Iterable[Part]:
-        if self._kept is not None:
-            return [self._kept]
-        return (self._part(images) for images in self._features.batches(self._images))
+    def _bounds(self, images: slice) -> Reduced:
+        """Return training images (P, h·w, C) reduced, with their largest errors and lengths."""
+        room: Reduced | None = None
+        for block in _slices(images.stop - images.start, self._images):
+            shifted = slice(images.start + block.start, images.start + block.stop)
+            reduced = self._reduction.gallery(self._vectors(shifted)).largest()
+            room = room or reduced.room(images.stop - images.start)
+            room.put(block, reduced)
+        assert room is not None
+        return room
 
-    def _part(self, images: slice) -> Part:
-        positions = pyramid(self._features, images, self._levels)
-        alone = len(positions) == len(self._features)
-        first = images.start or 0
-        require_comparable(positions, "features")
-        return Part.of(first, positions, self._reduction, alone=alone, roomy=self._roomy and alone)
+    def _vectors(self, images: slice | Sequence[int]) -> Tensor:
+        """Return training images' positions, (P, h·w, C)."""
+        return require_comparable(pyramid(self._features, images, self._levels), "features")
+
+
+def _slices(count: int, size: int) -> Iterator[slice]:
+    """Yield consecutive slices of at most `size` that cover `count`."""
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
 
 
 def _reduction(features: Features, levels: Sequence[int]) -> tuple[Reduction, int]:

@@ -22,7 +22,7 @@ from methods.components.coreset_device import Sizes
 from methods.components.neighbours import nearest
 from methods.components.precision import full_precision
 from methods.components.screening import ScreenedBank
-from methods.components.shortlist import GROUP, LISTED, Part, search_bank
+from methods.components.shortlist import GROUP, LISTED, Bank, search_bank
 from methods.testing.pretended import pretended_cuda
 from tests.methods.components.inputs import draw
 from tests.methods.components.test_against_plain import (
@@ -38,7 +38,7 @@ UNITS = {
     ("cpu", torch.float32): 2.0**-24,
     ("cpu", torch.float64): 2.0**-53,
     ("cuda", torch.bfloat16): 2.0**-23,
-    ("cuda", torch.float32): 2.0**-23,
+    ("cuda", torch.float32): 2.0**-24,
     ("cuda", torch.float64): 2.0**-53,
 }
 """What a term's rounding is off by: to the nearest on a CPU, cut off on a GPU."""
@@ -361,7 +361,7 @@ def test_a_row_that_is_hardly_nearer_than_those_listed_is_looked_for(
         torch.zeros(2).double(), torch.tensor([[1.0], [0.0]]).double(), torch.float32
     )
     query = torch.tensor([[0.0, -rest]])
-    distances, rows = search_bank(query, Part.whole(bank, reduction), 1)
+    distances, rows = search_bank(query, Bank.of(bank, reduction), 1)
     assert_nearest(query, bank, distances, rows)
 
 
