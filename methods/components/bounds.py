@@ -249,7 +249,7 @@ def _projected(centred: Tensor, basis: Tensor) -> Tensor:
         return centred @ basis
     kept = centred.new_zeros(len(centred), basis.shape[1])
     for columns, rows in zip(centred.split(TERMS, dim=1), basis.split(TERMS), strict=True):
-        kept.addmm_(columns, rows)
+        kept += columns @ rows
     return kept
 
 
