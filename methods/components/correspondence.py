@@ -21,9 +21,9 @@ TEST_IMAGES = 16
 QUERY_SHARE, KEPT_SHARE = 1 / 4, 1 / 2
 """Shares of the memory for test images, and for what is kept of the training images."""
 
-BLOCK_SHARE, SPACE = 1 / 8, 3
-"""Share of the memory, on a device, for the positions of test images, of training images, and for
-bounds; and how many times its own size a block of positions takes while it is made."""
+BLOCK_SHARE = 1 / 6
+"""Share of the memory, on a device, for positions of test images, for those of training images, and
+for bounds, beside what is kept. A block takes twice as much while it is made."""
 
 SAMPLE_IMAGES = 8
 """Training images from which a gallery's principal components are estimated."""
@@ -181,7 +181,7 @@ class Tiled:
         share = BLOCK_SHARE * features.memory
         self._memory = max(1, int(min(TILE_BYTES, share)))
         image = 4 * self._positions * sum(features.shape(level)[0] for level in levels)
-        self._images = max(1, int(share / (SPACE * image)))
+        self._images = max(1, int(share / image))
         bounds = self._positions * self._reduction.bytes_per_point
         self._bounded = max(1, int(KEPT_SHARE * features.memory / bounds))
         fits = self._bounded >= len(features)
@@ -221,7 +221,16 @@ class Tiled:
                 if any(block.start <= image < block.stop for row in wanted[part] for image in row):
                     rows, first = self._vectors(block).flatten(0, 1), block.start * self._positions
                     compared = distances[part].view(flat.lower.shape)
-                    compare(queries, rows, first, flat, compared, k=asked.k, memory=self._memory)
+                    compare(
+                        queries,
+                        rows,
+                        first,
+                        flat,
+                        compared,
+                        k=asked.k,
+                        memory=self._memory,
+                        whole=self._images >= len(self._features),
+                    )
         return distances.topk(asked.k, largest=False).values, lists.least
 
     def _lists(self, asked: _Asked, wanted: list[list[int]], count: int) -> Lists:

@@ -114,6 +114,7 @@ def compare(
     *,
     k: int,
     memory: int,
+    whole: bool = True,
 ) -> None:
     """Compare queries with those listed rows of a gallery that may be among the k nearest.
 
@@ -125,13 +126,15 @@ def compare(
         distances: (n, t) float64, inf where nothing was compared yet; changed in place.
         k: how many rows are looked for.
         memory: bytes of differences that are made together.
+        whole: whether the gallery has most of the rows listed.
     """
     here = (lists.rows >= first) & (lists.rows < first + len(gallery))
     step = max(1, memory // (8 * gallery.shape[1]))
-    for most in (k, lists.rows.shape[1]):  # the likeliest first: they exclude most others
-        farthest = distances.topk(k, largest=False).values[:, -1:]
-        near = here & (lists.lower <= farthest) & distances.isinf()
-        near &= near.cumsum(dim=1) <= most
+    for most in (k, None) if whole else (None,):  # the likeliest first: they exclude most others
+        near = here & (lists.lower <= distances.topk(k, largest=False).values[:, -1:])
+        if most is not None:
+            near &= near.cumsum(dim=1) <= most
+            here &= ~near
         for query, place in zip(*(part.split(step) for part in near.nonzero().T), strict=True):
             rows = gallery[lists.rows[query, place] - first]
             distances[query, place] = length(rows.sub_(queries[query]))

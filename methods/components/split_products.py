@@ -1,9 +1,10 @@
 """Products of float64 matrices on a device, from exact products of float32: few do float64 fast.
 
 A vector is rounded to a sum of three whole numbers, each a smaller unit's:
-x = u·(X₀ + X₁/B + X₂/B²). Their products are whole numbers, too, and as no sum of them reaches 2²⁴, float32 has them exactly,
-in whatever order they are added. So a product is that of the rounded vectors, the same on every
-device; rounding a vector of n numbers moves it by 2⁻²³·√n / B² of its length at most.
+x = u·(X₀ + X₁/B + X₂/B²). Their products are whole numbers, too, and as no sum of them exceeds
+2²⁴, float32 has them exactly, in whatever order they are added. So a product is that of the rounded
+vectors, the same on every device; rounding a vector of n numbers moves it by 2⁻¹¹·√n / B² of its
+length at most.
 """
 
 from __future__ import annotations

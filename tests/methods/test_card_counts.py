@@ -15,11 +15,12 @@ CHANNELS = {1: 256, 2: 512, 3: 1024, 4: 2048}
 """WideResNet50's."""
 
 
-def features(count: int, side: int, seed: int, memory: int = 8 << 30) -> Features:
+def features(count: int, side: int, seed: int, memory: int = 8 << 30, thinner: int = 1) -> Features:
     """Return features of few latent causes, as networks' are, on grids of `side` and coarser."""
     mixing, generator = torch.Generator().manual_seed(9), torch.Generator().manual_seed(seed)
     levels = {}
-    for level, channels in CHANNELS.items():
+    for level, whole in CHANNELS.items():
+        channels = whole // thinner
         width = max(1, side >> (level - 1))
         latent = torch.randn(count, 12, width, width, generator=generator)
         weights = torch.randn(12, channels, generator=mixing)
@@ -33,7 +34,7 @@ def scored(name: str, memory: int, training: int = 40, test: int = 14) -> tuple[
     """Return a method's scores, and what it did to fit and score."""
     with pretended_cuda() as counts, full_precision():
         given, asked = (
-            features(count, 16, seed, memory) for seed, count in enumerate((training, test))
+            features(count, 12, seed, memory, 8) for seed, count in enumerate((training, test))
         )
         before = Counts()
         before.update(counts)
@@ -50,8 +51,8 @@ def scored(name: str, memory: int, training: int = 40, test: int = 14) -> tuple[
 def test_hardly_a_product_is_of_float64(name: str) -> None:
     """An ordinary card does float64 at 1/64 of float32: at a tenth of the time, nobody minds."""
     with pretended_cuda() as counts, full_precision():
-        fitted = methods.create(name).fit(features(30, 16, 0), torch.Generator().manual_seed(0))
-        fitted.score(features(10, 16, 1))
+        fitted = methods.create(name).fit(features(20, 8, 0), torch.Generator().manual_seed(0))
+        fitted.score(features(6, 8, 1))
     products = dict(counts.work.products)
     wide = products.pop("float64", 0)
     assert 64 * wide <= 0.1 * sum(products.values())
@@ -86,7 +87,7 @@ def assert_same(actual: Scores, expected: Scores) -> None:
 
 def test_a_card_that_holds_the_bounds_makes_nothing_twice(roomy: tuple[Scores, Counts]) -> None:
     """Positions take five times as much as the bounds, and don't fit."""
-    scores, counts = scored("spade[neighbours=8]", memory_for(60))
+    scores, counts = scored("spade[neighbours=8]", memory_for(120))
     assert_same(scores, roomy[0])
     for kind, number in counts.work.products.items():
         assert number <= 1.2 * roomy[1].work.products[kind], kind

@@ -304,16 +304,18 @@ def test_a_devices_coreset_survives_the_worst_product_among_near_ties(
 
 
 def worst_addmm() -> Callable[..., torch.Tensor]:
-    """Return float64's |b|² - 2 a·b off by as much as a coreset's selection allows for."""
+    """Return float32's |c|² - 2 p·c of d + 1 terms off by as much as such a sum may be."""
     generator = torch.Generator().manual_seed(0)
 
     def addmm(
         norms: torch.Tensor, points: torch.Tensor, others: torch.Tensor, *, alpha: float
     ) -> torch.Tensor:
-        product = norms + alpha * (points @ others)
-        sign = torch.rand(product.shape, generator=generator).round().to(product.device) * 2 - 1
-        largest = points.square().sum(dim=1).amax()
-        return product + sign * (points.shape[1] + 4) * 2.0**-51 * largest
+        device = norms.device
+        added, x, y = (tensor.cpu().double() for tensor in (norms, points, others))
+        magnitudes = added + abs(alpha) * (x.abs() @ y.abs())
+        sign = torch.rand(magnitudes.shape, generator=generator).round() * 2 - 1
+        off = sign * (points.shape[1] + 2) * 2.0**-24 * magnitudes
+        return (added + alpha * (x @ y) + off).float().to(device)
 
     return addmm
 
