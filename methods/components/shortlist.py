@@ -135,9 +135,11 @@ def compare(
         if most is not None:
             near &= near.cumsum(dim=1) <= most
             here &= ~near
-        for query, place in zip(*(part.split(step) for part in near.nonzero().T), strict=True):
-            rows = gallery[lists.rows[query, place] - first]
-            distances[query, place] = length(rows.sub_(queries[query]))
+        query, place = near.nonzero().unbind(dim=1)
+        rows = lists.rows[query, place] - first
+        pairs = zip(query.split(step), rows.split(step), strict=True)
+        lengths = [length(gallery[row].sub_(queries[asking])) for asking, row in pairs]
+        distances[query, place] = torch.cat(lengths)
 
 
 @dataclass(frozen=True)

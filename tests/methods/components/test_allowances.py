@@ -6,6 +6,7 @@ the sum of its terms' magnitudes at most, whatever their order (Jeannerod and Ru
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
@@ -124,6 +125,65 @@ def test_a_gpus_product_may_cut_off(dtype: torch.dtype) -> None:
             if len(row) == 2:
                 reduction = Reduction(mean, None, dtype)
                 assert covers(reduction, query.to("cuda"), row.to("cuda"), "cuda")
+
+
+@pytest.mark.parametrize("outside", [0.0, 1e-3, 1.0])
+@pytest.mark.parametrize("dims", [40, 300])
+def test_allowances_of_a_devices_reduction_cover_the_worst_product(
+    dims: int, outside: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All components of queries and rows off by what the derivation allows, away from each other.
+
+    Rows and queries lie within the basis, nearly, or not, and a thousandth of their length apart.
+    """
+    generator = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(dims, 20, generator=generator).double())[0]
+    rows = (torch.randn(50, 20, generator=generator).double() @ basis.T).float()
+    rows += outside * torch.randn(50, dims, generator=generator)
+    queries = rows + 1e-3 * torch.randn(50, dims, generator=generator)
+    away = ((queries - rows).double() @ basis).sign()
+
+    def worst(centred: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        given, columns = centred.cpu().double(), basis
+        roundings = min(dims, bounds.TERMS) + -(-dims // bounds.TERMS) + 1
+        off = roundings * 2.0**-24 * (given.abs() @ columns.abs())
+        side = 1 if bool(torch.equal(centred.cpu(), queries)) else -1
+        return (given @ columns + side * away * off).float().to(centred.device)
+
+    monkeypatch.setattr(bounds, "_projected", worst)
+    with pretended_cuda(), full_precision():
+        mean = torch.zeros(dims, dtype=torch.float64, device="cuda")
+        reduction = Reduction(mean, basis.to("cuda"), torch.float32)
+        asked = reduction.queries(queries.to("cuda"))
+        gallery = reduction.gallery(rows.to("cuda"))
+        reach = Allowance.of(asked, gallery.error, gallery.norms).reach.cpu()
+        points, others = (reduced.points.cpu().double() for reduced in (asked, gallery))
+    apart = torch.linalg.vector_norm(points[:, :21] - others[:, :21] / -2, dim=1)
+    exact = torch.linalg.vector_norm(queries.double() - rows.double(), dim=1)
+    assert bool((apart - reach <= exact).all())
+
+
+def test_bounds_that_exceed_distances_are_seen_once_and_float32_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right, sample = Reduced.squared_distances, draw("noise", 600, 40)
+
+    def wrong(queries: Reduced, gallery: Reduced) -> torch.Tensor:
+        bound = right(queries, gallery)
+        return bound * 1.1 if bound.dtype == torch.bfloat16 else bound
+
+    with pretended_cuda(), full_precision():
+        monkeypatch.setattr(bounds, "_CHECKED", {})
+        assert Reduction.of(sample.to("cuda")).dtype == torch.bfloat16
+        monkeypatch.setattr(bounds, "_CHECKED", {})
+        monkeypatch.setattr(Reduced, "squared_distances", wrong)
+        with pytest.warns(UserWarning, match="cuda:0: lower bounds in bfloat16 exceed"):
+            assert Reduction.of(sample.to("cuda")).dtype == torch.float32
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            bank = ScreenedBank(sample[100:].to("cuda"))
+        distances, rows = (one.cpu()[:, None] for one in bank.nearest(sample[:100].to("cuda")))
+    assert_nearest(sample[:100], sample[100:], distances, rows)
 
 
 def test_a_rest_that_rounding_loses_is_allowed_for() -> None:
