@@ -87,7 +87,7 @@ def assert_same(actual: Scores, expected: Scores) -> None:
 
 def test_a_card_that_holds_the_bounds_makes_nothing_twice(roomy: tuple[Scores, Counts]) -> None:
     """Positions don't fit."""
-    scores, counts = scored("spade[neighbours=8]", memory_for(160))
+    scores, counts = scored("spade[neighbours=8]", memory_for(200))
     assert_same(scores, roomy[0])
     for kind, number in counts.work.products.items():
         assert number <= 1.2 * roomy[1].work.products[kind], kind
