@@ -134,13 +134,14 @@ def test_allowances_of_a_devices_reduction_cover_the_worst_product(
 ) -> None:
     """All components of queries and rows off by what the derivation allows, away from each other.
 
-    Rows and queries lie within the basis, nearly, or not, and a thousandth of their length apart.
+    Rows and queries lie within the basis, nearly, or not, and a little apart within it.
     """
     generator = torch.Generator().manual_seed(0)
     basis = torch.linalg.qr(torch.randn(dims, 20, generator=generator).double())[0]
     rows = (torch.randn(50, 20, generator=generator).double() @ basis.T).float()
     rows += outside * torch.randn(50, dims, generator=generator)
-    queries = rows + 1e-3 * torch.randn(50, dims, generator=generator)
+    step = torch.randn(50, 20, generator=generator).double() @ basis.T
+    queries = rows + 1e-3 * step.float()
     away = ((queries - rows).double() @ basis).sign()
 
     def worst(centred: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
