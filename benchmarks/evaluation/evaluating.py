@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.array_types import Masks
 from benchmarks.datasets.seen import unseen_area
+from benchmarks.device_memory import RUNNING, let_go, ran_out, size_that_fits
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.evaluation.category import CategoryData, GroundTruth
@@ -182,18 +183,21 @@ def _score_within(
     Raises:
         BenchmarkError: the smallest share is too much, too.
     """
-    device, spare = features["train"].device, 0
+    device, spare, fits = features["train"].device, 0, ""
     for share in BUDGETS:
         spare = int(share * features["train"].memory)
+        within = {split: f.within(spare) for split, f in features.items()}
         try:
-            within = {split: f.within(spare) for split, f in features.items()}
-            return _score(job, within, memory, at, outside)
-        except torch.OutOfMemoryError:
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
+            with RUNNING:
+                return _score(job, within, memory, at, outside)
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error):
+                raise
+            fits = size_that_fits(error, job.spec.protocol.image_size, device)
+            let_go(error)
     raise BenchmarkError(
         f"{job.spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, "
-        "too: pass --device cpu or a smaller --image-size"
+        f"too: pass --device cpu or a smaller --image-size{fits}"
     )
 
 
