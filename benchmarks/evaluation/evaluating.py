@@ -18,7 +18,7 @@ from benchmarks.device_memory import RUNNING, let_go, ran_out, size_that_fits
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.evaluation.category import CategoryData, GroundTruth
-from benchmarks.evaluation.device import PeakMemory
+from benchmarks.evaluation.device import PeakMemory, card_of
 from benchmarks.evaluation.hints import find_hints
 from benchmarks.evaluation.job import Evaluated, Failure, Job, KeptMaps, Prediction, Stage
 from benchmarks.evaluation.kept_maps import maps_to_keep
@@ -82,7 +82,8 @@ def predict(job: Job, data: Callable[[], CategoryData], at: OnStage) -> Measurin
                 _score_within(job, member, memory, at, outside) for member in category.members
             ]
         prediction = average_members(members)
-        cell = replace(cell, device=category.device, peak_memory_mb=memory.megabytes())
+        cell = replace(cell, device=category.device, card=card_of(category.device))
+        cell = replace(cell, peak_memory_mb=memory.megabytes())
         cell = replace(cell, warnings=[DRAWN.format(name) for name in sorted(drawn)])
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         outcome = failed(cell, failure_of(error))

@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -96,6 +96,7 @@ class Extractor:
         self._resident = resident
         self._backbone: Backbone | None = None
         self._behind: list[WriteBehind] = []
+        self._stream: torch.cuda.Stream | None = None
         self._batch, self._fitting, self._again = USUAL_BATCH, USUAL_BATCH, False
         self.stopped = threading.Event()
         self.passes = 0
@@ -295,7 +296,7 @@ class Extractor:
             level: self._cache.writer(specs[level], count, rows, self._batch) for level in on_disk
         }
         backbone, stays, first = self.prepare(), dict[int, Tensor](), 0
-        with WriteBehind(writers, backbone.device) as behind:
+        with self._beside(backbone.device), WriteBehind(writers, backbone.device) as behind:
             for images in self._images(category, split, rows):
                 if self.stopped.is_set():
                     raise InterruptedExtractionError
@@ -314,6 +315,18 @@ class Extractor:
         if not stays:
             self.finish()
         return dict(stays)
+
+    @contextmanager
+    def _beside(self, device: torch.device) -> Iterator[None]:
+        """Queue work on a stream of its own, so that no method's time includes it."""
+        if device.type == "cpu":
+            yield
+            return
+        self._stream = self._stream or torch.cuda.Stream(device)
+        self._stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(self._stream):
+            yield
+        self._stream.synchronize()  # methods read its tensors on a stream of theirs
 
     def _room(
         self, category: Category, split: Split, rows: range, outputs: Mapping[int, Tensor]
