@@ -19,9 +19,6 @@ from benchmarks.specs import ArraySpec, canonical_json
 
 CHECKED_BYTES = 1 << 24
 
-USUAL_BATCH = 16
-"""Images that pass a backbone together, unless memory is short; the last digits depend on it."""
-
 # NumPy parses headers by `ast`, which in Python 3.11 raises SystemError where threads interleave.
 _PARSING = Lock()
 
@@ -74,13 +71,7 @@ def join(parts: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
 
 
 def read_array(
-    path: Path,
-    spec: ArraySpec,
-    rows: range,
-    batch: int = USUAL_BATCH,
-    *,
-    whole: bool,
-    check: bool,
+    path: Path, spec: ArraySpec, rows: range, *, whole: bool, check: bool
 ) -> np.ndarray[Any, Any]:
     """Return the array (n, C, H, W) at `path` as a read-only memory map.
 
@@ -88,7 +79,6 @@ def read_array(
         path: the array; its description lies beside it.
         spec: what it should hold.
         rows: the images that it should hold.
-        batch: how many of them passed the backbone together.
         whole: whether these are all images.
         check: whether to compare every byte with the checksum, too.
 
@@ -101,7 +91,7 @@ def read_array(
             array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DamagedArrayError(f"unreadable ({error})") from error
-    named = description_of(spec, rows, batch, whole=whole)
+    named = description_of(spec, rows, whole=whole)
     fits = isinstance(stored, dict) and {**stored, "crc32": 0} == {**named, "crc32": 0}
     if not fits or len(array) != len(rows) or array.dtype != spec.dtype:
         raise DamagedArrayError("holds something else than its name says")
@@ -110,22 +100,9 @@ def read_array(
     return array
 
 
-def description_of(spec: ArraySpec, rows: range, batch: int, *, whole: bool) -> dict[str, Any]:
-    """Return what is stored beside an array: its specification and, of a part, which images.
-
-    And how many images passed together, where that isn't the usual number.
-    """
-    part = {} if whole else {"rows": [rows.start, rows.stop]}
-    return {"spec": spec.as_dict()} | part | ({} if batch == USUAL_BATCH else {"batch": batch})
-
-
-def batch_of(description: Path) -> int:
-    """Return how many images of an array passed the backbone together, by its description."""
-    try:
-        batch = json.loads(description.read_text(encoding="utf-8")).get("batch", USUAL_BATCH)
-    except (OSError, ValueError, AttributeError):  # who reads the array says what is wrong
-        return USUAL_BATCH
-    return batch if isinstance(batch, int) else USUAL_BATCH
+def description_of(spec: ArraySpec, rows: range, *, whole: bool) -> dict[str, Any]:
+    """Return what is stored beside an array: its specification and, of a part, which images."""
+    return {"spec": spec.as_dict()} | ({} if whole else {"rows": [rows.start, rows.stop]})
 
 
 def _checksum(array: np.ndarray[Any, Any]) -> int:
@@ -142,11 +119,9 @@ class ArrayWriter:
     memory map would kill the process.
     """
 
-    def __init__(
-        self, path: Path, spec: ArraySpec, rows: range, batch: int = USUAL_BATCH, *, whole: bool
-    ) -> None:
+    def __init__(self, path: Path, spec: ArraySpec, rows: range, *, whole: bool) -> None:
         self._path, self._spec, self._images = path, spec, len(rows)
-        self._content = description_of(spec, rows, batch, whole=whole)
+        self._content = description_of(spec, rows, whole=whole)
         self._description = path.with_suffix(".json")
         self._temporary = path.with_name(f"{path.name}.{OWNER}.{os.getpid()}.tmp")
         self._file: IO[bytes] | None = None

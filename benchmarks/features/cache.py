@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.features.arrays import (
-    OWNER,
-    USUAL_BATCH,
-    ArrayWriter,
-    DamagedArrayError,
-    batch_of,
-    join,
-    read_array,
-)
+from benchmarks.features.arrays import OWNER, ArrayWriter, DamagedArrayError, join, read_array
 from benchmarks.places import user_cache, written_path
 from benchmarks.specs import ArraySpec
 
@@ -81,13 +73,7 @@ class FeatureCache:
         self._checked: set[Path] = set()
 
     def load(
-        self,
-        spec: ArraySpec,
-        images: int,
-        rows: range | None = None,
-        *,
-        batch: int = USUAL_BATCH,
-        check: bool = False,
+        self, spec: ArraySpec, images: int, rows: range | None = None, *, check: bool = False
     ) -> np.ndarray[Any, Any] | None:
         """Return an array (n, C, H, W) as a read-only memory map, None where an image is missing.
 
@@ -99,28 +85,27 @@ class FeatureCache:
             spec: what it holds.
             images: how many images it has in all.
             rows: those that are wanted; None for all.
-            batch: how many passed the backbone together; files of other batches count as absent.
             check: whether to compare the bytes with their checksum.
         """
         rows = range(images) if rows is None else rows
-        covering = _covering(self._files(spec, images, batch), rows) if self.on_disk else None
+        covering = _covering(self._files(spec, images), rows) if self.on_disk else None
         if covering is None:
             return None
         parts = []
         for held, wanted in covering:
-            array = self._read(spec, held, batch, whole=len(held) == images, check=check)
+            array = self._read(spec, held, whole=len(held) == images, check=check)
             if array is None:
                 return None
             parts.append(array[wanted.start - held.start : wanted.stop - held.start])
         return join(parts)
 
     def _read(
-        self, spec: ArraySpec, rows: range, batch: int, *, whole: bool, check: bool
+        self, spec: ArraySpec, rows: range, *, whole: bool, check: bool
     ) -> np.ndarray[Any, Any] | None:
         path = self._path(spec, rows, whole=whole)
         unchecked = check and path not in self._checked
         try:
-            array = read_array(path, spec, rows, batch, whole=whole, check=unchecked)
+            array = read_array(path, spec, rows, whole=whole, check=unchecked)
         except DamagedArrayError as error:
             self._warn(f"{path}: {error}; extracting again")
             with suppress(OSError):  # so that it isn't preferred to what is extracted now
@@ -132,44 +117,24 @@ class FeatureCache:
             os.utime(path.with_suffix(".json"))
         return array
 
-    def batches(self, spec: ArraySpec, images: int) -> set[int]:
-        """Return how many images passed the backbone together, of each file of an array."""
-        described = self._described(spec, images) if self.on_disk else ()
-        return {batch_of(description) for description, _ in described}
-
-    def _files(self, spec: ArraySpec, images: int, batch: int) -> list[range]:
-        """Return the images that each file of an array holds, of files of one batch's size."""
+    def _files(self, spec: ArraySpec, images: int) -> list[range]:
+        """Return the images that each file of an array holds."""
+        if self._path(spec, range(images), whole=True).with_suffix(".json").exists():
+            return [range(images)]
         files = []
-        for description, held in self._described(spec, images):
-            if batch_of(description) == batch:
-                if len(held) == images:
-                    return [held]
-                files.append(held)
-        return files
-
-    def _described(self, spec: ArraySpec, images: int) -> Iterator[tuple[Path, range]]:
-        """Yield the descriptions of an array's files, and the images of each; the whole first."""
-        whole = self._path(spec, range(images), whole=True).with_suffix(".json")
-        if whole.exists():
-            yield whole, range(images)
         for description in self.folder.glob(f"{spec.key}.*-*.json"):
             first, _, stop = description.name.split(".")[1].partition("-")
             if first.isdecimal() and stop.isdecimal():
-                yield description, range(int(first), int(stop))
+                files.append(range(int(first), int(stop)))
+        return files
 
-    def writer(
-        self,
-        spec: ArraySpec,
-        images: int,
-        rows: range | None = None,
-        batch: int = USUAL_BATCH,
-    ) -> ArrayWriter:
+    def writer(self, spec: ArraySpec, images: int, rows: range | None = None) -> ArrayWriter:
         """Return a writer for an array or some of its images, invisible until it is complete."""
         rows = range(images) if rows is None else rows
         whole = len(rows) == images
         path = self._path(spec, rows, whole=whole)
         self._checked.discard(path)
-        return ArrayWriter(path, spec, rows, batch, whole=whole)
+        return ArrayWriter(path, spec, rows, whole=whole)
 
     def make_room(self, needed: int, keep: Sequence[ArraySpec] = ()) -> None:
         """Remove least recently used arrays until `needed` bytes more stay within the limit."""

@@ -10,14 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.datasets import Category, Sample, load_image
-from benchmarks.features.arrays import USUAL_BATCH
 from benchmarks.features.cache import FeatureCache
 from benchmarks.processes import cores
 from benchmarks.specs import CropSpec, EvaluationProtocol
 
 Split = Literal["train", "test"]
 
-BATCH_IMAGES = USUAL_BATCH
+BATCH_IMAGES = 16
 
 AHEAD = 4
 """Batches that are decoded before they are asked for."""

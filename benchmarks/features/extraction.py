@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,11 +15,11 @@ from benchmarks.backbones.backbone import Backbone
 from benchmarks.datasets import Category, Sample
 from benchmarks.device_memory import ran_out, size_that_fits, with_less
 from benchmarks.errors import BenchmarkError, StorageError
-from benchmarks.features.arrays import USUAL_BATCH
 from benchmarks.features.cache import FeatureCache
 from benchmarks.features.crops import Crops, Split, samples_of
+from benchmarks.features.wanted import feature_specs
 from benchmarks.features.writing import WriteBehind
-from benchmarks.specs import EvaluationProtocol, FeatureSpec
+from benchmarks.specs import USUAL_BATCH, EvaluationProtocol, FeatureSpec
 from methods.lazy import Tensor, torch
 
 Arrays = dict[int, np.ndarray[Any, Any] | Tensor]
@@ -31,36 +30,6 @@ T = TypeVar("T")
 
 class InterruptedExtractionError(Exception):
     """An extraction was told to stop; nothing of it was kept."""
-
-
-def feature_specs(
-    dataset: str,
-    category: Category,
-    split: Split,
-    protocol: EvaluationProtocol,
-    levels: Sequence[int],
-) -> dict[int, FeatureSpec]:
-    """Return level → the specification of its cached array for one category and split."""
-    backbone = protocol.backbone
-    return {
-        level: FeatureSpec(
-            dataset=dataset,
-            dataset_fingerprint=category.fingerprint,
-            category=category.name,
-            split=split,
-            backbone=backbone.name,
-            weights=backbone.weights,
-            weights_sha256=backbone.weights_sha256,
-            level=level,
-            layer=backbone.layers[level],
-            image_size=protocol.image_size,
-            resize=protocol.resize,
-            dtype=protocol.dtype,
-            fit=protocol.fit,
-            interpolation=protocol.interpolation,
-        )
-        for level in levels
-    }
 
 
 class Extractor:
@@ -127,12 +96,8 @@ class Extractor:
 
     def missing(self, category: Category) -> int:
         """Return how many images of a category still have to pass the backbone."""
-        self._batch = self._batch_for(category)
-        return sum(
-            len(samples)
-            for split, samples in _splits(category)
-            if self._absent(category, split, range(len(samples)))
-        )
+        self._choose_batch(category)
+        return self._missing(category)
 
     def arrays(
         self, category: Category, advance: Callable[[int], Any], *, check: bool = True
@@ -192,7 +157,8 @@ class Extractor:
 
         But the first time in the same: a method that ran beside may have had the memory.
         """
-        self._batch, before = self._batch_for(category), self.passes
+        self._choose_batch(category)
+        before = self.passes
 
         def less(error: BaseException, times: int) -> None:
             self.finish()  # what is being written would be mixed with what is made next
@@ -216,15 +182,20 @@ class Extractor:
             f"({reason}): pass --device cpu or a smaller --image-size{fits}"
         )
 
-    def _batch_for(self, category: Category) -> int:
-        """Return how many images are to pass together: as those did that are cached."""
-        cached = {
-            batch
+    def _choose_batch(self, category: Category) -> None:
+        """Choose how many images pass together: as those did that are cached, if all are."""
+        for halved in range(USUAL_BATCH.bit_length()):
+            self._batch = USUAL_BATCH >> halved
+            if not self._missing(category):
+                return
+        self._batch = self._fitting
+
+    def _missing(self, category: Category) -> int:
+        return sum(
+            len(samples)
             for split, samples in _splits(category)
-            for spec in self._specs(category, split).values()
-            for batch in self._cache.batches(spec, len(samples))
-        }
-        return min(cached, default=self._fitting)
+            if self._absent(category, split, range(len(samples)))
+        )
 
     def _part(
         self,
@@ -254,8 +225,7 @@ class Extractor:
     def _stored(
         self, category: Category, split: Split, spec: FeatureSpec, rows: range
     ) -> np.ndarray[Any, Any]:
-        count = len(samples_of(category, split))
-        array = self._cache.load(spec, count, rows, batch=self._batch)
+        array = self._cache.load(spec, len(samples_of(category, split)), rows)
         if array is None:
             raise StorageError(
                 f"{self._cache.folder}: {category.name} was removed while in use, by "
@@ -264,7 +234,8 @@ class Extractor:
         return array
 
     def _specs(self, category: Category, split: Split) -> dict[int, FeatureSpec]:
-        return feature_specs(self._dataset, category, split, self._protocol, self._levels)
+        wanted = self._dataset, category, split, self._protocol, self._levels
+        return feature_specs(*wanted, batch=self._batch)
 
     def _absent(
         self, category: Category, split: Split, rows: range, *, check: bool = False
@@ -273,10 +244,9 @@ class Extractor:
         specs, count = self._specs(category, split), len(samples_of(category, split))
         if self._again:
             return list(specs)
-        load = partial(self._cache.load, batch=self._batch)
         with ThreadPoolExecutor(len(specs)) as pool:
             loads = {
-                level: pool.submit(load, spec, count, rows, check=check)
+                level: pool.submit(self._cache.load, spec, count, rows, check=check)
                 for level, spec in specs.items()
             }
         return [level for level, load in loads.items() if load.result() is None]
@@ -292,9 +262,7 @@ class Extractor:
         """Pass some of a split's images through the backbone; return the levels that stay there."""
         specs, count = self._specs(category, split), len(samples_of(category, split))
         on_disk = levels if self._cache.on_disk else ()
-        writers = {
-            level: self._cache.writer(specs[level], count, rows, self._batch) for level in on_disk
-        }
+        writers = {level: self._cache.writer(specs[level], count, rows) for level in on_disk}
         backbone, stays, first = self.prepare(), dict[int, Tensor](), 0
         with self._beside(backbone.device), WriteBehind(writers, backbone.device) as behind:
             for images in self._images(category, split, rows):

@@ -21,7 +21,7 @@ from benchmarks.errors import BenchmarkError, DataError, StorageError
 from benchmarks.features import Extractor, FeatureCache, crops
 from benchmarks.features import __main__ as features
 from benchmarks.features.arrays import OWNER, ArrayWriter, read_array
-from benchmarks.features.extraction import feature_specs
+from benchmarks.features.wanted import feature_specs
 from benchmarks.specs import BackboneSpec, EvaluationProtocol, FeatureSpec
 from tests.helpers.data_sets import write_dataset
 

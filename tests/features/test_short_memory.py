@@ -76,7 +76,7 @@ def bring(one: Extractor, category: Category) -> tuple[dict[str, Any], int]:
 
 def described(folder: Path) -> list[int]:
     stored = [json.loads(path.read_text()) for path in (folder / "features").glob("*.json")]
-    return [one.get("batch", 16) for one in stored if "level" in one["spec"]]
+    return [one["spec"].get("batch", 16) for one in stored if "level" in one["spec"]]
 
 
 @pytest.mark.parametrize("error", WAYS, ids=lambda error: str(error)[:40] or "MemoryError")
@@ -117,7 +117,8 @@ def test_all_arrays_of_a_category_are_made_again(tmp_path: Path, category: Categ
 
     one.arrays(category, shrink)
     one.finish()
-    assert described(tmp_path) == [4] * 4
+    assert sorted(described(tmp_path)) == [4] * 4 + [16] * 3
+    assert backbone.batches == [6, 7, 6, 6, 4, 2, 4, 3]
     again = extractor(tmp_path, Small())
     assert again.missing(category) == 0
     assert bring(again, category)[1] == 0
@@ -132,28 +133,23 @@ def test_once_short_later_categories_begin_small(tmp_path: Path) -> None:
     assert max(backbone.batches) == 4
 
 
-def test_what_is_cached_says_how_the_rest_passes(tmp_path: Path, category: Category) -> None:
-    small = Small(most=2)
-    bring(Extractor(FeatureCache(tmp_path), "data", PROTOCOL, (2,), lambda: small), category)
-    bring(extractor(tmp_path, backbone := Small()), category)
-    assert max(backbone.batches) == 2
-    assert described(tmp_path) == [2] * 4
-
-
 def test_arrays_of_several_batches_are_never_mixed(tmp_path: Path, category: Category) -> None:
     """As where one worker of several ran out of memory midway."""
     one = extractor(tmp_path, Small(most=2))
     one.part(category, "train", range(len(category.train)), lambda images: None)
     one.finish()
     other = extractor(tmp_path, Small())
-    other._batch_for = lambda category: 16  # type: ignore[method-assign]  # it began before
     other.part(category, "test", range(len(category.test)), lambda images: None)
     other.finish()
-    assert sorted(set(described(tmp_path))) == [2, 16]
-    last = extractor(tmp_path, Small())
-    assert last.missing(category) == len(category.test)
-    bring(last, category)
-    assert described(tmp_path) == [2] * 4
+    assert sorted(described(tmp_path)) == [2, 2, 16, 16]
+    last = extractor(tmp_path, backbone := Small())
+    assert last.missing(category) == len(category.train)
+    arrays, _ = bring(last, category)
+    expected, _ = bring(extractor(tmp_path / "whole", Small()), category)
+    for split in expected:
+        for level in LEVELS:
+            np.testing.assert_array_equal(arrays[split][level], expected[split][level])
+    assert set(backbone.batches) == {len(category.train)}
 
 
 def test_a_method_that_runs_beside_is_waited_for(tmp_path: Path, category: Category) -> None:
