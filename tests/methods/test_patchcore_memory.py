@@ -10,6 +10,7 @@ import torch
 
 from methods import patchcore, resolve
 from methods.base import Features, Scores
+from methods.components import shortlist
 from methods.components.coreset_device import SIZES
 from methods.testing.pretended import OnDevice, pretended_cuda
 
@@ -94,3 +95,32 @@ def test_less_memory_is_answered_by_smaller_blocks(monkeypatch: pytest.MonkeyPat
             scored("patchcore-25", memory)
             peaks.append(counts.cards[0].peak)
     assert peaks[1] < 0.6 * peaks[0]
+
+
+SCALE = 256
+"""A card of 8 GiB and 2.5 million patches, both so many times smaller."""
+
+
+@pytest.mark.slow
+def test_two_and_a_half_million_patches_stay_within_a_card_of_8_gb(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the harness gives it: half of the card is used, and half of that is the methods'."""
+    limit, images = (8 << 30) // SCALE, 2_500_000 // SCALE // 64
+    blocks = {"pool": 256, "stride": 32, "compared_bytes": (1 << 30) // SCALE}
+    monkeypatch.setattr(patchcore, "LEAST_ROWS", 64)
+    monkeypatch.setattr(patchcore, "LEAST_COMPARED", (1 << 24) // SCALE)
+    monkeypatch.setattr(patchcore, "SIZES", replace(SIZES, **blocks))
+    monkeypatch.setattr(shortlist, "TILE_BYTES", (1 << 30) // SCALE)
+    with pretended_cuda(free=limit) as counts:
+        method: Any = resolve("patchcore-25").parameters.create()
+        method.fit(features(images, 0, limit // 4), torch.Generator().manual_seed(0))
+        assert method._bank.shape == (images * 16, 1024)
+        assert method._bank.device.type == "cpu"
+        test = features(4, 1, limit // 4)
+        maps = method.score(test).maps
+        assert counts.cards[0].peak > limit // 4, "this card is put to use"
+        assert counts.cards[0].refused == 0
+        asked = torch.cat([patches.cpu() for patches in method._patches(test)])
+    expected, _ = patchcore.nearest_row(asked, method._bank)
+    torch.testing.assert_close(plain(maps).flatten(), expected, rtol=1e-5, atol=0)
