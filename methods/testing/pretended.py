@@ -318,6 +318,8 @@ def _replacements(counts: Counts) -> Iterator[tuple[Any, str, Any]]:
     yield cuda, "synchronize", lambda device=None: counts.note("wait: synchronize")
     yield cuda, "empty_cache", lambda: None
     yield cuda, "get_device_name", lambda device=None: "pretended"
+    yield cuda, "get_device_capability", lambda device=None: (8, 0)
+    yield cuda, "get_arch_list", lambda: ["sm_80", "compute_80"]
     yield cuda, "Stream", _Stream
     yield cuda, "current_stream", _Stream
     yield cuda, "stream", lambda stream: nullcontext()

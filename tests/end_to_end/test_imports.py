@@ -33,7 +33,7 @@ COMMANDS = (
 )
 GROUND = {
     *("errors", "specs", "array_types", "files", "console", "places", "markdown", "names"),
-    "processes",
+    *("processes", "device_memory"),
 }
 COMPUTES = {"features", "evaluation", "execution"}
 SHOWS = {"tables", "figures", "uncertainty", "reproduction", "report", "compare", "join"}
@@ -84,6 +84,7 @@ ALLOWED = {
     "files": {"errors"},
     "places": set(),
     "processes": {"errors"},
+    "device_memory": {LAZY},
     "markdown": set(),
     "names": set(),
     "console": {"errors", "methods", "names", "places"},
