@@ -48,16 +48,15 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--device", default="cuda:0", help="cuda or cuda:N (default: %(default)s)")
     add("--minutes", type=amount, default=8.0, help="after these no timing begins (default: 8)")
-    memory = "GiB of smaller cards that it stands for (default: %(default)s)"
-    add(
-        "--memory-as",
-        default="8,16,24",
-        type=lambda sizes: [*map(amount, sizes.split(","))],
-        help=memory,
-    )
+    smaller = "GiB of smaller cards that it stands for (default: %(default)s)"
+    add("--memory-as", default="8,16,24", type=_bytes, metavar="GIB,…", help=smaller)
     out = Path("gpu_check.json")
     add("--out", type=written_path, default=out, help="file to send back (default: %(default)s)")
     return parser
+
+
+def _bytes(sizes: str) -> list[int]:
+    return [int(amount(gib) * 2**30) for gib in sizes.split(",")]
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -69,8 +68,7 @@ def _check(options: argparse.Namespace) -> int:
     device, end = choose_device(options.device), time.monotonic() + 60 * options.minutes
     default_folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=default_folder()) as folder:
-        memory_as = [int(gib * 2**30) for gib in options.memory_as]
-        check = Check(device, Path(folder), end, memory_as)
+        check = Check(device, Path(folder), end, options.memory_as)
         passed, parts = _run(check.small() if check.pretended else check)
     report = {"passed": passed, "parts": parts, "git_sha": git_sha(), "versions": versions()}
     write_file(options.out, json.dumps(report, indent=1).encode())
@@ -81,17 +79,16 @@ def _check(options: argparse.Namespace) -> int:
 def _run(check: Check) -> tuple[bool, dict[str, list[Row]]]:
     """Return whether all parts passed, and part → its rows, up to the first that fails."""
     rows: dict[str, list[Row]] = {}
-    for part in PARTS:
-        name = part.__name__
+    for check_part in PARTS:
+        name = check_part.__name__
         rows[name] = []
         try:
-            for row in part(check):
+            for row in check_part(check):
                 rows[name].append(row)
                 show(f"  {json.dumps(row)}")
         except (BenchmarkError, RuntimeError) as error:  # as CUDA's own are
-            line = " ".join(str(error).split())
-            rows[name].append({"failed": line})
-            show(f"FAIL {name}: {line}")
+            rows[name].append({"failed": " ".join(str(error).split())})
+            show(f"FAIL {name}: {rows[name][-1]['failed']}")
             return False, rows
         show(f"PASS {name}")
     return True, rows

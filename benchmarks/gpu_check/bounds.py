@@ -10,8 +10,8 @@ from methods.components.precision import full_precision
 from methods.components.screening import ScreenedBank
 from methods.lazy import Tensor, torch
 
-LATENT, HIDDEN = 12, 96
-"""Dimensions of the surface near which the vectors lie, and waves that bend it."""
+LATENT = 12
+"""Dimensions of the surface near which the vectors lie."""
 
 EXACT, TIE = 1 + 1e-12, 1 + 1e-5
 """What differences in float64, and distances in float32, may be off by."""
@@ -41,11 +41,9 @@ def bounds(check: Check) -> Iterator[Row]:
 def _vectors(rows: int, queries: int, dims: int, step: int) -> tuple[Tensor, Tensor]:
     """Draw a gallery (rows, dims) and queries, half of which are nearly rows of it."""
     draw = torch.Generator().manual_seed(0)
-    bend, layer = (torch.randn(HIDDEN, n, generator=draw) for n in (LATENT, dims))
-    latent = torch.randn(rows + queries, LATENT, generator=draw)
+    layer, latent = (torch.randn(n, LATENT, generator=draw) for n in (dims, rows + queries))
     noise = 0.05 * torch.randn(rows + queries, dims, generator=draw)
-    vectors = (torch.sin(0.4 * latent @ bend.T) @ layer / 10 + noise).relu_()
-    gallery, asked = vectors.split([rows, queries])
+    gallery, asked = (latent @ layer.T + noise).relu_().split([rows, queries])
     twins = asked[::2]
     twins.copy_(gallery[::step][: len(twins)] + noise[: len(twins)] / 50)
     return gallery, asked

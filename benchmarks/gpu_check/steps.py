@@ -104,7 +104,8 @@ def _rated(check: Check, row: Row, alone: Cell, beside: Cell) -> Row:
         roofline = max(products, seen["bytes"] / check.rates["copy"]) / taken
         seen |= {"seconds": taken, "seconds_beside_extraction": getattr(beside, time)}
         seen |= {"share_of_roofline": roofline}
-    row["share_of_host"] = max(0.0, 1 - row["device_seconds"] / seconds(alone))
+    if row["launches"]:  # else there was no right to see them
+        row["share_of_host"] = max(0.0, 1 - row["device_seconds"] / seconds(alone))
     return row
 
 
