@@ -112,13 +112,14 @@ def _rated(check: Check, row: Row, alone: Cell, beside: Cell) -> Row:
 def _beside_extraction(check: Check, data: CategoryData) -> list[Cell]:
     """Evaluate while batches pass the backbone, one after the other, as a run's next category."""
     backbone, ended = Inputs(check.scale, check.device, check.folder).backbone, Event()
-    pixels = (BATCH_IMAGES, 3, check.scale.image_size, check.scale.image_size)
-    images = torch.zeros(pixels, dtype=torch.uint8)
+    side = check.scale.image_size
+    images = torch.zeros(BATCH_IMAGES, 3, side, side, dtype=torch.uint8)
 
     def extract() -> None:
-        while not ended.is_set():
-            for maps in backbone.forward(images, backbone.levels).values():
-                maps.cpu()
+        with torch.cuda.stream(torch.cuda.Stream(check.device)):  # so that no method waits for it
+            while not ended.is_set():
+                for maps in backbone.forward(images, backbone.levels).values():
+                    maps.cpu()
 
     with ThreadPoolExecutor(1) as pool:
         extraction = pool.submit(extract)
