@@ -149,7 +149,7 @@ class Work:
                 self.factorisations[kind] += _FACTORISATIONS[name](*given)
             elif name == "_cdist_forward":
                 self.elementwise[kind] += results[0].numel() * given[0].shape[-1]
-            elif results[0].is_floating_point():
+            elif results and results[0].is_floating_point():
                 self.elementwise[kind] += max(tensor.numel() for tensor in given + results)
 
 
