@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 from torch.utils.flop_counter import flop_registry
 
@@ -150,6 +151,35 @@ class Work:
                 self.elementwise[kind] += results[0].numel() * given[0].shape[-1]
             elif results and results[0].is_floating_point():
                 self.elementwise[kind] += max(tensor.numel() for tensor in given + results)
+
+
+class Counting(TorchDispatchMode):
+    """Counts what this thread asks of cards, real ones too, inside or since it was restarted."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was counted."""
+        self._work, self._operations = Work(), 0
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Name → number, or type → number; an operation is at least one launch."""
+        work = {name: getattr(self._work, name) for name in ("factorisations", "elementwise")}
+        work |= {"flop": self._work.products, "bytes": self._work.bytes}
+        return {**work, "operations": self._operations}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        leaves = tree_flatten(result)[0]
+        if any(isinstance(leaf, torch.Tensor) and leaf.is_cuda for leaf in leaves):
+            self._operations += not func.is_view
+            self._work.note(("", 0), func, args, kwargs or {}, result)
+        return result
 
 
 def _kind(tensors: list[torch.Tensor]) -> str:

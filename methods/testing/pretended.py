@@ -303,10 +303,14 @@ def _replacements(counts: Counts) -> Iterator[tuple[Any, str, Any]]:
         device = "cuda" if device is None else device
         return counts.cards[device if isinstance(device, int) else _whole(device).index]
 
+    def limit_to(share: float, device: Any = None) -> None:
+        card(device).limit = int(share * whole)
+
     def mem_get_info(device: Any = None) -> tuple[int, int]:
         return card(device).limit - card(device).live, card(device).limit
 
     cuda: Any = torch.cuda
+    whole = counts.cards[0].limit
     yield cuda, "_lazy_init", lambda: None
     yield cuda, "is_available", lambda: True
     yield cuda, "device_count", lambda: len(counts.cards)
@@ -314,6 +318,8 @@ def _replacements(counts: Counts) -> Iterator[tuple[Any, str, Any]]:
     yield cuda, "mem_get_info", mem_get_info
     yield cuda, "memory_allocated", lambda device=None: card(device).live
     yield cuda, "max_memory_allocated", lambda device=None: card(device).peak
+    yield cuda, "max_memory_reserved", lambda device=None: card(device).peak
+    yield cuda, "set_per_process_memory_fraction", limit_to
     yield cuda, "reset_peak_memory_stats", lambda device=None: card(device).reset_peak()
     yield cuda, "synchronize", lambda device=None: counts.note("wait: synchronize")
     yield cuda, "empty_cache", lambda: None
