@@ -30,7 +30,7 @@ class Counts(NamedTuple):
 def run_plan(
     plan: Plan, missing: JobsByCategory, store: Store, cache: FeatureCache, machine: Machine
 ) -> Counts:
-    """Evaluate and store the missing cells of a plan.
+    """Evaluate and store the missing cells of a plan, once the run's folder notes all of its cells.
 
     What the call took is added to the run's journal, also where it is interrupted.
 
@@ -54,6 +54,7 @@ def run_plan(
     for extractor in extractors:
         if any(images[category.name, extractor.backbone] for category in missing):
             extractor.prepare()  # what can't be made stops the run, not every cell
+    store.ask(plan.specs, plan.dataset.place)
     earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
     progress = Progress(plan, missing, images, Forecast(earlier, machine.workers))
     recorder = Recorder(store, progress, plan.dataset.place, machine.raises)

@@ -195,7 +195,6 @@ def _evaluate(plan: Plan, store: Store, cache: FeatureCache, options: argparse.N
         return False
     require_writable(run)
     with chosen_machine(options) as machine:
-        store.ask(plan.specs, plan.dataset.place)
         passes, failed = run_plan(plan, missing, store, cache, machine)
     say(f"{passes} images passed the backbone; every cell is in {run}")
     return bool(failed or plan.missing(store))

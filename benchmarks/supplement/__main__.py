@@ -201,14 +201,14 @@ def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
 def _evaluate(grouped: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
     """Evaluate what neither the store nor a run beside it has; return whether anything is left."""
     cache, passes, evaluated, failed = chosen_cache(options), 0, 0, 0
-    for group in grouped:
-        store.ask(group.plan.specs, group.plan.dataset.place)
     if not options.force:
         for group in grouped:
             adopt(group, store)
     work = [(group.plan, group.plan.missing(store, force=options.force)) for group in grouped]
     for plan, missing in work:
         say_changed_code(plan, missing, store)
+        if not missing:
+            store.ask(plan.specs, plan.dataset.place)
     if any(missing for _, missing in work):
         with chosen_machine(options) as machine:
             for plan, missing in work:

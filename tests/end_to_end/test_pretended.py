@@ -42,8 +42,14 @@ from tests.helpers.networks import network
 RELATIVE = 1e-5
 """Two orders of adding numbers differ by this much of their size at most."""
 
+ALIKE = ("patchcore-1", "patchcore-25", "spade-5")
+"""Variants whose code is another one's on the device, too."""
+
 VARIANTS = [
-    *methods.names(),
+    *(
+        pytest.param(name, marks=pytest.mark.slow if name in ALIKE else ())
+        for name in methods.names()
+    ),
     pytest.param("patchcore-25[patch_size=5,squared=true]", marks=pytest.mark.slow),
     pytest.param("patchcore-10[levels=1+2+3,reweight=3]", marks=pytest.mark.slow),
     "spade[gallery_neighbours=3,neighbours=4]",
@@ -210,6 +216,7 @@ def test_the_supplement_gives_the_cpus_numbers() -> None:
     np.testing.assert_allclose(tables[1], tables[0], rtol=RELATIVE, atol=RELATIVE)
 
 
+@pytest.mark.slow
 def test_every_timed_step_agrees_with_its_definition_on_the_device(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

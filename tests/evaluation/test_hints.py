@@ -47,6 +47,7 @@ def test_below_chance_is_where_the_mann_whitney_test_says_so(positives: int, nor
     assert any(verdicts) == (positives + normals > 8)  # so few images prove nothing
 
 
+@pytest.mark.slow
 def test_random_scores_are_rarely_below_chance() -> None:
     random, labels, draws = np.random.default_rng(0), np.repeat([1, 0], [30, 20]), 4000
     aurocs = [roc_auc_score(labels, random.random(50)) for _ in range(draws)]

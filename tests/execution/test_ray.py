@@ -148,6 +148,7 @@ def test_objects_are_rays_alone(folder: Path, capsys: pytest.CaptureFixture[str]
     assert "--share objects is of Ray's object store: add --executor ray" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_cluster_of_this_machine_that_someone_else_started_is_left_alone(
     cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

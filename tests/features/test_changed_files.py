@@ -155,7 +155,7 @@ def changes(monkeypatch: pytest.MonkeyPatch, path: Path) -> bytes:
 
 
 @pytest.mark.usefixtures("folder", "no_figures")
-@pytest.mark.parametrize("jobs", [[], ["--jobs", "2"]])
+@pytest.mark.parametrize("jobs", [[], pytest.param(["--jobs", "2"], marks=pytest.mark.slow)])
 def test_a_run_fails_the_category_of_a_changed_image_alone(
     jobs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

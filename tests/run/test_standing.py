@@ -13,6 +13,8 @@ from PIL import Image
 
 from benchmarks.backbones.filterbank import NAME
 from benchmarks.compare.__main__ import main as compare
+from benchmarks.errors import BenchmarkError
+from benchmarks.features import Extractor
 from benchmarks.results.lock import only_writer
 from benchmarks.run import __main__ as run
 from benchmarks.tables.__main__ import main as tables
@@ -70,6 +72,20 @@ def test_masks_that_were_changed_and_changed_back(capsys: pytest.CaptureFixture[
     assert "tables and figures written" in shown.err  # those of the other masks lay there
     assert tables(["out"]) == 0
     assert printed(capsys).rstrip() == table.rstrip()
+
+
+def test_a_command_that_is_refused_asks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_dataset(Path("data"), "cup")
+    assert call() == 0
+    asked = Path("out/asked.json").read_bytes()
+    change_masks()
+
+    def refuse(extractor: Extractor) -> None:
+        raise BenchmarkError("w.pth: not the weights of this network")
+
+    monkeypatch.setattr(Extractor, "prepare", refuse)
+    assert call() == 2
+    assert Path("out/asked.json").read_bytes() == asked
 
 
 def test_a_call_without_masks_hides_nothing_of_the_next(capsys: pytest.CaptureFixture[str]) -> None:

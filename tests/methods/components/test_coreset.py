@@ -48,6 +48,7 @@ def test_every_choice_is_the_farthest_up_to_rounding_until_no_point_is_left() ->
         current[choice] = -1.0
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(2, 300),
