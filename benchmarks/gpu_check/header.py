@@ -97,7 +97,7 @@ def _rates(check: Check) -> dict[str, float]:
         "pinned": (BYTES, lambda: target.copy_(pinned, non_blocking=True)),
         "pageable": (BYTES, lambda: target.copy_(host)),
         "launches": (1000, lambda: [few.add_(1) for _ in range(1000)]),
-        "waits": (100, lambda: [few.item() for _ in range(100)]),
+        "waits": (100, lambda: [few.tolist() for _ in range(100)]),
         "disk": (BYTES, lambda: _written(check.folder / "written", host)),
     }
     rates = {}

@@ -12,7 +12,7 @@ from methods.components.bounds import Reduced, Reduction
 from methods.components.neighbours import nearest
 from methods.components.parallel import parallel_map
 from methods.components.screening import TILES, Best, compiles, improve
-from methods.components.shortlist import LONGER, TILE_BYTES, Lists, compare, shortlist
+from methods.components.shortlist import LONGER, TILE_BYTES, Lists, apart, compare, shortlist
 from methods.lazy import Tensor, torch
 
 TEST_IMAGES = 16
@@ -24,6 +24,9 @@ QUERY_SHARE, KEPT_SHARE = 1 / 4, 1 / 2
 BLOCK_SHARE = 1 / 6
 """Share of the memory, on a device, for positions of test images, for those of training images, and
 for bounds, beside what is kept. A block takes twice as much while it is made."""
+
+VECTOR = 16
+"""Channels that processors interpolate at once: multiples are rounded alike, remainders not."""
 
 SAMPLE_IMAGES = 8
 """Training images from which a gallery's principal components are estimated."""
@@ -178,7 +181,8 @@ class Tiled:
     def __init__(self, features: Features, levels: Sequence[int]) -> None:
         self._features, self._levels = features, levels
         self._reduction, self._positions = _reduction(features, levels)
-        share = BLOCK_SHARE * features.memory
+        self._grid = features.shape(levels[0])[1:]
+        self._share = share = BLOCK_SHARE * features.memory
         self._memory = max(1, int(min(TILE_BYTES, share)))
         image = 4 * self._positions * sum(features.shape(level)[0] for level in levels)
         self._images = max(1, int(share / image))
@@ -211,27 +215,45 @@ class Tiled:
 
     def _nearest(self, asked: _Asked, listed: int) -> tuple[Tensor, Tensor]:
         """Return distances (c, q, k) float64, and what all others are at least, (c, q)."""
-        wanted = asked.wanted.tolist()
-        lists = self._lists(asked, wanted, asked.k + listed)
-        distances = torch.full_like(lists.lower, torch.inf, dtype=torch.float64)
-        for part in _slices(len(wanted), self._images):
-            queries = asked.vectors(part).flatten(0, 1)
-            flat = Lists(*(numbers[part].flatten(0, 1) for numbers in lists))
-            for block in _slices(len(self._features), self._images):
-                if any(block.start <= image < block.stop for row in wanted[part] for image in row):
-                    rows, first = self._vectors(block).flatten(0, 1), block.start * self._positions
-                    compared = distances[part].view(flat.lower.shape)
-                    compare(
-                        queries,
-                        rows,
-                        first,
-                        flat,
-                        compared,
-                        k=asked.k,
-                        memory=self._memory,
-                        whole=self._images >= len(self._features),
+        lists = self._lists(asked, asked.wanted.tolist(), asked.k + listed)
+        flat = Lists(*(numbers.flatten(0, 1) for numbers in lists))
+        distances = compare(flat, asked.k, lambda *pairs: self._apart(asked, *pairs))
+        nearest_rows = distances.topk(asked.k, largest=False).values
+        return nearest_rows.unflatten(0, lists.least.shape), lists.least
+
+    def _apart(self, asked: _Asked, query: Tensor, row: Tensor) -> Tensor:
+        """Return the distances (p,) of asked positions and rows of the gallery.
+
+        Channel after channel, so that positions of all images fit, and each is made once.
+        """
+        if asked.rows is not None:
+            inside = asked.rows.flatten()[query]
+            query = query // asked.rows.shape[1] * self._positions + inside
+        distances = torch.zeros_like(query, dtype=torch.float64)
+        tested = len(asked.images)
+        room = int(self._share / (4 * VECTOR * self._positions)) - tested
+        for block in _slices(len(self._features), max(1, room, tested)):
+            first, last = block.start * self._positions, block.stop * self._positions
+            pairs = ((row >= first) & (row < last)).nonzero()[:, 0]
+            distances[pairs] = self._measured(asked, block, query[pairs], row[pairs] - first)
+        return distances
+
+    def _measured(self, asked: _Asked, block: slice, query: Tensor, row: Tensor) -> Tensor:
+        """Return the distances (p,) of asked positions and rows of a block of training images."""
+        squared = torch.zeros_like(query, dtype=torch.float64)
+        images = len(asked.images) + block.stop - block.start
+        room = int(self._share / (4 * VECTOR * images * self._positions))
+        for level in self._levels:
+            for channels in _slices(self._features.shape(level)[0], VECTOR * max(1, room)):
+                queries, gallery = (
+                    resized(features, level, numbers, self._grid, channels).flatten(0, 2)
+                    for features, numbers in (
+                        (asked.features, asked.images),
+                        (self._features, block),
                     )
-        return distances.topk(asked.k, largest=False).values, lists.least
+                )
+                squared += apart(queries, gallery, query, row, self._memory).square_()
+        return squared.sqrt_()
 
     def _lists(self, asked: _Asked, wanted: list[list[int]], count: int) -> Lists:
         """List the positions (c, q, count) of the smallest bounds."""
@@ -321,19 +343,27 @@ def _shape(features: Features, levels: Sequence[int]) -> tuple[int, int, int]:
 
 def pyramid(features: Features, images: slice | Sequence[int], levels: Sequence[int]) -> Tensor:
     """Return the levels resized to the first one's grid and concatenated, (n, h·w, C)."""
-    _, height, width = features.shape(levels[0])
-    parts = [features.read(level, images) for level in levels]
-    count, channels = len(parts[0]), sum(part.shape[1] for part in parts)
-    pyramid = parts[0].new_empty(count, height, width, channels)
-    first = 0
-    for part in parts:
-        # channels last: interpolated so, a position's features come out side by side
-        resized = torch.nn.functional.interpolate(
-            part.contiguous(memory_format=torch.channels_last),
-            size=(height, width),
-            mode="bilinear",
-            align_corners=False,
-        )
-        pyramid[..., first : first + part.shape[1]] = resized.permute(0, 2, 3, 1)
-        first += part.shape[1]
+    channels, height, width = _shape(features, levels)
+    pyramid, first = None, 0
+    for level in levels:
+        part = resized(features, level, images, (height, width))
+        if pyramid is None:
+            pyramid = part.new_empty(len(part), height, width, channels)
+        pyramid[..., first : first + part.shape[3]] = part
+        first += part.shape[3]
+    assert pyramid is not None
     return pyramid.flatten(1, 2)
+
+
+def resized(
+    features: Features,
+    level: int,
+    images: slice | Sequence[int],
+    size: tuple[int, int],
+    channels: slice | None = None,
+) -> Tensor:
+    """Return a level, or some of its channels, resized to a grid, (n, h, w, C)."""
+    # channels last: interpolated so, a position's features come out side by side
+    part = features.read(level, images, channels).contiguous(memory_format=torch.channels_last)
+    bilinear = torch.nn.functional.interpolate(part, size, mode="bilinear", align_corners=False)
+    return bilinear.permute(0, 2, 3, 1)

@@ -8,8 +8,9 @@ bounds of whole vectors in float32, and at last by all differences.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from methods.components.bounds import DIFFERENCES, Allowance, Reduced, Reduction
@@ -105,41 +106,44 @@ def _smallest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return smallest.indices[..., :count], smallest.values[..., count]
 
 
-def compare(
-    queries: Tensor,
-    gallery: Tensor,
-    first: int,
-    lists: Lists,
-    distances: Tensor,
-    *,
-    k: int,
-    memory: int,
-    whole: bool = True,
-) -> None:
-    """Compare queries with those listed rows of a gallery that may be among the k nearest.
+def compare(lists: Lists, k: int, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Return distances (n, t) float64 to rows listed, inf to those not among the k nearest.
+
+    Args:
+        lists: (n, t) rows.
+        k: how many rows are looked for.
+        measure: returns the distances (p,) float64 of pairs: queries (p,) and rows (p,).
+    """
+    distances = torch.full_like(lists.lower, torch.inf, dtype=torch.float64)
+    left = lists.rows >= 0
+    for most in (k, lists.rows.shape[1]):  # the likeliest first: they exclude most others
+        near = left & (lists.lower <= distances.topk(k, largest=False).values[:, -1:])
+        near[:, most:] = False
+        query, place = near.nonzero().unbind(dim=1)
+        distances[query, place] = measure(query, lists.rows[query, place].long())
+        left &= ~near
+    return distances
+
+
+def apart(
+    queries: Tensor, gallery: Tensor, query: Tensor, row: Tensor, memory: int = TILE_BYTES
+) -> Tensor:
+    """Return the distances (p,) float64 of pairs, from differences made within some memory.
 
     Args:
         queries: (n, d).
         gallery: (m, d).
-        first: the number of its first row.
-        lists: (n, t) rows.
-        distances: (n, t) float64, inf where nothing was compared yet; changed in place.
-        k: how many rows are looked for.
+        query: (p,) rows of the queries.
+        row: (p,) rows of the gallery.
         memory: bytes of differences that are made together.
-        whole: whether the gallery has most of the rows listed.
     """
-    here = (lists.rows >= first) & (lists.rows < first + len(gallery))
-    step = max(1, memory // (8 * gallery.shape[1]))
-    for most in (k, None) if whole else (None,):  # the likeliest first: they exclude most others
-        near = here & (lists.lower <= distances.topk(k, largest=False).values[:, -1:])
-        if most is not None:
-            near &= near.cumsum(dim=1) <= most
-            here &= ~near
-        query, place = near.nonzero().unbind(dim=1)
-        rows = lists.rows[query, place] - first
-        pairs = zip(query.split(step), rows.split(step), strict=True)
-        lengths = [length(gallery[row].sub_(queries[asking])) for asking, row in pairs]
-        distances[query, place] = torch.cat(lengths)
+    step = max(1, memory // (8 * queries.shape[1]))
+    pairs = zip(query.split(step), row.split(step), strict=True)
+    lengths = [
+        length(gallery.index_select(0, theirs).sub_(queries.index_select(0, ours)))
+        for ours, theirs in pairs
+    ]
+    return torch.cat(lengths)
 
 
 @dataclass(frozen=True)
@@ -189,8 +193,7 @@ def _nearest(
         lists, gallery = Lists(*(numbers[0] for numbers in lists)), bank.rows
     else:
         lists, gallery = _by_differences(queries, bank, k + listed), bank
-    distances = lists.least.new_full(lists.rows.shape, torch.inf)
-    compare(queries, gallery, 0, lists, distances, k=k, memory=TILE_BYTES)
+    distances = compare(lists, k, partial(apart, queries, gallery))
     rows, order = lists.rows.long().sort(dim=1)  # of equally near ones, the first comes first
     distances, nearest = distances.gather(1, order).sort(dim=1, stable=True)
     return distances[:, :k], rows.gather(1, nearest[:, :k]), lists.least

@@ -7,7 +7,7 @@ import torch
 
 import methods
 from methods.base import Features, Scores
-from methods.components import correspondence
+from methods.components import bounds, correspondence
 from methods.components.precision import full_precision
 from methods.testing.pretended import Counts, pretended_cuda
 
@@ -63,7 +63,7 @@ def roomy() -> tuple[Scores, Counts]:
     return scored("spade[neighbours=8]", 8 << 30)
 
 
-def memory_for(bounds: float) -> int:
+def memory_for(images: float) -> int:
     """Return the memory of which bounds of so many of 40 images take all that they may."""
     sizes: list[int] = []
     bounds_of = correspondence.Tiled._bounds
@@ -75,7 +75,7 @@ def memory_for(bounds: float) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(correspondence.Tiled, "_bounds", noted)
         scored("spade[neighbours=8]", 8 << 30, test=1)
-    return int(bounds * sizes[0] / correspondence.KEPT_SHARE)
+    return int(images * sizes[0] / correspondence.KEPT_SHARE)
 
 
 def assert_same(actual: Scores, expected: Scores) -> None:
@@ -85,13 +85,28 @@ def assert_same(actual: Scores, expected: Scores) -> None:
     assert torch.equal(actual.images, expected.images)
 
 
-def test_a_card_that_holds_the_bounds_makes_nothing_twice(roomy: tuple[Scores, Counts]) -> None:
-    """Positions don't fit."""
-    scores, counts = scored("spade[neighbours=8]", memory_for(200))
+def divide_as_a_large_category(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let 40 images of 12 x 12 positions be divided as 56 x 56 are, of which 50 are retrieved."""
+    smaller = 12**2 / 56**2
+    tiles = int(correspondence.TILE_BYTES * smaller**2 * 8 / 50)
+    monkeypatch.setattr(correspondence, "TILE_BYTES", tiles)
+    rows = int(bounds.REDUCED_ROWS["cuda"] * smaller)
+    monkeypatch.setitem(bounds.REDUCED_ROWS, "cuda", rows)
+
+
+@pytest.mark.parametrize("more", [1.0, 1.5, 3.0])
+def test_a_card_that_holds_the_bounds_makes_nothing_twice(
+    roomy: tuple[Scores, Counts], monkeypatch: pytest.MonkeyPatch, more: float
+) -> None:
+    """Positions don't fit: not even where the bounds take all the memory that they may."""
+    limit = memory_for(40 * more)
+    divide_as_a_large_category(monkeypatch)
+    _, without_limit = scored("spade[neighbours=8]", 8 << 30)
+    scores, counts = scored("spade[neighbours=8]", limit)
     assert_same(scores, roomy[0])
     for kind, number in counts.work.products.items():
-        assert number <= 1.2 * roomy[1].work.products[kind], kind
-    assert counts["operations"] <= 2 * roomy[1]["operations"]
+        assert number <= 1.2 * without_limit.work.products[kind], kind
+    assert counts["operations"] <= 2 * without_limit["operations"]
 
 
 def test_a_card_that_holds_no_bounds_reduces_each_image_once(
