@@ -182,6 +182,26 @@ def test_correspondences_are_with_the_nearest_positions(name: str, kappa: int, d
     assert bool(((distances - expected).abs() <= tolerance * expected).all())
 
 
+@pytest.mark.usefixtures("_precision")
+@pytest.mark.parametrize("memory", [1 << 12, 1 << 17, 8 << 30])
+@pytest.mark.parametrize("name", ["noise", "clusters"])
+def test_correspondences_are_the_same_in_little_memory(name: str, memory: int) -> None:
+    """By 16 channels of three images at a time, by 16 of all, and all together."""
+    drawn = [draw(name, 10 * h * w, c).view(10, h, w, c) for c, h, w in ((20, 5, 4), (35, 3, 2))]
+    levels = {level: part.permute(0, 3, 1, 2).contiguous() for level, part in enumerate(drawn, 1)}
+    retrieved = torch.stack([torch.randperm(7)[:4] for _ in range(3)])
+    with pretended_cuda():
+        training, test, roomy = (
+            Features({level: array[images] for level, array in levels.items()}, None, "cuda", size)
+            for images, size in ((slice(7), memory), (slice(7, 10), memory), (slice(7), 8 << 30))
+        )
+        distances = corresponding(training, test, retrieved, 2)
+        assert torch.equal(distances, corresponding(roomy, test, retrieved, 2))
+        queries, positions = (pyramid(some, slice(None), (1, 2)).cpu() for some in (test, training))
+    expected = plain.correspondence(queries, positions, retrieved, 2)
+    assert bool(((distances - expected).abs() <= distance_tolerance(55) * expected).all())
+
+
 def test_positions_are_the_plain_pyramids() -> None:
     """A resized value is a mean of four, each weighted by two numbers: some roundings."""
     generator = torch.Generator().manual_seed(0)

@@ -428,6 +428,21 @@ def test_a_row_that_is_hardly_nearer_than_those_listed_is_looked_for(
     assert_nearest(query, bank, distances, rows)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_several_rows_whose_order_rounding_hides_are_looked_for(seed: int) -> None:
+    """Distances differ by 1e-5 of themselves, which is less than the rounding of their bounds."""
+    generator = torch.Generator().manual_seed(seed)
+    directions = torch.nn.functional.normalize(
+        torch.randn(201, 6, generator=generator, dtype=torch.float64)
+    )
+    jitter = torch.rand(200, 1, generator=generator, dtype=torch.float64)
+    around = (directions[:1] + 0.06 * (1 + 1e-5 * jitter) * directions[1:]).float()
+    query, bank = directions[:1].float(), torch.cat([around, -around])
+    distances, _ = nearest(query, bank, 2)
+    exact = (query.double() - bank.double()).norm(dim=1).sort().values[:2]
+    assert bool(((distances[0] - exact).abs() <= distance_tolerance(6) * exact).all())
+
+
 def test_rows_that_float64_takes_for_equally_near_are_looked_for() -> None:
     """A cluster a billionth wide, far from the mean: bounds of float64 say nothing about it."""
     cluster = draw("noise", 90, 6)
