@@ -237,9 +237,8 @@ class Reduction:
         norms = wide.square().sum(dim=1)
         points[:, : length + 1] = rounded * -2 if gallery else rounded
         rest, first = norms.clone(), length + 1 + (0 if gallery else 3)
-        for column in range(first, first + 3):
-            points[:, column] = rest.to(self.dtype)
-            rest -= points[:, column].double()
+        for column in points[:, first : first + 3].unbind(dim=1):
+            rest -= column.copy_(rest)
         return points, error, norms
 
 

@@ -28,8 +28,12 @@ for bounds, beside what is kept. A block takes twice as much while it is made.""
 VECTOR = 16
 """Channels that processors interpolate at once: multiples are rounded alike, remainders not."""
 
+LEAST_TILE = 1 << 27
+"""Memory for the bounds, or the differences, that are made together on a device, at least."""
+
 SAMPLE_IMAGES = 8
-"""Training images from which a gallery's principal components are estimated."""
+"""Training images from which a gallery's principal components are estimated; blocks of fewer, which
+a device would hardly notice, take no less memory than these."""
 
 LISTED = 48
 """Positions listed beyond those asked for at first: of so many, more are nearly as near."""
@@ -182,10 +186,10 @@ class Tiled:
         self._features, self._levels = features, levels
         self._reduction, self._positions = _reduction(features, levels)
         self._grid = features.shape(levels[0])[1:]
-        self._share = share = BLOCK_SHARE * features.memory
-        self._memory = max(1, int(min(TILE_BYTES, share)))
         image = 4 * self._positions * sum(features.shape(level)[0] for level in levels)
-        self._images = max(1, int(share / image))
+        self._share = max(BLOCK_SHARE * features.memory, SAMPLE_IMAGES * image)
+        self._memory = int(min(TILE_BYTES, max(LEAST_TILE, self._share)))
+        self._images = int(self._share / image)
         bounds = self._positions * self._reduction.bytes_per_point
         self._bounded = max(1, int(KEPT_SHARE * features.memory / bounds))
         fits = self._bounded >= len(features)
@@ -259,23 +263,24 @@ class Tiled:
         """List the positions (c, q, count) of the smallest bounds."""
         queries = self._positions if asked.rows is None else asked.rows.shape[1]
         bounds = queries * asked.wanted.shape[1] * self._positions * self._reduction.dtype.itemsize
-        together = max(1, min(self._images, self._memory // bounds)) if self._kept else 1
-        parts = list(_slices(len(wanted), together))
+        together = max(1, self._memory // bounds) if self._kept else 1
         lists: dict[int, Lists] = {}
         blocks = [slice(0, len(self._features))] if self._kept else None
         for block in blocks or _slices(len(self._features), self._bounded):
             bounded = self._kept or self._bounds(block)
-            for number, part in enumerate(parts):
-                row = wanted[part.start]
-                inside = slice(bisect_left(row, block.start), bisect_left(row, block.stop))
-                local = asked.wanted[part, slice(None) if self._kept else inside]
-                if local.shape[1] == 0:
-                    continue
+            for part in _slices(len(wanted), self._images):
                 reduced = self._reduction.queries(asked.vectors(part))
-                listed = self._listed(reduced, bounded, local, block.start, count)
-                known = lists.get(number)
-                lists[number] = listed if known is None else known.merged(listed, count)
-        joined = zip(*(lists[number] for number in range(len(parts))), strict=True)
+                for some in _slices(len(reduced.points), together):
+                    images = slice(part.start + some.start, part.start + some.stop)
+                    row = wanted[images.start]
+                    inside = slice(bisect_left(row, block.start), bisect_left(row, block.stop))
+                    local = asked.wanted[images, slice(None) if self._kept else inside]
+                    if local.shape[1] == 0:
+                        continue
+                    listed = self._listed(reduced[some], bounded, local, block.start, count)
+                    known = lists.get(images.start)
+                    lists[images.start] = known.merged(listed, count) if known else listed
+        joined = zip(*(lists[number] for number in sorted(lists)), strict=True)
         return Lists(*map(torch.cat, joined))
 
     def _listed(

@@ -94,13 +94,15 @@ def divide_as_a_large_category(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(bounds.REDUCED_ROWS, "cuda", rows)
 
 
-@pytest.mark.parametrize("more", [1.0, 1.5, 3.0])
+@pytest.mark.parametrize("more", [1, 3])
+@pytest.mark.parametrize("large", [False, True])
 def test_a_card_that_holds_the_bounds_makes_nothing_twice(
-    roomy: tuple[Scores, Counts], monkeypatch: pytest.MonkeyPatch, more: float
+    roomy: tuple[Scores, Counts], monkeypatch: pytest.MonkeyPatch, more: int, *, large: bool
 ) -> None:
     """Positions don't fit: not even where the bounds take all the memory that they may."""
     limit = memory_for(40 * more)
-    divide_as_a_large_category(monkeypatch)
+    if large:
+        divide_as_a_large_category(monkeypatch)
     _, without_limit = scored("spade[neighbours=8]", 8 << 30)
     scores, counts = scored("spade[neighbours=8]", limit)
     assert_same(scores, roomy[0])
