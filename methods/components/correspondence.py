@@ -178,8 +178,9 @@ class Tiled:
 
     What bounds need of the training images stays on the device where it fits; where it doesn't, it
     is made once for all test images of a call, by blocks of training images. Positions, ten times
-    as large, are made again, some channels at a time, to compare what bounds leave open. No number depends on
-    the memory: the nearest of all rows is named, by distances that are made in the same way.
+    as large, are made again, some channels at a time, to compare what bounds leave open. No
+    number depends on the memory: the nearest of all rows is named, by distances that are made in
+    the same way.
     """
 
     def __init__(self, features: Features, levels: Sequence[int]) -> None:
