@@ -124,6 +124,7 @@ OTHER: dict[str, Any] = {
     "extractor_version": 99,
     "fit": "pad",
     "interpolation": "lanczos",
+    "batch": 8,
 }
 
 
