@@ -15,6 +15,9 @@ from methods.base import identity, later
 EXTRACTOR_VERSION = 2
 """Raised whenever the same image and weights give other features."""
 
+USUAL_BATCH = 16
+"""Images that pass a backbone together unless memory is short; last digits depend on how many."""
+
 DECODER_VERSION = 1
 """Raised whenever the same image file gives other pixels."""
 
@@ -108,6 +111,7 @@ class FeatureSpec(Identified):
     extractor_version: int = EXTRACTOR_VERSION
     fit: Fit = later("crop")
     interpolation: Interpolation = later("bilinear")
+    batch: int = later(16)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class Features:
         self,
         level: int,
         images: Sequence[int] | slice | None = None,
-        channels: Sequence[int] | None = None,
+        channels: Sequence[int] | slice | None = None,
         lines: slice | None = None,
     ) -> Tensor:
         """Return a level as float32, (n, C, H, W): all of it, or the parts named.
@@ -92,7 +92,8 @@ class Features:
         array = self._levels[level]
         part = array[_evenly(rows)]
         part = part if lines is None else part[:, :, lines]
-        part = part if channels is None else part[:, list(channels)]
+        if channels is not None:
+            part = part[:, channels if isinstance(channels, slice) else list(channels)]
         # memory maps are read-only, which torch can't express: a part that views one is copied
         part = part if isinstance(part, torch.Tensor) or part.flags.writeable else part.copy()
         return torch.as_tensor(part).to(self.device, torch.float32)

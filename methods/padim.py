@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 
 from methods.base import Features, NotFittedError, Scores, require_finite
+from methods.components import split_products
 from methods.components.parallel import parallel_map
 from methods.components.precision import full_precision
 from methods.lazy import Tensor, torch
@@ -20,6 +21,10 @@ BLOCK_SHARE = 1 / 8
 """Share of the memory for the Gaussians of one block; on the CPU, every core is at work on one."""
 CONDITION = 1e11
 """Largest samples' spread over epsilon at which a difference of float64 keeps five digits."""
+SPLIT_CONDITION = 1e7
+"""The same up to which split products, of vectors rounded by 2⁻²⁰, keep four digits of a distance:
+rounding moves it by 2⁻²⁰ of the vector's length, which is √SPLIT_CONDITION / √d of it or so.
+Beyond, a device's products stay in float64."""
 KEPT_SHARE, KEPT_BYTES = 1 / 2, 1 << 30
 """Memory for all positions' Gaussians. Beyond it they are made block by block when scoring, which
 takes no longer: filling gigabytes of memory for the first time costs as much as factoring."""
@@ -163,7 +168,8 @@ class Gaussians:
     has the squared distance (N - 1)·|L⁻¹x|². With fewer samples, XXᵀ + e·I = LLᵀ is smaller, and
     the squared distance is (|x|² - |L⁻¹Xx|²)/epsilon by Woodbury's identity. There, XXᵀ and Xx are
     sums over the levels, and a coarse level's term is the same at all positions above a cell.
-    The difference cancels by up to the covariance's condition, hence float64 throughout.
+    The difference cancels by up to the covariance's condition, hence float64 throughout; on a
+    device its products are made of float32's (`methods.components.split_products`).
 
     Attributes:
         grid_cells: by level, the cell of its grid that lies beneath each position, (P,).
@@ -171,6 +177,7 @@ class Gaussians:
         centred: X by level, (cells, N, dims).
         epsilon: what is added to the covariances' diagonals.
         kept: L, (P, k, k), k = min(N, d); None to make it when it is needed.
+        split: products are made of float32's.
     """
 
     grid_cells: Sequence[Tensor]
@@ -178,6 +185,7 @@ class Gaussians:
     centred: Samples
     epsilon: float
     kept: Tensor | None = None
+    split: bool = False
 
     @classmethod
     def fit(cls, samples: Samples, grid_cells: Sequence[Tensor], epsilon: float) -> Gaussians:
@@ -189,11 +197,14 @@ class Gaussians:
         means = [require_finite(level.mean(dim=1, keepdim=True), "features") for level in samples]
         gaussians = cls(grid_cells, means, _subtract(samples, means), epsilon)
         count, dims = gaussians._size
-        if count < dims:
-            spreads = [level.square().sum(dim=(1, 2)).amax() for level in gaussians.centred]
-            if float(torch.stack(spreads).sum()) > CONDITION * epsilon * max(count - 1, 1):
-                raise ValueError(TOO_SMALL.format(epsilon))
-        return gaussians
+        on_device = samples[0].device.type != "cpu"
+        if count >= dims and not on_device:
+            return gaussians
+        spreads = [level.square().sum(dim=(1, 2)).amax() for level in gaussians.centred]
+        condition = float(torch.stack(spreads).sum()) / (epsilon * max(count - 1, 1))
+        if count < dims and condition > CONDITION:
+            raise ValueError(TOO_SMALL.format(epsilon))
+        return replace(gaussians, split=on_device and condition <= SPLIT_CONDITION)
 
     def factored(self) -> Gaussians:
         """Return the same Gaussians with L kept."""
@@ -218,7 +229,8 @@ class Gaussians:
             squared[chunk] = side.square_().sum(dim=2)
         if count < dims:
             for level, grid_cells in zip(differences, self.grid_cells, strict=True):
-                squared -= level.square_().sum(dim=2)[grid_cells]
+                multiplied = split_products.rounded(level) if self.split else level
+                squared -= multiplied.square_().sum(dim=2)[grid_cells]
             squared /= -self.epsilon
         else:
             squared *= max(count - 1, 1)
@@ -228,6 +240,12 @@ class Gaussians:
     def _size(self) -> tuple[int, int]:
         """N and d."""
         return self.centred[0].shape[1], sum(level.shape[2] for level in self.centred)
+
+    def _multiply(self, left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return left·rightᵀ."""
+        if self.split:
+            return split_products.bmm(left, right, out)
+        return torch.bmm(left, right.mT, out=out)
 
     def _chunks(self) -> Iterator[slice]:
         """Yield slices of positions whose matrices are made and factored together."""
@@ -245,7 +263,8 @@ class Gaussians:
         if count < dims:
             matrices = self._products(self.centred)
         else:
-            matrices = (samples.mT @ samples for samples in self._joined(self.centred))
+            joined = (samples.mT for samples in self._joined(self.centred))
+            matrices = (self._multiply(samples, samples) for samples in joined)
         for chunk, matrix in zip(self._chunks(), matrices, strict=True):
             matrix.diagonal(dim1=1, dim2=2).add_(self.epsilon * max(count - 1, 1))
             factors, failed = torch.linalg.cholesky_ex(matrix)
@@ -257,14 +276,14 @@ class Gaussians:
         """Yield left·Xᵀ, summed over the levels, by chunks, (p, n, N); each overwrites the last."""
         shape, device = (left[0].shape[1], self._size[0]), left[0].device
         shared = [
-            torch.bmm(ours, x.mT, out=_empty(len(x), *shape, device=device))
+            self._multiply(ours, x, out=_empty(len(x), *shape, device=device))
             for ours, x in zip(left[1:], self.centred[1:], strict=True)
         ]
         chunks = list(self._chunks())
         buffers = _empty(2, chunks[0].stop, *shape, device=device)
         for chunk in chunks:
             total, term = buffers[:, : chunk.stop - chunk.start]
-            torch.bmm(left[0][chunk], self.centred[0][chunk].mT, out=total)
+            self._multiply(left[0][chunk], self.centred[0][chunk], out=total)
             for product, grid_cells in zip(shared, self.grid_cells[1:], strict=True):
                 total += torch.index_select(product, 0, grid_cells[chunk], out=term)
             yield total

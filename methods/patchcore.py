@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Self
 
 from methods.base import Features, NotFittedError, Scores, later, require_comparable
 from methods.components.coreset import draw, projection
+from methods.components.coreset_device import SIZES
 from methods.components.embedding import LevelProjection, embed, level_projections
 from methods.components.flat_index import FlatIndex
 from methods.components.memory_bank import MemoryBank
@@ -18,7 +20,14 @@ from methods.components.screening import ScreenedBank
 from methods.lazy import Tensor, torch
 
 BATCH_IMAGES = {"cpu": 16, "cuda": 64}
-"""Images that are embedded or scored together."""
+"""Images that are embedded or scored together, at most."""
+
+BATCH_SHARE, BANK_SHARE, COMPARED_SHARE = 1 / 4, 1 / 2, 1 / 4
+"""Shares of a GPU's memory for patch features and what they are made of, for the bank, and for
+distances that select the coreset. What is larger is divided; the bank then waits on the host."""
+
+LEAST_ROWS, LEAST_COMPARED = 4096, 1 << 24
+"""Rows of a bank that are searched together at least, and bytes for distances at least."""
 
 SCREENED_ROWS, SCREENED_PAIRS = 8192, 1 << 28
 """Rows of a bank, and pairs with queries, from which a screen saves more than estimating it costs.
@@ -115,31 +124,61 @@ class PatchCore:
         _, height, width = features.shape(p.levels[0])
         patches = len(features) * height * width
         size = max(1, int(patches * p.coreset_ratio))
+        fits = size <= self._rows_together(features)
         if size == 1 and p.reweight:
             raise ValueError("eq. 7 needs a memory bank of two patches: raise coreset_ratio")
         if size < patches:
-            self._bank = self._coreset(features, size, patches, generator)
+            bank = self._coreset(features, patches, generator)
+            batches = partial(self._patches, features)
+            self._bank = (bank.first if fits else bank.first_on_host)(size, batches)
         else:
-            self._bank = torch.cat(list(self._patches(features)))
+            where = features.device if fits else torch.device("cpu")
+            self._bank = torch.cat([batch.to(where) for batch in self._patches(features)])
         return self
 
-    def _coreset(
-        self, features: Features, size: int, patches: int, generator: torch.Generator
-    ) -> Tensor:
-        """Return the memory bank, (size, dims), which all ratios with the same seed share."""
+    def _coreset(self, features: Features, patches: int, generator: torch.Generator) -> MemoryBank:
+        """Return the memory bank, of any size, which all ratios with the same seed share."""
         p = self.parameters
         key = ("patchcore", replace(p, coreset_ratio=1, squared=False, reweight=0, search="exact"))
         state = generator.get_state().numpy().tobytes()
         mapping = projection(p.dims, p.projection_dims, generator).to(features.device)
         drawn = draw(patches, p.starting_points, generator).to(features.device)
         batches = partial(self._patches, features)
-        bank = features.shared((*key, state), lambda: MemoryBank(batches, mapping, drawn))
-        return bank.first(size, batches)
+        compared = max(LEAST_COMPARED, int(COMPARED_SHARE * features.memory))
+        sizes = replace(SIZES, compared_bytes=min(SIZES.compared_bytes, compared))
+        return features.shared((*key, state), lambda: MemoryBank(batches, mapping, drawn, sizes))
 
     def _patches(self, features: Features) -> Iterator[Tensor]:
         """Yield all patch features in order, (n, dims) a batch."""
-        for images in features.batches(BATCH_IMAGES[features.device.type]):
+        for images in self._batches(features):
             yield self._embed(features, images).flatten(0, 2)
+
+    def _batches(self, features: Features) -> Iterator[slice]:
+        """Yield images that are embedded together, as many as a GPU's memory holds."""
+        most = BATCH_IMAGES[features.device.type]
+        if features.device.type != "cpu":
+            _, height, width = features.shape(self.parameters.levels[0])
+            image = 4 * 4 * height * width * self.parameters.dims  # with what is between
+            most = max(1, min(most, int(BATCH_SHARE * features.memory / image)))
+        return features.batches(most)
+
+    def _rows_together(self, features: Features) -> float:
+        """Return how many rows of a bank lie on the device together."""
+        if features.device.type == "cpu":
+            return math.inf
+        row = 3 * 4 * self.parameters.dims  # with its reduction, or while it is put together
+        return max(LEAST_ROWS, int(BANK_SHARE * features.memory / row))
+
+    def _parts(self, features: Features) -> Iterator[tuple[int, Tensor]]:
+        """Yield the bank on the device, by parts where it lies on the host, with first rows."""
+        assert self._bank is not None
+        if self._bank.device.type == features.device.type:
+            yield 0, self._bank
+            return
+        rows, first = int(self._rows_together(features)), 0
+        for part in self._bank.split(rows):
+            yield first, part.to(features.device)
+            first += len(part)
 
     @full_precision()
     def score(self, features: Features) -> Scores:
@@ -151,23 +190,38 @@ class PatchCore:
         """
         if self._bank is None:
             raise NotFittedError("PatchCore.score was called before fit")
-        _, height, width = features.shape(self.parameters.levels[0])
-        if self.parameters.search == "faiss":
-            search: Search = FlatIndex(self._bank).nearest
-        else:
-            search = exact_search(self._bank, len(features) * height * width)
         maps, peaks, neighbours = [], [], []
-        for images in features.batches(BATCH_IMAGES[features.device.type]):
-            embedding = self._embed(features, images)  # (n, h, w, dims)
-            distances, rows = search(embedding.flatten(0, 2))
+        for embedding, distances, rows in self._compared(features):
             maps.append(distances.reshape(embedding.shape[:3]))
             farthest = maps[-1].flatten(1).argmax(dim=1, keepdim=True)
             peaks.append(embedding.flatten(1, 2).take_along_dim(farthest[..., None], 1)[:, 0])
             neighbours.append(rows.reshape(len(embedding), -1).gather(1, farthest)[:, 0])
         scores = torch.cat(maps)
         scores = scores.square() if self.parameters.squared else scores
-        weights = self._weights(torch.cat(peaks), torch.cat(neighbours))
-        return Scores(scores, scores.amax(dim=(1, 2)) * weights)
+        where = self._bank.device  # few are re-weighted: a bank on the host is searched there
+        weights = self._weights(torch.cat(peaks).to(where), torch.cat(neighbours).to(where))
+        return Scores(scores, scores.amax(dim=(1, 2)) * weights.to(scores.device))
+
+    def _compared(self, features: Features) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield patch features (n, h, w, dims), and distances to, and rows of, the nearest."""
+        assert self._bank is not None
+        _, height, width = features.shape(self.parameters.levels[0])
+        nearest_rows: dict[int, tuple[Tensor, Tensor]] = {}
+        for first, part in self._parts(features):
+            if self.parameters.search == "faiss":
+                search: Search = FlatIndex(part).nearest
+            else:
+                search = exact_search(part, len(features) * height * width)
+            for images in self._batches(features):
+                embedding = self._embed(features, images)
+                distances, rows = search(embedding.flatten(0, 2))
+                if first:
+                    before, rows_before = nearest_rows[images.start]
+                    rows = torch.where(distances < before, rows + first, rows_before)
+                    distances = torch.minimum(distances, before)
+                nearest_rows[images.start] = distances, rows
+                if first + len(part) == len(self._bank):
+                    yield embedding, distances, rows
 
     def _embed(self, features: Features, images: slice) -> Tensor:
         """Return the patch features (n, h, w, dims) of some images."""

@@ -17,6 +17,7 @@ from benchmarks.backbones.backbone import Backbone, Extract
 from benchmarks.backbones.choice import Choice
 from benchmarks.backbones.levels import STRIDES, NetworkSource, suggest
 from benchmarks.backbones.pyramid import TruncatedNetwork
+from benchmarks.device_memory import ran_out
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
 from methods.lazy import nn, torch
@@ -122,9 +123,9 @@ def _choose_side(cut: TruncatedNetwork, name: str, image_size: int | None) -> No
         try:
             cut.is_finite()
             return
-        except torch.OutOfMemoryError:
-            raise
         except (AssertionError, RuntimeError) as error:  # how networks refuse an image's size
+            if ran_out(error):
+                raise
             reason = str(error).partition("\n")[0]
             refused = BenchmarkError(f"{name} doesn't run at {side} pixels: {reason}")
             refused.__cause__ = error

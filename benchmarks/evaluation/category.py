@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.array_types import Masks
 from benchmarks.datasets import Category
+from benchmarks.device_memory import let_go, ran_out
 from benchmarks.evaluation.frames import WHITE, frames_of, padding_of, read_masks
 from benchmarks.features import Crops, Split
 from benchmarks.features.extraction import Arrays
@@ -107,8 +108,10 @@ def _on_device(
     if device != "cpu" and needed <= share:
         try:
             arrays = {split: _uploaded(levels, device) for split, levels in arrays.items()}
-        except torch.OutOfMemoryError:  # another process has taken what was free
-            torch.cuda.empty_cache()
+        except RuntimeError as error:  # another process has taken what was free
+            if not ran_out(error):
+                raise
+            let_go(error)
     return {
         split: Features(levels, device=device, memory=memory, share=True)
         for split, levels in arrays.items()

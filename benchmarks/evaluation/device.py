@@ -1,14 +1,17 @@
-"""The device that cells are evaluated on: memory free and at its peak."""
+"""The device that cells are evaluated on: which card it is, memory free and at its peak."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import resource
+import subprocess
+from functools import cache
 from pathlib import Path
 
 import psutil
 
+from benchmarks.console import say
 from benchmarks.errors import BenchmarkError
 from methods.lazy import torch
 
@@ -16,8 +19,10 @@ from methods.lazy import torch
 def choose_device(name: str) -> str:
     """Return "cpu", "cuda" or "cuda:N" for auto, cpu, cuda or cuda:N.
 
+    A GPU older than PyTorch supports is not taken by auto, which says so.
+
     Raises:
-        BenchmarkError: another name, or a GPU that there is not.
+        BenchmarkError: another name, or a GPU that there is not, or that is too old.
     """
     kind, _, number = name.partition(":")
     if name not in ("auto", "cpu", "cuda") and not (kind == "cuda" and number.isdecimal()):
@@ -31,14 +36,59 @@ def choose_device(name: str) -> str:
     count = torch.cuda.device_count()
     if number and int(number) >= count:
         raise BenchmarkError(f"--device {name}: there are {count} GPUs, from cuda:0")
-    return "cuda" if name == "auto" else name
+    device = "cuda" if name == "auto" else name
+    if why := _unsupported(device):
+        if name != "auto":
+            raise BenchmarkError(f"--device {name}: {why}; take --device cpu or another GPU")
+        say(f"{why}, so the processor is taken")
+        return "cpu"
+    return device
+
+
+def _unsupported(device: str) -> str:
+    """Return why PyTorch, as it was built, can't use a GPU for its age; "" where it can."""
+    kinds = (kind.rpartition("_")[2].rstrip("af") for kind in torch.cuda.get_arch_list())
+    oldest = min((divmod(int(digits), 10) for digits in kinds), default=(0, 0))
+    capability = torch.cuda.get_device_capability(device)
+    if capability >= oldest:
+        return ""
+    has, needs = (".".join(map(str, version)) for version in (capability, oldest))
+    return (
+        f"{torch.cuda.get_device_name(device)} has compute capability {has}, and PyTorch "
+        f"{torch.__version__} needs {needs} or newer"
+    )
+
+
+def card_of(device: str) -> dict[str, str]:
+    """Return a GPU's name, compute capability and driver, and its libraries; nothing for a CPU."""
+    if device == "cpu":
+        return {}
+    return {
+        "name": torch.cuda.get_device_name(device),
+        "capability": ".".join(map(str, torch.cuda.get_device_capability(device))),
+        "driver": _driver(),
+        "cuda": torch.version.cuda or "",
+        "cudnn": str(torch.backends.cudnn.version() or ""),
+    }
+
+
+@cache
+def _driver() -> str:
+    """Return the version of NVIDIA's driver; "" where it can't be asked for it."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout.partition("\n")[0].strip()
+    return ""
 
 
 def visible_gpus() -> tuple[str, ...]:
-    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
-    count = torch.cuda.device_count()
+    """Return the GPUs that this process can use, as CUDA_VISIBLE_DEVICES names them."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return tuple(named.split(",")[:count]) if named else tuple(map(str, range(count)))
+    names = named.split(",") if named else map(str, range(torch.cuda.device_count()))
+    numbers = range(torch.cuda.device_count())
+    pairs = zip(names, numbers, strict=False)
+    return tuple(name for name, number in pairs if not _unsupported(f"cuda:{number}"))
 
 
 def free_memory(device: str) -> int:
@@ -69,9 +119,12 @@ class PeakMemory:
             Path("/proc/self/clear_refs").write_text("5")
 
     def synchronise(self) -> None:
-        """Wait for the device's queued work, so that clocks read right."""
+        """Wait for this thread's queued work, so that clocks read right.
+
+        Another category's extraction, which has a stream of its own, is not waited for.
+        """
         if self._device != "cpu":
-            torch.cuda.synchronize(self._device)
+            torch.cuda.current_stream(self._device).synchronize()
 
     def megabytes(self) -> float:
         """Return the peak since creation, in 10⁶ bytes."""

@@ -14,10 +14,11 @@ import numpy as np
 
 from benchmarks.array_types import Masks
 from benchmarks.datasets.seen import unseen_area
+from benchmarks.device_memory import RUNNING, let_go, ran_out, size_that_fits
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.evaluation.category import CategoryData, GroundTruth
-from benchmarks.evaluation.device import PeakMemory
+from benchmarks.evaluation.device import PeakMemory, card_of
 from benchmarks.evaluation.hints import find_hints
 from benchmarks.evaluation.job import Evaluated, Failure, Job, KeptMaps, Prediction, Stage
 from benchmarks.evaluation.kept_maps import maps_to_keep
@@ -81,7 +82,8 @@ def predict(job: Job, data: Callable[[], CategoryData], at: OnStage) -> Measurin
                 _score_within(job, member, memory, at, outside) for member in category.members
             ]
         prediction = average_members(members)
-        cell = replace(cell, device=category.device, peak_memory_mb=memory.megabytes())
+        cell = replace(cell, device=category.device, card=card_of(category.device))
+        cell = replace(cell, peak_memory_mb=memory.megabytes())
         cell = replace(cell, warnings=[DRAWN.format(name) for name in sorted(drawn)])
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         outcome = failed(cell, failure_of(error))
@@ -182,18 +184,21 @@ def _score_within(
     Raises:
         BenchmarkError: the smallest share is too much, too.
     """
-    device, spare = features["train"].device, 0
+    device, spare, fits = features["train"].device, 0, ""
     for share in BUDGETS:
         spare = int(share * features["train"].memory)
+        within = {split: f.within(spare) for split, f in features.items()}
         try:
-            within = {split: f.within(spare) for split, f in features.items()}
-            return _score(job, within, memory, at, outside)
-        except torch.OutOfMemoryError:
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
+            with RUNNING:
+                return _score(job, within, memory, at, outside)
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error):
+                raise
+            fits = size_that_fits(error, job.spec.protocol.image_size, device)
+            let_go(error)
     raise BenchmarkError(
         f"{job.spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, "
-        "too: pass --device cpu or a smaller --image-size"
+        f"too: pass --device cpu or a smaller --image-size{fits}"
     )
 
 

@@ -110,7 +110,7 @@ def summary(work: Work, run: Path, cache: FeatureCache, device: str, workers: in
     Raises:
         BenchmarkError: a backbone that has to be run can't be made.
     """
-    needed = needs(work, rates(run), cache)
+    needed = needs(work, rates(run, device), cache)
     stored = needed.cells - needed.left
     lines = [f"{needed.left} of {needed.cells} cells to evaluate, {stored} stored in {run}"]
     lines += map(str, needed.passes)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from benchmarks.console import say
+from benchmarks.evaluation.device import card_of
 from benchmarks.execution.dividing import PlanDurations, divide_work
 from benchmarks.execution.flow import hand_out
 from benchmarks.execution.local import run_locally
@@ -89,4 +90,5 @@ def _call(
         cells=len(recorder.statuses),
         failed=recorder.statuses.count("failed"),
         extractions=tuple(recorder.extractions.values()),
+        card=card_of(machine.device).get("name", ""),
     )

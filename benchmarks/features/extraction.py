@@ -2,59 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 import numpy as np
 
 from benchmarks.backbones.backbone import Backbone
 from benchmarks.datasets import Category, Sample
+from benchmarks.device_memory import ran_out, size_that_fits, with_less
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.features.cache import FeatureCache
 from benchmarks.features.crops import Crops, Split, samples_of
+from benchmarks.features.wanted import feature_specs
 from benchmarks.features.writing import WriteBehind
-from benchmarks.specs import EvaluationProtocol, FeatureSpec
+from benchmarks.specs import USUAL_BATCH, EvaluationProtocol, FeatureSpec
 from methods.lazy import Tensor, torch
 
 Arrays = dict[int, np.ndarray[Any, Any] | Tensor]
 """Level → (N, C, H, W): a memory map, or a tensor that lies where the methods work."""
 
+T = TypeVar("T")
+
 
 class InterruptedExtractionError(Exception):
     """An extraction was told to stop; nothing of it was kept."""
-
-
-def feature_specs(
-    dataset: str,
-    category: Category,
-    split: Split,
-    protocol: EvaluationProtocol,
-    levels: Sequence[int],
-) -> dict[int, FeatureSpec]:
-    """Return level → the specification of its cached array for one category and split."""
-    backbone = protocol.backbone
-    return {
-        level: FeatureSpec(
-            dataset=dataset,
-            dataset_fingerprint=category.fingerprint,
-            category=category.name,
-            split=split,
-            backbone=backbone.name,
-            weights=backbone.weights,
-            weights_sha256=backbone.weights_sha256,
-            level=level,
-            layer=backbone.layers[level],
-            image_size=protocol.image_size,
-            resize=protocol.resize,
-            dtype=protocol.dtype,
-            fit=protocol.fit,
-            interpolation=protocol.interpolation,
-        )
-        for level in levels
-    }
 
 
 class Extractor:
@@ -90,6 +65,8 @@ class Extractor:
         self._resident = resident
         self._backbone: Backbone | None = None
         self._behind: list[WriteBehind] = []
+        self._stream: torch.cuda.Stream | None = None
+        self._batch, self._fitting, self._again = USUAL_BATCH, USUAL_BATCH, False
         self.stopped = threading.Event()
         self.passes = 0
         """Images that went through the backbone."""
@@ -108,7 +85,9 @@ class Extractor:
         if self._backbone is None:
             try:
                 self._backbone = self._make_backbone()
-            except torch.OutOfMemoryError as error:
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out(error):
+                    raise
                 raise BenchmarkError(
                     f"{self._protocol.backbone.name} doesn't fit into the GPU's memory: pass "
                     "--device cpu, or another GPU as --device cuda:1"
@@ -117,11 +96,8 @@ class Extractor:
 
     def missing(self, category: Category) -> int:
         """Return how many images of a category still have to pass the backbone."""
-        return sum(
-            len(samples)
-            for split, samples in _splits(category)
-            if self._absent(category, split, range(len(samples)))
-        )
+        self._choose_batch(category)
+        return self._missing(category)
 
     def arrays(
         self, category: Category, advance: Callable[[int], Any], *, check: bool = True
@@ -137,11 +113,16 @@ class Extractor:
             DataError: an image can't be decoded, or has changed since it was hashed.
             StorageError: the cache can't be written.
             InterruptedExtractionError: `stopped` was set.
+            BenchmarkError: not even a single image fits into memory.
         """
-        return {
-            split: self.part(category, split, range(len(samples)), advance, check=check)
-            for split, samples in _splits(category)
-        }
+
+        def bring() -> dict[Split, Arrays]:
+            return {
+                split: self._part(category, split, range(len(samples)), advance, check=check)
+                for split, samples in _splits(category)
+            }
+
+        return self._within_memory(bring, category, advance)
 
     def part(
         self,
@@ -163,8 +144,68 @@ class Extractor:
             check: as for `arrays`.
 
         Raises:
-            DataError, StorageError, InterruptedExtractionError: as `arrays`.
+            BenchmarkError, InterruptedExtractionError: as `arrays`.
         """
+        return self._within_memory(
+            lambda: self._part(category, split, rows, advance, check=check), category, advance
+        )
+
+    def _within_memory(
+        self, bring: Callable[[], T], category: Category, advance: Callable[[int], Any]
+    ) -> T:
+        """Bring features; where memory runs out, make all of them again, in ever smaller batches.
+
+        But the first time in the same: a method that ran beside may have had the memory.
+        """
+        self._choose_batch(category)
+        before = self.passes
+
+        def less(error: BaseException, times: int) -> None:
+            self.finish()  # what is being written would be mixed with what is made next
+            advance(before - self.passes)
+            self.passes, self._again = before, True
+            if times > 0 and self._batch == 1:
+                raise self._too_large(error) from error
+            if times > 0:
+                self._fitting = self._batch = min(self._fitting, self._batch // 2)
+
+        try:
+            return with_less(bring, less)
+        finally:
+            self._again = False
+
+    def _too_large(self, error: BaseException) -> BenchmarkError:
+        side, reason = self._protocol.image_size, re.split(r"\n|\. ", str(error))[0]
+        fits = size_that_fits(error, side, self.prepare().device)
+        return BenchmarkError(
+            f"{self._protocol.backbone.name} ran out of memory with one image of {side} pixels "
+            f"({reason}): pass --device cpu or a smaller --image-size{fits}"
+        )
+
+    def _choose_batch(self, category: Category) -> None:
+        """Choose how many images pass together: as those did that are cached, if all are."""
+        for halved in range(USUAL_BATCH.bit_length()):
+            self._batch = USUAL_BATCH >> halved
+            if not self._missing(category):
+                return
+        self._batch = self._fitting
+
+    def _missing(self, category: Category) -> int:
+        return sum(
+            len(samples)
+            for split, samples in _splits(category)
+            if self._absent(category, split, range(len(samples)))
+        )
+
+    def _part(
+        self,
+        category: Category,
+        split: Split,
+        rows: range,
+        advance: Callable[[int], Any],
+        *,
+        check: bool = True,
+    ) -> Arrays:
         absent = self._absent(category, split, rows, check=check)
         arrays = self._extract(category, split, rows, absent, advance) if absent else {}
         for level, spec in self._specs(category, split).items():
@@ -193,13 +234,16 @@ class Extractor:
         return array
 
     def _specs(self, category: Category, split: Split) -> dict[int, FeatureSpec]:
-        return feature_specs(self._dataset, category, split, self._protocol, self._levels)
+        wanted = self._dataset, category, split, self._protocol, self._levels
+        return feature_specs(*wanted, batch=self._batch)
 
     def _absent(
         self, category: Category, split: Split, rows: range, *, check: bool = False
     ) -> list[int]:
         """Return the levels that the cache lacks; checksums are summed in threads, one a level."""
         specs, count = self._specs(category, split), len(samples_of(category, split))
+        if self._again:
+            return list(specs)
         with ThreadPoolExecutor(len(specs)) as pool:
             loads = {
                 level: pool.submit(self._cache.load, spec, count, rows, check=check)
@@ -220,8 +264,8 @@ class Extractor:
         on_disk = levels if self._cache.on_disk else ()
         writers = {level: self._cache.writer(specs[level], count, rows) for level in on_disk}
         backbone, stays, first = self.prepare(), dict[int, Tensor](), 0
-        with WriteBehind(writers, backbone.device) as behind:
-            for images in self.crops.batches(category, split, rows):
+        with self._beside(backbone.device), WriteBehind(writers, backbone.device) as behind:
+            for images in self._images(category, split, rows):
                 if self.stopped.is_set():
                     raise InterruptedExtractionError
                 outputs = self._forward(backbone, images, levels)
@@ -239,6 +283,18 @@ class Extractor:
         if not stays:
             self.finish()
         return dict(stays)
+
+    @contextmanager
+    def _beside(self, device: torch.device) -> Iterator[None]:
+        """Queue work on a stream of its own, so that no method's time includes it."""
+        if device.type == "cpu":
+            yield
+            return
+        self._stream = self._stream or torch.cuda.Stream(device)
+        self._stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(self._stream):
+            yield
+        self._stream.synchronize()  # methods read its tensors on a stream of theirs
 
     def _room(
         self, category: Category, split: Split, rows: range, outputs: Mapping[int, Tensor]
@@ -270,19 +326,20 @@ class Extractor:
             f"({self._resident / 1e9:.1f} GB): leave out --no-disk-cache, or give more --memory-gb"
         )
 
+    def _images(
+        self, category: Category, split: Split, rows: range
+    ) -> Iterator[np.ndarray[Any, Any]]:
+        """Yield a split's images, as many at a time as pass the backbone together."""
+        for images in self.crops.batches(category, split, rows):
+            for first in range(0, len(images), self._batch):
+                yield images[first : first + self._batch]
+
     def _forward(
         self, backbone: Backbone, images: np.ndarray[Any, Any], levels: Sequence[int]
     ) -> dict[int, Tensor]:
-        """Pass a batch, never a smaller one for want of memory: the sixth digit would change."""
         dtype = getattr(torch, self._protocol.dtype)
-        try:
-            outputs = backbone.forward(torch.from_numpy(images), levels)
-            return {level: self._as_stored(maps, dtype) for level, maps in outputs.items()}
-        except torch.OutOfMemoryError as error:
-            raise BenchmarkError(
-                f"{self._protocol.backbone.name} ran out of memory with {len(images)} images of "
-                f"{self._protocol.image_size} pixels: pass --device cpu or a smaller --image-size"
-            ) from error
+        outputs = backbone.forward(torch.from_numpy(images), levels)
+        return {level: self._as_stored(maps, dtype) for level, maps in outputs.items()}
 
     def _as_stored(self, features: Tensor, stored_type: torch.dtype) -> Tensor:
         """Return features in the type in which they are cached.

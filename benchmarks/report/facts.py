@@ -80,6 +80,8 @@ def _machine(results: ResultSet) -> Iterable[tuple[str, str]]:
     begun, ended = (f"{when:%Y-%m-%d %H:%M}" for when in (min(times), max(times)))
     yield "evaluated", f"{begun} UTC" if begun == ended else f"{begun} to {ended} UTC"
     yield "device", _each(cell.device for cell in cells)
+    if card := _each(", ".join(f"{k} {v}" for k, v in cell.card.items() if v) for cell in cells):
+        yield "card", card
     yield "revision", _each(cell.git_sha for cell in cells)
     packages = (sorted(cell.versions.items()) for cell in cells)
     yield "packages", _each(", ".join(f"{k} {v}" for k, v in versions) for versions in packages)

@@ -69,6 +69,8 @@ class Cell:
         scores: path of the image scores relative to the run's folder, None where it failed.
         maps: path of the example maps, likewise.
         log: path of the traceback, likewise; None where it is ok, or the error says all.
+        card: of a GPU its name, compute capability, driver, CUDA and cuDNN; empty for a CPU, and
+            where that is not known.
         place: which folder the data set lay in, as a hash; empty where that is not known.
         unseen_defects: defect images of which the crop shows nothing of the defect; None without
             masks, and where that isn't known.
@@ -96,6 +98,7 @@ class Cell:
     score_seconds: float | None = None
     peak_memory_mb: float | None = None
     device: str = ""
+    card: Mapping[str, str] = field(default_factory=dict)
     git_sha: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     started_utc: str = ""

@@ -42,11 +42,12 @@ class Call:
         dataset: the data set's name.
         backbone: the backbone's name, an ensemble's members joined by +.
         image_size: side of the crop in pixels.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         workers: processes that evaluated cells side by side.
         cells: how many were evaluated.
         failed: how many of those failed.
         extractions: in the order in which they ended.
+        card: the GPU's name; empty for a CPU, and where it is not known.
     """
 
     started_utc: str
@@ -59,6 +60,7 @@ class Call:
     cells: int
     failed: int
     extractions: tuple[Extraction, ...]
+    card: str = ""
 
 
 def write(run: Path, call: Call) -> Path:

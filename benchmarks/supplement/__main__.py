@@ -175,8 +175,8 @@ def _forecast(
         for name, requested in rows.items()
     }
     cache = chosen_cache(options)
-    show(by_part(work, run, cache))
     device, workers = choose_device(options.device), options.workers or options.jobs
+    show(by_part(work, run, cache, device))
     show(summary(work[ALL], run, cache, device, workers))
     return 0
 

@@ -36,18 +36,19 @@ def missing_of(requests: Requests, groups: Sequence[Group], store: Store, *, for
     return [(plan, plan.missing(store, *stores_beside(store), force=force)) for plan in plans]
 
 
-def by_part(work: Mapping[str, Work], run: Path, cache: FeatureCache) -> str:
+def by_part(work: Mapping[str, Work], run: Path, cache: FeatureCache, device: str) -> str:
     """Return a table, a row a part.
 
     Args:
         work: part → what is missing of it.
         run: the folder that cells go to; earlier cells are those in it and beside it.
         cache: what needn't be extracted again.
+        device: where cells would be evaluated.
 
     Raises:
         BenchmarkError: a backbone that has to be run can't be made.
     """
-    known = rates(run)
+    known = rates(run, device)
     rows = [[part, *_texts(needs(of_part, known, cache))] for part, of_part in work.items()]
     return captioned_table(_CAPTION, _HEADER, rows, labels=1, style="simple")
 

@@ -7,6 +7,7 @@ may add is derived: the README of this folder has the mathematics.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -21,14 +22,32 @@ COMPARISON = {"cpu": 25, "cuda": 500}
 
 SAMPLE_ROWS, TRIAL_ROWS = 8192, 256
 
-REDUCED_ROWS = {"cpu": 1024, "cuda": 1 << 16}
+REDUCED_ROWS = {"cpu": 1024, "cuda": 1 << 14}
 """Vectors that are reduced together: on the CPU, what lies in the cache."""
 
-SUMMED = {"cpu": 2.0**-23, "cuda": 2.0**-21}
-"""What a product in float32 may be off by, a term, of the sum of both squared lengths."""
+TERMS = 128
+"""Terms that a device's reduction sums in one product of float32."""
+
+FLUSHED = 2.0**-90
+"""A vector's length next to which numbers that a device flushes to zero vanish."""
+
+SUMMED, TENSOR_CORES = 2.0**-23, 2.0**-21
+"""What a product in float32 may be off by, a term, of the sum of both squared lengths: rounded at
+every step, and as a GPU's tensor cores sum bfloat16."""
+
+DIFFERENCES = "donot_use_mm_for_euclid_dist"
+"""How `torch.cdist` computes distances from differences."""
 
 INFLATION = 1 + 2.0**-20
 """Covers the rounding of allowances themselves, some operations on positive numbers."""
+
+CHECKED_ROWS = 512
+WRONG = (
+    "{}: lower bounds in bfloat16 exceed the distances that they bound, as products are not summed "
+    "in float32 there; searches take float32, which is slower and gives the same results"
+)
+_CHECKED: dict[torch.device, bool] = {}
+"""Devices, and whether bounds in bfloat16 were right on a sample."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +72,24 @@ class Reduced:
     def _each(self, change: Callable[[Tensor], Tensor]) -> Reduced:
         return Reduced(change(self.points), change(self.error), change(self.norms))
 
-    def side_by_side(self, images: Tensor) -> Reduced:
-        """Return some images' vectors (b, k·n) of (P, n), for images (b, k)."""
-        return self._each(lambda part: part[images].flatten(1, 2))
-
     def squared_distances(self, gallery: Reduced) -> Tensor:
-        """Return the rounded squared distances (…, n, m) between queries and a gallery's rows."""
-        return self.points @ gallery.points.mT
+        """Return the rounded squared distances (…, n, m) between queries and a gallery's rows.
+
+        Of several images, one product each: a batched one need not obey the switches that have
+        bfloat16 summed in float32 (`methods.components.precision`).
+        """
+        if self.points.dim() == 2:
+            return self.points @ gallery.points.mT
+        pairs = list(zip(self.points, gallery.points, strict=True))
+        bounds = self.points.new_empty(*self.points.shape[:2], gallery.points.shape[1])
+        for (points, rows), product in zip(pairs, bounds, strict=True):
+            torch.mm(points, rows.mT, out=product)
+        return bounds
+
+    def largest(self) -> Reduced:
+        """Return the points with the largest error and squared length of each image, (…, 1)."""
+        extremes = (part.amax(dim=-1, keepdim=True) for part in (self.error, self.norms))
+        return Reduced(self.points, *extremes)
 
     def room(self, count: int) -> Reduced:
         """Return room, not initialised, for `count` vectors of the same kind."""
@@ -88,7 +118,8 @@ class Allowance(NamedTuple):
     def of(cls, reduced_queries: Reduced, error: Tensor, norms: Tensor) -> Allowance:
         """Return it for queries, and the largest error and squared length of the rows."""
         dtype, terms = reduced_queries.points.dtype, reduced_queries.points.shape[-1]
-        unit, tiny = SUMMED[reduced_queries.points.device.type], 2.0**-125
+        cores = dtype == torch.bfloat16 and reduced_queries.points.device.type != "cpu"
+        unit, tiny = TENSOR_CORES if cores else SUMMED, 2.0**-125
         if dtype == torch.float64:
             unit, tiny = 2.0**-50, 0.0
         slack = terms * unit * (reduced_queries.norms + norms) + terms * tiny
@@ -130,7 +161,24 @@ class Reduction:
         covariance = centred.T @ centred / len(sample)
         basis = torch.linalg.eigh(covariance.double())[1].flip(1)
         kept = _components(centred @ basis.float())
-        return cls(mean, basis[:, :kept].contiguous(), low_precision(vectors.device))
+        precision = low_precision(vectors.device)
+        reduction = cls(mean, basis[:, :kept].contiguous(), precision)
+        return reduction._checked(sample)
+
+    def _checked(self, sample: Tensor) -> Reduction:
+        """Return the reduction in float32 if its bounds exceed distances of a sample (n, d).
+
+        Bounds in bfloat16 are so checked once a process and device: how a GPU sums is up to it.
+        """
+        device = self.mean.device
+        if device.type != "cpu" and self.dtype == torch.bfloat16:
+            if device not in _CHECKED:
+                _CHECKED[device] = bounds_hold(self, sample[:: -(-len(sample) // CHECKED_ROWS)])
+                if not _CHECKED[device]:
+                    warnings.warn(WRONG.format(device), stacklevel=2)
+            if not _CHECKED[device]:
+                return Reduction(self.mean, self.basis, torch.float32)
+        return self
 
     def whole(self, dtype: torch.dtype) -> Reduction:
         """Return a reduction that keeps vectors whole, in a precision of its own."""
@@ -139,8 +187,13 @@ class Reduction:
     @property
     def bytes_per_vector(self) -> int:
         """The memory that a reduced vector takes."""
+        return self.bytes_per_point + 2 * 8
+
+    @property
+    def bytes_per_point(self) -> int:
+        """The memory that a reduced vector takes but for its error and length."""
         kept = len(self.mean) if self.basis is None else self.basis.shape[1]
-        return (kept + EXTRA) * self.dtype.itemsize + 2 * 8
+        return (kept + EXTRA) * self.dtype.itemsize
 
     def gallery(self, vectors: Tensor) -> Reduced:
         """Return rows (…, d) to be searched."""
@@ -161,27 +214,63 @@ class Reduction:
     def _part(self, vectors: Tensor, gallery: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Return the points (n, K), errors (n,) and squared lengths (n,) of vectors (n, d)."""
         count, dims = vectors.shape
-        centred = vectors.double().sub_(self.mean)
-        squared = centred.square().sum(dim=1, keepdim=True)
-        kept = centred if self.basis is None else centred @ self.basis
+        narrow = self.basis is not None and vectors.device.type != "cpu"
+        kind = torch.float32 if narrow else torch.float64
+        centred = vectors.to(kind, copy=True).sub_(self.mean.to(kind))
+        lengths = torch.linalg.vector_norm(centred, dim=1, keepdim=True, dtype=torch.float64)
+        squared = lengths.square()
+        if self.basis is None:
+            kept, rest, unsure = centred, torch.zeros_like(squared), 2.0**-53 * lengths
+        else:
+            kept = _projected(centred, self.basis.to(kind)).double()
+            rest = (squared - kept.square().sum(dim=1, keepdim=True)).clamp_(min=0).sqrt_()
+            off = _off(dims, kept.shape[1], narrow=narrow)
+            most = lengths + (FLUSHED if narrow else 0.0)
+            away = 2 * off * most.square()
+            unsure = off * most + away / torch.maximum(rest, away.sqrt()).clamp(min=1e-300)
         length = kept.shape[1]
         points = torch.ones(count, length + EXTRA, dtype=self.dtype, device=vectors.device)
-        if self.basis is None:
-            rest, unsure = torch.zeros_like(squared), 2.0**-53
-        else:
-            rest = (squared - kept.square().sum(dim=1, keepdim=True)).clamp_(min=0).sqrt_()
-            unsure = 4 * (dims * (length + 1) ** 0.5 * 2.0**-53) ** 0.5
         exact = torch.cat([kept, rest], dim=1)
         rounded = exact.to(self.dtype)
         wide = rounded.double()
-        error = torch.linalg.vector_norm(exact - wide, dim=1) + unsure * squared[:, 0].sqrt()
+        error = torch.linalg.vector_norm(exact - wide, dim=1) + unsure[:, 0]
         norms = wide.square().sum(dim=1)
         points[:, : length + 1] = rounded * -2 if gallery else rounded
         rest, first = norms.clone(), length + 1 + (0 if gallery else 3)
-        for column in range(first, first + 3):
-            points[:, column] = rest.to(self.dtype)
-            rest -= points[:, column].double()
+        for column in points[:, first : first + 3].unbind(dim=1):
+            rest -= column.copy_(rest)
         return points, error, norms
+
+
+def _projected(centred: Tensor, basis: Tensor) -> Tensor:
+    """Return vectors (n, d) in a basis (d, r); in float32, from products of few terms."""
+    if centred.dtype == torch.float64:
+        return centred @ basis
+    kept = centred.new_zeros(len(centred), basis.shape[1])
+    for columns, rows in zip(centred.split(TERMS, dim=1), basis.split(TERMS), strict=True):
+        kept += columns @ rows
+    return kept
+
+
+def _off(dims: int, kept: int, *, narrow: bool) -> float:
+    """Return what components may be off by, all together, of the vector's length."""
+    if not narrow:
+        return 8 * dims * (kept + 1) ** 0.5 * 2.0**-53
+    return (min(dims, TERMS) + -(-dims // TERMS) + 8) * (kept + 1) ** 0.5 * 2.0**-24
+
+
+def bounds_hold(reduction: Reduction, sample: Tensor) -> bool:
+    """Return whether lower bounds between vectors (n, d) are nowhere above their distances."""
+    queries, gallery = reduction.queries(sample), reduction.gallery(sample)
+    allowance = Allowance.of(queries, gallery.error.amax(), gallery.norms.amax())
+    bounds = [queries[:some].squared_distances(gallery) for some in (8, len(sample))]
+    exact = torch.cdist(sample.double(), sample.double(), compute_mode=DIFFERENCES)
+    for product in bounds:
+        some = slice(len(product))
+        said = Allowance(allowance.reach[some, None], allowance.slack[some, None], allowance.eps)
+        if bool((said.distances(product) > exact[some] * INFLATION).any()):
+            return False
+    return True
 
 
 def low_precision(device: torch.device) -> torch.dtype:

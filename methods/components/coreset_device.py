@@ -1,10 +1,11 @@
-"""The greedy selection on a GPU: three operations a centre, and hardly a word from the device."""
+"""The greedy selection on a GPU: four operations a centre, and hardly a word from the device."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from methods.components.shortlist import length
 from methods.lazy import Tensor, torch
 
 
@@ -48,95 +49,101 @@ def select_on_device(points: Tensor, distances: Tensor, sizes: Sizes = SIZES) ->
         distances: (N,) initial distances: what the first centre is chosen by.
         sizes: how the work is divided.
     """
-    between, bounds = _Between(points, exact=False), distances.square()
-    chosen: list[Tensor] = []
+    distances, centred = distances.clone(), _Centred.of(points)
     left = len(points)
     while left:
-        farthest = bounds.sort(descending=True, stable=True)
+        farthest = distances.sort(descending=True, stable=True)
         pool = farthest.indices[: sizes.pool].sort()[0]
-        ceiling, barrier = bounds.new_zeros(1), pool.new_full((1,), len(points))
+        ceiling, barrier = distances.new_zeros(1), pool.new_full((1,), len(points))
         if len(points) > sizes.pool:  # the farthest outside, and of equally far ones the first
             after = slice(sizes.pool, sizes.pool + 1)
             outside = farthest.values[after]
             barrier = farthest.indices[after].masked_fill(outside < 0, len(points))
             ceiling = outside.clamp(min=0)
-        if not between.exact and float(ceiling) < between.unsure:
-            between, bounds = _Between(points, exact=True), distances.square()
-            for centres in chosen:
-                _lower(bounds, between, centres, sizes.compared_bytes)
-            continue
         new = []
-        current = bounds.index_select(0, pool)
-        for places, heights in _farthest(between(pool, pool), current, sizes.stride):
+        members, current = points.index_select(0, pool), distances.index_select(0, pool)
+        for places, heights in _farthest(members, current, sizes.stride):
             centres = pool.index_select(0, places)
             far = (heights > ceiling) | ((heights == ceiling) & (centres < barrier))
-            count = int(far.sum())
+            count = int((far & (heights > 0)).sum())
             if count:
                 new.append(centres[:count])
                 yield new[-1]
             if count < len(centres):
                 break
-        if new:
-            chosen.append(torch.cat(new))
-            left -= len(chosen[-1])
-            _lower(bounds, between, chosen[-1], sizes.compared_bytes)
+        if not new:  # all that are left lie where a centre does
+            yield (distances >= 0).nonzero()[:, 0]
+            return
+        chosen = torch.cat(new)
+        left -= len(chosen)
+        step = max(1, sizes.compared_bytes // (8 * len(chosen)))
+        for start in range(0, len(points), step):
+            rows = slice(start, start + step)
+            centred.lower(distances[rows], rows, chosen)
+        distances.index_fill_(0, chosen, -1.0)
 
 
-def _farthest(between: Tensor, current: Tensor, stride: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _farthest(points: Tensor, current: Tensor, stride: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield places in a pool, each the farthest from those before it, and how far they were.
 
     Args:
-        between: (n, n) squared distances, -1 of each point to itself.
-        current: (n,) squared distances to the nearest centre.
+        points: (n, d), the pool.
+        current: (n,) distances to the nearest centre.
         stride: places that are yielded together.
     """
     current = current[None]
-    for start in range(0, len(between), stride):
-        steps = min(stride, len(between) - start)
-        places = torch.empty(steps, 1, dtype=torch.long, device=between.device)
+    for start in range(0, len(points), stride):
+        steps = min(stride, len(points) - start)
+        places = torch.empty(steps, 1, dtype=torch.long, device=points.device)
         heights = current.new_empty(steps, 1)
         for place, height in zip(places.unbind(), heights.unbind(), strict=True):
             torch.max(current, 1, out=(height, place))
-            torch.minimum(current, between.index_select(0, place), out=current)
+            torch.minimum(current, _apart(points.index_select(0, place), points), out=current)
         yield places[:, 0], heights[:, 0]
 
 
-def _lower(bounds: Tensor, between: _Between, centres: Tensor, memory: int) -> None:
-    """Lower the bounds of all points to their distances from some centres; -1 for these."""
-    step = max(1, memory // (8 * len(centres)))
-    for start in range(0, len(bounds), step):
-        part = slice(start, start + step)
-        nearest = between(part, centres).amin(dim=1)
-        torch.minimum(bounds[part], nearest, out=bounds[part])
-    bounds.index_fill_(0, centres, -1.0)
+def _apart(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Return the distances (n, m) of points from differences: `torch.cdist`, in one operation."""
+    apart: Tensor = torch.ops.aten._cdist_forward(ours, theirs, 2.0, 2)
+    return apart
 
 
-class _Between:
-    """Squared distances between points, float32: by products in float64, or by differences.
+@dataclass(frozen=True)
+class _Centred:
+    """Points whose distances are bounded by products in float32.
 
-    With centred points, products are off by less than (d + 4)·2⁻⁵¹ of the largest squared length.
+    |p|² + |c|² - 2 p·c of points less their mean is a sum of d + 2 terms, whose magnitudes sum to
+    2·(|p|² + |c|²) at most; the mean's subtraction, and the rounding of squared lengths and of
+    limits, add as much as ten more terms: (d + 12)·2⁻²³·(|p|² + |c|²) in all.
 
     Attributes:
-        exact: whether they are computed from differences.
-        unsure: the squared distance below which products are off by more than float32's rounding.
+        points: (N, d).
+        centred: (N, d) the points less their mean.
+        norms: (N,) their squared lengths.
     """
 
-    def __init__(self, points: Tensor, *, exact: bool) -> None:
-        self.exact, self._points = exact, points.double()
-        if not exact:
-            self._points -= self._points.mean(dim=0)
-            self._norms = self._points.square().sum(dim=1)
-            largest = float(self._norms.amax())
-            self.unsure = largest * (points.shape[1] + 4) * 2.0**-27
+    points: Tensor
+    centred: Tensor
+    norms: Tensor
 
-    def __call__(self, ours: Tensor | slice, theirs: Tensor) -> Tensor:
-        """Return the squared distances (n, m) of points; -1 of each to itself where n are m."""
-        points, others = self._points[ours], self._points[theirs]
-        if self.exact:
-            exact = "donot_use_mm_for_euclid_dist"
-            squared = torch.cdist(points, others, compute_mode=exact).square_()
-        else:
-            squared = torch.addmm(self._norms[theirs], points, others.T, alpha=-2)
-            squared = squared.add_(self._norms[ours][:, None]).clamp_(min=0)
-        between = squared.float()
-        return between.fill_diagonal_(-1.0) if ours is theirs else between
+    @classmethod
+    def of(cls, points: Tensor) -> _Centred:
+        """Centre points."""
+        centred = points - points.mean(dim=0)
+        lengths = torch.linalg.vector_norm(centred, dim=1, dtype=torch.float64)
+        return cls(points, centred, lengths.square().float())
+
+    def lower(self, distances: Tensor, rows: slice, centres: Tensor) -> None:
+        """Lower, in place, some points' distances to those from the nearest of some centres."""
+        norms, terms = self.norms[centres], self.points.shape[1] + 12
+        bounds = torch.addmm(norms, self.centred[rows], self.centred[centres].T, alpha=-2)
+        nearest = bounds.argmin(dim=1)
+        differences = self.points[rows] - self.points.index_select(0, centres[nearest])
+        torch.minimum(distances, length(differences).float(), out=distances)
+        slack = terms * (2.0**-23 * (self.norms[rows] + norms.amax()) + 2.0**-120)
+        limits = distances.square() * (1 + 2.0**-20) - self.norms[rows] + slack
+        several = (bounds <= limits[:, None]).sum(dim=1) > 1
+        unsure = (several & (distances >= 0)).nonzero()[:, 0]
+        if len(unsure):
+            near = _apart(self.points[rows][unsure], self.points[centres]).amin(dim=1)
+            distances[unsure] = torch.minimum(distances[unsure], near)

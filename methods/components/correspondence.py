@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from methods.base import Features, require_comparable
@@ -10,7 +12,7 @@ from methods.components.bounds import Reduced, Reduction
 from methods.components.neighbours import nearest
 from methods.components.parallel import parallel_map
 from methods.components.screening import TILES, Best, compiles, improve
-from methods.components.shortlist import TILE_BYTES, Part, search
+from methods.components.shortlist import LONGER, TILE_BYTES, Lists, apart, compare, shortlist
 from methods.lazy import Tensor, torch
 
 TEST_IMAGES = 16
@@ -19,11 +21,22 @@ TEST_IMAGES = 16
 QUERY_SHARE, KEPT_SHARE = 1 / 4, 1 / 2
 """Shares of the memory for test images, and for what is kept of the training images."""
 
+BLOCK_SHARE = 1 / 6
+"""Share of the memory, on a device, for positions of test images, for those of training images, and
+for bounds, beside what is kept. A block takes twice as much while it is made."""
+
+VECTOR = 16
+"""Channels that processors interpolate at once: multiples are rounded alike, remainders not."""
+
+LEAST_TILE = 1 << 27
+"""Memory for the bounds, or the differences, that are made together on a device, at least."""
+
 SAMPLE_IMAGES = 8
-"""Training images from which a gallery's principal components are estimated."""
+"""Training images from which a gallery's principal components are estimated; blocks of fewer, which
+a device would hardly notice, take no less memory than these."""
 
 LISTED = 48
-"""Positions compared exactly at first: of so many, more are nearly as near as the nearest."""
+"""Positions listed beyond those asked for at first: of so many, more are nearly as near."""
 
 
 class Gallery(Protocol):
@@ -131,51 +144,194 @@ class _TestImage:
         return self._best.squared.sqrt()[:, None] if self._kappa == 1 else self._several
 
 
-class Tiled:
-    """A gallery for a GPU: blocks of test images, against all that they retrieved at once.
+@dataclass(frozen=True)
+class _Asked:
+    """Positions of test images that look for their k nearest.
 
-    Where the training images' positions don't fit the memory, they are made again, by parts, for
-    each block.
+    Attributes:
+        features: the test images' features.
+        levels: the levels that make up a position.
+        images: c of the images.
+        rows: (c, q) which of their positions; None for all.
+        wanted: (c, K) the training images in which to look, ascending.
+        k: how many.
+    """
+
+    features: Features
+    levels: Sequence[int]
+    images: Sequence[int]
+    rows: Tensor | None
+    wanted: Tensor
+    k: int
+
+    def vectors(self, part: slice) -> Tensor:
+        """Return the positions of some of the images, (b, q, C)."""
+        vectors = pyramid(self.features, self.images[part], self.levels)
+        require_comparable(vectors, "features")
+        if self.rows is None:
+            return vectors
+        return vectors.take_along_dim(self.rows[part, :, None], dim=1)
+
+
+class Tiled:
+    """A gallery for a GPU: test images' positions, against all that they retrieved at once.
+
+    What bounds need of the training images stays on the device where it fits; where it doesn't, it
+    is made once for all test images of a call, by blocks of training images. Positions, ten times
+    as large, are made again, some channels at a time, to compare what bounds leave open. No
+    number depends on the memory: the nearest of all rows is named, by distances that are made in
+    the same way.
     """
 
     def __init__(self, features: Features, levels: Sequence[int]) -> None:
         self._features, self._levels = features, levels
-        self._reduction, positions = _reduction(features, levels)
-        channels, _, _ = _shape(features, levels)
-        image = positions * (4 * channels + self._reduction.bytes_per_vector)
-        self._images = max(1, int(KEPT_SHARE * features.memory / image))
-        both = positions * 4 * channels + image
-        self._roomy = both * len(features) <= KEPT_SHARE * features.memory
-        self._kept = self._part(slice(None)) if self._images >= len(features) else None
+        self._reduction, self._positions = _reduction(features, levels)
+        self._grid = features.shape(levels[0])[1:]
+        image = 4 * self._positions * sum(features.shape(level)[0] for level in levels)
+        self._share = max(BLOCK_SHARE * features.memory, SAMPLE_IMAGES * image)
+        self._memory = int(min(TILE_BYTES, max(LEAST_TILE, self._share)))
+        self._images = int(self._share / image)
+        bounds = self._positions * self._reduction.bytes_per_point
+        self._bounded = max(1, int(KEPT_SHARE * features.memory / bounds))
+        fits = self._bounded >= len(features)
+        self._kept = self._bounds(slice(0, len(features))) if fits else None
 
     def correspond(self, features: Features, retrieved: Tensor, kappa: int) -> Tensor:
         """Return distances as `Gallery` says."""
-        channels, height, width = _shape(features, self._levels)
-        positions, looked = height * width, retrieved.shape[1] * height * width
-        bounds = self._reduction.dtype.itemsize * looked
-        image = positions * (4 * channels + self._reduction.bytes_per_vector + bounds)
-        together = max(1, int(min(QUERY_SHARE * features.memory, 4 * TILE_BYTES) / image))
+        wanted = retrieved.sort(dim=1)[0]
+        k = min(kappa, wanted.shape[1] * self._positions)
+        asked = _Asked(features, self._levels, range(len(features)), None, wanted, k)
+        distances, least = self._nearest(asked, LISTED)
+        for listed in (LONGER, None):
+            unsettled = least < distances[..., -1]
+            counts = unsettled.sum(dim=1).tolist()
+            images = [image for image, count in enumerate(counts) if count]
+            if not images:
+                break
+            rows = unsettled[images].int().argsort(dim=1, descending=True, stable=True)
+            rows = rows[:, : max(counts)]
+            again = replace(asked, images=images, rows=rows, wanted=wanted[images])
+            at = torch.tensor(images, device=rows.device)[:, None], rows
+            if listed is None:
+                distances[at] = self._compared(again)
+            else:
+                distances[at], least[at] = self._nearest(again, listed)
+        return distances.float().unflatten(1, features.shape(self._levels[0])[1:])
+
+    def _nearest(self, asked: _Asked, listed: int) -> tuple[Tensor, Tensor]:
+        """Return distances (c, q, k) float64, and what all others are at least, (c, q)."""
+        lists = self._lists(asked, asked.wanted.tolist(), asked.k + listed)
+        flat = Lists(*(numbers.flatten(0, 1) for numbers in lists))
+        distances = compare(flat, asked.k, lambda *pairs: self._apart(asked, *pairs))
+        nearest_rows = distances.topk(asked.k, largest=False).values
+        return nearest_rows.unflatten(0, lists.least.shape), lists.least
+
+    def _apart(self, asked: _Asked, query: Tensor, row: Tensor) -> Tensor:
+        """Return the distances (p,) of asked positions and rows of the gallery.
+
+        Channel after channel, so that positions of all images fit, and each is made once.
+        """
+        if asked.rows is not None:
+            inside = asked.rows.flatten()[query]
+            query = query // asked.rows.shape[1] * self._positions + inside
+        distances = torch.zeros_like(query, dtype=torch.float64)
+        tested = len(asked.images)
+        room = int(self._share / (4 * VECTOR * self._positions)) - tested
+        for block in _slices(len(self._features), max(1, room, tested)):
+            first, last = block.start * self._positions, block.stop * self._positions
+            pairs = ((row >= first) & (row < last)).nonzero()[:, 0]
+            distances[pairs] = self._measured(asked, block, query[pairs], row[pairs] - first)
+        return distances
+
+    def _measured(self, asked: _Asked, block: slice, query: Tensor, row: Tensor) -> Tensor:
+        """Return the distances (p,) of asked positions and rows of a block of training images."""
+        squared = torch.zeros_like(query, dtype=torch.float64)
+        images = len(asked.images) + block.stop - block.start
+        room = int(self._share / (4 * VECTOR * images * self._positions))
+        for level in self._levels:
+            for channels in _slices(self._features.shape(level)[0], VECTOR * max(1, room)):
+                queries, gallery = (
+                    resized(features, level, numbers, self._grid, channels).flatten(0, 2)
+                    for features, numbers in (
+                        (asked.features, asked.images),
+                        (self._features, block),
+                    )
+                )
+                squared += apart(queries, gallery, query, row, self._memory).square_()
+        return squared.sqrt_()
+
+    def _lists(self, asked: _Asked, wanted: list[list[int]], count: int) -> Lists:
+        """List the positions (c, q, count) of the smallest bounds."""
+        queries = self._positions if asked.rows is None else asked.rows.shape[1]
+        bounds = queries * asked.wanted.shape[1] * self._positions * self._reduction.dtype.itemsize
+        together = max(1, self._memory // bounds) if self._kept else 1
+        lists: dict[int, Lists] = {}
+        blocks = [slice(0, len(self._features))] if self._kept else None
+        for block in blocks or _slices(len(self._features), self._bounded):
+            bounded = self._kept or self._bounds(block)
+            for part in _slices(len(wanted), self._images):
+                reduced = self._reduction.queries(asked.vectors(part))
+                for some in _slices(len(reduced.points), together):
+                    images = slice(part.start + some.start, part.start + some.stop)
+                    row = wanted[images.start]
+                    inside = slice(bisect_left(row, block.start), bisect_left(row, block.stop))
+                    local = asked.wanted[images, slice(None) if self._kept else inside]
+                    if local.shape[1] == 0:
+                        continue
+                    listed = self._listed(reduced[some], bounded, local, block.start, count)
+                    known = lists.get(images.start)
+                    lists[images.start] = known.merged(listed, count) if known else listed
+        joined = zip(*(lists[number] for number in sorted(lists)), strict=True)
+        return Lists(*map(torch.cat, joined))
+
+    def _listed(
+        self, reduced_queries: Reduced, bounded: Reduced, wanted: Tensor, first: int, count: int
+    ) -> Lists:
+        """List positions of some images (b, j), of a block whose first image has a number."""
+        local = wanted - first
+        images = Reduced(
+            bounded.points[local].flatten(1, 2),
+            bounded.error[local].amax(dim=1),
+            bounded.norms[local].amax(dim=1),
+        )
+        listed = shortlist(reduced_queries, images, count, self._memory)
+        rows, positions = listed.rows.long(), self._positions
+        image = wanted.gather(1, (rows.clamp(min=0) // positions).flatten(1)).view(rows.shape)
+        numbers = (image * positions + rows % positions).masked_fill_(rows < 0, -1)
+        return Lists(numbers.int(), listed.lower, listed.least)
+
+    def _compared(self, asked: _Asked) -> Tensor:
+        """Return distances (c, q, k) from bounds of whole positions, image by image."""
         distances = []
-        for images in features.batches(together):
-            queries = require_comparable(pyramid(features, images, self._levels), "features")
-            wanted, k = retrieved[images], min(kappa, looked)
-            nearest_rows = search(
-                queries, wanted, self._parts, self._reduction, height=positions, k=k, listed=LISTED
-            )
-            distances.append(nearest_rows.distances.float())
-        return torch.cat(distances).unflatten(1, (height, width))
+        for number, images in enumerate(asked.wanted.tolist()):
+            queries = asked.vectors(slice(number, number + 1))[0]
+            nearest_rows = [
+                nearest(queries, self._vectors(images[part]).flatten(0, 1), asked.k)[0]
+                for part in _slices(len(images), self._images)
+            ]
+            distances.append(torch.cat(nearest_rows, dim=1).sort(dim=1)[0][:, : asked.k])
+        return torch.stack(distances).double()
 
-    def _parts(self) -> Iterable[Part]:
-        if self._kept is not None:
-            return [self._kept]
-        return (self._part(images) for images in self._features.batches(self._images))
+    def _bounds(self, images: slice) -> Reduced:
+        """Return training images (P, h·w, C) reduced, with their largest errors and lengths."""
+        room: Reduced | None = None
+        for block in _slices(images.stop - images.start, self._images):
+            shifted = slice(images.start + block.start, images.start + block.stop)
+            reduced = self._reduction.gallery(self._vectors(shifted)).largest()
+            room = room or reduced.room(images.stop - images.start)
+            room.put(block, reduced)
+        assert room is not None
+        return room
 
-    def _part(self, images: slice) -> Part:
-        positions = pyramid(self._features, images, self._levels)
-        alone = len(positions) == len(self._features)
-        first = images.start or 0
-        require_comparable(positions, "features")
-        return Part.of(first, positions, self._reduction, alone=alone, roomy=self._roomy and alone)
+    def _vectors(self, images: slice | Sequence[int]) -> Tensor:
+        """Return training images' positions, (P, h·w, C)."""
+        return require_comparable(pyramid(self._features, images, self._levels), "features")
+
+
+def _slices(count: int, size: int) -> Iterator[slice]:
+    """Yield consecutive slices of at most `size` that cover `count`."""
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
 
 
 def _reduction(features: Features, levels: Sequence[int]) -> tuple[Reduction, int]:
@@ -193,19 +349,27 @@ def _shape(features: Features, levels: Sequence[int]) -> tuple[int, int, int]:
 
 def pyramid(features: Features, images: slice | Sequence[int], levels: Sequence[int]) -> Tensor:
     """Return the levels resized to the first one's grid and concatenated, (n, h·w, C)."""
-    _, height, width = features.shape(levels[0])
-    parts = [features.read(level, images) for level in levels]
-    count, channels = len(parts[0]), sum(part.shape[1] for part in parts)
-    pyramid = parts[0].new_empty(count, height, width, channels)
-    first = 0
-    for part in parts:
-        # channels last: interpolated so, a position's features come out side by side
-        resized = torch.nn.functional.interpolate(
-            part.contiguous(memory_format=torch.channels_last),
-            size=(height, width),
-            mode="bilinear",
-            align_corners=False,
-        )
-        pyramid[..., first : first + part.shape[1]] = resized.permute(0, 2, 3, 1)
-        first += part.shape[1]
+    channels, height, width = _shape(features, levels)
+    pyramid, first = None, 0
+    for level in levels:
+        part = resized(features, level, images, (height, width))
+        if pyramid is None:
+            pyramid = part.new_empty(len(part), height, width, channels)
+        pyramid[..., first : first + part.shape[3]] = part
+        first += part.shape[3]
+    assert pyramid is not None
     return pyramid.flatten(1, 2)
+
+
+def resized(
+    features: Features,
+    level: int,
+    images: slice | Sequence[int],
+    size: tuple[int, int],
+    channels: slice | None = None,
+) -> Tensor:
+    """Return a level, or some of its channels, resized to a grid, (n, h, w, C)."""
+    # channels last: interpolated so, a position's features come out side by side
+    part = features.read(level, images, channels).contiguous(memory_format=torch.channels_last)
+    bilinear = torch.nn.functional.interpolate(part, size, mode="bilinear", align_corners=False)
+    return bilinear.permute(0, 2, 3, 1)

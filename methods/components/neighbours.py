@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from methods.components.bounds import INFLATION, SUMMED, Allowance, Reduction
 from methods.components.parallel import parallel_map
-from methods.components.shortlist import NEARLY, Part, length, search_bank
+from methods.components.shortlist import Bank, length, search_bank
 from methods.lazy import Tensor, torch
 
 MORE = 2
@@ -19,6 +19,9 @@ MORE = 2
 
 TILE_QUERIES, TILE_ROWS = 512, 2048
 """Queries and rows whose distances are bounded together: the bounds lie in the cache."""
+
+NEARLY = 1 - 2.0**-24
+"""Rows nearer by less than float32's rounding of the distance are not looked for."""
 
 PATIENCE, UNSURE = 8, 256
 """Queries of a tile that may need more exact comparisons there than `UNSURE`."""
@@ -73,7 +76,7 @@ def _nearest_by_products(
     Distances are float64.
     """
     reduction = Reduction(bank.mean(dim=0, dtype=torch.float64), None, precision or torch.float32)
-    return search_bank(queries, Part.whole(bank, reduction), k)
+    return search_bank(queries, Bank.of(bank, reduction), k)
 
 
 Neighbours = tuple["Tensor", "Tensor", "Tensor"]
@@ -144,7 +147,7 @@ class _Whole:
         asked = queries - self.centre
         squares = torch.linalg.vector_norm(asked, dim=1).square()
         largest, terms = self.squares.max(), 2 * asked.shape[1] + 8
-        slack = terms * SUMMED["cpu"] * (squares + largest) + terms * 2.0**-126
+        slack = terms * SUMMED * (squares + largest) + terms * 2.0**-126
         reach = 2.0**-23 * (squares.sqrt() + largest.sqrt())
         eps = torch.finfo(torch.float32).eps
         parts = zip(self.rows.split(TILE_ROWS), self.squares.split(TILE_ROWS), strict=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from methods.components.bounds import Allowance, Reduced, Reduction
 from methods.components.neighbours import nearest, refine
 from methods.components.parallel import parallel_map
-from methods.components.shortlist import Part, search_bank
+from methods.components.shortlist import Bank, search_bank
 from methods.lazy import Tensor, torch
 
 if TYPE_CHECKING:
@@ -64,16 +64,17 @@ class ScreenedBank:
 
     def __init__(self, bank: Tensor, tiles: Tiles = TILES) -> None:
         self._bank, self._reduction, self._tiles = bank, Reduction.of(bank), tiles
-        self._part = None if compiles(bank.device) else Part.whole(bank, self._reduction)
-        self._reduced_gallery = self._part.reduced if self._part else self._reduction.gallery(bank)
+        self._on_device = None if compiles(bank.device) else Bank.of(bank, self._reduction)
+        if self._on_device is None:
+            self._reduced_gallery = self._reduction.gallery(bank)
 
     def nearest(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distance to, and the row of, each query's nearest row: both (n,), exact.
 
         Distances are made as `nearest` makes them, so that it matters not which of both searches.
         """
-        if self._part is not None:
-            distances, rows = search_bank(queries, self._part, 1)
+        if self._on_device is not None:
+            distances, rows = search_bank(queries, self._on_device, 1)
             return distances[:, 0].float(), rows[:, 0]
         best, reduced_queries = Best.none(queries), self._reduction.queries(queries)
         tiles, distances = self._tiles, torch.empty_like(best.squared)

@@ -1,333 +1,216 @@
 """Exact nearest neighbours in few large operations, which is what a GPU is fast at.
 
-Each query's rows of the smallest bounds are listed, and compared exactly; rows left off are at
-least as far as the list's end. Where that is nearer than the nearest row listed, the query is
-unsettled: such queries are counted once for all, and searched again with a longer list, then with
-bounds of whole vectors in float32, then in float64, then by all differences.
+Each query's rows of the smallest bounds are listed; those that may be among the nearest are
+compared by their differences. Rows left off are at least as far as the list's end: where that is
+nearer than the nearest compared, the query is open, and searched again, in a longer list, with
+bounds of whole vectors in float32, and at last by all differences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
-from methods.components.bounds import Allowance, Reduced, Reduction
+from methods.components.bounds import DIFFERENCES, Allowance, Reduced, Reduction
 from methods.lazy import Tensor, torch
 
 GROUP = 32
-"""Neighbouring rows that one minimum stands for."""
+"""Neighbouring rows that one minimum stands for: sorting bounds takes several passes over them."""
 
 LISTED, LONGER = 12, 256
-"""Rows that are compared exactly beyond those asked for, at first and where that leaves doubts."""
+"""Rows that are listed beyond those asked for, at first and where that leaves doubts."""
 
-TILE_BYTES = 1 << 30
-"""Memory for what is made of some queries at a time."""
+TILE_BYTES = 1 << 28
+"""Memory for the bounds, or the differences, that are made together."""
 
-NEARLY = 1 - 2.0**-24
-"""Rows nearer by less than float32's rounding of the distance are not looked for."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some images of a gallery, beside each other.
-
-    Attributes:
-        first: the number of its first image.
-        gallery: (P, h, d) float32.
-        reduction: what reduces them.
-        reduced: (P, H, K), H being h rounded up to whole groups by rows that are far from
-            everything; where there are other parts, (P + 1, H, K), the last image all far.
-        finer: where there is memory for it, the same kept whole in float32, once that was asked
-            for.
-    """
-
-    first: int
-    gallery: Tensor
-    reduction: Reduction
-    reduced: Reduced
-    finer: list[Reduced] | None = None
-
-    @property
-    def height(self) -> int:
-        """H."""
-        return self.reduced.points.shape[1]
-
-    @classmethod
-    def of(
-        cls,
-        first: int,
-        gallery: Tensor,
-        reduction: Reduction,
-        *,
-        alone: bool = False,
-        roomy: bool = False,
-    ) -> Part:
-        """Return images (P, h, d) reduced by a reduction.
-
-        Args:
-            first: the number of the first image.
-            gallery: the images.
-            reduction: what reduces them.
-            alone: there are no other parts.
-            roomy: there is memory for the images once more, in float32.
-        """
-        reduced = _padded(reduction.gallery(gallery), 0 if alone else 1)
-        return cls(first, gallery, reduction, reduced, [] if roomy else None)
-
-    @classmethod
-    def whole(cls, bank: Tensor, reduction: Reduction) -> Part:
-        """Return a bank (m, d) as the only image."""
-        return cls.of(0, bank[None], reduction, alone=True)
-
-    def local(self, wanted: Tensor) -> Tensor:
-        """Map numbers of images (b, K) to indices in this part, (b, k); P marks absent ones."""
-        count = len(self.gallery)
-        ours = wanted - self.first
-        ours = ours.masked_fill((ours < 0) | (ours >= count), count)
-        return ours if wanted.shape[1] <= count else ours.sort(dim=1)[0][:, :count]
-
-    def chosen(self, local: Tensor, reduction: Reduction) -> Reduced:
-        """Return images (b, k) side by side as a reduction gives them, (b, k·H, K)."""
-        if reduction is self.reduction:
-            return self.reduced.side_by_side(local)
-        if self.finer is not None and reduction.dtype == torch.float32:
-            if not self.finer:
-                extra = len(self.reduced.points) - len(self.gallery)
-                self.finer.append(_padded(reduction.gallery(self.gallery), extra))
-            return self.finer[0].side_by_side(local)
-        reduced = _padded(reduction.gallery(self.images(local)), 0)
-        none = (local == len(self.gallery))[:, :, None, None]
-        points = torch.where(none, _far(reduced.points), reduced.points)
-        return Reduced(points.flatten(1, 2), reduced.error.flatten(1), reduced.norms.flatten(1))
-
-    def images(self, local: Tensor) -> Tensor:
-        """Return the images (b, k, h, d); any where none is meant."""
-        return self.gallery[local.clamp(max=len(self.gallery) - 1)]
+BELOW = 1 - 2.0**-22
+"""Lowers bounds by more than rounding takes from a distance: no row left off seems nearer."""
 
 
-@dataclass(frozen=True)
-class NearestRows:
-    """The nearest rows so far of b·n queries.
+class Lists(NamedTuple):
+    """Rows that may be queries' nearest.
 
     Attributes:
-        distances: (b, n, k) float64, ascending.
-        rows: (b, n, k) numbers of gallery rows, h an image.
-        least: (b, n) float64, how near what was not compared may be.
+        rows: (…, t) int32, -1 where there are none.
+        lower: (…, t) float32, what their distances are at least, ascending.
+        least: (…) float64, what all other rows' distances are at least.
     """
 
-    distances: Tensor
     rows: Tensor
+    lower: Tensor
     least: Tensor
 
-    @classmethod
-    def none(cls, queries: Tensor, k: int) -> NearestRows:
-        """Return distances inf and rows -1 for queries (b, n, d): nothing is compared yet."""
-        shape = queries.shape[:2]
-        distances = queries.new_full((*shape, k), torch.inf, dtype=torch.float64)
-        rows = torch.full((*shape, k), -1, device=queries.device)
-        return cls(distances, rows, queries.new_full(shape, torch.inf, dtype=torch.float64))
-
-    def merged(self, distances: Tensor, rows: Tensor, least: Tensor) -> NearestRows:
-        """Return the nearest k of these and of other rows, (b, n, any)."""
-        k = self.distances.shape[2]
-        distances, order = torch.cat([self.distances, distances], 2).sort(dim=2, stable=True)
-        rows = torch.cat([self.rows, rows], 2).gather(2, order[..., :k])
-        return NearestRows(distances[..., :k], rows, torch.minimum(self.least, least))
-
-    def unsettled(self) -> Tensor:
-        """Return for which queries a nearer row may have been left off, (b, n)."""
-        return self.least < self.distances[..., -1] * NEARLY
-
-    def replace(self, images: Tensor, queries: Tensor, others: NearestRows) -> None:
-        """Replace, in place, the rows of some queries (c, q) of some images (c,)."""
-        at = images[:, None], queries
-        self.distances[at], self.rows[at] = others.distances, others.rows
-        self.least[at] = others.least
+    def merged(self, other: Lists, count: int) -> Lists:
+        """Return, of these and other rows, `count` of the smallest bounds."""
+        lower, order = torch.cat([self.lower, other.lower], dim=-1).sort(dim=-1, stable=True)
+        rows = torch.cat([self.rows, other.rows], dim=-1).gather(-1, order)
+        least = torch.minimum(self.least, other.least)
+        if lower.shape[-1] > count:
+            least = torch.minimum(least, lower[..., count].double())
+        return Lists(rows[..., :count], lower[..., :count], least)
 
 
-Parts = Callable[[], Iterable[Part]]
-
-
-def search(
-    queries: Tensor,
-    wanted: Tensor,
-    parts: Parts,
-    reduction: Reduction,
-    *,
-    height: int,
-    k: int,
-    listed: int = LISTED,
-) -> NearestRows:
-    """Return the k nearest rows of every query, exact.
-
-    The host waits once, and once more each time some queries are unsettled.
-
-    Args:
-        queries: (b, n, d) float32, n of each of b images.
-        wanted: (b, K) numbers of the images in whose rows to look, none twice.
-        parts: gives the gallery, reduced by `reduction`, each time it is called.
-        reduction: the bounds to begin with.
-        height: h, the rows of an image.
-        k: how many rows; no more than there are in K images.
-        listed: rows that are compared exactly beyond these, at first.
-    """
-    nearest = _pass(queries, wanted, parts(), reduction, k=k, listed=listed)
-    together = max(1, TILE_BYTES // (16 * wanted.shape[1] * height * queries.shape[2]))
-    for finer, longer in _after(reduction):
-        unsettled = nearest.unsettled()
-        number = unsettled.sum(dim=1)
-        counts = sorted(number.tolist(), reverse=True)
-        if counts[0] == 0:
-            break
-        images = number.argsort(descending=True, stable=True)[: len(counts) - counts.count(0)]
-        for some in images.split(together):
-            most, counts = counts[0], counts[len(some) :]
-            rest = _first_true(unsettled.index_select(0, some), most)
-            asked = queries[some[:, None], rest]
-            again = _pass(asked, wanted.index_select(0, some), parts(), finer, k=k, listed=longer)
-            nearest.replace(some, rest, again)
-    return nearest
-
-
-def search_bank(queries: Tensor, part: Part, k: int) -> tuple[Tensor, Tensor]:
-    """Return distances (n, k) float64 to, and rows of, the nearest in a bank, to queries (n, d)."""
-    size, width = part.height, part.reduction.dtype.itemsize
-    wanted = torch.zeros(1, 1, dtype=torch.long, device=queries.device)
-    blocks = [
-        search(block[None], wanted, lambda: [part], part.reduction, height=size, k=k)
-        for block in queries.split(max(GROUP, TILE_BYTES // (width * size)))
-    ]
-    distances = torch.cat([block.distances[0] for block in blocks])
-    return distances, torch.cat([block.rows[0] for block in blocks])
-
-
-def _after(reduction: Reduction) -> list[tuple[Reduction | None, int]]:
-    """Return reductions and lengths of lists that settle ever more queries; None for none."""
-    coarser = 0 if reduction.basis is not None else reduction.dtype.itemsize
-    wider = [kind for kind in (torch.float32, torch.float64) if kind.itemsize > coarser]
-    longer = [(reduction, LONGER)] if reduction.basis is not None else []
-    return [*longer, *((reduction.whole(kind), LISTED) for kind in wider), (None, LISTED)]
-
-
-def _pass(
-    queries: Tensor,
-    wanted: Tensor,
-    parts: Iterable[Part],
-    reduction: Reduction | None,
-    *,
-    k: int,
-    listed: int,
-) -> NearestRows:
-    """Search with one reduction's bounds, or, without one, by all differences."""
-    nearest = NearestRows.none(queries, k)
-    reduced_queries = None if reduction is None else reduction.queries(queries)
-    for part in parts:
-        local = part.local(wanted)
-        if reduction is None or reduced_queries is None:
-            rows, height = _nearest_rows(queries, part, local, k), part.gallery.shape[1]
-            least = torch.full_like(nearest.least, torch.inf)
-        else:
-            rows, least = _shortlist(reduced_queries, part.chosen(local, reduction), k + listed)
-            rows, height = rows.sort(dim=2)[0], part.height
-        nearest = nearest.merged(*_compare(queries, part, local, rows, height), least)
-    return nearest
-
-
-def _shortlist(
-    reduced_queries: Reduced, reduced_gallery: Reduced, count: int
-) -> tuple[Tensor, Tensor]:
-    """Return the rows (b, n, count) of the smallest bounds, and how near others may be, (b, n).
+def shortlist(reduced_queries: Reduced, gallery: Reduced, count: int, memory: int) -> Lists:
+    """List the rows of the smallest bounds.
 
     Args:
         reduced_queries: (b, n, K).
-        reduced_gallery: (b, m, K), m a multiple of GROUP.
+        gallery: (b, m, K), with the largest error and squared length (b, 1) of its rows.
         count: how many rows to list; all of them where there are fewer.
+        memory: bytes of bounds that are made together.
     """
-    bounds = reduced_queries.squared_distances(reduced_gallery)
+    images, rows, _ = gallery.points.shape
+    extra = -rows % GROUP
+    if extra:  # rows that are far from everything fill the last group
+        points = torch.nn.functional.pad(gallery.points, (0, 0, 0, extra))
+        points[:, rows:, -6].fill_(torch.finfo(points.dtype).max)
+        gallery = Reduced(points, gallery.error, gallery.norms)
+    step = max(1, memory // (gallery.points.itemsize * images * (rows + extra)))
+    parts = []
+    for start in range(0, reduced_queries.points.shape[1], step):
+        queries = slice(start, start + step)
+        part = Reduced(
+            reduced_queries.points[:, queries],
+            reduced_queries.error[:, queries],
+            reduced_queries.norms[:, queries],
+        )
+        parts.append(_tile(part, gallery, count))
+    numbers, lower, least = (torch.cat(tensors, dim=1) for tensors in zip(*parts, strict=True))
+    none = numbers >= rows
+    return Lists(numbers.masked_fill_(none, -1), lower.masked_fill_(none, torch.inf), least)
+
+
+def _tile(queries: Reduced, gallery: Reduced, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return rows, lower bounds (b, n, count) and what other rows' distances are at least."""
+    bounds = queries.squared_distances(gallery)
     groups = bounds.unflatten(2, (-1, GROUP)).amin(dim=3)  # (b, n, m / GROUP)
     group, beyond = _smallest(groups, count)
-    rows = (group[..., None] * GROUP + torch.arange(GROUP, device=group.device)).flatten(2)
-    inside, beyond_inside = _smallest(bounds.gather(2, rows), count)
-    error, norms = (
-        part.amax(dim=1, keepdim=True) for part in (reduced_gallery.error, reduced_gallery.norms)
-    )
-    allowance = Allowance.of(reduced_queries, error, norms)
-    least = allowance.distances(torch.minimum(beyond, beyond_inside))
-    return rows.gather(2, inside), least
+    members = (group[..., None] * GROUP + torch.arange(GROUP, device=group.device)).flatten(2)
+    inside = bounds.gather(2, members)
+    places, beyond_inside = _smallest(inside, count)
+    ends = torch.minimum(beyond, beyond_inside)[..., None]
+    values = torch.cat([inside.gather(2, places), ends], dim=2)
+    reach, slack, eps = Allowance.of(queries, gallery.error, gallery.norms)
+    lower = Allowance(reach[..., None], slack[..., None], eps).distances(values).mul_(BELOW)
+    rows = members.gather(2, places).int()
+    return rows, lower[..., :-1].float(), lower[..., -1]
 
 
 def _smallest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return where the smallest of values (b, n, m) are, (b, n, count), and the next, (b, n)."""
     if count >= values.shape[2]:
-        rows = torch.arange(values.shape[2], device=values.device).expand(values.shape)
-        return rows, values.new_full(values.shape[:2], torch.inf)
+        return values.argsort(dim=2), values.new_full(values.shape[:2], torch.inf)
     smallest = values.topk(count + 1, dim=2, largest=False)
     return smallest.indices[..., :count], smallest.values[..., count]
 
 
-def _nearest_rows(queries: Tensor, part: Part, local: Tensor, k: int) -> Tensor:
-    """Return the nearest rows, (b, n, k) of those in images (b, j), by all differences."""
-    gallery, height = part.images(local).flatten(1, 2), part.gallery.shape[1]
-    none = (local == len(part.gallery))[:, None, :, None].expand(-1, 1, -1, height).flatten(2)
-    exact = "donot_use_mm_for_euclid_dist"
-    distances = torch.cdist(queries.double(), gallery.double(), compute_mode=exact)
-    return _smallest(distances.masked_fill_(none, torch.inf), k)[0]
-
-
-def _compare(
-    queries: Tensor, part: Part, local: Tensor, rows: Tensor, height: int
-) -> tuple[Tensor, Tensor]:
-    """Return the distances (b, n, t) float64 of some rows, from differences, and their numbers.
+def compare(lists: Lists, k: int, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Return distances (n, t) float64 to rows listed, inf to those not among the k nearest.
 
     Args:
-        queries: (b, n, d).
-        part: where the rows lie.
-        local: (b, j) its images side by side.
-        rows: (b, n, t) rows of these, `height` an image.
-        height: at least h; rows beyond h don't exist.
+        lists: (n, t) rows.
+        k: how many rows are looked for.
+        measure: returns the distances (p,) float64 of pairs: queries (p,) and rows (p,).
     """
-    count, positions, dims = part.gallery.shape
-    image = local.gather(1, (rows // height).flatten(1)).view(rows.shape)
-    position = rows % height
-    missing = (image == count) | (position >= positions)
-    row = image * positions + position
-    numbers = row + part.first * positions
-    asked, gallery = queries.flatten(0, 1), part.gallery.flatten(0, 1)
-    at = row.clamp_(max=len(gallery) - 1).flatten(0, 1)
-    distances = queries.new_empty(at.shape, dtype=torch.float64)
-    step = max(1, TILE_BYTES // (16 * dims * at.shape[1]))
-    for start in range(0, len(asked), step):
-        block = slice(start, start + step)
-        distances[block] = length(gallery[at[block]].sub_(asked[block, None]))
-    return distances.view(rows.shape).masked_fill_(missing, torch.inf), numbers
+    distances = torch.full_like(lists.lower, torch.inf, dtype=torch.float64)
+    left = lists.rows >= 0
+    for most in (k, lists.rows.shape[1]):  # the likeliest first: they exclude most others
+        near = left & (lists.lower <= distances.topk(k, largest=False).values[:, -1:])
+        near[:, most:] = False
+        query, place = near.nonzero().unbind(dim=1)
+        distances[query, place] = measure(query, lists.rows[query, place].long())
+        left &= ~near
+    return distances
+
+
+def apart(
+    queries: Tensor, gallery: Tensor, query: Tensor, row: Tensor, memory: int = TILE_BYTES
+) -> Tensor:
+    """Return the distances (p,) float64 of pairs, from differences made within some memory.
+
+    Args:
+        queries: (n, d).
+        gallery: (m, d).
+        query: (p,) rows of the queries.
+        row: (p,) rows of the gallery.
+        memory: bytes of differences that are made together.
+    """
+    step = max(1, memory // (8 * queries.shape[1]))
+    pairs = zip(query.split(step), row.split(step), strict=True)
+    lengths = [
+        length(gallery.index_select(0, theirs).sub_(queries.index_select(0, ours)))
+        for ours, theirs in pairs
+    ]
+    return torch.cat(lengths)
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Rows (m, d), and their bounds (1, m, K)."""
+
+    rows: Tensor
+    reduction: Reduction
+    reduced: Reduced
+
+    @classmethod
+    def of(cls, rows: Tensor, reduction: Reduction) -> Bank:
+        """Reduce rows."""
+        return cls(rows, reduction, reduction.gallery(rows[None]).largest())
+
+
+def search_bank(queries: Tensor, bank: Bank, k: int) -> tuple[Tensor, Tensor]:
+    """Return distances (n, k) float64 to, and rows of, the nearest in a bank, to queries (n, d).
+
+    The host waits three times, and three times more wherever some queries are open.
+    """
+    distances, rows, least = _nearest(queries, bank, k, LISTED)
+    for finer, listed in _after(bank):
+        again = (least < distances[:, -1]).nonzero()[:, 0]
+        if len(again) == 0:
+            break
+        nearest = _nearest(queries[again], finer, k, listed)
+        distances[again], rows[again], least[again] = nearest
+    return distances, rows
+
+
+def _after(bank: Bank) -> Iterator[tuple[Bank | Tensor, int]]:
+    """Yield banks and lengths of lists that settle ever more queries; at last the rows alone."""
+    if bank.reduction.basis is not None:
+        yield bank, LONGER
+        yield Bank.of(bank.rows, bank.reduction.whole(torch.float32)), LISTED
+    yield bank.rows, LISTED
+
+
+def _nearest(
+    queries: Tensor, bank: Bank | Tensor, k: int, listed: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return distances and rows (n, k), and what all other rows' distances are at least, (n,)."""
+    if isinstance(bank, Bank):
+        reduced_queries = bank.reduction.queries(queries[None])
+        lists = shortlist(reduced_queries, bank.reduced, k + listed, TILE_BYTES)
+        lists, gallery = Lists(*(numbers[0] for numbers in lists)), bank.rows
+    else:
+        lists, gallery = _by_differences(queries, bank, k + listed), bank
+    distances = compare(lists, k, partial(apart, queries, gallery))
+    rows, order = lists.rows.long().sort(dim=1)  # of equally near ones, the first comes first
+    distances, nearest = distances.gather(1, order).sort(dim=1, stable=True)
+    return distances[:, :k], rows.gather(1, nearest[:, :k]), lists.least
+
+
+def _by_differences(queries: Tensor, rows: Tensor, count: int) -> Lists:
+    """List the nearest rows by all differences."""
+    gallery = rows.double()
+    places = [
+        _smallest(torch.cdist(some.double(), gallery, compute_mode=DIFFERENCES)[None], count)[0][0]
+        for some in queries.split(max(1, TILE_BYTES // (8 * len(rows))))
+    ]
+    nearest = torch.cat(places).int()
+    least = queries.new_full((len(queries),), torch.inf, dtype=torch.float64)
+    return Lists(nearest, queries.new_zeros(nearest.shape), least)
 
 
 def length(differences: Tensor) -> Tensor:
     """Return the lengths (…,) float64 of float32 vectors (…, d): no square is lost or overflows."""
     return torch.linalg.vector_norm(differences, dim=-1, dtype=torch.float64)
-
-
-def _first_true(marks: Tensor, count: int) -> Tensor:
-    """Return the places (c, count) of what is marked in (c, n), then of some that is not."""
-    return marks.int().argsort(dim=1, descending=True, stable=True)[:, :count]
-
-
-def _padded(reduced: Reduced, images: int) -> Reduced:
-    """Return reduced images (…, h, K) with far rows up to whole groups, and some far images."""
-    *leading, height, length = reduced.points.shape
-    size = (*leading[:-1], leading[-1] + images, -(-height // GROUP) * GROUP)
-    if size == (*leading, height):
-        return reduced
-    points = _far(reduced.points).expand(*size, length).contiguous()
-    error, norms = (reduced.error.new_zeros(size) for _ in range(2))
-    inside = (..., slice(leading[-1]), slice(height))
-    error[inside], norms[inside] = reduced.error, reduced.norms
-    points[(*inside, slice(None))] = reduced.points
-    return Reduced(points, error, norms)
-
-
-def _far(points: Tensor) -> Tensor:
-    """Return a padding row (K,) whose bound is never the smallest."""
-    row = points.new_zeros(points.shape[-1])
-    row[-6:-5].fill_(torch.finfo(points.dtype).max)
-    return row

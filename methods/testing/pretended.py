@@ -6,28 +6,34 @@
 Tensors say that they lie on `cuda:0` and are computed on the CPU. As on a GPU, they can't be mixed
 with the CPU's, taken for NumPy arrays, or drawn by the CPU's generators; products must be in full
 precision (`methods.components.precision`). Copies, waits (`.item()`, `nonzero`, boolean indexing)
-and operations, each at least one kernel launch, are counted with the line that caused them.
+and operations, each at least one kernel launch, are counted with the line that caused them; bytes
+in use and floating-point operations, too (`methods.testing.card`). With a limit, what doesn't fit
+raises torch.OutOfMemoryError, as on a card of so much memory:
 
-What only a real GPU can show: speed, memory, its own rounding, faiss on the GPU (hidden here, so
-that PyTorch's form runs), and streams, which here are always in step.
+    python -m methods.testing.pretended --memory 8 benchmarks.run --methods spade --device cuda
+
+What only a real GPU can show: speed, how its allocator rounds, its own rounding, faiss on the GPU
+(hidden here, so that PyTorch's form runs), and streams, which here are always in step.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import runpy
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
+
+from methods.testing.card import Counts, Memory
+from methods.testing.card import calling_line as _site  # noqa: F401  tools call it here
 
 WAITING = {
     "_local_scalar_dense", "nonzero", "equal", "is_nonzero", "_unique", "_unique2", "unique_dim",
@@ -41,62 +47,7 @@ PRODUCTS = {
     "mm", "addmm", "bmm", "baddbmm", "addmv", "mv", "dot", "convolution", "_convolution",
     "cudnn_convolution", "_addmm_activation",
 }  # fmt: skip
-PACKAGES = ("methods", "benchmarks")
 SITES_SHOWN = 25
-
-Site = tuple[str, int]
-"""A file of the project, and a line."""
-
-Observer = Callable[[Site, Any, tuple[Any, ...], dict[str, Any], Any], None]
-"""Called with every operation: where it was asked for, its function, arguments, and result."""
-
-
-class Counts(Counter[str]):
-    """What happened on the device.
-
-    Attributes:
-        sites: counts (kind, file, line).
-        observer: called, from whichever thread, with operations; their tensors are the CPU's.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sites: Counter[tuple[str, str, int]] = Counter()
-        self.observer: Observer | None = None
-        self._lock = threading.Lock()
-
-    def note(self, kind: str, number: int = 1) -> Site:
-        """Count something, under the line of the project that caused it, which is returned."""
-        site = _site()
-        with self._lock:
-            self[kind] += number
-            self.sites[kind, *site] += number
-        return site
-
-    def operation(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Count an operation on the CPU's tensors, do it, and return its result."""
-        site = self.note("operations")
-        result = func(*args, **kwargs)
-        if self.observer is not None:
-            self.observer(site, func, args, kwargs, result)
-        return result
-
-    @property
-    def waits(self) -> int:
-        """How often the host waited for the device."""
-        return sum(number for kind, number in self.items() if kind.startswith("wait: "))
-
-
-def _site() -> tuple[str, int]:
-    """Return the innermost file, and its line, that belongs to the project."""
-    frame = sys._getframe(2)
-    while frame.f_back is not None:
-        parts = Path(frame.f_code.co_filename).parts
-        inside = [package for package in PACKAGES if package in parts]
-        if inside and "site-packages" not in parts and frame.f_code.co_filename != __file__:
-            return "/".join(parts[parts.index(inside[0]) :]), frame.f_lineno
-        frame = frame.f_back
-    return "", 0
 
 
 class OnDevice(torch.Tensor):
@@ -118,6 +69,8 @@ class OnDevice(torch.Tensor):
             requires_grad=False,
         )
         wrapper.held = inner
+        for card in _counting().cards[index : index + 1]:
+            card.hold(wrapper, inner)
         return wrapper
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
@@ -316,12 +269,12 @@ def pretended_cuda(devices: int = 1, free: int = 70 << 30) -> Iterator[Counts]:
 
     Args:
         devices: how many.
-        free: bytes of memory that each says are free.
+        free: bytes of memory that each has.
 
     Yields:
         What happened on them, counted as it happens.
     """
-    counts, run = Counts(), threading.Thread.run
+    counts, run = Counts([Memory(free) for _ in range(devices)]), threading.Thread.run
 
     def run_under_mode(thread: threading.Thread) -> None:
         with _Mode():  # type: ignore[no-untyped-call]
@@ -330,7 +283,7 @@ def pretended_cuda(devices: int = 1, free: int = 70 << 30) -> Iterator[Counts]:
     torch._C._ensureCUDADeviceGuardSet()
     overwrite = torch.__future__.get_overwrite_module_params_on_conversion()
     with ExitStack() as stack:
-        for owner, name, value in _replacements(devices, free, counts):
+        for owner, name, value in _replacements(counts):
             stack.enter_context(mock.patch.object(owner, name, value))
         stack.enter_context(mock.patch.object(threading.Thread, "run", run_under_mode))
         stack.callback(torch.__future__.set_overwrite_module_params_on_conversion, overwrite)
@@ -343,20 +296,36 @@ def pretended_cuda(devices: int = 1, free: int = 70 << 30) -> Iterator[Counts]:
         yield counts
 
 
-def _replacements(devices: int, free: int, counts: Counts) -> Iterator[tuple[Any, str, Any]]:
+def _replacements(counts: Counts) -> Iterator[tuple[Any, str, Any]]:
     """Yield what stands for CUDA's own functions while there is no CUDA."""
 
+    def card(device: Any = None) -> Memory:
+        device = "cuda" if device is None else device
+        return counts.cards[device if isinstance(device, int) else _whole(device).index]
+
+    def limit_to(share: float, device: Any = None) -> None:
+        card(device).limit = int(share * whole)
+
+    def mem_get_info(device: Any = None) -> tuple[int, int]:
+        return card(device).limit - card(device).live, card(device).limit
+
     cuda: Any = torch.cuda
+    whole = counts.cards[0].limit
     yield cuda, "_lazy_init", lambda: None
     yield cuda, "is_available", lambda: True
-    yield cuda, "device_count", lambda: devices
+    yield cuda, "device_count", lambda: len(counts.cards)
     yield cuda, "current_device", lambda: 0
-    yield cuda, "mem_get_info", lambda device=None: (free, free)
-    yield cuda, "reset_peak_memory_stats", lambda device=None: None
-    yield cuda, "max_memory_allocated", lambda device=None: 0
+    yield cuda, "mem_get_info", mem_get_info
+    yield cuda, "memory_allocated", lambda device=None: card(device).live
+    yield cuda, "max_memory_allocated", lambda device=None: card(device).peak
+    yield cuda, "max_memory_reserved", lambda device=None: card(device).peak
+    yield cuda, "set_per_process_memory_fraction", limit_to
+    yield cuda, "reset_peak_memory_stats", lambda device=None: card(device).reset_peak()
     yield cuda, "synchronize", lambda device=None: counts.note("wait: synchronize")
     yield cuda, "empty_cache", lambda: None
     yield cuda, "get_device_name", lambda device=None: "pretended"
+    yield cuda, "get_device_capability", lambda device=None: (8, 0)
+    yield cuda, "get_arch_list", lambda: ["sm_80", "compute_80"]
     yield cuda, "Stream", _Stream
     yield cuda, "current_stream", _Stream
     yield cuda, "stream", lambda stream: nullcontext()
@@ -364,25 +333,45 @@ def _replacements(devices: int, free: int, counts: Counts) -> Iterator[tuple[Any
 
 
 def main(arguments: list[str]) -> int:
-    """Run a module on a pretended device, and say what a GPU would wait for."""
-    sys.argv = arguments
+    """Run a module on a pretended device, and say what a GPU would wait for, hold and compute."""
+    parser = argparse.ArgumentParser(prog="methods.testing.pretended", description=main.__doc__)
+    parser.add_argument("--memory", type=float, default=70.0, help="of the card, in GiB")
+    parser.add_argument("module")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    options = parser.parse_args(arguments)
+    sys.argv = [options.module, *options.arguments]
     status: object = 0
-    with pretended_cuda() as counts:
+    with pretended_cuda(free=int(options.memory * 2**30)) as counts:
         try:
-            runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+            runpy.run_module(options.module, run_name="__main__", alter_sys=True)
         except SystemExit as end:
             status = end.code or 0
-    lines = [
-        f"{number:8} {kind:24} {place}:{line}"
-        for (kind, place, line), number in counts.sites.most_common(SITES_SHOWN)
-    ]
-    lines.append(
+    sys.stderr.write("\n".join(_summary(counts)) + "\n")
+    return status if isinstance(status, int) else 1
+
+
+def _summary(counts: Counts) -> Iterator[str]:
+    """Yield the lines of the project that cost most, and what all of them cost."""
+    for (kind, place, line), number in counts.sites.most_common(SITES_SHOWN):
+        yield f"{number:8} {kind:24} {place}:{line}"
+    card, work = counts.cards[0], counts.work
+    for (kind, place, line), number in work.sites.most_common(SITES_SHOWN):
+        yield f"{number / 1e9:12.3f} GFLOP {kind:10} {place}:{line}"
+    for (place, line), size in card.peak_lines.most_common(SITES_SHOWN):
+        yield f"{size / 2**20:12.1f} MiB at the peak   {place}:{line}"
+    for what, numbers in (
+        ("products, GFLOP", work.products),
+        ("factorisations, GFLOP", work.factorisations),
+        ("elementwise, 10^9 numbers", work.elementwise),
+    ):
+        kinds = (f"{number / 1e9:.3f} {kind}" for kind, number in sorted(numbers.items()))
+        yield f"{what}: {', '.join(kinds)}"
+    yield f"memory: {card.peak / 2**20:.1f} MiB at most, {card.refused} allocations refused"
+    yield (
         f"on a pretended device: {counts['operations']} operations, {counts.waits} waits, "
         f"{counts['copy to device']} copies ({counts['bytes to device']} bytes) to it, "
         f"{counts['copy from device']} ({counts['bytes from device']} bytes) from it"
     )
-    sys.stderr.write("\n".join(lines) + "\n")
-    return status if isinstance(status, int) else 1
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ COMMANDS = (
     "uncertainty",
     "report",
     "speed",
+    "gpu_check",
     "features",
     "datasets",
     "synthetic",
@@ -33,7 +34,7 @@ COMMANDS = (
 )
 GROUND = {
     *("errors", "specs", "array_types", "files", "console", "places", "markdown", "names"),
-    "processes",
+    *("processes", "device_memory"),
 }
 COMPUTES = {"features", "evaluation", "execution"}
 SHOWS = {"tables", "figures", "uncertainty", "reproduction", "report", "compare", "join"}
@@ -68,12 +69,19 @@ SUBJECTS = {
         *("figures.style", "datasets.known"),
     },
     "join": {"results"},
+    "gpu_check": {
+        *("backbones", "datasets", "synthetic", "features", "evaluation", "results", "compare"),
+        *("speed", "options", "methods"),
+    },
     "options": {"datasets", "synthetic", "features", "evaluation", "execution", LAZY},
     "maps": {"options", "datasets", "features", "evaluation", "results", "tables", "methods"},
 }
 LEFT_OUT = {
-    "supplement": {"run", "report", "compare", "speed", "maps", "join"},
-    "run": {"supplement", "compare", "speed", "uncertainty", "reproduction", "maps", "join"},
+    "supplement": {"run", "report", "compare", "speed", "gpu_check", "maps", "join"},
+    "run": {
+        *("supplement", "compare", "speed", "gpu_check", "uncertainty", "reproduction", "maps"),
+        "join",
+    },
 }
 ALLOWED = {
     "methods": set(),
@@ -84,6 +92,7 @@ ALLOWED = {
     "files": {"errors"},
     "places": set(),
     "processes": {"errors"},
+    "device_memory": {LAZY},
     "markdown": set(),
     "names": set(),
     "console": {"errors", "methods", "names", "places"},

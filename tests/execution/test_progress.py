@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -33,6 +34,7 @@ from benchmarks.results import Cell, Store, journal
 from benchmarks.results.journal import Call, Extraction
 from benchmarks.run import __main__ as run
 from benchmarks.run import request
+from methods.testing.pretended import pretended_cuda
 from tests.helpers.data_sets import write_dataset
 from tests.helpers.runs import MVTEC_AD
 
@@ -74,7 +76,8 @@ def plan_of(*arguments: str) -> Plan:
 
 def cell_of(job: Job, status: str = "ok", seconds: float = 1.0) -> Cell:
     metrics = {"image_auroc": 0.987} if status == "ok" else {}
-    return Cell(job.spec, status, "no luck", metrics, fit_seconds=seconds, score_seconds=0)
+    times = {"fit_seconds": seconds, "score_seconds": 0.0}
+    return Cell(job.spec, status, "no luck", metrics, **times, device="cpu")  # type: ignore[arg-type]
 
 
 class Clock:
@@ -235,6 +238,28 @@ def test_earlier_rates_are_those_of_the_cells_and_journals_beside_a_run(tmp_path
     assert earlier_rates(tmp_path / "one", 32, "cpu") == Rates({}, {"a": 1.0})
     assert earlier_rates(tmp_path / "new", 64, "cpu") == Rates({}, {"a": 0.5})
     assert image_rates([replace(one, passed=0)]) == {}
+
+
+def test_no_forecast_mixes_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (_, [job]), _ = plan_of("--methods", "padim").work.items()
+    call = Call("2025-03-04T05:06:07.000+00:00", 9, "d", "a", 32, "cuda", 1, 1, 0, ())
+    one = Extraction("cup", "a", 10, 10, 5.0)
+    runs = [("cpu", "", 1), ("cuda", "H100", 2), ("cuda:1", "H100", 4), ("cuda", "T4", 7)]
+    for number, (device, card, times) in enumerate([*runs, ("cuda", "", 9)]):
+        folder = tmp_path / str(number)
+        cell = replace(cell_of(job, seconds=times), device=device, card={"name": card}, n_train=6)
+        Store(folder).write(cell)
+        extraction = replace(one, seconds=10 * times)
+        journal.write(folder, replace(call, device=device, card=card, extractions=(extraction,)))
+    pixel = 6 * 32**2
+    with pretended_cuda():
+        for device, card, seconds in [("cuda:0", "H100", 3), ("cuda", "T4", 7), ("cpu", "", 1)]:
+            monkeypatch.setattr(torch.cuda, "get_device_name", lambda device, card=card: card)
+            earlier = earlier_rates(tmp_path / "new", 32, device)
+            assert earlier.cells == {"padim": pytest.approx(seconds / pixel)}
+            assert earlier.images == {"a": pytest.approx(seconds)}
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "A100")
+        assert earlier_rates(tmp_path / "new", 32, "cuda") == Rates({}, {})
 
 
 def test_an_ensembles_cells_read_their_pixels_once_a_member(tmp_path: Path) -> None:

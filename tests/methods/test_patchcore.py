@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -143,9 +144,9 @@ def test_ratios_share_one_selection(
     """Their scores are the same as alone, and what is selected once isn't selected again."""
     made: list[int] = []
 
-    def count(points: torch.Tensor, distances: torch.Tensor) -> Selection:
+    def count(points: torch.Tensor, *others: Any) -> Selection:
         made.append(len(points))
-        return Selection(points, distances)
+        return Selection(points, *others)
 
     monkeypatch.setattr(memory_bank, "Selection", count)
     training, test = features(10, 0), features(2, 1)

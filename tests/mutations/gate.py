@@ -71,8 +71,8 @@ def put(owner: Any, name: str, value: Any) -> Plant:
 
 
 class AtRandom(Selection):
-    def __init__(self, points: Tensor, distances: Tensor) -> None:
-        super().__init__(points, distances)
+    def __init__(self, points: Tensor, *others: Any) -> None:
+        super().__init__(points, *others)
         self._order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
 
     def first(self, size: int) -> Tensor:

@@ -109,6 +109,7 @@ def test_the_file_holds_exactly_what_is_documented() -> None:
         "workers": 1,
         "cells": 2,
         "failed": 0,
+        "card": "",
     }
     assert {tuple(one) for one in extracted} == {
         ("category", "backbone", "images", "passed", "seconds")

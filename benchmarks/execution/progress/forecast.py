@@ -11,6 +11,7 @@ from statistics import median_low
 import numpy as np
 
 from benchmarks.datasets import Category
+from benchmarks.evaluation.device import card_of
 from benchmarks.evaluation.job import Job
 from benchmarks.execution.plan import Plan
 from benchmarks.results import Store, journal
@@ -26,11 +27,13 @@ def pixels(plan: Plan, category: Category, job: Job) -> int:
     return (train + len(category.test)) * plan.protocol.image_size**2 * len(plan.members)
 
 
-def rates(run: Path) -> dict[str, float]:
+def rates(run: Path, device: str) -> dict[str, float]:
     """Return method → seconds a pixel, the median of the cells in `run` and in the runs beside it.
 
-    A method with other parameters counts under its name without them, too.
+    A method with other parameters counts under its name without them, too; a cell of another
+    device, or of another card, doesn't count.
     """
+    processor = _processor(device, card_of(device).get("name", ""))
     seconds_a_pixel: dict[str, list[float]] = {}
     for folder in find_runs_beside(run, "cells"):
         for cell in Store(folder).cells():
@@ -38,7 +41,8 @@ def rates(run: Path) -> dict[str, float]:
             seconds = (cell.fit_seconds or 0) + (cell.score_seconds or 0)
             images = sum(n or 0 for n in (cell.n_train, cell.n_test_good, cell.n_test_defect))
             read = images * protocol.image_size**2 * protocol.backbone.members
-            if cell.status == "ok" and read:
+            ours = _processor(cell.device, cell.card.get("name", "")) == processor
+            if cell.status == "ok" and read and ours:
                 for name in {cell.spec.method, _base(cell.spec.method)}:
                     seconds_a_pixel.setdefault(name, []).append(seconds / read)
     return {name: float(np.median(several)) for name, several in seconds_a_pixel.items()}
@@ -69,16 +73,23 @@ def earlier_rates(run: Path, image_size: int, device: str) -> Rates:
     Args:
         run: the folder of a run.
         image_size: side of the crop in pixels; images of another size don't count.
-        device: where images passed the backbone; those that did elsewhere don't count.
+        device: where cells are evaluated and images pass the backbone; what was done on another,
+            or on another card, doesn't count.
     """
+    processor = _processor(device, card_of(device).get("name", ""))
     extractions = [
         extraction
         for folder in find_runs_beside(run, "journal")
         for call in journal.read(folder)
-        if (call.image_size, call.device) == (image_size, device)
+        if call.image_size == image_size and _processor(call.device, call.card) == processor
         for extraction in call.extractions
     ]
-    return Rates(rates(run), image_rates(extractions))
+    return Rates(rates(run, device), image_rates(extractions))
+
+
+def _processor(device: str, card: str) -> tuple[str, str]:
+    """Return what has a speed: "cpu", or "cuda" and the card, whatever its number."""
+    return device.partition(":")[0], card
 
 
 class Forecast:

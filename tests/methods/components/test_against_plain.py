@@ -182,6 +182,29 @@ def test_correspondences_are_with_the_nearest_positions(name: str, kappa: int, d
     assert bool(((distances - expected).abs() <= tolerance * expected).all())
 
 
+@pytest.mark.usefixtures("_precision")
+@pytest.mark.parametrize("training_images", [7, 40])
+@pytest.mark.parametrize("name", ["noise", "clusters"])
+def test_correspondences_are_the_same_in_little_memory(name: str, training_images: int) -> None:
+    """By 32 channels of all images at a time, or by 16 of some."""
+    count = training_images + 3
+    drawn = [draw(name, count * h * w, c) for c, h, w in ((20, 5, 4), (35, 3, 2))]
+    maps = [drawn[0].view(count, 5, 4, 20), drawn[1].view(count, 3, 2, 35)]
+    levels = {level: part.permute(0, 3, 1, 2).contiguous() for level, part in enumerate(maps, 1)}
+    retrieved = torch.stack([torch.randperm(training_images)[:4] for _ in range(3)])
+    nominal, others = slice(training_images), slice(training_images, count)
+    with pretended_cuda():
+        little, test, roomy = (
+            Features({level: array[images] for level, array in levels.items()}, None, "cuda", size)
+            for images, size in ((nominal, 1), (others, 1), (nominal, 8 << 30))
+        )
+        distances = corresponding(little, test, retrieved, 2)
+        assert torch.equal(distances, corresponding(roomy, test, retrieved, 2))
+        queries, positions = (pyramid(some, slice(None), (1, 2)).cpu() for some in (test, roomy))
+    expected = plain.correspondence(queries, positions, retrieved, 2)
+    assert bool(((distances - expected).abs() <= distance_tolerance(55) * expected).all())
+
+
 def test_positions_are_the_plain_pyramids() -> None:
     """A resized value is a mean of four, each weighted by two numbers: some roundings."""
     generator = torch.Generator().manual_seed(0)

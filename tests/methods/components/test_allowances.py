@@ -6,6 +6,7 @@ the sum of its terms' magnitudes at most, whatever their order (Jeannerod and Ru
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
@@ -22,7 +23,7 @@ from methods.components.coreset_device import Sizes
 from methods.components.neighbours import nearest
 from methods.components.precision import full_precision
 from methods.components.screening import ScreenedBank
-from methods.components.shortlist import GROUP, LISTED, Part, search_bank
+from methods.components.shortlist import GROUP, LISTED, Bank, search_bank
 from methods.testing.pretended import pretended_cuda
 from tests.methods.components.inputs import draw
 from tests.methods.components.test_against_plain import (
@@ -38,7 +39,7 @@ UNITS = {
     ("cpu", torch.float32): 2.0**-24,
     ("cpu", torch.float64): 2.0**-53,
     ("cuda", torch.bfloat16): 2.0**-23,
-    ("cuda", torch.float32): 2.0**-23,
+    ("cuda", torch.float32): 2.0**-24,
     ("cuda", torch.float64): 2.0**-53,
 }
 """What a term's rounding is off by: to the nearest on a CPU, cut off on a GPU."""
@@ -124,6 +125,66 @@ def test_a_gpus_product_may_cut_off(dtype: torch.dtype) -> None:
             if len(row) == 2:
                 reduction = Reduction(mean, None, dtype)
                 assert covers(reduction, query.to("cuda"), row.to("cuda"), "cuda")
+
+
+@pytest.mark.parametrize("outside", [0.0, 1e-3, 1.0])
+@pytest.mark.parametrize("dims", [40, 300])
+def test_allowances_of_a_devices_reduction_cover_the_worst_product(
+    dims: int, outside: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All components of queries and rows off by what the derivation allows, away from each other.
+
+    Rows and queries lie within the basis, nearly, or not, and a little apart within it.
+    """
+    generator = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(dims, 20, generator=generator).double())[0]
+    rows = (torch.randn(50, 20, generator=generator).double() @ basis.T).float()
+    rows += outside * torch.randn(50, dims, generator=generator)
+    step = torch.randn(50, 20, generator=generator).double() @ basis.T
+    queries = rows + 1e-3 * step.float()
+    away = ((queries - rows).double() @ basis).sign()
+
+    def worst(centred: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        given, columns = centred.cpu().double(), basis
+        roundings = min(dims, bounds.TERMS) + -(-dims // bounds.TERMS) + 1
+        off = roundings * 2.0**-24 * (given.abs() @ columns.abs())
+        side = 1 if bool(torch.equal(centred.cpu(), queries)) else -1
+        return (given @ columns + side * away * off).float().to(centred.device)
+
+    monkeypatch.setattr(bounds, "_projected", worst)
+    with pretended_cuda(), full_precision():
+        mean = torch.zeros(dims, dtype=torch.float64, device="cuda")
+        reduction = Reduction(mean, basis.to("cuda"), torch.float32)
+        asked = reduction.queries(queries.to("cuda"))
+        gallery = reduction.gallery(rows.to("cuda"))
+        reach = Allowance.of(asked, gallery.error, gallery.norms).reach.cpu()
+        points, others = (reduced.points.cpu().double() for reduced in (asked, gallery))
+    apart = torch.linalg.vector_norm(points[:, :21] - others[:, :21] / -2, dim=1)
+    exact = torch.linalg.vector_norm(queries.double() - rows.double(), dim=1)
+    assert bool((apart - reach <= exact).all())
+
+
+def test_bounds_that_exceed_distances_are_seen_once_and_float32_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right, sample = Reduced.squared_distances, draw("noise", 600, 40)
+
+    def wrong(queries: Reduced, gallery: Reduced) -> torch.Tensor:
+        bound = right(queries, gallery)
+        return bound * 1.1 if bound.dtype == torch.bfloat16 else bound
+
+    with pretended_cuda(), full_precision():
+        monkeypatch.setattr(bounds, "_CHECKED", {})
+        assert Reduction.of(sample.to("cuda")).dtype == torch.bfloat16
+        monkeypatch.setattr(bounds, "_CHECKED", {})
+        monkeypatch.setattr(Reduced, "squared_distances", wrong)
+        with pytest.warns(UserWarning, match="cuda:0: lower bounds in bfloat16 exceed"):
+            assert Reduction.of(sample.to("cuda")).dtype == torch.float32
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            bank = ScreenedBank(sample[100:].to("cuda"))
+        distances, rows = (one.cpu()[:, None] for one in bank.nearest(sample[:100].to("cuda")))
+    assert_nearest(sample[:100], sample[100:], distances, rows)
 
 
 def test_a_rest_that_rounding_loses_is_allowed_for() -> None:
@@ -304,16 +365,18 @@ def test_a_devices_coreset_survives_the_worst_product_among_near_ties(
 
 
 def worst_addmm() -> Callable[..., torch.Tensor]:
-    """Return float64's |b|² - 2 a·b off by as much as a coreset's selection allows for."""
+    """Return float32's |c|² - 2 p·c of d + 1 terms off by as much as such a sum may be."""
     generator = torch.Generator().manual_seed(0)
 
     def addmm(
         norms: torch.Tensor, points: torch.Tensor, others: torch.Tensor, *, alpha: float
     ) -> torch.Tensor:
-        product = norms + alpha * (points @ others)
-        sign = torch.rand(product.shape, generator=generator).round().to(product.device) * 2 - 1
-        largest = points.square().sum(dim=1).amax()
-        return product + sign * (points.shape[1] + 4) * 2.0**-51 * largest
+        device = norms.device
+        added, x, y = (tensor.cpu().double() for tensor in (norms, points, others))
+        magnitudes = added + abs(alpha) * (x.abs() @ y.abs())
+        sign = torch.rand(magnitudes.shape, generator=generator).round() * 2 - 1
+        off = sign * (points.shape[1] + 2) * 2.0**-24 * magnitudes
+        return (added + alpha * (x @ y) + off).float().to(device)
 
     return addmm
 
@@ -361,8 +424,23 @@ def test_a_row_that_is_hardly_nearer_than_those_listed_is_looked_for(
         torch.zeros(2).double(), torch.tensor([[1.0], [0.0]]).double(), torch.float32
     )
     query = torch.tensor([[0.0, -rest]])
-    distances, rows = search_bank(query, Part.whole(bank, reduction), 1)
+    distances, rows = search_bank(query, Bank.of(bank, reduction), 1)
     assert_nearest(query, bank, distances, rows)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_several_rows_whose_order_rounding_hides_are_looked_for(seed: int) -> None:
+    """Distances differ by 1e-5 of themselves, which is less than the rounding of their bounds."""
+    generator = torch.Generator().manual_seed(seed)
+    directions = torch.nn.functional.normalize(
+        torch.randn(201, 6, generator=generator, dtype=torch.float64)
+    )
+    jitter = torch.rand(200, 1, generator=generator, dtype=torch.float64)
+    around = (directions[:1] + 0.06 * (1 + 1e-5 * jitter) * directions[1:]).float()
+    query, bank = directions[:1].float(), torch.cat([around, -around])
+    distances, _ = nearest(query, bank, 2)
+    exact = (query.double() - bank.double()).norm(dim=1).sort().values[:2]
+    assert bool(((distances[0] - exact).abs() <= distance_tolerance(6) * exact).all())
 
 
 def test_rows_that_float64_takes_for_equally_near_are_looked_for() -> None:

@@ -1,0 +1,95 @@
+"""Memory that runs out on a device: how errors say so, what then holds it, and what would fit."""
+
+from __future__ import annotations
+
+import re
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TypeVar
+
+from methods.lazy import torch
+
+T = TypeVar("T")
+
+RUNNING = threading.Lock()
+"""Held while a method works on the device; extraction that runs out of memory waits for it."""
+
+SIGNS = (
+    "out of memory",  # pinned memory's, too, which is no OutOfMemoryError
+    "can't allocate memory",
+    "unable to find an engine",  # cuDNN's, where no algorithm's workspace fits
+    "unable to find a valid cudnn algorithm",
+    "cudnn_status_not_supported",
+    "cudnn_status_alloc_failed",
+    "cublas_status_alloc_failed",
+)
+
+ASKED = re.compile(r"allocate ([\d.]+) ([KMG])iB")
+
+SIDES = 32
+"""Image sizes that are proposed are multiples of this, as most networks take them."""
+
+
+def ran_out(error: BaseException) -> bool:
+    """Return whether an error says that memory has run out, in one of the ways it is said."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(sign in text for sign in SIGNS)
+
+
+def let_go(error: BaseException) -> None:
+    """Free what a failed try holds: the tensors of its frames, and what the allocator keeps."""
+    links: list[BaseException | None] = [error]
+    while links:
+        if (link := links.pop()) is not None:
+            traceback.clear_frames(link.__traceback__)
+            links += [link.__cause__, link.__context__]
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def with_less(bring: Callable[[], T], less: Callable[[BaseException, int], None]) -> T:
+    """Return what `bring` returns, called again while memory runs out, when no method runs beside.
+
+    Args:
+        bring: takes memory.
+        less: told what ran out, and how often before; raises where there is nothing to spare.
+    """
+    number = 0
+    with ExitStack() as alone:
+        while True:
+            try:
+                return bring()
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out(error):
+                    raise
+                try:
+                    less(error, number)
+                finally:
+                    let_go(error)
+            if number == 0:
+                alone.enter_context(RUNNING)
+            number += 1
+
+
+def size_that_fits(error: BaseException, side: int, device: torch.device) -> str:
+    """Return " (about N would fit)", N pixels a side; "" where that can't be told.
+
+    What is held grows with the number of pixels, so that this is an estimate from below.
+
+    Args:
+        error: what ran out of memory; nothing is freed yet.
+        side: pixels a side of the images that were too large.
+        device: where.
+    """
+    asked = ASKED.search(str(error))
+    if asked is None or device.type == "cpu":
+        return ""
+    wanted = float(asked[1]) * 1024 ** (1 + "KMG".index(asked[2]))
+    held = torch.cuda.memory_allocated(device) + wanted
+    room = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
+    fits = int(side * min(1.0, room / held) ** 0.5) // SIDES * SIDES
+    return f" (about {fits} would fit)" if 0 < fits < side else ""

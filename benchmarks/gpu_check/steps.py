@@ -1,0 +1,130 @@
+"""Every method in MVTec AD's sizes, with random features: seconds, work and memory a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
+from threading import Event
+
+from benchmarks.datasets import GOOD, Category, Sample
+from benchmarks.evaluation.category import CategoryData, GroundTruth
+from benchmarks.evaluation.job import Stage
+from benchmarks.features import Crops, FeatureCache, Split
+from benchmarks.features.extraction import Arrays
+from benchmarks.gpu_check.check import Check, Row, evaluated
+from benchmarks.results import Cell
+from benchmarks.specs import BackboneSpec, EvaluationProtocol
+from benchmarks.speed.inputs import BATCH_IMAGES, Inputs
+from benchmarks.speed.steps.category import METHODS
+from methods.lazy import torch
+
+CATEGORIES = 15
+"""MVTec AD's."""
+
+Data = Callable[[int], CategoryData]
+"""Bytes of memory → a category's data, anew."""
+
+
+def workload(check: Check, train: int, test: int) -> Data:
+    """Return what gives a category of random features to the card."""
+    inputs = Inputs(replace(check.scale, train=train, test=test), "cpu", check.folder)
+    arrays: dict[Split, Arrays] = {
+        "train": {level: inputs.train.read(level).numpy() for level in inputs.train.levels},
+        "test": {level: inputs.test.read(level).numpy() for level in inputs.test.levels},
+    }
+    backbone = BackboneSpec(inputs.scale.backbone, "random", "", {})
+    protocol = EvaluationProtocol(backbone, inputs.scale.image_size)
+    sample = (Sample(check.folder, "", GOOD),)
+    category = Category("random", train * sample, test * sample, "")
+    truth = GroundTruth(category, protocol, Crops(FeatureCache(check.folder, 0), "", protocol))
+    return lambda memory: CategoryData(truth, [arrays], check.device, memory)
+
+
+def steps(check: Check) -> Iterator[Row]:
+    """Run five methods three times in each size: counted, alone, and beside an extraction.
+
+    Raises:
+        BenchmarkError: a method fails.
+    """
+    for train, test in check.images:
+        if check.late:
+            yield {"skipped": f"{train} + {test} images: the time is over (--minutes)"}
+            continue
+        data, memory = workload(check, train, test), check.memory()
+        counted = _counted(check, data(memory))
+        alone = [timed.cell for timed in evaluated(METHODS, data(memory))]
+        beside = _beside_extraction(check, data(memory))
+        for seen, quick, slow in zip(counted, alone, beside, strict=True):
+            row = {"images": f"{train} + {test}", "method": quick.spec.method, **seen}
+            yield row if check.pretended else _rated(check, row, quick, slow)
+        if not check.pretended:
+            yield {"projected_seconds_of_mvtec_ad": CATEGORIES * sum(map(seconds, beside))}
+
+
+def seconds(cell: Cell) -> float:
+    """Return what a cell took to fit and to score."""
+    return (cell.fit_seconds or 0.0) + (cell.score_seconds or 0.0)
+
+
+def _counted(check: Check, data: CategoryData) -> list[Row]:
+    """Count what each cell asks of the card, stage by stage, which takes longer."""
+    from methods.testing.card import Counting
+
+    cuda, device, rows = torch.cuda, check.device, list[Row]()
+
+    def begin(stage: Stage) -> None:
+        if ended := {"score": "fit", "measure": "score"}.get(stage):
+            rows[-1][ended] = counting.counts
+            rows[-1][ended]["peak_allocated_bytes"] = cuda.max_memory_allocated(device)
+            rows[-1][ended]["peak_reserved_bytes"] = cuda.max_memory_reserved(device)
+        counting.restart()
+        cuda.empty_cache()
+        cuda.reset_peak_memory_stats(device)
+
+    cells, of_card = evaluated(METHODS, data, begin), [torch.profiler.ProfilerActivity.CUDA]
+    for _ in METHODS:
+        rows.append({})
+        profiler = nullcontext() if check.pretended else torch.profiler.profile(activities=of_card)
+        with Counting() as counting, profiler as profile:
+            next(cells)
+        if profile is not None:
+            on_card = [e for e in profile.events() if str(e.device_type).endswith("CUDA")]
+            rows[-1]["launches"] = len(on_card)
+            rows[-1]["device_seconds"] = sum(e.time_range.elapsed_us() for e in on_card) / 1e6
+    return rows
+
+
+def _rated(check: Check, row: Row, alone: Cell, beside: Cell) -> Row:
+    """Add seconds, and which share of them measured rates explain and the device worked."""
+    for stage, time in (("fit", "fit_seconds"), ("score", "score_seconds")):
+        seen, taken = row[stage], getattr(alone, time)
+        products = sum(flop / check.rates[kind] for kind, flop in seen["flop"].items())
+        roofline = max(products, seen["bytes"] / check.rates["copy"]) / taken
+        seen |= {"seconds": taken, "seconds_beside_extraction": getattr(beside, time)}
+        seen |= {"share_of_roofline": roofline}
+    if row["launches"]:  # else there was no right to see them
+        row["share_of_host"] = max(0.0, 1 - row["device_seconds"] / seconds(alone))
+    return row
+
+
+def _beside_extraction(check: Check, data: CategoryData) -> list[Cell]:
+    """Evaluate while batches pass the backbone, one after the other, as a run's next category."""
+    backbone, ended = Inputs(check.scale, check.device, check.folder).backbone, Event()
+    side = check.scale.image_size
+    images = torch.zeros(BATCH_IMAGES, 3, side, side, dtype=torch.uint8)
+
+    def extract() -> None:
+        with torch.cuda.stream(torch.cuda.Stream(check.device)):  # so that no method waits for it
+            while not ended.is_set():
+                for maps in backbone.forward(images, backbone.levels).values():
+                    maps.cpu()
+
+    with ThreadPoolExecutor(1) as pool:
+        extraction = pool.submit(extract)
+        try:
+            return [timed.cell for timed in evaluated(METHODS, data)]
+        finally:
+            ended.set()
+            extraction.result()
