@@ -34,7 +34,7 @@ COMMANDS = (
 )
 GROUND = {
     *("errors", "specs", "array_types", "files", "console", "places", "markdown", "names"),
-    *("processes", "device_memory"),
+    *("processes", "device_memory", "control_groups"),
 }
 COMPUTES = {"features", "evaluation", "execution"}
 SHOWS = {"tables", "figures", "uncertainty", "reproduction", "report", "compare", "join"}
@@ -91,7 +91,8 @@ ALLOWED = {
     "array_types": set(),
     "files": {"errors"},
     "places": set(),
-    "processes": {"errors"},
+    "control_groups": set(),
+    "processes": {"errors", "control_groups"},
     "device_memory": {LAZY},
     "markdown": set(),
     "names": set(),
