@@ -1,4 +1,4 @@
-"""Memory and processors are what this process's own control groups, and those around them, leave."""
+"""Memory and processors are what the process's control groups, and those around them, leave."""
 
 from __future__ import annotations
 

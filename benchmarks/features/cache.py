@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.features.arrays import OWNER, ArrayWriter, DamagedArrayError, join, read_array
+from benchmarks.features import temporary
+from benchmarks.features.arrays import ArrayWriter, DamagedArrayError, join, read_array
 from benchmarks.places import user_cache, written_path
 from benchmarks.specs import ArraySpec
 
@@ -172,11 +173,8 @@ class FeatureCache:
             path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove the temporary files of this machine's processes that have ended."""
-        for temporary in self.folder.glob("*.tmp"):
-            *_, machine, process, _ = temporary.name.split(".")
-            if machine == OWNER and not Path(f"/proc/{process}").exists():
-                temporary.unlink(missing_ok=True)
+        """Remove the temporary files that processes of this machine have left."""
+        temporary.sweep(self.folder)
 
     def _path(self, spec: ArraySpec, rows: range, *, whole: bool) -> Path:
         part = "" if whole else f".{rows.start}-{rows.stop}"
