@@ -18,6 +18,11 @@ from benchmarks.specs import ArraySpec, canonical_json
 
 CHECKED_BYTES = 1 << 24
 
+REMEDY = (
+    "free some space, clear the cache (python -m benchmarks.features --clear) or name another "
+    "folder (--cache DIR)"
+)
+
 # NumPy parses headers by `ast`, which in Python 3.11 raises SystemError where threads interleave.
 _PARSING = Lock()
 
@@ -160,7 +165,4 @@ class ArrayWriter:
 
 def storage_error(path: Path, error: OSError) -> StorageError:
     """Return what to say of an array that can't be written."""
-    return StorageError(
-        f"{path}: can't be written ({error.strerror or error}): free some space, clear the cache "
-        "(python -m benchmarks.features --clear) or name another folder (--cache DIR)"
-    )
+    return StorageError(f"{path}: can't be written ({error.strerror or error}): {REMEDY}")

@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -219,8 +219,9 @@ class Extractor:
         Raises:
             StorageError: some of it could not be written.
         """
-        while self._behind:
-            self._behind.pop(0).wait()
+        with ExitStack() as stack:
+            while self._behind:
+                stack.callback(self._behind.pop().wait)  # each, though another has failed
 
     def _stored(
         self, category: Category, split: Split, spec: FeatureSpec, rows: range
@@ -261,16 +262,20 @@ class Extractor:
     ) -> Arrays:
         """Pass some of a split's images through the backbone; return the levels that stay there."""
         specs, count = self._specs(category, split), len(samples_of(category, split))
-        on_disk = levels if self._cache.on_disk else ()
-        writers = {level: self._cache.writer(specs[level], count, rows) for level in on_disk}
         backbone, stays, first = self.prepare(), dict[int, Tensor](), 0
-        with self._beside(backbone.device), WriteBehind(writers, backbone.device) as behind:
+        with (
+            self._beside(backbone.device),
+            WriteBehind(backbone.device, self._cache.waiting) as behind,
+        ):
             for images in self._images(category, split, rows):
                 if self.stopped.is_set():
                     raise InterruptedExtractionError
                 outputs = self._forward(backbone, images, levels)
                 if first == 0:
-                    stays = self._room(category, split, rows, outputs)
+                    stays, on_disk = self._room(category, split, rows, outputs)
+                    if on_disk:
+                        writers = {n: self._cache.writer(specs[n], count, rows) for n in levels}
+                        behind.begin(writers)
                 for level, array in stays.items():
                     array[first : first + len(images)] = outputs[level]
                 behind.put(outputs)
@@ -298,33 +303,48 @@ class Extractor:
 
     def _room(
         self, category: Category, split: Split, rows: range, outputs: Mapping[int, Tensor]
-    ) -> dict[int, Tensor]:
-        """Make room on disk; return level → empty tensor on the device, where all images fit.
+    ) -> tuple[dict[int, Tensor], bool]:
+        """Make room for a split's features.
+
+        Returns:
+            Level → empty tensor on the device, where all images fit; whether the disk takes them.
 
         Raises:
-            BenchmarkError: it doesn't fit, and there is no disk either.
+            StorageError: the disk can't take them, and they don't fit on the device.
+            BenchmarkError: they don't fit there, and no disk is to be used.
         """
-        image = sum(batch[0].nbytes for batch in outputs.values())
-        count = len(samples_of(category, split))
+        image, full = sum(batch[0].nbytes for batch in outputs.values()), ""
         if self._cache.on_disk:
             parts = [self._specs(category, part) for part, _ in _splits(category)]
             in_use = [spec for specs in parts for spec in specs.values()]
-            self._cache.make_room(image * len(rows), in_use)
-            if len(rows) < count:  # a part is for those who read the whole
-                return {}
+            full = self._cache.make_room(image * len(rows), in_use)
         needed = image * (len(category.train) + len(category.test))
-        with suppress(torch.OutOfMemoryError):
-            if needed <= self._resident:
-                return {
-                    level: batch.new_empty(count, *batch.shape[1:])
-                    for level, batch in outputs.items()
-                }
-        if self._cache.on_disk:
-            return {}
+        stays = self._stays(category, split, rows, outputs) if needed <= self._resident else {}
+        if self._cache.on_disk and not full:
+            return stays, True
+        if stays:
+            if full:
+                self._cache.warn(f"{category.name}'s features aren't kept: {full}")
+            return stays, False
+        if full:
+            raise StorageError(full)
         raise BenchmarkError(
             f"{category.name}'s features take {needed / 1e9:.1f} GB, more than may stay in memory "
             f"({self._resident / 1e9:.1f} GB): leave out --no-disk-cache, or give more --memory-gb"
         )
+
+    def _stays(
+        self, category: Category, split: Split, rows: range, outputs: Mapping[int, Tensor]
+    ) -> dict[int, Tensor]:
+        """Return room on the device; none of a part, which is for those who read the whole."""
+        count = len(samples_of(category, split))
+        with suppress(torch.OutOfMemoryError):
+            if len(rows) == count or not self._cache.on_disk:
+                return {
+                    level: batch.new_empty(count, *batch.shape[1:])
+                    for level, batch in outputs.items()
+                }
+        return {}
 
     def _images(
         self, category: Category, split: Split, rows: range
