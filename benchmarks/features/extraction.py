@@ -17,13 +17,11 @@ from benchmarks.device_memory import ran_out, size_that_fits, with_less
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.features.cache import FeatureCache
 from benchmarks.features.crops import Crops, Split, samples_of
+from benchmarks.features.uploading import Arrays, on_device
 from benchmarks.features.wanted import feature_specs
 from benchmarks.features.writing import WriteBehind
 from benchmarks.specs import USUAL_BATCH, EvaluationProtocol, FeatureSpec
 from methods.lazy import Tensor, torch
-
-Arrays = dict[int, np.ndarray[Any, Any] | Tensor]
-"""Level → (N, C, H, W): a memory map, or a tensor that lies where the methods work."""
 
 T = TypeVar("T")
 
@@ -46,6 +44,7 @@ class Extractor:
         backbone: makes the backbone; called only where something is missing.
         crops: brings the decoded images; shared by the members of an ensemble.
         resident: bytes of one category's features that may stay on the device.
+        device: where the methods work, to which cached features go; a processor maps them.
     """
 
     def __init__(
@@ -58,11 +57,12 @@ class Extractor:
         *,
         crops: Crops | None = None,
         resident: int = 0,
+        device: str = "cpu",
     ) -> None:
         self._cache, self._dataset, self._protocol = cache, dataset, protocol
         self._levels, self._make_backbone = tuple(levels), backbone
         self.crops = crops or Crops(cache, dataset, protocol)
-        self._resident = resident
+        self._resident, self._device = resident, torch.device(device)
         self._backbone: Backbone | None = None
         self._behind: list[WriteBehind] = []
         self._stream: torch.cuda.Stream | None = None
@@ -104,6 +104,8 @@ class Extractor:
     ) -> dict[Split, Arrays]:
         """Return split → level → array (N, C, H, W), extracting what the cache lacks.
 
+        What fits on the device goes there from this thread.
+
         Args:
             category: the category.
             advance: called with the number of images that have just been extracted.
@@ -122,7 +124,9 @@ class Extractor:
                 for split, samples in _splits(category)
             }
 
-        return self._within_memory(bring, category, advance)
+        arrays = self._within_memory(bring, category, advance)
+        with self._beside(self._device):
+            return on_device(arrays, self._device, self._resident)
 
     def part(
         self,

@@ -43,13 +43,14 @@ LONGEST = 8
 LAZY = "methods.lazy"
 PRECISION = "methods.components.precision"
 COMPILED = "methods.components.compiled"
+UPLOADS = "methods.components.uploads"
 SUBJECTS = {
     "metrics": {COMPILED},
     "datasets": set(),
     "backbones": {LAZY, PRECISION},
     "statistics": {"metrics"},
     "synthetic": {"datasets"},
-    "features": {"datasets", "backbones", LAZY},
+    "features": {"datasets", "backbones", LAZY, UPLOADS},
     "results": {"metrics", "datasets.known", "datasets.losses"},
     "evaluation": {"datasets", "features", "metrics", "results", "methods"},
     "execution": {

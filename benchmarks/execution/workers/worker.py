@@ -17,7 +17,7 @@ from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting,
 from benchmarks.features import Extractor, Split
 from benchmarks.features.arrays import join
 from benchmarks.features.cache import default_folder
-from benchmarks.features.extraction import Arrays
+from benchmarks.features.uploading import Arrays
 from benchmarks.features.waiting import usual_bound
 from benchmarks.processes import cores
 from benchmarks.results.journal import Extraction
