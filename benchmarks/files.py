@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import os
+import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def temporary_name(path: Path) -> Path:
+    """Return a name beside a file's that no process of any machine or container takes, too."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that appears under its name complete or not at all.
@@ -23,10 +29,10 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         StorageError: the folder can't be written, or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -53,7 +59,7 @@ def require_writable(folder: Path) -> None:
     Raises:
         StorageError: it can't.
     """
-    trial = folder / f".trial.{os.getpid()}"
+    trial = temporary_name(folder / "trial")
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     write_file(trial, b"")
     trial.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from benchmarks.features import FeatureCache
 from benchmarks.features.cache import DEFAULT_LIMIT_GB, default_folder
 from benchmarks.names import printable
 from benchmarks.places import written_path
+from benchmarks.processes import cores
 from benchmarks.specs import DType
 from benchmarks.synthetic import writing as synthetic
 from methods.lazy import torch
@@ -276,7 +277,7 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     )
     pool = EXECUTORS[options.executor](wanted)
     try:
-        torch.set_num_threads(options.threads or threads)
+        torch.set_num_threads(options.threads or min(threads, cores()))
         yield Machine(device, memory or free_memory(device) // 2, pool, options.raises)
     finally:
         torch.set_num_threads(threads)

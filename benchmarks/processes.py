@@ -9,12 +9,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
-from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
+from benchmarks.control_groups import processors
 from benchmarks.errors import BenchmarkError
 
 Task = TypeVar("Task")
@@ -22,12 +22,9 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """Return how many processors this process may use, within the control group's limit."""
+    """Return how many processors this process may use, within its control groups' quotas."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with suppress(OSError, ValueError):  # there is none, or no limit: "max"
-        quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
-        return max(1, min(count or 1, quota // period))
-    return count or 1
+    return int(max(1, min(count or 1, processors())))
 
 
 def map_in_processes(

@@ -7,11 +7,13 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
+import numpy as np
+
 from methods.artefacts import Artefacts, One
+from methods.components.uploads import uploaded
 from methods.lazy import torch
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
     Array = Tensor | np.ndarray[Any, Any]
@@ -90,13 +92,22 @@ class Features:
         """
         rows = self._rows if images is None else _pick(self._rows, images)
         array = self._levels[level]
-        part = array[_evenly(rows)]
+        part = array[self._index(_evenly(rows), array)]
         part = part if lines is None else part[:, :, lines]
         if channels is not None:
-            part = part[:, channels if isinstance(channels, slice) else list(channels)]
+            kept = channels if isinstance(channels, slice) else list(channels)
+            part = part[:, self._index(kept, part)]
+        if self.device.type == "cuda" and not isinstance(part, torch.Tensor):
+            return uploaded(part, self.device).to(torch.float32)
         # memory maps are read-only, which torch can't express: a part that views one is copied
         part = part if isinstance(part, torch.Tensor) or part.flags.writeable else part.copy()
         return torch.as_tensor(part).to(self.device, torch.float32)
+
+    def _index(self, places: list[int] | slice, array: Array) -> list[int] | slice | Tensor:
+        """Return places as they index an array: of a GPU's, whose index lies there, pinned."""
+        if isinstance(places, slice) or not isinstance(array, torch.Tensor) or not array.is_cuda:
+            return places
+        return uploaded(np.array(places, np.int64), array.device)
 
     def shared(self, key: Hashable, make: Callable[[], One]) -> One:
         """Return an artefact, made once for all methods that ask for it with the same key.

@@ -10,10 +10,9 @@ import numpy as np
 
 from benchmarks.array_types import Masks
 from benchmarks.datasets import Category
-from benchmarks.device_memory import let_go, ran_out
 from benchmarks.evaluation.frames import WHITE, frames_of, padding_of, read_masks
 from benchmarks.features import Crops, Split
-from benchmarks.features.extraction import Arrays
+from benchmarks.features.uploading import Arrays, on_device
 from benchmarks.results.previews import picture_sheets
 from benchmarks.specs import EvaluationProtocol
 from methods.base import Features
@@ -97,32 +96,12 @@ class CategoryData:
         self.truth, self.device = truth, device
         share = resident_bytes(memory, len(members))
         left = memory // len(members) if device == "cpu" else memory - int(RESIDENT_SHARE * memory)
-        self.members = [_on_device(arrays, device, share, left) for arrays in members]
-
-
-def _on_device(
-    arrays: Mapping[Split, Arrays], device: str, share: int, memory: int
-) -> dict[Split, Features]:
-    """Return features whose arrays already lie on a GPU where they fit, else stream to it."""
-    needed = sum(array.nbytes for levels in arrays.values() for array in levels.values())
-    if device != "cpu" and needed <= share:
-        try:
-            arrays = {split: _uploaded(levels, device) for split, levels in arrays.items()}
-        except RuntimeError as error:  # another process has taken what was free
-            if not ran_out(error):
-                raise
-            let_go(error)
-    return {
-        split: Features(levels, device=device, memory=memory, share=True)
-        for split, levels in arrays.items()
-    }
-
-
-def _uploaded(levels: Arrays, device: str) -> Arrays:
-    """Return a split's features on a GPU; tensors are there already."""
-    return {
-        level: array
-        if isinstance(array, torch.Tensor)
-        else torch.from_numpy(np.array(array)).to(device)
-        for level, array in levels.items()
-    }
+        self.members = []
+        for member in members:
+            arrays = on_device(member, torch.device(device), share)
+            self.members.append(
+                {
+                    split: Features(levels, device=device, memory=left, share=True)
+                    for split, levels in arrays.items()
+                }
+            )

@@ -9,8 +9,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-import psutil
-
+from benchmarks import control_groups
 from benchmarks.console import say
 from benchmarks.errors import BenchmarkError
 from methods.lazy import torch
@@ -92,16 +91,11 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 def free_memory(device: str) -> int:
-    """Return how many bytes are free now; on a CPU within the control group's limit."""
-    if device != "cpu":
-        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(torch.cuda.mem_get_info(device)[0]) + unused
-    free = psutil.virtual_memory().available
-    group = Path("/sys/fs/cgroup")
-    with contextlib.suppress(OSError, ValueError):  # there is none, or no limit: "max"
-        limit, used = (int((group / f"memory.{part}").read_text()) for part in ("max", "current"))
-        return min(free, max(0, limit - used))
-    return free
+    """Return how many bytes are free now; on a CPU within the control groups' limits."""
+    if device == "cpu":
+        return control_groups.free_memory()
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + unused
 
 
 class PeakMemory:

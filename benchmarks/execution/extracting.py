@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from benchmarks.datasets import Category
 from benchmarks.errors import StorageError
 from benchmarks.features import Extractor, Split
-from benchmarks.features.extraction import Arrays
+from benchmarks.features.uploading import Arrays
 from benchmarks.results.journal import Extraction
 
 T = TypeVar("T")

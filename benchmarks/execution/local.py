@@ -16,7 +16,7 @@ from benchmarks.execution.extracting import Lazy, extract_category, finish
 from benchmarks.execution.plan import JobsByCategory
 from benchmarks.execution.recorder import Machine, Recorder
 from benchmarks.features import Extractor, Split
-from benchmarks.features.extraction import Arrays
+from benchmarks.features.uploading import Arrays
 from benchmarks.specs import EvaluationProtocol
 
 MEASURED_TOGETHER = 4

@@ -103,6 +103,7 @@ class Plan:
                 partial(load, choice, device=device, image_size=self.protocol.image_size),
                 crops=crops,
                 resident=resident,
+                device=device,
             )
             for choice, spec in self.members
         ]

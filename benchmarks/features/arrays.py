@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing
 from pathlib import Path
-from platform import node
 from threading import Lock
 from typing import IO, Any, cast
 
 import numpy as np
 
 from benchmarks.errors import StorageError
+from benchmarks.features.temporary import TemporaryFile
 from benchmarks.specs import ArraySpec, canonical_json
 
 CHECKED_BYTES = 1 << 24
 
+REMEDY = (
+    "free some space, clear the cache (python -m benchmarks.features --clear) or name another "
+    "folder (--cache DIR)"
+)
+
 # NumPy parses headers by `ast`, which in Python 3.11 raises SystemError where threads interleave.
 _PARSING = Lock()
-
-OWNER = node().replace(".", "-") or "unknown"
-"""This machine's name in those of temporary files: others may write to the same folder."""
 
 
 class DamagedArrayError(Exception):
@@ -122,19 +123,18 @@ class ArrayWriter:
     def __init__(self, path: Path, spec: ArraySpec, rows: range, *, whole: bool) -> None:
         self._path, self._spec, self._images = path, spec, len(rows)
         self._content = description_of(spec, rows, whole=whole)
-        self._description = path.with_suffix(".json")
-        self._temporary = path.with_name(f"{path.name}.{OWNER}.{os.getpid()}.tmp")
-        self._file: IO[bytes] | None = None
+        self._temporary: TemporaryFile | None = None
         self._written, self._crc32 = 0, 0
 
     def write(self, batch: np.ndarray[Any, Any]) -> None:
         """Append the features (n, C, H, W) of the next n images."""
         try:
-            if self._file is None:
-                self._file = self._open(batch.shape[1:])
+            if self._temporary is None:
+                self._temporary = TemporaryFile(self._path)
+                self._begin(self._temporary.file, batch.shape[1:])
             stored = np.ascontiguousarray(batch, self._spec.dtype)
             self._crc32 = zlib.crc32(stored.reshape(-1).view(np.uint8).data, self._crc32)
-            stored.tofile(self._file)
+            stored.tofile(self._temporary.file)
         except OSError as error:
             raise storage_error(self._path, error) from error
         self._written += len(batch)
@@ -143,34 +143,26 @@ class ArrayWriter:
         return self
 
     def __exit__(self, kind: object, *rest: object) -> None:
+        if self._temporary is None:
+            return
         try:
-            if self._file is not None:
-                self._file.close()
             if kind is None and self._written == self._images:
-                self._temporary.replace(self._path)
-                name = self._temporary.name.replace(self._path.name, self._description.name)
-                part = self._description.with_name(name)
-                content = self._content | {"crc32": self._crc32}
-                part.write_text(canonical_json(content), encoding="utf-8")
-                part.replace(self._description)
+                self._temporary.keep()
+                content = canonical_json(self._content | {"crc32": self._crc32})
+                with closing(TemporaryFile(self._path.with_suffix(".json"))) as description:
+                    description.file.write(content.encode())
+                    description.keep()
         except OSError as error:
             raise storage_error(self._path, error) from error
         finally:
-            with suppress(OSError):
-                self._temporary.unlink(missing_ok=True)
+            self._temporary.close()
 
-    def _open(self, shape: tuple[int, ...]) -> IO[bytes]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._temporary.open("wb")
+    def _begin(self, file: IO[bytes], shape: tuple[int, ...]) -> None:
         descriptor = np.lib.format.dtype_to_descr(np.dtype(self._spec.dtype))
         header = {"descr": descriptor, "fortran_order": False, "shape": (self._images, *shape)}
         np.lib.format.write_array_header_1_0(file, header)
-        return file
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
     """Return what to say of an array that can't be written."""
-    return StorageError(
-        f"{path}: can't be written ({error.strerror or error}): free some space, clear the cache "
-        "(python -m benchmarks.features --clear) or name another folder (--cache DIR)"
-    )
+    return StorageError(f"{path}: can't be written ({error.strerror or error}): {REMEDY}")

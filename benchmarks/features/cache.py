@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,11 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.features.arrays import OWNER, ArrayWriter, DamagedArrayError, join, read_array
+from benchmarks.features import temporary
+from benchmarks.features.arrays import REMEDY, ArrayWriter, DamagedArrayError, join, read_array
+from benchmarks.features.waiting import WaitingMemory, usual_bound
 from benchmarks.places import user_cache, written_path
 from benchmarks.specs import ArraySpec
 
 DEFAULT_LIMIT_GB = 50.0
+
+SPARED = 10**9
+"""Bytes of the disk, and a fiftieth of it at most, that are left to results and to others."""
 
 
 def default_folder() -> Path:
@@ -42,9 +48,9 @@ class CacheSettings:
     folder: Path
     limit_gb: float = DEFAULT_LIMIT_GB
 
-    def open(self, warn: Callable[[str], None]) -> FeatureCache:
-        """Return the cache; `warn` is called with a line for each array that was found broken."""
-        return FeatureCache(self.folder, self.limit_gb, warn)
+    def open(self, warn: Callable[[str], None], waiting: int = 0) -> FeatureCache:
+        """Return the cache; `warn` and `waiting` are those of `FeatureCache`."""
+        return FeatureCache(self.folder, self.limit_gb, warn, waiting)
 
 
 class FeatureCache:
@@ -56,7 +62,8 @@ class FeatureCache:
         folder: where the arrays lie; made when first written to.
         limit_gb: least recently used arrays are removed beyond this size; with 0 nothing is read
             from disk, nor written.
-        warn: called with a line for each array that was found broken.
+        warn: called with a line for each array that was found broken, or isn't kept.
+        waiting: bytes that may wait for the disk; 0 for what this machine's memory allows.
     """
 
     def __init__(
@@ -64,13 +71,16 @@ class FeatureCache:
         folder: Path,
         limit_gb: float = DEFAULT_LIMIT_GB,
         warn: Callable[[str], None] = lambda line: None,
+        waiting: int = 0,
     ) -> None:
         self.settings = CacheSettings(folder, limit_gb)
         self.folder = folder / "features"
         self.limit = int(limit_gb * 1e9)
         self.on_disk = self.limit > 0
-        self._warn = warn
+        self.warn = warn
+        self.waiting = WaitingMemory(waiting or usual_bound())
         self._checked: set[Path] = set()
+        self._told = False
 
     def load(
         self, spec: ArraySpec, images: int, rows: range | None = None, *, check: bool = False
@@ -107,7 +117,7 @@ class FeatureCache:
         try:
             array = read_array(path, spec, rows, whole=whole, check=unchecked)
         except DamagedArrayError as error:
-            self._warn(f"{path}: {error}; extracting again")
+            self.warn(f"{path}: {error}; extracting again")
             with suppress(OSError):  # so that it isn't preferred to what is extracted now
                 path.with_suffix(".json").unlink(missing_ok=True)
             return None
@@ -136,17 +146,48 @@ class FeatureCache:
         self._checked.discard(path)
         return ArrayWriter(path, spec, rows, whole=whole)
 
-    def make_room(self, needed: int, keep: Sequence[ArraySpec] = ()) -> None:
-        """Remove least recently used arrays until `needed` bytes more stay within the limit."""
-        kept = {spec.key for spec in keep}
-        cached = sorted(self.cached(), key=lambda array: array.used)
+    def make_room(self, needed: int, keep: Sequence[ArraySpec] = ()) -> str:
+        """Remove least recently used arrays until `needed` bytes more stay within the limit.
+
+        The disk must have them, too, beside what waits to be written: else more arrays go, if that
+        helps. What others own, and can't be removed, stays.
+
+        Returns:
+            Why the disk can't take them, "" where it can.
+        """
+        kept, cached = {spec.key for spec in keep}, self.cached()
+        removable = [array for array in cached if _key(array.paths[0]) not in kept]
         excess = sum(array.bytes for array in cached) + needed - self.limit
-        for array in cached:
-            if excess <= 0:
-                return
-            if _key(array.paths[0]) not in kept:
+        lacking = self._lacking(needed)
+        if lacking > sum(array.bytes for array in removable):
+            lacking = 0  # all of them would not do
+        for array in sorted(removable, key=lambda array: array.used):
+            if max(excess, lacking) <= 0:
+                break
+            try:
                 self.remove(array)
-                excess -= array.bytes
+            except OSError as error:
+                self._tell(f"{array.paths[0]}: can't be removed ({error.strerror}): it stays")
+            else:
+                excess, lacking = excess - array.bytes, lacking - array.bytes
+        room = max(0, needed - max(0, self._lacking(needed)))
+        if room == needed:
+            return ""
+        sizes = f"{needed / 1e6:,.1f} MB are to be written, and the disk takes {room / 1e6:,.1f}"
+        return f"{self.folder}: {sizes}: {REMEDY}"
+
+    def _tell(self, line: str) -> None:
+        """Warn of what can't be removed, once."""
+        if not self._told:
+            self._told = True
+            self.warn(line)
+
+    def _lacking(self, needed: int) -> int:
+        """Return how many bytes the disk has too few, beside those that others need there."""
+        folder = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        disk = shutil.disk_usage(folder)
+        spared = min(SPARED, disk.total // 50)
+        return needed + self.waiting.bytes + spared - disk.free
 
     def cached(self) -> list[CachedArray]:
         """Return what is cached, by category, split and level."""
@@ -172,11 +213,8 @@ class FeatureCache:
             path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove the temporary files of this machine's processes that have ended."""
-        for temporary in self.folder.glob("*.tmp"):
-            *_, machine, process, _ = temporary.name.split(".")
-            if machine == OWNER and not Path(f"/proc/{process}").exists():
-                temporary.unlink(missing_ok=True)
+        """Remove the temporary files that processes of this machine have left."""
+        temporary.sweep(self.folder)
 
     def _path(self, spec: ArraySpec, rows: range, *, whole: bool) -> Path:
         part = "" if whole else f".{rows.start}-{rows.stop}"

@@ -95,9 +95,8 @@ class Crops:
     def _decode(self, category: Category, split: Split, rows: range) -> Iterator[Pixels]:
         """Decode images ahead of those who take them, and keep them."""
         spec, samples = self._spec(category, split), samples_of(category, split)
-        on_disk = self._cache.on_disk
-        if on_disk:
-            self._cache.make_room(len(rows) * 3 * spec.image_size**2)
+        size = len(rows) * 3 * spec.image_size**2
+        on_disk = self._cache.on_disk and not self._cache.make_room(size)
         kept: list[Pixels] = []
         with (
             self._cache.writer(spec, len(samples), rows) if on_disk else nullcontext() as writer,

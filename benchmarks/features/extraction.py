@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,13 +17,11 @@ from benchmarks.device_memory import ran_out, size_that_fits, with_less
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.features.cache import FeatureCache
 from benchmarks.features.crops import Crops, Split, samples_of
+from benchmarks.features.uploading import Arrays, on_device
 from benchmarks.features.wanted import feature_specs
 from benchmarks.features.writing import WriteBehind
 from benchmarks.specs import USUAL_BATCH, EvaluationProtocol, FeatureSpec
 from methods.lazy import Tensor, torch
-
-Arrays = dict[int, np.ndarray[Any, Any] | Tensor]
-"""Level → (N, C, H, W): a memory map, or a tensor that lies where the methods work."""
 
 T = TypeVar("T")
 
@@ -46,6 +44,7 @@ class Extractor:
         backbone: makes the backbone; called only where something is missing.
         crops: brings the decoded images; shared by the members of an ensemble.
         resident: bytes of one category's features that may stay on the device.
+        device: where the methods work, to which cached features go; a processor maps them.
     """
 
     def __init__(
@@ -58,11 +57,12 @@ class Extractor:
         *,
         crops: Crops | None = None,
         resident: int = 0,
+        device: str = "cpu",
     ) -> None:
         self._cache, self._dataset, self._protocol = cache, dataset, protocol
         self._levels, self._make_backbone = tuple(levels), backbone
         self.crops = crops or Crops(cache, dataset, protocol)
-        self._resident = resident
+        self._resident, self._device = resident, torch.device(device)
         self._backbone: Backbone | None = None
         self._behind: list[WriteBehind] = []
         self._stream: torch.cuda.Stream | None = None
@@ -104,6 +104,8 @@ class Extractor:
     ) -> dict[Split, Arrays]:
         """Return split → level → array (N, C, H, W), extracting what the cache lacks.
 
+        What fits on the device goes there from this thread.
+
         Args:
             category: the category.
             advance: called with the number of images that have just been extracted.
@@ -122,7 +124,9 @@ class Extractor:
                 for split, samples in _splits(category)
             }
 
-        return self._within_memory(bring, category, advance)
+        arrays = self._within_memory(bring, category, advance)
+        with self._beside(self._device):
+            return on_device(arrays, self._device, self._resident)
 
     def part(
         self,
@@ -219,8 +223,9 @@ class Extractor:
         Raises:
             StorageError: some of it could not be written.
         """
-        while self._behind:
-            self._behind.pop(0).wait()
+        with ExitStack() as stack:
+            while self._behind:
+                stack.callback(self._behind.pop().wait)  # each, though another has failed
 
     def _stored(
         self, category: Category, split: Split, spec: FeatureSpec, rows: range
@@ -261,16 +266,20 @@ class Extractor:
     ) -> Arrays:
         """Pass some of a split's images through the backbone; return the levels that stay there."""
         specs, count = self._specs(category, split), len(samples_of(category, split))
-        on_disk = levels if self._cache.on_disk else ()
-        writers = {level: self._cache.writer(specs[level], count, rows) for level in on_disk}
         backbone, stays, first = self.prepare(), dict[int, Tensor](), 0
-        with self._beside(backbone.device), WriteBehind(writers, backbone.device) as behind:
+        with (
+            self._beside(backbone.device),
+            WriteBehind(backbone.device, self._cache.waiting) as behind,
+        ):
             for images in self._images(category, split, rows):
                 if self.stopped.is_set():
                     raise InterruptedExtractionError
                 outputs = self._forward(backbone, images, levels)
                 if first == 0:
-                    stays = self._room(category, split, rows, outputs)
+                    stays, on_disk = self._room(category, split, rows, outputs)
+                    if on_disk:
+                        writers = {n: self._cache.writer(specs[n], count, rows) for n in levels}
+                        behind.begin(writers)
                 for level, array in stays.items():
                     array[first : first + len(images)] = outputs[level]
                 behind.put(outputs)
@@ -298,33 +307,48 @@ class Extractor:
 
     def _room(
         self, category: Category, split: Split, rows: range, outputs: Mapping[int, Tensor]
-    ) -> dict[int, Tensor]:
-        """Make room on disk; return level → empty tensor on the device, where all images fit.
+    ) -> tuple[dict[int, Tensor], bool]:
+        """Make room for a split's features.
+
+        Returns:
+            Level → empty tensor on the device, where all images fit; whether the disk takes them.
 
         Raises:
-            BenchmarkError: it doesn't fit, and there is no disk either.
+            StorageError: the disk can't take them, and they don't fit on the device.
+            BenchmarkError: they don't fit there, and no disk is to be used.
         """
-        image = sum(batch[0].nbytes for batch in outputs.values())
-        count = len(samples_of(category, split))
+        image, full = sum(batch[0].nbytes for batch in outputs.values()), ""
         if self._cache.on_disk:
             parts = [self._specs(category, part) for part, _ in _splits(category)]
             in_use = [spec for specs in parts for spec in specs.values()]
-            self._cache.make_room(image * len(rows), in_use)
-            if len(rows) < count:  # a part is for those who read the whole
-                return {}
+            full = self._cache.make_room(image * len(rows), in_use)
         needed = image * (len(category.train) + len(category.test))
-        with suppress(torch.OutOfMemoryError):
-            if needed <= self._resident:
-                return {
-                    level: batch.new_empty(count, *batch.shape[1:])
-                    for level, batch in outputs.items()
-                }
-        if self._cache.on_disk:
-            return {}
+        stays = self._stays(category, split, rows, outputs) if needed <= self._resident else {}
+        if self._cache.on_disk and not full:
+            return stays, True
+        if stays:
+            if full:
+                self._cache.warn(f"{category.name}'s features aren't kept: {full}")
+            return stays, False
+        if full:
+            raise StorageError(full)
         raise BenchmarkError(
             f"{category.name}'s features take {needed / 1e9:.1f} GB, more than may stay in memory "
             f"({self._resident / 1e9:.1f} GB): leave out --no-disk-cache, or give more --memory-gb"
         )
+
+    def _stays(
+        self, category: Category, split: Split, rows: range, outputs: Mapping[int, Tensor]
+    ) -> dict[int, Tensor]:
+        """Return room on the device; none of a part, which is for those who read the whole."""
+        count = len(samples_of(category, split))
+        with suppress(torch.OutOfMemoryError):
+            if len(rows) == count or not self._cache.on_disk:
+                return {
+                    level: batch.new_empty(count, *batch.shape[1:])
+                    for level, batch in outputs.items()
+                }
+        return {}
 
     def _images(
         self, category: Category, split: Split, rows: range

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import queue
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,13 @@ import numpy as np
 from benchmarks.device_memory import ran_out
 from benchmarks.errors import StorageError
 from benchmarks.features.arrays import ArrayWriter
+from benchmarks.features.waiting import WaitingMemory
 from methods.lazy import Tensor, torch
 
-AHEAD = {"cpu": 1, "cuda": 16}
-"""Batches that may wait for the disk before extraction does."""
+Bring = Callable[[], np.ndarray[Any, Any]]
 
-PATIENCE = 0.1
-"""Seconds between looks at whether a writer that takes nothing has failed."""
-
-Batch = Callable[[], np.ndarray[Any, Any]]
+Batch = tuple[int, Bring]
+"""How many bytes of memory it takes, and what brings it."""
 
 
 class WriteBehind:
@@ -31,35 +30,60 @@ class WriteBehind:
     everything; else they throw away what they have.
 
     Args:
-        writers: level → its writer, closed here; none where there is no disk to write to.
         device: where the features come from.
+        waiting: the bound of what waits for the disk.
     """
 
-    def __init__(self, writers: Mapping[int, ArrayWriter], device: torch.device) -> None:
-        self._pool = ThreadPoolExecutor(max(1, len(writers)))
+    def __init__(self, device: torch.device, waiting: WaitingMemory) -> None:
+        self._device, self._waiting = device, waiting
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        ahead = AHEAD["cpu" if self._stream is None else "cuda"]
-        self._queues = {level: queue.Queue[Batch | None](ahead) for level in writers}
-        self._written = {
-            level: self._pool.submit(_write, writer, self._queues[level])
+        self._queues: dict[int, SimpleQueue[Batch | None]] = {}
+        self._written: list[Future[None]] = []
+        self._failures: list[BaseException] = []
+        self._abandoned = threading.Event()
+
+    def begin(self, writers: Mapping[int, ArrayWriter]) -> None:
+        """Write what is put from now on.
+
+        Args:
+            writers: level → its writer, closed here.
+        """
+        pool = ThreadPoolExecutor(len(writers))
+        self._queues = {level: SimpleQueue() for level in writers}
+        self._written = [
+            pool.submit(self._write, writer, self._queues[level])
             for level, writer in writers.items()
-        }
+        ]
+        pool.shutdown(wait=False)
 
     def put(self, outputs: Mapping[int, Tensor]) -> None:
-        """Take a batch of every level, (n, C, h, w); waits where the disk is far behind.
+        """Take a batch of every level, (n, C, h, w); waits while too much waits for the disk.
 
         A batch for a writer that has failed is dropped; `wait` raises what it failed with.
         """
-        if self._queues:
-            for level, batch in self._to_host(outputs).items():
-                self._offer(level, batch)
+        if not self._queues:
+            return
+        sizes = {level: self._size(maps) for level, maps in outputs.items()}
+        self._waiting.take(sum(sizes.values()))
+        try:
+            brought = self._to_host(outputs)
+        except BaseException:
+            self._waiting.give_back(sum(sizes.values()))
+            raise
+        for level, bring in brought.items():
+            self._queues[level].put((sizes[level], bring))
 
     def __enter__(self) -> WriteBehind:
         return self
 
     def __exit__(self, kind: object, *rest: object) -> None:
-        for level in self._queues:
-            self._offer(level, None if kind is None else _fail)
+        if kind is not None:
+            self._abandoned.set()
+        for batches in self._queues.values():
+            if kind is not None:
+                batches.put((0, _fail))
+            batches.put(None)
+            batches.put(None)  # one ends what is written, one what is dropped after a failure
         if kind is not None:
             with suppress(StorageError, _AbandonedError):
                 self.wait()
@@ -70,9 +94,8 @@ class WriteBehind:
         Raises:
             StorageError: something can't be written.
         """
-        for written in self._written.values():
-            if written.done():
-                written.result()
+        for failure in self._failures:
+            raise failure
 
     def wait(self) -> None:
         """Wait until everything lies on disk.
@@ -80,17 +103,30 @@ class WriteBehind:
         Raises:
             StorageError: it can't be written.
         """
-        self._pool.shutdown()
-        for written in self._written.values():
-            written.result()
+        for failure in [written.exception() for written in self._written]:
+            if failure is not None:
+                raise failure
 
-    def _offer(self, level: int, batch: Batch | None) -> None:
-        while not self._written[level].done():  # one that failed takes nothing any more
-            with suppress(queue.Full):
-                self._queues[level].put(batch, timeout=PATIENCE)
-                return
+    def _size(self, maps: Tensor) -> int:
+        """Return the bytes that features take on the host: pinned blocks are powers of two."""
+        return maps.nbytes if self._stream is None else 1 << (maps.nbytes - 1).bit_length()
 
-    def _to_host(self, outputs: Mapping[int, Tensor]) -> dict[int, Batch]:
+    def _write(self, writer: ArrayWriter, batches: SimpleQueue[Batch | None]) -> None:
+        try:
+            with writer:
+                for size, bring in iter(batches.get, None):
+                    try:
+                        writer.write(_fail() if self._abandoned.is_set() else bring())
+                    finally:
+                        self._waiting.give_back(size)
+        except BaseException as error:
+            self._failures.append(error)
+            raise
+        finally:
+            for size, _ in iter(batches.get, None):
+                self._waiting.give_back(size)
+
+    def _to_host(self, outputs: Mapping[int, Tensor]) -> dict[int, Bring]:
         """Start copying to the host, beside the device's other work.
 
         Returns:
@@ -105,7 +141,7 @@ class WriteBehind:
         for maps in outputs.values():
             maps.record_stream(self._stream)  # its memory isn't given away before it is copied
 
-        def ready(level: int) -> Batch:
+        def ready(level: int) -> Bring:
             def bring() -> np.ndarray[Any, Any]:
                 copied.synchronize()
                 return copies[level].numpy()
@@ -131,9 +167,3 @@ class _AbandonedError(Exception):
 
 def _fail() -> np.ndarray[Any, Any]:
     raise _AbandonedError
-
-
-def _write(writer: ArrayWriter, batches: queue.Queue[Batch | None]) -> None:
-    with writer:
-        while (batch := batches.get()) is not None:
-            writer.write(batch())

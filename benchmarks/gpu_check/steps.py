@@ -12,7 +12,7 @@ from benchmarks.datasets import GOOD, Category, Sample
 from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.job import Stage
 from benchmarks.features import Crops, FeatureCache, Split
-from benchmarks.features.extraction import Arrays
+from benchmarks.features.uploading import Arrays
 from benchmarks.gpu_check.check import Check, Row, evaluated
 from benchmarks.results import Cell
 from benchmarks.specs import BackboneSpec, EvaluationProtocol

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 from torch.utils.flop_counter import flop_registry
@@ -105,6 +106,23 @@ class Memory:
         """Let the peak start again from what is in use."""
         with self._lock:
             self.peak, self.peak_lines = self.live, +self._lines
+
+
+_pinned: dict[int, StorageWeakRef] = {}
+"""Address → memory that is pinned while it lasts."""
+
+
+def pin(tensor: torch.Tensor) -> torch.Tensor:
+    """Take a tensor's memory for pinned while it lasts; return the tensor."""
+    storage = tensor.untyped_storage()
+    _pinned[storage.data_ptr()] = StorageWeakRef(storage)
+    return tensor
+
+
+def is_pinned(tensor: torch.Tensor) -> bool:
+    """Whether a tensor lies in pinned memory."""
+    pinned = _pinned.get(tensor.untyped_storage().data_ptr())
+    return pinned is not None and not pinned.expired()
 
 
 class Work:

@@ -5,10 +5,11 @@
 
 Tensors say that they lie on `cuda:0` and are computed on the CPU. As on a GPU, they can't be mixed
 with the CPU's, taken for NumPy arrays, or drawn by the CPU's generators; products must be in full
-precision (`methods.components.precision`). Copies, waits (`.item()`, `nonzero`, boolean indexing)
-and operations, each at least one kernel launch, are counted with the line that caused them; bytes
-in use and floating-point operations, too (`methods.testing.card`). With a limit, what doesn't fit
-raises torch.OutOfMemoryError, as on a card of so much memory:
+precision (`methods.components.precision`). Copies, also those from memory that isn't pinned, waits
+(`.item()`, `nonzero`, boolean indexing) and operations, each at least one kernel launch, are
+counted with the line that caused them; bytes in use and floating-point operations, too
+(`methods.testing.card`). With a limit, what doesn't fit raises torch.OutOfMemoryError, as on a card
+of so much memory:
 
     python -m methods.testing.pretended --memory 8 benchmarks.run --methods spade --device cuda
 
@@ -32,7 +33,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
-from methods.testing.card import Counts, Memory
+from methods.testing.card import Counts, Memory, is_pinned, pin
 from methods.testing.card import calling_line as _site  # noqa: F401  tools call it here
 
 WAITING = {
@@ -116,13 +117,13 @@ def _perform(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     ours = [value for value in flat if isinstance(value, OnDevice)]
     device = kwargs.get("device")
     if not ours and not _is_cuda(device):
-        return func(*args, **{k: v for k, v in kwargs.items() if k != "pin_memory"})
+        result = func(*args, **{k: v for k, v in kwargs.items() if k != "pin_memory"})
+        return pin(result) if kwargs.get("pin_memory") else result
     counts = _counting()
     _refuse(name, flat, ours, device)
     for other in flat:
         if isinstance(other, torch.Tensor) and not isinstance(other, OnDevice) and other.dim():
-            counts.note("copy to device")
-            counts["bytes to device"] += other.nbytes
+            _note_copy(other, to_device=True)
     masked = any(index.dtype in (torch.bool, torch.uint8) for index in ours[1:])
     if name in WAITING or (name in INDEXING and masked):
         counts.note(f"wait: {name}")
@@ -200,7 +201,7 @@ def _to_copy(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     else:
         result = perform(_inner(source), **options)
     if target != source.device:
-        _note_copy(result, to_device=target.type == "cuda")
+        _note_copy(result, to_device=target.type == "cuda", source=source)
     return OnDevice(result, target.index) if target.type == "cuda" else result
 
 
@@ -216,10 +217,14 @@ def _copy(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return target
 
 
-def _note_copy(moved: torch.Tensor, *, to_device: bool) -> None:
+def _note_copy(moved: torch.Tensor, *, to_device: bool, source: torch.Tensor | None = None) -> None:
     counts, way = _counting(), "to" if to_device else "from"
     counts.note(f"copy {way} device")
     counts[f"bytes {way} device"] += moved.nbytes
+    source = moved if source is None else source
+    if to_device and not isinstance(source, OnDevice) and not is_pinned(source):
+        main = threading.current_thread() is threading.main_thread()
+        counts.note("pageable copy" + (" by the main thread" if main else ""))
 
 
 def _scalar(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -240,8 +245,8 @@ _SPECIAL: dict[str, Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]] = {
     "copy_": _copy,
     "_local_scalar_dense": _scalar,
     "cudnn_batch_norm": _batch_norm,
-    "_pin_memory": lambda func, args, kwargs: args[0].clone(),
-    "is_pinned": lambda func, args, kwargs: False,
+    "_pin_memory": lambda func, args, kwargs: pin(args[0].clone()),
+    "is_pinned": lambda func, args, kwargs: is_pinned(args[0]),
     "_fused_sdp_choice": lambda func, args, kwargs: 0,  # attention as plain products
 }
 

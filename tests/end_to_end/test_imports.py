@@ -34,7 +34,7 @@ COMMANDS = (
 )
 GROUND = {
     *("errors", "specs", "array_types", "files", "console", "places", "markdown", "names"),
-    *("processes", "device_memory"),
+    *("processes", "device_memory", "control_groups"),
 }
 COMPUTES = {"features", "evaluation", "execution"}
 SHOWS = {"tables", "figures", "uncertainty", "reproduction", "report", "compare", "join"}
@@ -43,13 +43,14 @@ LONGEST = 8
 LAZY = "methods.lazy"
 PRECISION = "methods.components.precision"
 COMPILED = "methods.components.compiled"
+UPLOADS = "methods.components.uploads"
 SUBJECTS = {
     "metrics": {COMPILED},
     "datasets": set(),
     "backbones": {LAZY, PRECISION},
     "statistics": {"metrics"},
     "synthetic": {"datasets"},
-    "features": {"datasets", "backbones", LAZY},
+    "features": {"datasets", "backbones", LAZY, UPLOADS},
     "results": {"metrics", "datasets.known", "datasets.losses"},
     "evaluation": {"datasets", "features", "metrics", "results", "methods"},
     "execution": {
@@ -91,7 +92,8 @@ ALLOWED = {
     "array_types": set(),
     "files": {"errors"},
     "places": set(),
-    "processes": {"errors"},
+    "control_groups": set(),
+    "processes": {"errors", "control_groups"},
     "device_memory": {LAZY},
     "markdown": set(),
     "names": set(),

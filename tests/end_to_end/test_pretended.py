@@ -23,8 +23,9 @@ import methods
 from benchmarks.backbones import backbone as backbone_module
 from benchmarks.backbones import loading as backbones
 from benchmarks.backbones.backbone import Backbone
-from benchmarks.evaluation import anomaly_maps, category, evaluating
+from benchmarks.evaluation import anomaly_maps, evaluating
 from benchmarks.execution.workers import WantedPool, processes
+from benchmarks.features import uploading
 from benchmarks.run import __main__ as run
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed.inputs import SCALES
@@ -519,8 +520,13 @@ def test_a_backbone_that_runs_out_of_memory_fails_with_the_remedy(
 def test_features_stream_where_another_process_took_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    refused: list[int] = []
+
     def failing(*arguments: Any) -> Any:
+        refused.append(1)
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(category, "_uploaded", failing)
-    assert run_there() == 0
+    assert run_there() == 0  # fills the cache
+    monkeypatch.setattr(uploading, "uploaded", failing)
+    assert run_there("--force") == 0
+    assert refused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +19,15 @@ from benchmarks.backbones import loading as backbones
 from benchmarks.datasets import Category, index
 from benchmarks.datasets import images as images_module
 from benchmarks.errors import BenchmarkError, DataError, StorageError
-from benchmarks.features import Extractor, FeatureCache, crops
+from benchmarks.features import Extractor, FeatureCache, crops, temporary
 from benchmarks.features import __main__ as features
-from benchmarks.features.arrays import OWNER, ArrayWriter, read_array
+from benchmarks.features.arrays import ArrayWriter, read_array
+from benchmarks.features.temporary import OWNER
 from benchmarks.features.wanted import feature_specs
 from benchmarks.specs import BackboneSpec, EvaluationProtocol, FeatureSpec
 from tests.helpers.data_sets import write_dataset
 
+ROOT = Path(__file__).parents[2]
 LEVELS = (1, 2, 3)
 PROTOCOL = EvaluationProtocol(backbones.describe(backbones.Choice("filterbank")), image_size=32)
 
@@ -250,17 +253,74 @@ def test_an_interrupted_extraction_leaves_nothing(tmp_path: Path, category: Cate
     assert list((tmp_path / "features").glob("*")) == []
 
 
-def test_leftovers_of_dead_processes_are_swept(tmp_path: Path) -> None:
+LEAVING = """
+import os, sys
+os.getpid = lambda: 7  # as in a container, which counts its own processes
+from pathlib import Path
+from benchmarks.features.arrays import ArrayWriter
+from tests.features.test_extraction import SPEC, np
+writer = ArrayWriter(Path(sys.argv[1]), SPEC, range(2), whole=True)
+with writer:
+    writer.write(np.ones((1, 3, 4, 4), SPEC.dtype))
+    print("open", flush=True)
+    sys.stdin.readline()
+    writer.write(np.full((1, 3, 4, 4), float(sys.argv[2]), SPEC.dtype))
+"""
+
+
+def leaving(path: Path, value: int) -> subprocess.Popen[str]:
+    """Start a process that writes an array, and return it when it is in the midst."""
+    command = [sys.executable, "-c", LEAVING, str(path), str(value)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "open\n"
+    return process
+
+
+def test_leftovers_are_swept_and_what_is_being_written_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever process numbers say: other containers count their own, other systems list none."""
+    monkeypatch.setattr(temporary.psutil, "pid_exists", lambda number: False)
+    folder = tmp_path / "features"
+    killed, alive = leaving(folder / "a.npy", 1), leaving(folder / "b.npy", 2)
+    killed.kill()
+    killed.communicate()
+    assert len(list(folder.glob("*.tmp"))) == 2
+    FeatureCache(tmp_path).sweep()
+    (left,) = folder.glob("*.tmp")
+    assert left.name.startswith("b.npy.")
+    alive.communicate("\n")
+    assert alive.returncode == 0
+    assert {path.name for path in folder.iterdir()} == {"b.npy", "b.json"}
+
+
+def test_processes_of_the_same_number_write_one_array_each_its_own(tmp_path: Path) -> None:
+    first, second = leaving(tmp_path / "a.npy", 1), leaving(tmp_path / "a.npy", 2)
+    for process, value in ((first, 1), (second, 2)):
+        process.communicate("\n")
+        assert process.returncode == 0
+        array = read_array(tmp_path / "a.npy", SPEC, range(2), whole=True, check=True)
+        assert array[1].max() == value
+    assert {path.name for path in tmp_path.iterdir()} == {"a.npy", "a.json"}
+
+
+def test_no_file_of_others_is_swept(tmp_path: Path) -> None:
     folder = tmp_path / "features"
     folder.mkdir()
-    dead, alive, elsewhere = (
+    dead, alive, *others = (
         folder / f"{name}.tmp"
-        for name in (f"a.npy.{OWNER}.99999999", f"b.npy.{OWNER}.1", "c.npy.elsewhere.99999999")
-    )
-    for path in (dead, alive, elsewhere):
+        for name in (f"a.npy.{OWNER}.99999999", f"b.npy.{OWNER}.1", "c.npy.elsewhere.99999999",
+                     "download", f"copy.of.{OWNER}.99999999", f"{OWNER}.99999999")
+    )  # fmt: skip
+    for path in (dead, alive, *others):
         path.touch()
+    (folder / f"d.npy.{OWNER}.99999999.tmp").mkdir()
     FeatureCache(tmp_path).sweep()
-    assert [path.exists() for path in (dead, alive, elsewhere)] == [False, True, True]
+    assert not dead.exists()  # of an earlier version, which named the process
+    assert all(path.exists() for path in (alive, *others))
 
 
 def test_least_recently_used_arrays_go_first(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting,
 from benchmarks.features import Extractor, Split
 from benchmarks.features.arrays import join
 from benchmarks.features.cache import default_folder
-from benchmarks.features.extraction import Arrays
+from benchmarks.features.uploading import Arrays
+from benchmarks.features.waiting import usual_bound
 from benchmarks.processes import cores
 from benchmarks.results.journal import Extraction
 from methods.lazy import torch
@@ -36,7 +37,8 @@ def create_worker(wanted: WantedPool, on_node: int, on_device: int) -> Worker:
     """
     torch.set_num_threads(wanted.threads or max(1, cores() // on_node))
     memory = wanted.memory or free_memory(wanted.device) // 2
-    return Worker(wanted.device, memory // on_device, own_cache=wanted.share == "objects")
+    own, waiting = wanted.share == "objects", usual_bound(on_node)
+    return Worker(wanted.device, memory // on_device, own_cache=own, waiting=waiting)
 
 
 class Worker:
@@ -49,10 +51,14 @@ class Worker:
         device: "cpu", "cuda" or "cuda:N".
         memory: bytes on it for caches and blocks; changes no result.
         own_cache: whether features are kept in this machine's default folder, not in the plan's.
+        waiting: bytes that may wait for the disk; 0 for what this machine's memory allows.
     """
 
-    def __init__(self, device: str, memory: int, *, own_cache: bool = False) -> None:
+    def __init__(
+        self, device: str, memory: int, *, own_cache: bool = False, waiting: int = 0
+    ) -> None:
         self._device, self._memory, self._own = device, memory, own_cache
+        self._waiting = waiting
         self._setting: Setting | None = None
         self._extractors: Sequence[Extractor] = ()
         self._data: tuple[str, Lazy[CategoryData]] | None = None
@@ -99,7 +105,8 @@ class Worker:
         if setting == self._setting:
             return
         settings = replace(setting.cache, folder=default_folder()) if self._own else setting.cache
-        cache, decoders = settings.open(self._warnings.append), torch.get_num_threads()
+        cache = settings.open(self._warnings.append, self._waiting)
+        decoders = torch.get_num_threads()
         self._setting, self._data = setting, None
         self._extractors = setting.plan.extractors(cache, self._device, self._memory, decoders)
 
