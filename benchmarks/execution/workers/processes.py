@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from benchmarks.evaluation.device import visible_gpus
+from benchmarks.evaluation.device import choose_device, visible_gpus
 from benchmarks.execution.workers.tasks import Done, IdleWorker, Task, WantedPool
 from benchmarks.execution.workers.worker import create_worker
 
@@ -19,9 +19,14 @@ CONTEXT = get_context("spawn")
 
 
 def start(wanted: WantedPool) -> Processes | None:
-    """Return the processes; None where --jobs is 1, so that this process evaluates all cells."""
+    """Return the processes; None where --jobs is 1, so that this process evaluates all cells.
+
+    Raises:
+        BenchmarkError: a GPU was named that there is not, or that is too old.
+    """
     if wanted.jobs == 1:
         return None
+    wanted = replace(wanted, device=choose_device(wanted.device))
     return Processes(wanted, visible_gpus() if wanted.device == "cuda" else ())
 
 
@@ -44,7 +49,7 @@ class Processes:
     """
 
     def __init__(self, wanted: WantedPool, gpus: Sequence[str] = ()) -> None:
-        self.workers = wanted.jobs
+        self.workers, self.device = wanted.jobs, wanted.device
         self._wanted, self._gpus = wanted, tuple(gpus)
         self._members: dict[int, _Member] = {}
 

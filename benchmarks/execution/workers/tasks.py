@@ -85,9 +85,11 @@ class IdleWorker:
 
 
 class Pool(Protocol):
-    """Workers that perform tasks, each one at a time."""
+    """Workers that perform tasks."""
 
     workers: int
+    device: str
+    """Theirs: "cpu", "cuda" or "cuda:N", as each of them names it."""
 
     def idle(self) -> Sequence[IdleWorker]:
         """Return the workers that wait for a task."""
@@ -111,7 +113,7 @@ class WantedPool:
 
     Attributes:
         jobs: processes side by side.
-        device: "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda" or "cuda:N".
         patience: seconds without a finished task after which workers are killed as hanging.
         address: of a running cluster, None for none.
         threads: of each worker's processor; None for its share of the cores where it is.

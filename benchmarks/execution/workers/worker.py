@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from benchmarks.evaluation.category import CategoryData, GroundTruth
-from benchmarks.evaluation.device import free_memory
+from benchmarks.evaluation.device import choose_device, free_memory
 from benchmarks.evaluation.evaluating import evaluate, failure_of
 from benchmarks.execution.extracting import Lazy, extract_category, finish, noted
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting, Task, WantedPool
@@ -33,10 +33,14 @@ def create_worker(wanted: WantedPool, on_node: int, on_device: int) -> Worker:
         wanted: what the command line says of workers.
         on_node: workers that share this machine's cores.
         on_device: workers that share the device's memory.
+
+    Raises:
+        BenchmarkError: this machine has no such device.
     """
+    device = choose_device(wanted.device)
     torch.set_num_threads(wanted.threads or max(1, cores() // on_node))
-    memory = wanted.memory or free_memory(wanted.device) // 2
-    return Worker(wanted.device, memory // on_device, own_cache=wanted.share == "objects")
+    memory = wanted.memory or free_memory(device) // 2
+    return Worker(device, memory // on_device, own_cache=wanted.share == "objects")
 
 
 class Worker:
