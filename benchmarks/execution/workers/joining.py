@@ -56,13 +56,11 @@ def join(ray: Any, wanted: WantedPool) -> None:
         raise KeyboardInterrupt from None
     except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         reason = str(error).strip().partition("\n")[0].partition(". ")[0]
-        what = "Ray doesn't start" if asked is None else "no cluster there, or one with a token"
-        option = "--executor ray" if asked is None else f"--ray-address {asked}"
+        if asked is None:
+            raise BenchmarkError(f"--executor ray: Ray doesn't start ({reason})") from error
         raise BenchmarkError(
-            f"{option}: {what}, which lies in ~/.ray/auth_token and needs RAY_AUTH_MODE=token "
-            f"({reason})"
-            if asked
-            else f"{option}: {what} ({reason})"
+            f"--ray-address {asked}: no cluster there, or one with a token, which Ray sends from "
+            f"~/.ray/auth_token with RAY_AUTH_MODE=token ({reason})"
         ) from error
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -113,7 +111,7 @@ class Watch:
         self._since = None
         has, free = self._ray.cluster_resources(), self._ray.available_resources()
         rooms = [
-            f"{count:g} {name}s, of {has.get(name, 0):g} {free.get(name, 0):g} are free"
+            f"{name} {count:g} ({free.get(name, 0):g} of {has.get(name, 0):g} are free)"
             for name, count in needs.items()
         ]
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
@@ -128,7 +126,7 @@ class Watch:
 
     def _raise_lost(self, why: str) -> None:
         self._lost = True
-        atexit.unregister(self._ray.shutdown)
+        atexit.register(os._exit, BenchmarkError.status)  # before Ray's own, which breaks off
         raise BenchmarkError(
             f"the cluster is lost: {why}; every finished cell is stored, and the same command "
             "continues on another"

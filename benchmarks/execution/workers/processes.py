@@ -125,7 +125,7 @@ def _receive(member: _Member) -> list[tuple[Task, Done | None]]:
     except (EOFError, OSError):
         member.process.kill()
         member.process.join()
-        lost = [(task, None) for task in member.tasks.values()]
+        lost: list[tuple[Task, Done | None]] = [(task, None) for task in member.tasks.values()]
         member.tasks.clear()
         return lost
     return [(member.tasks.pop(number), done)]

@@ -155,15 +155,15 @@ class RayCluster:
             ) from None
         joining.join(ray, wanted)
         self._ray, self._watch = ray, joining.Watch(ray)
-        self.device = _choose_device(wanted.device, ray.cluster_resources())
+        self.device = _choose_device(wanted.device, self._has())
         self._wanted = replace(wanted, device=self.device)
         needs, together = {"CPU": float(wanted.threads or 1)}, 1
         if self.device == "cuda":
             needs, together = needs | {"GPU": 1.0}, 2 * AHEAD
         self._needs = needs
-        self._actor: Any = ray.remote(
-            num_cpus=needs["CPU"], num_gpus=needs.get("GPU", 0), max_concurrency=together
-        )(Actor)
+        remote: Any = ray.remote
+        resources = {"num_cpus": needs["CPU"], "num_gpus": needs.get("GPU", 0)}
+        self._actor = remote(**resources, max_concurrency=together)(Actor)
         self._members: dict[int, _Member] = {}
         self._shards: WeakKeyDictionary[Extract, Any] = WeakKeyDictionary()
         self._batches: WeakKeyDictionary[Extract, tuple[int, ...]] = WeakKeyDictionary()
@@ -202,7 +202,8 @@ class RayCluster:
             BenchmarkError: workers end before they begin, or this machine has lost the cluster.
         """
         awaited = {answer: n for n, member in self._members.items() for answer in member.asked}
-        answers, end = [], time.monotonic() + self._wanted.patience
+        answers: list[Any] = []
+        end = time.monotonic() + self._wanted.patience
         while not answers and (left := end - time.monotonic()) > 0:
             answers, _ = self._ray.wait(list(awaited), timeout=min(left, joining.PULSE))
             self._watch.check()
@@ -280,5 +281,8 @@ class RayCluster:
                 self._ray.kill(self._members.pop(number).actor)
 
     def _room(self) -> int:
+        return workers_that_fit(self._has(), self._needs)
+
+    def _has(self) -> dict[str, float]:
         resources: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
-        return workers_that_fit(resources, self._needs)
+        return resources
