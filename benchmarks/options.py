@@ -254,6 +254,13 @@ def chosen_cache(options: argparse.Namespace) -> FeatureCache:
     return FeatureCache(options.cache, limit, warn=lambda line: say(f"warning: {line}"))
 
 
+def simulated_machine(options: argparse.Namespace) -> tuple[str, int]:
+    """Return the device and the number of workers of a dry run, which asks no cluster."""
+    elsewhere = options.executor == "ray" and options.device == "cuda"
+    device = options.device if elsewhere else choose_device(options.device)
+    return device, options.workers or options.jobs
+
+
 @contextmanager
 def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     """Yield where cells are evaluated, by --device, --memory-gb, --threads, --executor and --jobs.
@@ -264,11 +271,11 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     """
     if options.workers:
         raise BenchmarkError("--workers is of --dry-run: name real ones with --jobs or --executor")
-    device, threads = choose_device(options.device), torch.get_num_threads()
+    threads = torch.get_num_threads()
     memory = int(options.memory_gb * 1e9) if options.memory_gb else None
     wanted = WantedPool(
         options.jobs,
-        device,
+        options.device,
         60 * options.patience_minutes,
         options.ray_address,
         options.threads,
@@ -278,7 +285,11 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
     pool = EXECUTORS[options.executor](wanted)
     try:
         torch.set_num_threads(options.threads or min(threads, cores()))
-        yield Machine(device, memory or free_memory(device) // 2, pool, options.raises)
+        if pool is not None:  # this process keeps off the workers' devices
+            yield Machine(pool.device, 0, pool, options.raises)
+        else:
+            device = choose_device(options.device)
+            yield Machine(device, memory or free_memory(device) // 2, None, options.raises)
     finally:
         torch.set_num_threads(threads)
         if pool is not None:

@@ -15,17 +15,27 @@ from benchmarks.errors import BenchmarkError
 from methods.lazy import torch
 
 
+def check_device_name(name: str) -> None:
+    """Check that a name is auto, cpu, cuda or cuda:N, whatever this machine has.
+
+    Raises:
+        BenchmarkError: it is another one.
+    """
+    kind, _, number = name.partition(":")
+    if name not in ("auto", "cpu", "cuda") and not (kind == "cuda" and number.isdecimal()):
+        raise BenchmarkError(f"--device {name}: take auto, cpu, cuda or cuda:N, as cuda:1")
+
+
 def choose_device(name: str) -> str:
-    """Return "cpu", "cuda" or "cuda:N" for auto, cpu, cuda or cuda:N.
+    """Return "cpu", "cuda" or "cuda:N" for auto, cpu, cuda or cuda:N; takes no memory on a GPU.
 
     A GPU older than PyTorch supports is not taken by auto, which says so.
 
     Raises:
         BenchmarkError: another name, or a GPU that there is not, or that is too old.
     """
-    kind, _, number = name.partition(":")
-    if name not in ("auto", "cpu", "cuda") and not (kind == "cuda" and number.isdecimal()):
-        raise BenchmarkError(f"--device {name}: take auto, cpu, cuda or cuda:N, as cuda:1")
+    check_device_name(name)
+    number = name.partition(":")[2]
     if name == "cpu":
         return "cpu"
     if not torch.cuda.is_available():
@@ -58,12 +68,18 @@ def _unsupported(device: str) -> str:
     )
 
 
+def card_name(device: str) -> str:
+    """Return a GPU's name; "" for a CPU, and for GPUs of other machines alone."""
+    here = device != "cpu" and torch.cuda.is_available()
+    return torch.cuda.get_device_name(device) if here else ""
+
+
 def card_of(device: str) -> dict[str, str]:
     """Return a GPU's name, compute capability and driver, and its libraries; nothing for a CPU."""
     if device == "cpu":
         return {}
     return {
-        "name": torch.cuda.get_device_name(device),
+        "name": card_name(device),
         "capability": ".".join(map(str, torch.cuda.get_device_capability(device))),
         "driver": _driver(),
         "cuda": torch.version.cuda or "",

@@ -35,6 +35,9 @@ def flow(
 ) -> Iterator[tuple[Task, Done]]:
     """Yield tasks as they are done; those of lost workers are handed out again, then fail.
 
+    Until their category is done no worker gets a second task beside another, so that the next
+    loss says which one it was.
+
     Args:
         scheduler: says what comes next.
         pool: real workers, or simulated ones.
@@ -44,9 +47,9 @@ def flow(
     while scheduler.unfinished:
         for place in pool.lost_places():
             scheduler.forget(place)
-        for worker in pool.idle():
-            if (task := scheduler.ready(worker.place)) is None:
-                break
+        for worker in pool.idle(alone=scheduler.is_wary):
+            if (task := scheduler.ready(worker.place, worker.takes)) is None:
+                continue
             pool.start(worker, task)
             running.append(task)
         at_work(running)

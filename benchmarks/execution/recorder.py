@@ -18,7 +18,7 @@ class Machine:
 
     Attributes:
         device: "cpu", "cuda" or "cuda:N".
-        memory: bytes on it for caches and blocks; changes no result.
+        memory: bytes on it for caches and blocks; changes no result; workers take their own.
         pool: workers; None for this process alone.
         raises: whether the first failed cell stops the run.
     """
@@ -38,7 +38,8 @@ class Machine:
 class Recorder:
     """Stores each cell as soon as it is evaluated, and sums up the extractions.
 
-    `place` says where the data set lies, as a hash; `raises` is of `Machine`.
+    `place` says where the data set lies, as a hash; `raises` is of `Machine`; `cards` are the GPUs
+    that cells were evaluated on.
     """
 
     store: Store
@@ -47,6 +48,7 @@ class Recorder:
     raises: bool = False
     statuses: list[str] = field(default_factory=list)
     extractions: dict[tuple[str, str], Extraction] = field(default_factory=dict)
+    cards: set[str] = field(default_factory=set)
 
     def take(self, evaluated: Evaluated) -> None:
         """Store a cell, and show it.
@@ -57,6 +59,7 @@ class Recorder:
         cell = replace(evaluated.cell, place=self.place)
         stored = self.store.write(cell, evaluated.scores, evaluated.maps, evaluated.traceback)
         self.progress.cell(stored)
+        self.cards.update({stored.card["name"]} if stored.card else ())
         for line in evaluated.hints:
             say(f"warning: {cell.spec.category}: {line}")
         first_failure = "failed" not in self.statuses  # others may come while the run is stopping

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from benchmarks.console import say
-from benchmarks.evaluation.device import card_of
 from benchmarks.execution.dividing import PlanDurations, divide_work
 from benchmarks.execution.flow import hand_out
 from benchmarks.execution.local import run_locally
@@ -16,7 +16,7 @@ from benchmarks.execution.progress.forecast import Forecast, earlier_rates
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.recorder import Machine, Recorder
 from benchmarks.execution.scheduling import Scheduler
-from benchmarks.features import FeatureCache
+from benchmarks.features import Extractor, FeatureCache
 from benchmarks.results import Store, journal
 
 
@@ -49,11 +49,7 @@ def run_plan(
     store.require_replaceable(job.spec for jobs in missing.values() for job in jobs)
     started, begun = datetime.now(UTC), time.perf_counter()
     cache.sweep()
-    extractors = plan.extractors(cache, machine.device, machine.memory)
-    images = images_to_pass(extractors, missing)
-    for extractor in extractors:
-        if any(images[category.name, extractor.backbone] for category in missing):
-            extractor.prepare()  # what can't be made stops the run, not every cell
+    extractors, images = _prepare(plan, missing, cache, machine)
     store.ask(plan.specs, plan.dataset.place)
     earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
     progress = Progress(plan, missing, images, Forecast(earlier, machine.workers))
@@ -76,6 +72,25 @@ def run_plan(
         journal.write(store.run, _call(plan, machine, recorder, started, seconds))
 
 
+def _prepare(
+    plan: Plan, missing: JobsByCategory, cache: FeatureCache, machine: Machine
+) -> tuple[list[Extractor], Counter[tuple[str, str]]]:
+    """Return the extractors of this process, and `images_to_pass`, once all backbones were made.
+
+    Where workers extract, backbones are made only to see that they can be, on the processor.
+
+    Raises:
+        BenchmarkError: one can't be made, which stops the run instead of failing every cell.
+    """
+    device = "cpu" if machine.pool else machine.device
+    extractors = plan.extractors(cache, device, machine.memory)
+    images = images_to_pass(extractors, missing)
+    for extractor in extractors:
+        if any(images[category.name, extractor.backbone] for category in missing):
+            extractor.prepare()
+    return [] if machine.pool else extractors, images
+
+
 def _call(
     plan: Plan, machine: Machine, recorder: Recorder, started: datetime, seconds: float
 ) -> journal.Call:
@@ -90,5 +105,5 @@ def _call(
         cells=len(recorder.statuses),
         failed=recorder.statuses.count("failed"),
         extractions=tuple(recorder.extractions.values()),
-        card=card_of(machine.device).get("name", ""),
+        card=" + ".join(sorted(recorder.cards)),
     )

@@ -6,10 +6,13 @@ import math
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 ATTEMPTS = 3
 """How often a task is handed out before it is given up because its workers were lost."""
+
+Takes = Literal["both", "images", "cells"]
+"""Which tasks a worker can take next."""
 
 
 class Timed(Protocol):
@@ -104,9 +107,15 @@ class Scheduler(Generic[T]):
         """Whether anything waits or runs."""
         return bool(self._open or self._later)
 
-    def ready(self, place: str = "") -> T | None:
-        """Return what a worker at `place` does next; None where all that is left must wait."""
-        chosen, to_extract = self._with_cells(place), self._with_shards()
+    @property
+    def is_wary(self) -> bool:
+        """Whether a task of a category in work has lost its worker."""
+        return any(task in self._portion_of for task in self._losses)
+
+    def ready(self, place: str = "", takes: Takes = "both") -> T | None:
+        """Return what a worker at `place` does next; None where all that it takes must wait."""
+        chosen = self._with_cells(place) if takes != "images" else None
+        to_extract = self._with_shards() if takes != "cells" else None
         if to_extract and (chosen is None or self._is_urgent(to_extract.portion)):
             chosen = to_extract
         if chosen is None:

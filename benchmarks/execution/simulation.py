@@ -43,13 +43,13 @@ class SimulatedPool:
     """Workers that take the seconds that were forecast, by a clock that jumps."""
 
     def __init__(self, workers: int) -> None:
-        self.workers, self.now = workers, 0.0
+        self.workers, self.device, self.now = workers, "", 0.0
         self._idle = [IdleWorker(number, str(number)) for number in range(workers)]
         self._busy: list[tuple[float, int, IdleWorker, Task]] = []
         self._numbers = itertools.count()
 
-    def idle(self) -> Sequence[IdleWorker]:
-        """Return the workers that wait for a task."""
+    def idle(self, *, alone: bool) -> Sequence[IdleWorker]:
+        """Return the workers that wait for a task; none takes a second one."""
         return list(self._idle)
 
     def start(self, worker: IdleWorker, task: Task) -> None:

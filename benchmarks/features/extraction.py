@@ -72,6 +72,11 @@ class Extractor:
         """Images that went through the backbone."""
 
     @property
+    def batch(self) -> int:
+        """How many images passed together of what was brought last."""
+        return self._batch
+
+    @property
     def backbone(self) -> str:
         """The backbone's name; of an ensemble, the member's."""
         return self._protocol.backbone.name
@@ -119,10 +124,11 @@ class Extractor:
         """
 
         def bring() -> dict[Split, Arrays]:
-            return {
+            readers = {
                 split: self._part(category, split, range(len(samples)), advance, check=check)
                 for split, samples in _splits(category)
             }
+            return {split: read() for split, read in readers.items()}
 
         arrays = self._within_memory(bring, category, advance)
         with self._beside(self._device):
@@ -136,8 +142,8 @@ class Extractor:
         advance: Callable[[int], Any],
         *,
         check: bool = True,
-    ) -> Arrays:
-        """Return level → array (n, C, H, W) of some of a split's images.
+    ) -> Callable[[], Arrays]:
+        """Extract what the cache lacks of some of a split's images, and leave it to be written.
 
         Args:
             category: the category.
@@ -146,6 +152,9 @@ class Extractor:
                 always passes in the same batch and no bit depends on who extracts it.
             advance: as for `arrays`.
             check: as for `arrays`.
+
+        Returns:
+            What waits until all of it lies on disk, and returns level → array (n, C, H, W).
 
         Raises:
             BenchmarkError, InterruptedExtractionError: as `arrays`.
@@ -209,13 +218,23 @@ class Extractor:
         advance: Callable[[int], Any],
         *,
         check: bool = True,
-    ) -> Arrays:
+    ) -> Callable[[], Arrays]:
         absent = self._absent(category, split, rows, check=check)
-        arrays = self._extract(category, split, rows, absent, advance) if absent else {}
-        for level, spec in self._specs(category, split).items():
-            if level not in arrays:
-                arrays[level] = self._stored(category, split, spec, rows)
-        return arrays
+        stays, behind = dict[int, Tensor](), None
+        if absent:
+            stays, behind = self._extract(category, split, rows, absent, advance)
+        specs = self._specs(category, split)
+        stored = {level: spec for level, spec in specs.items() if level not in stays}
+
+        def read() -> Arrays:
+            if behind and not stays:
+                if behind in self._behind:  # else `finish` waits, too
+                    self._behind.remove(behind)
+                behind.wait()
+            arrays = {n: self._stored(category, split, spec, rows) for n, spec in stored.items()}
+            return {**arrays, **stays}
+
+        return read
 
     def finish(self) -> None:
         """Wait until all that was extracted lies on disk.
@@ -223,9 +242,10 @@ class Extractor:
         Raises:
             StorageError: some of it could not be written.
         """
+        behind, self._behind = self._behind, []
         with ExitStack() as stack:
-            while self._behind:
-                stack.callback(self._behind.pop().wait)  # each, though another has failed
+            for writing in behind:
+                stack.callback(writing.wait)  # each, though another has failed
 
     def _stored(
         self, category: Category, split: Split, spec: FeatureSpec, rows: range
@@ -263,8 +283,8 @@ class Extractor:
         rows: range,
         levels: Sequence[int],
         advance: Callable[[int], Any],
-    ) -> Arrays:
-        """Pass some of a split's images through the backbone; return the levels that stay there."""
+    ) -> tuple[dict[int, Tensor], WriteBehind]:
+        """Pass images of a split through the backbone; return what stays there, and what writes."""
         specs, count = self._specs(category, split), len(samples_of(category, split))
         backbone, stays, first = self.prepare(), dict[int, Tensor](), 0
         with (
@@ -289,9 +309,7 @@ class Extractor:
                 self.passes += len(images)
                 advance(len(images))
         self._behind.append(behind)
-        if not stays:
-            self.finish()
-        return dict(stays)
+        return stays, behind
 
     @contextmanager
     def _beside(self, device: torch.device) -> Iterator[None]:

@@ -17,7 +17,6 @@ from typing import get_args
 
 import methods
 from benchmarks.console import CONTINUES, command_parser, run_program, say, show
-from benchmarks.evaluation.device import choose_device
 from benchmarks.execution import Plan, run_plan, say_changed_code, summary
 from benchmarks.execution.plan import JobsByCategory
 from benchmarks.features import FeatureCache
@@ -33,6 +32,7 @@ from benchmarks.options import (
     chosen_cache,
     chosen_machine,
     side,
+    simulated_machine,
 )
 from benchmarks.places import written_path
 from benchmarks.report.page import write_report
@@ -166,7 +166,7 @@ def _run(options: argparse.Namespace) -> int:
         missing = _missing(plan, Store(run), options)
         for job in itertools.chain.from_iterable(missing.values()):
             show(job.spec.label)
-        device, workers = choose_device(options.device), options.workers or options.jobs
+        device, workers = simulated_machine(options)
         show(summary([(plan, missing)], run, cache, device, workers))
         return 0
     with only_writer(run):

@@ -20,7 +20,6 @@ from benchmarks.console import CONTINUES, command_parser, run_program, say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation.device import choose_device
 from benchmarks.execution import run_plan, say_changed_code, summary
 from benchmarks.files import require_writable, write_file
 from benchmarks.options import (
@@ -33,6 +32,7 @@ from benchmarks.options import (
     chosen_machine,
     integers,
     positive,
+    simulated_machine,
 )
 from benchmarks.places import written_path
 from benchmarks.reproduction.published_values import DATASET
@@ -175,7 +175,7 @@ def _forecast(
         for name, requested in rows.items()
     }
     cache = chosen_cache(options)
-    device, workers = choose_device(options.device), options.workers or options.jobs
+    device, workers = simulated_machine(options)
     show(by_part(work, run, cache, device))
     show(summary(work[ALL], run, cache, device, workers))
     return 0

@@ -282,6 +282,7 @@ def pretended_cuda(devices: int = 1, free: int = 70 << 30) -> Iterator[Counts]:
     counts, run = Counts([Memory(free) for _ in range(devices)]), threading.Thread.run
 
     def run_under_mode(thread: threading.Thread) -> None:
+        torch._C._set_only_lift_cpu_tensors(True)  # which each thread has to itself
         with _Mode():  # type: ignore[no-untyped-call]
             run(thread)
 

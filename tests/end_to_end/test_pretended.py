@@ -429,7 +429,7 @@ def test_workers_spread_over_the_gpus_there_are() -> None:
     pool = processes.Processes(wanted, gpus=("3", "5"))
     with mock.patch.object(processes, "CONTEXT") as context:
         context.Pipe.side_effect = lambda: (mock.Mock(), mock.Mock())
-        for hand in pool.idle():
+        for hand in pool.idle(alone=True):
             pool.start(hand, mock.Mock())
         started = [call.kwargs["args"][-2:] for call in context.Process.call_args_list]
     assert started == [(3, "3"), (3, "5"), (3, "3"), (3, "5"), (3, "3")]  # sharers, GPU

@@ -69,8 +69,8 @@ def wait_for_all_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hand out nothing before a worker of each node waits: then each extracts some images."""
     idle, seen = RayCluster.idle, set[str]()
 
-    def of_all_nodes(self: RayCluster) -> Sequence[IdleWorker]:
-        workers = idle(self)
+    def of_all_nodes(self: RayCluster, *, alone: bool) -> Sequence[IdleWorker]:
+        workers = idle(self, alone=alone)
         seen.update(worker.place for worker in workers)
         return workers if len(seen) == NODES else []
 

@@ -91,14 +91,14 @@ def test_a_worker_that_hangs_is_killed_and_its_work_handed_out_again(
 class Losing:
     """Two workers of this process, of which some are lost over jug's cells first."""
 
-    workers = 2
+    workers, device = 2, "cpu"
 
     def __init__(self, losses: int) -> None:
         self.losses, self.extractions = losses, 0
         self.worker = Worker("cpu", 1 << 30)
         self.tasks: dict[IdleWorker, Task] = {}
 
-    def idle(self) -> list[IdleWorker]:
+    def idle(self, *, alone: bool) -> list[IdleWorker]:
         workers = [IdleWorker(number, str(number)) for number in range(self.workers)]
         return [worker for worker in workers if worker not in self.tasks]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median_low
@@ -11,7 +11,7 @@ from statistics import median_low
 import numpy as np
 
 from benchmarks.datasets import Category
-from benchmarks.evaluation.device import card_of
+from benchmarks.evaluation.device import card_name
 from benchmarks.evaluation.job import Job
 from benchmarks.execution.plan import Plan
 from benchmarks.results import Store, journal
@@ -33,7 +33,7 @@ def rates(run: Path, device: str) -> dict[str, float]:
     A method with other parameters counts under its name without them, too; a cell of another
     device, or of another card, doesn't count.
     """
-    processor = _processor(device, card_of(device).get("name", ""))
+    is_alike = _comparison(device)
     seconds_a_pixel: dict[str, list[float]] = {}
     for folder in find_runs_beside(run, "cells"):
         for cell in Store(folder).cells():
@@ -41,8 +41,8 @@ def rates(run: Path, device: str) -> dict[str, float]:
             seconds = (cell.fit_seconds or 0) + (cell.score_seconds or 0)
             images = sum(n or 0 for n in (cell.n_train, cell.n_test_good, cell.n_test_defect))
             read = images * protocol.image_size**2 * protocol.backbone.members
-            ours = _processor(cell.device, cell.card.get("name", "")) == processor
-            if cell.status == "ok" and read and ours:
+            alike = is_alike(cell.device, cell.card.get("name", ""))
+            if cell.status == "ok" and read and alike:
                 for name in {cell.spec.method, _base(cell.spec.method)}:
                     seconds_a_pixel.setdefault(name, []).append(seconds / read)
     return {name: float(np.median(several)) for name, several in seconds_a_pixel.items()}
@@ -76,20 +76,25 @@ def earlier_rates(run: Path, image_size: int, device: str) -> Rates:
         device: where cells are evaluated and images pass the backbone; what was done on another,
             or on another card, doesn't count.
     """
-    processor = _processor(device, card_of(device).get("name", ""))
+    is_alike = _comparison(device)
     extractions = [
         extraction
         for folder in find_runs_beside(run, "journal")
         for call in journal.read(folder)
-        if call.image_size == image_size and _processor(call.device, call.card) == processor
+        if call.image_size == image_size and is_alike(call.device, call.card)
         for extraction in call.extractions
     ]
     return Rates(rates(run, device), image_rates(extractions))
 
 
-def _processor(device: str, card: str) -> tuple[str, str]:
-    """Return what has a speed: "cpu", or "cuda" and the card, whatever its number."""
-    return device.partition(":")[0], card
+def _comparison(device: str) -> Callable[[str, str], bool]:
+    """Return whether another device, with its card, is as fast as `device`, whatever its number.
+
+    Where the GPUs are other machines', as those of a cluster, any card's counts.
+    """
+    kind, name = device.partition(":")[0], card_name(device)
+    known = bool(name) or kind == "cpu"
+    return lambda other, card: other.partition(":")[0] == kind and (card == name or not known)
 
 
 class Forecast:

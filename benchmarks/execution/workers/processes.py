@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import threading
+import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from benchmarks.evaluation.device import visible_gpus
-from benchmarks.execution.workers.tasks import Done, IdleWorker, Task, WantedPool
+from benchmarks.evaluation.device import choose_device, visible_gpus
+from benchmarks.execution.workers.tasks import (
+    AHEAD,
+    Done,
+    IdleWorker,
+    Task,
+    WantedPool,
+    idle_workers,
+)
 from benchmarks.execution.workers.worker import create_worker
 
 CONTEXT = get_context("spawn")
@@ -19,20 +30,24 @@ CONTEXT = get_context("spawn")
 
 
 def start(wanted: WantedPool) -> Processes | None:
-    """Return the processes; None where --jobs is 1, so that this process evaluates all cells."""
+    """Return the processes; None where --jobs is 1, so that this process evaluates all cells.
+
+    Raises:
+        BenchmarkError: a GPU was named that there is not, or that is too old.
+    """
     if wanted.jobs == 1:
         return None
+    wanted = replace(wanted, device=choose_device(wanted.device))
     return Processes(wanted, visible_gpus() if wanted.device == "cuda" else ())
 
 
 @dataclass
 class _Member:
-    """One worker's process, the connection to it, and its task; None while it is idle."""
+    """One worker's process, the connection to it, and by number the tasks that it has."""
 
-    worker: IdleWorker
     process: SpawnProcess
     connection: Connection
-    task: Task | None = None
+    tasks: dict[int, Task] = field(default_factory=dict)
 
 
 class Processes:
@@ -44,39 +59,41 @@ class Processes:
     """
 
     def __init__(self, wanted: WantedPool, gpus: Sequence[str] = ()) -> None:
-        self.workers = wanted.jobs
+        self.workers, self.device = wanted.jobs, wanted.device
         self._wanted, self._gpus = wanted, tuple(gpus)
         self._members: dict[int, _Member] = {}
+        self._numbers = itertools.count()
 
-    def idle(self) -> Sequence[IdleWorker]:
-        """Return the workers that wait for a task."""
-        busy = {number for number, member in self._members.items() if member.task is not None}
-        return [
-            IdleWorker(number, str(number)) for number in range(self.workers) if number not in busy
-        ]
+    def idle(self, *, alone: bool) -> Sequence[IdleWorker]:
+        """Return the workers that can take a task; where it is to be `alone`, those without one."""
+        tasks = {number: member.tasks.values() for number, member in self._members.items()}
+        members = [(number, str(number), tasks.get(number, ())) for number in range(self.workers)]
+        return idle_workers(members, overlapping=self.device != "cpu" and not alone)
 
     def start(self, worker: IdleWorker, task: Task) -> None:
         """Have a worker begin a task."""
         member = self._members.get(worker.number)
-        if member is None or not member.process.is_alive():
+        if member is None or not (member.tasks or member.process.is_alive()):
             member = self._members[worker.number] = self._start_process(worker)
-        member.task = task
+        number = next(self._numbers)
+        member.tasks[number] = task
         try:
-            member.connection.send(task)
+            member.connection.send((number, task))
         except OSError:  # it has just ended, which `finished` finds out
             member.process.kill()
 
     def finished(self) -> Iterator[tuple[IdleWorker, Task, Done | None]]:
         """Wait until some tasks have ended, and yield them; None where the worker was lost."""
-        busy = [member for member in self._members.values() if member.task is not None]
-        ended = wait([member.connection for member in busy], self._wanted.patience)
+        busy = {number: member for number, member in self._members.items() if member.tasks}
+        ended = wait([member.connection for member in busy.values()], self._wanted.patience)
         if not ended:
-            for member in busy:
+            for member in busy.values():
                 member.process.kill()
-        for member in busy:
-            if member.task is not None and (member.connection in ended or not ended):
-                task, member.task = member.task, None
-                yield member.worker, task, _receive(member)
+        for number, member in busy.items():
+            if member.connection in ended or not ended:
+                worker = IdleWorker(number, str(number))
+                for task, done in _receive(member):
+                    yield worker, task, done
 
     def lost_places(self) -> Sequence[str]:
         """Return nothing: processes store features on disk."""
@@ -98,31 +115,50 @@ class Processes:
         process = CONTEXT.Process(target=_work, args=arguments, daemon=True)
         process.start()
         workers_end.close()  # so that this end is told when the process ends
-        return _Member(worker, process, connection)
+        return _Member(process, connection)
 
 
-def _receive(member: _Member) -> Done | None:
-    """Return a worker's result; None where its connection broke, and kill it then."""
+def _receive(member: _Member) -> list[tuple[Task, Done | None]]:
+    """Return a task's result; that of each, None, where the connection broke; kill it then."""
     try:
-        done: Done = member.connection.recv()
+        number, done = member.connection.recv()
     except (EOFError, OSError):
         member.process.kill()
         member.process.join()
-        return None
-    return done
+        lost: list[tuple[Task, Done | None]] = [(task, None) for task in member.tasks.values()]
+        member.tasks.clear()
+        return lost
+    return [(member.tasks.pop(number), done)]
 
 
 def _work(
     connection: Connection, wanted: WantedPool, on_node: int, on_device: int, gpu: str | None
 ) -> None:
-    """Perform tasks until nobody sends any more."""
+    """Perform tasks, several at a time where they come so, until nobody sends any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who ends this process
     if gpu is not None:  # before anything of CUDA is loaded
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    worker = create_worker(wanted, on_node, on_device)
+    worker, sending = create_worker(wanted, on_node, on_device), threading.Lock()
+
+    def perform(number: int, task: Task) -> None:
+        done = worker.perform(task)
+        with sending:
+            connection.send((number, done))
+
+    threads = ThreadPoolExecutor(2 * AHEAD)
     while True:
         try:
-            task = connection.recv()
+            number, task = connection.recv()
         except EOFError:
             return
-        connection.send(worker.perform(task))
+        if wanted.device == "cpu":
+            perform(number, task)
+        else:
+            threads.submit(perform, number, task).add_done_callback(_stop_for_error)
+
+
+def _stop_for_error(performed: Future[None]) -> None:
+    """End this process where a task wasn't performed: else nobody would learn of it."""
+    if error := performed.exception():
+        traceback.print_exception(error)
+        os._exit(1)

@@ -5,14 +5,26 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from benchmarks.console import say
 from benchmarks.errors import BenchmarkError
-from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, IdleWorker, Task, WantedPool
+from benchmarks.evaluation.device import check_device_name
+from benchmarks.execution.workers import joining
+from benchmarks.execution.workers.tasks import (
+    AHEAD,
+    Done,
+    Evaluate,
+    Extract,
+    IdleWorker,
+    Task,
+    WantedPool,
+    idle_workers,
+)
 from benchmarks.execution.workers.worker import MemberLevels, create_worker
 from methods.lazy import Tensor, torch
 
@@ -29,6 +41,7 @@ def start(wanted: WantedPool) -> RayCluster:
     Raises:
         BenchmarkError: Ray can't be had, or a single GPU was named, which Ray hands out itself.
     """
+    check_device_name(wanted.device)
     if ":" in wanted.device:
         raise BenchmarkError(
             f"--device {wanted.device}: Ray hands out the GPUs; take --device cuda"
@@ -92,14 +105,31 @@ def workers_on_device(has: dict[str, float], needs: dict[str, float]) -> int:
     return 1 if "GPU" in needs else workers_that_fit(has, needs)
 
 
+def _choose_device(named: str, has: dict[str, float]) -> str:
+    """Return "cpu" or "cuda" for a name that may be auto, of which a line says what it means."""
+    if named != "auto":
+        return named
+    gpus = int(has.get("GPU", 0))
+    device = "cuda" if gpus else "cpu"
+    say(f"--device auto: workers compute on {device}, as the cluster has {gpus or 'no'} GPUs")
+    return device
+
+
 @dataclass
 class _Member:
-    """An actor, its node (empty until it has answered), and its task; None while it is idle."""
+    """An actor, its node (empty until it has answered), and what it was asked.
+
+    `asked` holds each answer to come and its task; None for where it is.
+    """
 
     actor: Any
-    answer: Any
+    asked: dict[Any, Task | None]
     node: str = ""
-    task: Task | None = None
+
+    @property
+    def tasks(self) -> list[Task]:
+        """Those that it has."""
+        return [task for task in self.asked.values() if task is not None]
 
 
 class RayCluster:
@@ -123,66 +153,68 @@ class RayCluster:
             raise BenchmarkError(
                 "--executor ray: Ray is not installed; pip install -c constraints.txt -e '.[ray]'"
             ) from None
-        threads = wanted.threads or 1
-        # Without "local" Ray takes any cluster that runs on this machine, and refuses num_cpus.
-        where: dict[str, Any] = {"address": wanted.address or "local"}
-        if not wanted.address:
-            where |= {"num_cpus": wanted.jobs * threads, "include_dashboard": False}
-        try:
-            ray.init(log_to_driver=False, **where)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise BenchmarkError(
-                f"--ray-address {wanted.address}: no cluster there, or one with a token, which Ray "
-                f"sends with RAY_AUTH_MODE=token ({reason})"
-            ) from error
-        self._ray, self._wanted = ray, wanted
-        self._needs = {"CPU": float(threads)} | ({"GPU": 1.0} if wanted.device == "cuda" else {})
-        self._actor: Any = ray.remote(num_cpus=threads, num_gpus=self._needs.get("GPU", 0))(Actor)
+        joining.join(ray, wanted)
+        self._ray, self._watch = ray, joining.Watch(ray)
+        self.device = _choose_device(wanted.device, self._has())
+        self._wanted = replace(wanted, device=self.device)
+        needs, together = {"CPU": float(wanted.threads or 1)}, 1
+        if self.device == "cuda":
+            needs, together = needs | {"GPU": 1.0}, 2 * AHEAD
+        self._needs = needs
+        remote: Any = ray.remote
+        resources = {"num_cpus": needs["CPU"], "num_gpus": needs.get("GPU", 0)}
+        self._actor = remote(**resources, max_concurrency=together)(Actor)
         self._members: dict[int, _Member] = {}
         self._shards: WeakKeyDictionary[Extract, Any] = WeakKeyDictionary()
+        self._batches: WeakKeyDictionary[Extract, tuple[int, ...]] = WeakKeyDictionary()
         self._places: set[str] = set()
         self._numbers, self._stillborn, self._suspicious_until = itertools.count(), 0, 0.0
         self.workers = self._room()
 
-    def idle(self) -> Sequence[IdleWorker]:
-        """Return the workers that wait for a task; have actors started for what the cluster has."""
+    def idle(self, *, alone: bool) -> Sequence[IdleWorker]:
+        """Return the workers that can take a task; have actors started for what the cluster has."""
         while len(self._members) <= self._room():
             actor = self._actor.remote(self._wanted, self._needs)
-            self._members[next(self._numbers)] = _Member(actor, actor.node.remote())
-        return [
-            IdleWorker(number, member.node)
-            for number, member in self._members.items()
-            if member.node and member.task is None
-        ]
+            self._members[next(self._numbers)] = _Member(actor, {actor.node.remote(): None})
+        known = [(n, member.node, member.tasks) for n, member in self._members.items()]
+        members = [member for member in known if member[1]]
+        return idle_workers(members, overlapping=self.device != "cpu" and not alone)
 
     def start(self, worker: IdleWorker, task: Task) -> None:
         """Have a worker begin a task."""
         member = self._members[worker.number]
-        member.task = task
         if self._wanted.share == "folder":
-            member.answer = member.actor.perform.remote(task)
+            answer = member.actor.perform.remote(task)
         elif isinstance(task, Evaluate):
             shards = [self._shards[extraction] for extraction in task.needs]
-            member.answer = member.actor.perform.remote(task, *shards)
+            if len({self._batches[extraction] for extraction in task.needs}) > 1:
+                shards = []  # features of several batches aren't mixed: it extracts all again
+            answer = member.actor.perform.remote(task, *shards)
         else:
             extract = member.actor.extract.options(num_returns=2)
-            member.answer, self._shards[task] = extract.remote(task)
+            answer, self._shards[task] = extract.remote(task)
+        member.asked[answer] = task
 
     def finished(self) -> Iterator[tuple[IdleWorker, Task, Done | None]]:
         """Wait until some tasks have ended, and yield them; None where the worker was lost.
 
         Raises:
-            BenchmarkError: workers end before they begin.
+            BenchmarkError: workers end before they begin, or this machine has lost the cluster.
         """
-        awaited = {m.answer: number for number, m in self._members.items() if m.answer}
-        answers, _ = self._ray.wait(list(awaited), timeout=self._wanted.patience)
+        awaited = {answer: n for n, member in self._members.items() for answer in member.asked}
+        answers: list[Any] = []
+        end = time.monotonic() + self._wanted.patience
+        while not answers and (left := end - time.monotonic()) > 0:
+            answers, _ = self._ray.wait(list(awaited), timeout=min(left, joining.PULSE))
+            self._watch.check()
+            if not any(member.node for member in self._members.values()):
+                self._watch.say_waiting(self._needs)
         if not answers:
             for member in self._members.values():
-                if member.task is not None:
+                if member.tasks:
                     self._ray.kill(member.actor)
         for answer in answers:
-            yield from self._take_answer(awaited[answer])
+            yield from self._take_answer(answer, awaited[answer])
 
     def lost_places(self) -> Sequence[str]:
         """Return the nodes that were lost since the last call, with features stored only there."""
@@ -193,25 +225,31 @@ class RayCluster:
         self._members = {
             number: member
             for number, member in self._members.items()
-            if member.task is not None or member.node not in lost
+            if member.tasks or member.node not in lost
         }
         return sorted(lost) if self._wanted.share == "objects" else ()
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
-        self._ray.shutdown()
+        self._watch.leave()
 
-    def _take_answer(self, number: int) -> Iterator[tuple[IdleWorker, Task, Done | None]]:
+    def _take_answer(
+        self, answer: Any, number: int
+    ) -> Iterator[tuple[IdleWorker, Task, Done | None]]:
         """Take a worker's answer: where it is, or what it has done."""
         member = self._members[number]
-        task, member.task = member.task, None
-        answer, member.answer = member.answer, None
+        task = member.asked.pop(answer)
         came = self._answer(answer, number, begun=task is not None)
+        worker = IdleWorker(number, member.node)
+        if isinstance(task, Extract) and came is not None:
+            self._batches[task] = came.batches
         if task is not None:
-            yield IdleWorker(number, member.node), task, came
+            yield worker, task, came
         elif came is not None:
             member.node, self._stillborn = came, 0
             self._places.add(came)
+        if number not in self._members:
+            yield from ((worker, other, None) for other in member.tasks)
 
     def _answer(self, answer: Any, number: int, *, begun: bool) -> Any:
         """Return what a worker answers, None where it, or what it needs, was lost."""
@@ -239,9 +277,12 @@ class RayCluster:
         """
         node = self._members.pop(lost).node
         for number, member in [*self._members.items()]:
-            if node == member.node != "" and member.task is None:
+            if node == member.node != "" and not member.tasks:
                 self._ray.kill(self._members.pop(number).actor)
 
     def _room(self) -> int:
+        return workers_that_fit(self._has(), self._needs)
+
+    def _has(self) -> dict[str, float]:
         resources: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
-        return workers_that_fit(resources, self._needs)
+        return resources

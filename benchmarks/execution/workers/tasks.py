@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 from benchmarks.datasets import Category
 from benchmarks.evaluation.job import Evaluated, Failure, Job
 from benchmarks.execution.plan import Plan
+from benchmarks.execution.scheduling import Takes
 from benchmarks.features import CacheSettings, Split
 from benchmarks.results.journal import Extraction
+
+AHEAD = 2
+"""Tasks of each kind that a worker with a GPU takes at a time: the second is at the device while
+the first is written or measured."""
 
 Share = Literal["folder", "objects"]
 """Where workers read features: the cache's folder, which all see, or Ray's object store."""
@@ -64,6 +69,7 @@ class Done:
     """The result of a task.
 
     Attributes:
+        batches: how many images passed each member together, where features were extracted.
         evaluated: cells in the order of the jobs.
         extractions: what extracting features took.
         warnings: lines for the user.
@@ -74,23 +80,54 @@ class Done:
     extractions: tuple[Extraction, ...] = ()
     warnings: tuple[str, ...] = ()
     failure: Failure | None = None
+    batches: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class IdleWorker:
-    """A worker that waits for a task: its number, and its place, the node of a cluster."""
+    """A worker that can take a task: its number, its place, the node of a cluster, and which."""
 
     number: int
     place: str
+    takes: Takes = "both"
+
+
+def idle_workers(
+    members: Iterable[tuple[int, str, Collection[Task]]], *, overlapping: bool
+) -> list[IdleWorker]:
+    """Return the workers that can take one more task, those with the fewest before the others.
+
+    Args:
+        members: each worker's number, place and tasks.
+        overlapping: whether a worker takes `AHEAD` tasks of each kind, else one of either.
+    """
+    free = list[tuple[int, IdleWorker]]()
+    for number, place, tasks in members:
+        if not overlapping:
+            free += [] if tasks else [(0, IdleWorker(number, place))]
+            continue
+        images = sum(isinstance(task, Extract) for task in tasks)
+        held: dict[Takes, int] = {"cells": len(tasks) - images, "images": images}
+        free += [
+            (count, IdleWorker(number, place, takes))
+            for takes, least in held.items()
+            for count in range(least, AHEAD)
+        ]
+    return [worker for _, worker in sorted(free, key=lambda pair: pair[0])]
 
 
 class Pool(Protocol):
-    """Workers that perform tasks, each one at a time."""
+    """Workers that perform tasks."""
 
     workers: int
+    device: str
+    """Theirs: "cpu", "cuda" or "cuda:N", as each of them names it."""
 
-    def idle(self) -> Sequence[IdleWorker]:
-        """Return the workers that wait for a task."""
+    def idle(self, *, alone: bool) -> Sequence[IdleWorker]:
+        """Return the workers that can take a task; where it is to be `alone`, those without one.
+
+        One that can take several is named as often, once it has been given the first.
+        """
 
     def start(self, worker: IdleWorker, task: Task) -> None:
         """Have a worker begin a task."""
@@ -111,7 +148,7 @@ class WantedPool:
 
     Attributes:
         jobs: processes side by side.
-        device: "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda" or "cuda:N".
         patience: seconds without a finished task after which workers are killed as hanging.
         address: of a running cluster, None for none.
         threads: of each worker's processor; None for its share of the cores where it is.

@@ -1,0 +1,14 @@
+"""A worker's process on a pretended device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.execution.workers import processes
+from methods.testing.pretended import pretended_cuda
+
+
+def work(*arguments: Any) -> None:
+    """Perform tasks as a worker on a machine with a GPU does."""
+    with pretended_cuda():
+        processes._work(*arguments)
