@@ -11,11 +11,11 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.datasets import Category
+from benchmarks.datasets.placing import Placing
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
 from benchmarks.maps.folder import map_names, stem
 from benchmarks.maps.image_scores import image_name
-from benchmarks.maps.placing import Placing
 from benchmarks.maps.reading import Map, write_tiff
 from benchmarks.results import ResultSet
 from benchmarks.results.feature_sources import without_source

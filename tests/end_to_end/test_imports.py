@@ -52,6 +52,7 @@ SUBJECTS = {
     "features": {"datasets", "backbones", LAZY},
     "results": {"metrics", "datasets.known", "datasets.losses"},
     "evaluation": {"datasets", "features", "metrics", "results", "methods"},
+    "detection": {"backbones", "datasets", "features", "evaluation", "methods"},
     "execution": {
         *("backbones", "datasets", "features", "evaluation", "metrics", "results", "methods"),
     },
@@ -85,7 +86,7 @@ LEFT_OUT = {
 }
 ALLOWED = {
     "methods": set(),
-    "benchmarks": set(),
+    "benchmarks": {"detection", "results"},
     "errors": set(),
     "specs": {"methods.base", "names"},
     "array_types": set(),

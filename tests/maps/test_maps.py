@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from benchmarks.uncertainty.intervals import cell_intervals
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -23,7 +24,6 @@ from benchmarks.results import Cell, Store, result_sets
 from benchmarks.results.lock import only_writer
 from benchmarks.results.scores import read_image_scores
 from benchmarks.run.__main__ import main as run
-from benchmarks.uncertainty.intervals import cell_intervals
 from benchmarks.uncertainty.pairs import all_pairs
 from tests.helpers.data_sets import write_category, write_dataset
 
