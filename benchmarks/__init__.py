@@ -29,10 +29,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from benchmarks import results
     from benchmarks.detection.detector import detector, load_detector
+    from benchmarks.statistics.evaluating import evaluate
 
-__all__ = ["detector", "load_detector", "results"]
+__all__ = ["detector", "evaluate", "load_detector", "results"]
 
-_HOMES = dict.fromkeys(("detector", "load_detector"), "benchmarks.detection.detector")
+_HOMES = {
+    "detector": "benchmarks.detection.detector",
+    "load_detector": "benchmarks.detection.detector",
+    "evaluate": "benchmarks.statistics.evaluating",
+}
 
 
 def __getattr__(name: str) -> Any:
