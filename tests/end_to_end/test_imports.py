@@ -50,7 +50,7 @@ SUBJECTS = {
     "statistics": {"metrics"},
     "synthetic": {"datasets"},
     "features": {"datasets", "backbones", LAZY},
-    "results": {"metrics", "datasets.known", "datasets.losses"},
+    "results": {"metrics", "statistics", "datasets.known", "datasets.losses"},
     "evaluation": {"datasets", "features", "metrics", "results", "methods"},
     "detection": {"backbones", "datasets", "features", "evaluation", "methods"},
     "execution": {
@@ -86,7 +86,7 @@ LEFT_OUT = {
 }
 ALLOWED = {
     "methods": set(),
-    "benchmarks": {"detection", "results"},
+    "benchmarks": {"detection", "results", "statistics"},
     "errors": set(),
     "specs": {"methods.base", "names"},
     "array_types": set(),

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmarks.uncertainty.intervals import cell_intervals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -24,6 +23,7 @@ from benchmarks.metrics.pixel import pixel_metrics, pro_curve
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheets
 from benchmarks.results import Cell, Store, result_sets
+from benchmarks.results.intervals import cell_intervals
 from benchmarks.results.previews import read_previews
 from benchmarks.results.scores import read_scores
 from benchmarks.run import __main__ as run

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from benchmarks.uncertainty.intervals import cell_intervals
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -21,10 +20,11 @@ from benchmarks.maps.__main__ import main as maps
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheets
 from benchmarks.results import Cell, Store, result_sets
+from benchmarks.results.intervals import cell_intervals
 from benchmarks.results.lock import only_writer
+from benchmarks.results.pairs import all_pairs
 from benchmarks.results.scores import read_image_scores
 from benchmarks.run.__main__ import main as run
-from benchmarks.uncertainty.pairs import all_pairs
 from tests.helpers.data_sets import write_category, write_dataset
 
 SIZE = 32
