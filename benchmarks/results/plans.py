@@ -50,8 +50,13 @@ def keep_plan(run: Path, plan: Plan) -> None:
             return
 
 
-def data_folders(run: Path) -> list[Path]:
-    """Return the folders of data that a run's plans name and that are there, each once."""
+def kept_data(run: Path) -> list[tuple[Path, bool]]:
+    """Return the data of a run's plans: each folder once, and whether its masks were left out."""
     plans = map(read_plan, sorted(run.glob("plan*.toml")))
-    folders = dict.fromkeys(Path(str(plan["data"])) for plan in plans if "data" in plan)
-    return [folder for folder in folders if folder.is_dir()]
+    return list(
+        dict.fromkeys(
+            (Path(str(plan["data"])), plan.get("no-masks") is True)
+            for plan in plans
+            if "data" in plan
+        )
+    )
