@@ -15,5 +15,34 @@ Ground: `errors`, `specs` (what makes a number), `array_types`, `files`, `places
   imports what computes.
 - `run`, `supplement`, `speed`: the programs that do.
 
+- `detection`: one detector on images at hand, by what evaluates a cell.
+
 `tests/end_to_end/test_imports.py` says which of them may import which.
+
+In Python, `benchmarks.detector`, `load_detector`, `evaluate` and `results.open` are the way in
+(docs/python.md); they are imported when they are asked for.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks import results
+    from benchmarks.detection.detector import detector, load_detector
+    from benchmarks.statistics.evaluating import evaluate
+
+__all__ = ["detector", "evaluate", "load_detector", "results"]
+
+_HOMES = {
+    "detector": "benchmarks.detection.detector",
+    "load_detector": "benchmarks.detection.detector",
+    "evaluate": "benchmarks.statistics.evaluating",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "results":
+        return import_module("benchmarks.results")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'benchmarks' has no attribute {name!r}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
+from collections.abc import Iterable
 
 
 def printable(text: str, kept: str = "") -> str:
@@ -13,3 +15,9 @@ def printable(text: str, kept: str = "") -> str:
 def composed(text: str) -> str:
     """Return the one form of all texts that look the same, without blanks at its ends."""
     return unicodedata.normalize("NFC", text).strip()
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return `: did you mean …?` with the names that look like `word`; empty if none does."""
+    close = difflib.get_close_matches(word, list(known), n=3)
+    return f": did you mean {', '.join(close)}?" if close else ""

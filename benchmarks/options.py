@@ -24,6 +24,7 @@ from benchmarks.places import written_path
 from benchmarks.processes import cores
 from benchmarks.specs import DType
 from benchmarks.synthetic import writing as synthetic
+from benchmarks.synthetic.products import VERSION
 from methods.lazy import torch
 
 REAL_BACKBONE, REAL_SIZE = "wide_resnet50_2", 224
@@ -213,7 +214,9 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
     named = options.data or os.environ.get("MVTEC_AD_ROOT")
     if named is None:
         say(NOTICE)
-    root = written_path(str(named)) if named else synthetic.ensure(options.cache)
+    root = options.cache / VERSION if named is None else written_path(str(named))
+    if root == options.cache / VERSION:  # as plans of runs on it name it
+        root = synthetic.ensure(options.cache)
     names = options.categories.split(",") if options.categories else None
     dataset = datasets.index(root, names, masks=not options.no_masks)
     for category in dataset.categories:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -24,6 +24,19 @@ COMPARABLE = 1e-16, 1e16
 SHARED = 1 / 4
 """Share of the memory that artefacts of all methods may take together."""
 
+MEMORY = 8 << 30
+"""Bytes that a method may fill with caches and blocks, where nobody says how many."""
+
+State = Mapping[str, Any]
+"""What a fitted method scores by: name → a tensor or an array, or what JSON holds."""
+
+
+class MissingLevelError(KeyError):
+    """Features of a level were asked for that there are none of."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
 
 class Features:
     """Backbone features of N images at some pyramid levels, read in parts.
@@ -38,6 +51,9 @@ class Features:
         memory: bytes on the device that a method may fill with caches and blocks; changes no
             result.
         share: whether methods that see these features share artefacts; no number depends on it.
+
+    Raises:
+        ValueError: there are no levels, they aren't maps, or of different numbers of images.
     """
 
     def __init__(
@@ -45,13 +61,19 @@ class Features:
         levels: Mapping[int, Array],
         rows: Sequence[int] | None = None,
         device: torch.device | str = "cpu",
-        memory: int = 8 << 30,
+        memory: int = MEMORY,
         *,
         share: bool = False,
     ) -> None:
         if not levels:
             raise ValueError("features need at least one level")
         self._levels = dict(levels)
+        for level, array in self._levels.items():
+            if len(array.shape) != 4:
+                raise ValueError(
+                    f"level {level} is of shape {tuple(array.shape)}, and maps are (N, C, H, W): "
+                    "give vectors (N, C) as (N, C, 1, 1)"
+                )
         stored = {len(array) for array in self._levels.values()}
         if len(stored) > 1:
             raise ValueError(f"levels hold different numbers of images: {sorted(stored)}")
@@ -69,8 +91,18 @@ class Features:
 
     def shape(self, level: int) -> tuple[int, int, int]:
         """Channels, height and width of a level."""
-        _, channels, height, width = self._levels[level].shape
+        _, channels, height, width = self._array(level).shape
         return int(channels), int(height), int(width)
+
+    def stored(self, level: int) -> Array:
+        """Return a level of these images as it lies in its array, which may be a memory map."""
+        return self._array(level)[_evenly(self._rows)]
+
+    def _array(self, level: int) -> Array:
+        if level not in self._levels:
+            here = ", ".join(map(str, self.levels))
+            raise MissingLevelError(f"level {level} is missing: these features have level {here}")
+        return self._levels[level]
 
     def read(
         self,
@@ -88,10 +120,10 @@ class Features:
             lines: which rows of the grid.
 
         Raises:
-            KeyError: the level was not extracted.
+            MissingLevelError: there are no features of that level.
         """
         rows = self._rows if images is None else _pick(self._rows, images)
-        array = self._levels[level]
+        array = self._array(level)
         part = array[self._index(_evenly(rows), array)]
         part = part if lines is None else part[:, :, lines]
         if channels is not None:
@@ -189,6 +221,32 @@ class Method(Protocol):
         """
 
 
+@runtime_checkable
+class Storable(Method, Protocol):
+    """A method whose fitted state can be had, and given to an unfitted one: both are optional."""
+
+    def state(self) -> State:
+        """Return all that scores depend on, beside the parameters.
+
+        Its bytes (`state_bytes`) are the fitted method's: memory-mapped features that it refers to
+        are included, and what is made of the state to save time isn't.
+
+        Raises:
+            NotFittedError: `fit` was not called.
+        """
+
+    def from_state(
+        self, state: State, device: torch.device | str = "cpu", memory: int = MEMORY
+    ) -> Self:
+        """Become the fitted method that had this state; scores are equal to the last digit.
+
+        Args:
+            state: from `state`, or equal.
+            device: where it will score.
+            memory: bytes there for caches and blocks; changes no result.
+        """
+
+
 class Parameters(Protocol):
     """A method's parameters: a frozen dataclass that says what it reads and makes the method."""
 
@@ -249,6 +307,22 @@ def identity(value: Any) -> Any:
 
 class NotFittedError(ValueError):
     """A method was asked for scores before it was fitted."""
+
+
+def require_inputs(features: Features, generator: torch.Generator) -> None:
+    """Raise TypeError, with the remedy, where these are not what `fit` takes."""
+    if not isinstance(features, Features):
+        kind = type(features).__name__
+        raise TypeError(f"features are of type {kind}: pass methods.Features({{level: array}})")
+    if not isinstance(generator, torch.Generator):
+        seeded = f".manual_seed({generator})" if isinstance(generator, int) else ""
+        kind = type(generator).__name__
+        raise TypeError(f"the generator is of type {kind}: pass torch.Generator(){seeded}")
+
+
+def state_bytes(state: State) -> int:
+    """Return the bytes of a fitted method, by its state: those of its tensors and arrays."""
+    return sum(getattr(value, "nbytes", 0) for value in state.values())
 
 
 def require_finite(tensor: Tensor, what: str) -> Tensor:

@@ -5,10 +5,12 @@ Run it on your own method in one line: `check_method("my-method")`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import cast
 
 from methods import create, resolve
-from methods.base import Features, Method, NotFittedError, Scores
+from methods.base import Features, Method, NotFittedError, Scores, Storable
 from methods.checks import ConformanceError, check_finite, check_fitted, check_scores, tensors_of
 from methods.components.precision import full_precision
 from methods.lazy import torch
@@ -228,6 +230,33 @@ def anomalies_score_higher(specification: str, device: str) -> None:
         assert bool(anomalous[name].min() > tensor.max()), f"{name} do not separate"
 
 
+def state_is_the_whole_method(specification: str, device: str) -> None:
+    """A method with `state` and `from_state` must score the same, to the last digit, when loaded.
+
+    (Asked only of methods that have both; others can't be saved.)
+    """
+    training, test = _data(specification, device)
+    method = _fit(specification, training)
+    if not isinstance(method, Storable):
+        return
+    state = dict(method.state())
+    plain = {name: value for name, value in state.items() if not hasattr(value, "nbytes")}
+    stored = {
+        name: torch.as_tensor(value).cpu().clone()
+        for name, value in state.items()
+        if name not in plain
+    }
+    state = stored | json.loads(json.dumps(plain))
+    loaded = cast(Storable, create(specification))
+    try:
+        loaded.state()
+    except NotFittedError:
+        loaded.from_state(state, device)
+        _same(_score(loaded, test), _score(method, test), relative=0)
+        return
+    raise AssertionError("`state` before `fit` must raise NotFittedError; it returned something.")
+
+
 def devices_agree(specification: str, device: str) -> None:
     """A device must not change what is anomalous: its scores are the CPU's but for rounding."""
     training, test = _data(specification, device)
@@ -249,6 +278,7 @@ PROPERTIES: tuple[Callable[[str, str], None], ...] = (
     not_a_number_is_rejected,
     one_image_is_enough,
     anomalies_score_higher,
+    state_is_the_whole_method,
     devices_agree,
 )
 """What is checked, in this order; each one's docstring says why it matters."""

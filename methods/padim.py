@@ -9,7 +9,15 @@ from typing import Self
 
 import numpy as np
 
-from methods.base import Features, NotFittedError, Scores, require_finite
+from methods.base import (
+    MEMORY,
+    Features,
+    NotFittedError,
+    Scores,
+    State,
+    require_finite,
+    require_inputs,
+)
 from methods.components import split_products
 from methods.components.parallel import parallel_map
 from methods.components.precision import full_precision
@@ -84,13 +92,37 @@ class Padim:
         self.parameters = parameters or Parameters()
         self._dims: list[list[int]] = []
         self._training: Features | None = None
+        self._training_dims: list[list[int]] = []
         self._kept: list[Gaussians] = []
 
     @full_precision()
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Estimate mean and covariance of every position (section 3.2), by blocks of positions."""
+        require_inputs(features, generator)
         self._dims = self._choose(features, generator)
-        self._training = features
+        return self._know(features, self._dims)
+
+    def state(self) -> State:
+        """Return each level's drawn dimensions, and training features in these, (N, d, H, W)."""
+        if self._training is None:
+            raise NotFittedError("Padim.state was called before fit")
+        drawn = {f"dims_{i}": dims for i, dims in zip(LEVELS, self._dims, strict=True)}
+        known = zip(LEVELS, self._training_dims, strict=True)
+        return {**drawn, **{f"level_{i}": self._training.stored(i)[:, dims] for i, dims in known}}
+
+    @full_precision()
+    def from_state(
+        self, state: State, device: torch.device | str = "cpu", memory: int = MEMORY
+    ) -> Self:
+        """Become the fitted method that had this state."""
+        levels = {level: state[f"level_{level}"] for level in LEVELS}
+        self._dims = [list(state[f"dims_{level}"]) for level in LEVELS]
+        features = Features(levels, device=device, memory=memory)
+        return self._know(features, [list(range(len(dims))) for dims in self._dims])
+
+    def _know(self, features: Features, dims: list[list[int]]) -> Self:
+        """Make the Gaussians of training features' dimensions, if there is room for them."""
+        self._training, self._training_dims = features, dims
         most = min(KEPT_BYTES, KEPT_SHARE * features.memory)
         blocks = self._blocks(features) if self._bytes(features) <= most else []
         self._kept = parallel_map(
@@ -111,7 +143,7 @@ class Padim:
             number, rows = numbered
             gaussians = kept[number] if kept else self._gaussians(training, rows)
             for images in features.batches(SCORED_IMAGES):
-                distances = gaussians.distances(self._read(features, images, rows))
+                distances = gaussians.distances(self._read(features, self._dims, images, rows))
                 maps[images, rows] = distances.T.reshape(-1, rows.stop - rows.start, width).float()
 
         parallel_map(score, list(enumerate(self._blocks(training))), features.device)
@@ -145,16 +177,18 @@ class Padim:
             step = min(step, max(1, heights[0] // min(heights)))
         return [slice(i, min(i + step, heights[0])) for i in range(0, heights[0], step)]
 
-    def _read(self, features: Features, images: slice, rows: slice) -> Samples:
+    def _read(
+        self, features: Features, dims: list[list[int]], images: slice, rows: slice
+    ) -> Samples:
         samples = []
-        for level, dims in zip(LEVELS, self._dims, strict=True):
+        for level, of_level in zip(LEVELS, dims, strict=True):
             lines, _ = _beneath(features, level, rows)
-            part = features.read(level, images, dims, lines).flatten(2).permute(2, 0, 1)
+            part = features.read(level, images, of_level, lines).flatten(2).permute(2, 0, 1)
             samples.append(_empty(*part.shape, device=part.device).copy_(part))
         return samples
 
     def _gaussians(self, training: Features, rows: slice) -> Gaussians:
-        samples = self._read(training, slice(0, len(training)), rows)
+        samples = self._read(training, self._training_dims, slice(0, len(training)), rows)
         grid_cells = [_beneath(training, level, rows)[1] for level in LEVELS]
         return Gaussians.fit(samples, grid_cells, self.parameters.epsilon)
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
-from methods.base import Features, NotFittedError, Scores, later, require_comparable
+from methods.base import (
+    MEMORY,
+    Features,
+    NotFittedError,
+    Scores,
+    State,
+    later,
+    require_comparable,
+    require_inputs,
+)
 from methods.components.coreset import draw, projection
 from methods.components.coreset_device import SIZES
 from methods.components.embedding import LevelProjection, embed, level_projections
@@ -110,21 +119,20 @@ class PatchCore:
 
     def __init__(self, parameters: Parameters | None = None) -> None:
         self.parameters = parameters or Parameters()
+        self._channels: dict[int, int] = {}
         self._maps: dict[int, LevelProjection] = {}
         self._bank: Tensor | None = None
 
     @full_precision()
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Fill the memory bank (section 3.1) and keep a coreset of it (section 3.2)."""
+        require_inputs(features, generator)
         p = self.parameters
-        channels = {level: features.shape(level)[0] for level in p.levels}
-        self._maps = level_projections(
-            channels, p.patch_size, p.level_dims, p.dims, features.device
-        )
+        self._expect([features.shape(level)[0] for level in p.levels], features.device)
         _, height, width = features.shape(p.levels[0])
         patches = len(features) * height * width
         size = max(1, int(patches * p.coreset_ratio))
-        fits = size <= self._rows_together(features)
+        fits = size <= self._rows_together(features.device, features.memory)
         if size == 1 and p.reweight:
             raise ValueError("eq. 7 needs a memory bank of two patches: raise coreset_ratio")
         if size < patches:
@@ -134,6 +142,28 @@ class PatchCore:
         else:
             where = features.device if fits else torch.device("cpu")
             self._bank = torch.cat([batch.to(where) for batch in self._patches(features)])
+        return self
+
+    def _expect(self, channels: Sequence[int], device: torch.device | str) -> None:
+        """Prepare for features of so many channels, by level."""
+        p = self.parameters
+        self._channels = dict(zip(p.levels, channels, strict=True))
+        self._maps = level_projections(self._channels, p.patch_size, p.level_dims, p.dims, device)
+
+    def state(self) -> State:
+        """Return the memory bank, (m, dims), and the levels' channels."""
+        if self._bank is None:
+            raise NotFittedError("PatchCore.state was called before fit")
+        return {"bank": self._bank, "channels": list(self._channels.values())}
+
+    def from_state(
+        self, state: State, device: torch.device | str = "cpu", memory: int = MEMORY
+    ) -> Self:
+        """Become the fitted method that had this state."""
+        bank, device = torch.as_tensor(state["bank"]), torch.device(device)
+        fits = len(bank) <= self._rows_together(device, memory)
+        self._bank = bank.to(device if fits else "cpu")
+        self._expect(state["channels"], device)
         return self
 
     def _coreset(self, features: Features, patches: int, generator: torch.Generator) -> MemoryBank:
@@ -162,12 +192,12 @@ class PatchCore:
             most = max(1, min(most, int(BATCH_SHARE * features.memory / image)))
         return features.batches(most)
 
-    def _rows_together(self, features: Features) -> float:
+    def _rows_together(self, device: torch.device, memory: int) -> float:
         """Return how many rows of a bank lie on the device together."""
-        if features.device.type == "cpu":
+        if device.type == "cpu":
             return math.inf
         row = 3 * 4 * self.parameters.dims  # with its reduction, or while it is put together
-        return max(LEAST_ROWS, int(BANK_SHARE * features.memory / row))
+        return max(LEAST_ROWS, int(BANK_SHARE * memory / row))
 
     def _parts(self, features: Features) -> Iterator[tuple[int, Tensor]]:
         """Yield the bank on the device, by parts where it lies on the host, with first rows."""
@@ -175,7 +205,7 @@ class PatchCore:
         if self._bank.device.type == features.device.type:
             yield 0, self._bank
             return
-        rows, first = int(self._rows_together(features)), 0
+        rows, first = int(self._rows_together(features.device, features.memory)), 0
         for part in self._bank.split(rows):
             yield first, part.to(features.device)
             first += len(part)

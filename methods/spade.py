@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from methods.base import Features, NotFittedError, Scores, require_comparable
+from methods.base import (
+    MEMORY,
+    Features,
+    NotFittedError,
+    Scores,
+    State,
+    require_comparable,
+    require_inputs,
+)
 from methods.components.correspondence import Gallery, gallery
 from methods.components.neighbours import nearest
 from methods.components.precision import full_precision
@@ -60,16 +68,37 @@ class Spade:
 
     def __init__(self, parameters: Parameters | None = None) -> None:
         self.parameters = parameters or Parameters()
+        self._training: Features | None = None
         self._galleries: list[Gallery] = []
         self._descriptors: Tensor | None = None
 
     @full_precision()
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Keep the training images' features and their pooled descriptors; nothing is random."""
+        require_inputs(features, generator)
+        return self._know(features, _descriptors(features))
+
+    def _know(self, training: Features, descriptors: Tensor) -> Self:
         groups = [PIXEL_LEVELS] if self.parameters.concatenate else [(i,) for i in PIXEL_LEVELS]
-        self._galleries = [gallery(features, levels) for levels in groups]
-        self._descriptors = _descriptors(features)
+        self._galleries = [gallery(training, levels) for levels in groups]
+        self._training, self._descriptors = training, descriptors
         return self
+
+    def state(self) -> State:
+        """Return the training images' pooled descriptors, (N, C), and their features by level."""
+        if self._training is None:
+            raise NotFittedError("Spade.state was called before fit")
+        levels = {f"level_{level}": self._training.stored(level) for level in PIXEL_LEVELS}
+        return {"descriptors": self._descriptors, **levels}
+
+    @full_precision()
+    def from_state(
+        self, state: State, device: torch.device | str = "cpu", memory: int = MEMORY
+    ) -> Self:
+        """Become the fitted method that had this state."""
+        levels = {level: state[f"level_{level}"] for level in PIXEL_LEVELS}
+        descriptors = torch.as_tensor(state["descriptors"]).to(device)
+        return self._know(Features(levels, device=device, memory=memory), descriptors)
 
     @full_precision()
     def score(self, features: Features) -> Scores:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -40,12 +39,6 @@ class NetworkSource(Protocol):
 
     def build(self) -> tuple[nn.Module, Normalisation]:
         """Return the network, its weights not set, and the mean and deviation of its input."""
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """Return `: did you mean …?` with the names that look like `word`; empty if none does."""
-    close = difflib.get_close_matches(word, list(known), n=3)
-    return f": did you mean {', '.join(close)}?" if close else ""
 
 
 def without_pyramid(name: str, expression: str) -> BenchmarkError:

@@ -15,10 +15,11 @@ from benchmarks.backbones import filterbank, sources
 from benchmarks.backbones import weights as checkpoints
 from benchmarks.backbones.backbone import Backbone, Extract
 from benchmarks.backbones.choice import Choice
-from benchmarks.backbones.levels import STRIDES, NetworkSource, suggest
+from benchmarks.backbones.levels import STRIDES, NetworkSource
 from benchmarks.backbones.pyramid import TruncatedNetwork
 from benchmarks.device_memory import ran_out
 from benchmarks.errors import BenchmarkError
+from benchmarks.names import suggest
 from benchmarks.specs import BackboneSpec
 from methods.lazy import nn, torch
 

@@ -12,11 +12,11 @@ from benchmarks.backbones.levels import (
     RESNET,
     STRIDES,
     Normalisation,
-    suggest,
     unavailable,
     without_pyramid,
 )
 from benchmarks.errors import BenchmarkError, WeightsError
+from benchmarks.names import suggest
 from methods.lazy import nn
 
 CONVNEXT = {level: f"stages.{level - 1}" for level in STRIDES}

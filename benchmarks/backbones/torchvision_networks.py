@@ -11,12 +11,12 @@ from benchmarks.backbones.levels import (
     DENSENET,
     RESNET,
     Normalisation,
-    suggest,
     unavailable,
     without_pyramid,
 )
 from benchmarks.backbones.weights import checksum
 from benchmarks.errors import BenchmarkError, WeightsError
+from benchmarks.names import suggest
 from benchmarks.places import user_cache, written_path
 from methods.lazy import nn, torch
 

@@ -141,7 +141,13 @@ def load_image(
     Raises:
         DataError: as `decode`; or the file holds 32-bit pixels.
     """
-    image = load_rgb(path, sha256)
+    return as_square(load_rgb(path, sha256), resize, size, fit, interpolation)
+
+
+def as_square(
+    image: Image.Image, resize: int, size: int, fit: Fit, interpolation: Interpolation
+) -> NDArray[np.uint8]:
+    """Return an RGB image as `load_image` returns that of a file."""
     return frame(image, resize, size, Image.Resampling[interpolation.upper()], fit)
 
 

@@ -16,7 +16,6 @@ from benchmarks.array_types import Masks
 from benchmarks.datasets.seen import unseen_area
 from benchmarks.device_memory import RUNNING, let_go, ran_out, size_that_fits
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import PeakMemory, card_of
 from benchmarks.evaluation.hints import find_hints
@@ -24,15 +23,16 @@ from benchmarks.evaluation.job import Evaluated, Failure, Job, KeptMaps, Predict
 from benchmarks.evaluation.kept_maps import maps_to_keep
 from benchmarks.evaluation.method_code import is_judged
 from benchmarks.evaluation.provenance import git_sha, versions
+from benchmarks.evaluation.scoring import fit_method, score_images
 from benchmarks.features import Split
 from benchmarks.metrics.image import image_metrics
 from benchmarks.metrics.pixel import measure_pixels
 from benchmarks.results import Cell
 from benchmarks.specs import CellSpec
 from methods import checks
-from methods.base import Features, Scores
+from methods.base import Features
 from methods.components.precision import full_precision
-from methods.lazy import Tensor, torch
+from methods.lazy import torch
 
 BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
 """Shares of its memory that a method gets, one after the other, where the device has none left."""
@@ -214,44 +214,16 @@ def _score(
     training = draw_shots(features["train"], spec.shots, spec.seed)
     at("fit")
     begun = time.perf_counter()
-    with full_precision():
-        generator = torch.Generator().manual_seed(spec.seed)
-        method = checks.check_fitted(job.parameters.create().fit(training, generator))
-        memory.synchronise()
-        at("score")
-        fitted = time.perf_counter()
-        scores = checks.check_scores(method.score(test), test)
-        p = spec.protocol
-        finished = upsample_and_smooth(scores, p.image_size, p.smoothing_sigma)
-    image_scores = _image_scores(scores, finished, outside)
-    images, maps = image_scores.double().cpu().numpy(), finished.cpu().numpy()
-    scored = time.perf_counter()
-    checks.check_finite("maps", maps)
-    checks.check_finite("image scores", images)
+    method = fit_method(job.parameters, training, spec.seed)
+    memory.synchronise()
+    at("score")
+    fitted = time.perf_counter()
+    scored = score_images(method, test, spec.protocol, outside)
+    finished = time.perf_counter()
     if not is_judged(job.parameters):  # the others are held to it by the project's tests
         with full_precision():
-            checks.check_again(method, scores, test)
-    return Prediction(images, maps, fitted - begun, scored - fitted)
-
-
-def _image_scores(scores: Scores, finished: Tensor, outside: Masks | None) -> Tensor:
-    """Return the method's own image scores, (N,), or the maxima of the finished maps, (N, S, S).
-
-    Maxima are taken where the images are, and so are a method's own scores if they are the maxima
-    of its map: at positions of its grid that hold a pixel which isn't `outside`, (N, S, S).
-    """
-    grid = finished
-    if scores.images is not None:
-        if outside is None or isinstance(scores.maps, tuple):
-            return scores.images
-        grid = scores.maps
-        if bool((scores.images != grid.amax(dim=(1, 2))).any()):
-            return scores.images
-    if outside is not None:
-        inside = torch.from_numpy(~outside).float()
-        held = torch.nn.functional.adaptive_max_pool2d(inside, grid.shape[1:]) > 0
-        grid = grid.masked_fill(~held.to(grid.device), -torch.inf)
-    return grid.amax(dim=(1, 2))
+            checks.check_again(method, scored.raw, test)
+    return Prediction(scored.images, scored.maps, fitted - begun, finished - fitted)
 
 
 def average_members(members: Sequence[Prediction]) -> Prediction:

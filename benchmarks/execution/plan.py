@@ -18,6 +18,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.category import resident_bytes
 from benchmarks.evaluation.job import Job, KeptMaps
 from benchmarks.evaluation.method_code import method_code
+from benchmarks.evaluation.scoring import describe_missing_levels
 from benchmarks.features import Crops, Extractor, FeatureCache
 from benchmarks.results import Store
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
@@ -189,20 +190,6 @@ def make_plan(
         for category in dataset.categories
     }
     return Plan(dataset, protocol, tuple(members), tuple(levels), work)
-
-
-def describe_missing_levels(backbone: BackboneSpec, variants: Iterable[Variant]) -> str:
-    """Return which methods read levels that a backbone lacks, and the remedy; "" if none do."""
-    absent = {v.name: set(v.parameters.levels) - backbone.layers.keys() for v in variants}
-    lacking = [name for name, levels in absent.items() if levels]
-    if not lacking:
-        return ""
-    levels = ", ".join(map(str, sorted(set.union(*absent.values()))))
-    return (
-        f"{', '.join(lacking)} need{'s' * (len(lacking) == 1)} level {levels}, which "
-        f"{backbone.name} doesn't have here: leave out what needs it, or name a layer for "
-        "every level with --layers a,b,c,d, of weights that hold them"
-    )
 
 
 def _job(

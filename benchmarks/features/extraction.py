@@ -17,6 +17,7 @@ from benchmarks.device_memory import ran_out, size_that_fits, with_less
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.features.cache import FeatureCache
 from benchmarks.features.crops import Crops, Split, samples_of
+from benchmarks.features.passing import pass_images
 from benchmarks.features.uploading import Arrays, on_device
 from benchmarks.features.wanted import feature_specs
 from benchmarks.features.writing import WriteBehind
@@ -294,7 +295,7 @@ class Extractor:
             for images in self._images(category, split, rows):
                 if self.stopped.is_set():
                     raise InterruptedExtractionError
-                outputs = self._forward(backbone, images, levels)
+                outputs = pass_images(backbone, images, levels, self._protocol.dtype)
                 if first == 0:
                     stays, on_disk = self._room(category, split, rows, outputs)
                     if on_disk:
@@ -375,28 +376,6 @@ class Extractor:
         for images in self.crops.batches(category, split, rows):
             for first in range(0, len(images), self._batch):
                 yield images[first : first + self._batch]
-
-    def _forward(
-        self, backbone: Backbone, images: np.ndarray[Any, Any], levels: Sequence[int]
-    ) -> dict[int, Tensor]:
-        dtype = getattr(torch, self._protocol.dtype)
-        outputs = backbone.forward(torch.from_numpy(images), levels)
-        return {level: self._as_stored(maps, dtype) for level, maps in outputs.items()}
-
-    def _as_stored(self, features: Tensor, stored_type: torch.dtype) -> Tensor:
-        """Return features in the type in which they are cached.
-
-        Raises:
-            BenchmarkError: they are too large for that type.
-        """
-        stored = features.to(stored_type)
-        narrower = stored.dtype != features.dtype
-        if narrower and stored.isinf().any() and features.isfinite().all():
-            raise BenchmarkError(
-                f"{self._protocol.backbone.name} has features up to {features.abs().max():.3g}, "
-                f"beyond what {self._protocol.dtype} holds: pass --dtype float32"
-            )
-        return stored
 
 
 def _splits(category: Category) -> tuple[tuple[Split, Sequence[Sample]], ...]:

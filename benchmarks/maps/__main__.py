@@ -12,6 +12,7 @@ Exit status: 0 done, 1 some cells failed, 2 usage, maps or data, 130 interrupted
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import sys
 from collections.abc import Sequence
@@ -29,13 +30,15 @@ from benchmarks.files import require_writable
 from benchmarks.maps import image_scores, importing
 from benchmarks.maps.choosing import chosen_measure
 from benchmarks.maps.exporting import DType, Exported, export_category, find_method, folder_of
+from benchmarks.maps.folder import folders_of_methods
 from benchmarks.maps.importing import CheckedMaps, ImportedMaps, column, protocol_of
 from benchmarks.options import GREATEST_SEED, add_data, add_raise, chosen_dataset, side
 from benchmarks.places import written_path
-from benchmarks.results import Cell, Store, result_sets
+from benchmarks.results import Cell, ResultSet, Store, result_sets
 from benchmarks.results.agreement import differing_data
 from benchmarks.results.folders import default_run, find_run
 from benchmarks.results.lock import only_writer
+from benchmarks.results.plans import kept_data
 from benchmarks.specs import IMPORTED, Fit, Interpolation, MaskResize, Regions
 from benchmarks.tables.metric_tables import terminal_tables
 
@@ -136,6 +139,10 @@ def _import(options: argparse.Namespace) -> int:
     if not options.maps.is_dir():
         raise BenchmarkError(f"{options.maps}: no such folder of maps")
     dataset = chosen_dataset(options)
+    names = [category.name for category in dataset.categories]
+    if len(below := folders_of_methods(options.maps, names)) > 1:
+        named = ", ".join(map(str, below))
+        raise BenchmarkError(f"{options.maps} holds folders of several maps: name one of {named}")
     table = options.scores
     scores = image_scores.read(table) if table else None
     imported = ImportedMaps(options.maps, column(options.name), options.seed, table, scores)
@@ -206,15 +213,34 @@ def _export(options: argparse.Namespace) -> int:
     chosen = [find_method(sets, name) for name in methods.split(options.methods)]
     if not chosen:
         raise BenchmarkError("--methods: name at least one")
-    dataset = chosen_dataset(options)
-    for results, method in chosen:
-        out = options.out / folder_of(method)
+    datasets = _datasets_of(run, options)
+    for results, method in itertools.chain.from_iterable(chosen):
+        several = len({results.dataset for results in sets}) > 1
+        out = options.out / (folder_of(results.dataset) if several else "") / folder_of(method)
+        dataset = _dataset_of(results, datasets)
         exported = []
         for category in dataset.categories:
             if category.name in results.categories:
                 exported.append(export_category(results, method, category, out, options.dtype))
         _say_what_was_exported(method, dataset, out, exported)
     return 0
+
+
+def _datasets_of(run: Path, options: argparse.Namespace) -> list[Dataset]:
+    """Return the data sets of --data, else of the run's plans, else as a run chooses."""
+    kept = [] if options.data else kept_data(run)
+    given = [{"data": data, "no_masks": no_masks or options.no_masks} for data, no_masks in kept]
+    return [chosen_dataset(argparse.Namespace(**{**vars(options), **d})) for d in given or [{}]]
+
+
+def _dataset_of(results: ResultSet, datasets: Sequence[Dataset]) -> Dataset:
+    """Return the data set that most of the cells saw."""
+    seen = {(cell.spec.category, cell.spec.dataset_fingerprint) for cell in results.cells}
+
+    def agreeing(dataset: Dataset) -> int:
+        return len(seen & {(c.name, c.fingerprint) for c in dataset.categories})
+
+    return max(datasets, key=agreeing)
 
 
 def _say_what_was_exported(
@@ -226,6 +252,11 @@ def _say_what_was_exported(
     image_scores.write(out / "scores.csv", scores)
     cut, enlarged = sum(maps.cut for maps in exported), sum(maps.enlarged for maps in exported)
     say(f"{method}: {len(scores)} maps in {out}, image scores in {out / 'scores.csv'}")
+    differing = sum(maps.otherwise for maps in exported)
+    say(
+        "other programs take each map's maximum for the image's score; "
+        f"of {differing} maps that isn't {method}'s own"
+    )
     if cut:
         say(f"{cut} images reach beyond the crop: there the map is filled with its minimum")
     if merged := sum(maps.merged for maps in exported):

@@ -11,11 +11,11 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.datasets import Category
+from benchmarks.datasets.placing import Placing
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import atomic_file
 from benchmarks.maps.folder import map_names, stem
 from benchmarks.maps.image_scores import image_name
-from benchmarks.maps.placing import Placing
 from benchmarks.maps.reading import Map, write_tiff
 from benchmarks.results import ResultSet
 from benchmarks.results.feature_sources import without_source
@@ -37,35 +37,39 @@ class Exported:
     Attributes:
         cut: of how many the square leaves out a part of the image.
         enlarged: how many images are smaller than what methods see of them.
+        otherwise: of how many the image score isn't the map's maximum.
         merged: how many have different values that the type of the numbers makes equal.
         scores: image → image score, for the file beside the maps.
     """
 
     cut: int
     enlarged: int
+    otherwise: int
     merged: int
     scores: dict[str, float]
 
 
-def find_method(sets: Sequence[ResultSet], name: str) -> tuple[ResultSet, str]:
-    """Return the result set of a run that holds a method, and what its table calls the method.
+def find_method(sets: Sequence[ResultSet], name: str) -> list[tuple[ResultSet, str]]:
+    """Return the result sets of a run that hold a method, and what their tables call the method.
+
+    Several are of several data sets.
 
     Args:
         sets: the run's.
         name: as a table calls it, or without the backbone behind the @.
 
     Raises:
-        BenchmarkError: none of that name is there, or several.
+        BenchmarkError: none of that name is there, or several on one data set.
     """
     every = [(results, method) for results in sets for method in results.methods]
     alike = [pair for pair in every if pair[1] == name]
     alike = alike or [pair for pair in every if without_source(pair[1]) == name]
-    if len(alike) != 1:
+    if not alike or len({results.dataset for results, _ in alike}) < len(alike):
         names = ", ".join(dict.fromkeys(method for _, method in alike or every))
         several = f" {len(alike)} times, under other backbones or crops," if alike else ""
         remedy = "; run the one that is meant into a folder of its own" if alike else ""
         raise BenchmarkError(f"--methods {name}: {sets[0].run} has{several} {names}{remedy}")
-    return alike[0]
+    return alike
 
 
 def folder_of(method: str) -> str:
@@ -91,7 +95,7 @@ def export_category(
     """
     spec, squares = _stored(results, method, category)
     frame = read_image_scores(results.scores[category.name, method])
-    done = Exported(0, 0, 0, {})
+    done = Exported(0, 0, 0, 0, {})
     for name, score in zip(frame["path"], frame["score"].tolist(), strict=True):
         done.scores[image_name(category.name, str(name))] = score
     for name, sample in map_names(category).items():
@@ -102,6 +106,7 @@ def export_category(
         with atomic_file(path) as file:
             write_tiff(file, values)
         done.cut += placing.cut
+        done.otherwise += values.max() != done.scores[image_name(category.name, sample.name)]
         done.enlarged += not placing.exact
         done.merged += np.unique(values).size < np.unique(whole_map).size
     return done

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice, takewhile
 from pathlib import Path, PurePosixPath
 
@@ -50,13 +51,9 @@ def find_maps(folder: Path, category: Category) -> tuple[list[Path], list[str]]:
     """
     root, names = folder / category.name, map_names(category)
     plain_names = {plain(name): name for name in names}
-    places = {(root / name).parent for name in names}
-    files = {*root.rglob("*"), *(path for place in places for path in place.glob("*"))}
     paths_of, others = defaultdict(list), []
-    for path in sorted(files):  # of which rglob alone follows no link to a folder
+    for path in sorted(_files(root)):
         name = path.relative_to(root).as_posix()
-        if path.is_dir() or path.name.startswith("."):
-            continue
         image = plain_names.get(plain(stem(name)))
         if image and path.suffix.lower() in READERS:
             paths_of[image].append(path)
@@ -109,5 +106,24 @@ def _problems(root: Path, names: dict[str, Sample], paths_of: dict[str, list[Pat
 
 def _files_below(folder: Path) -> list[str]:
     """Return the names of a folder's files, of very many some."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
-    return sorted(path.relative_to(folder).as_posix() for path in islice(files, SEEN))
+    return sorted(path.relative_to(folder).as_posix() for path in islice(_files(folder), SEEN))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder but for hidden ones, links to folders followed."""
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = Path(place).resolve()
+        inside = {name: (real / name).resolve() for name in folders}
+        folders[:] = [name for name in folders if inside[name] not in (real, *real.parents)]
+        yield from (Path(place, name) for name in names if not name.startswith("."))
+
+
+def folders_of_methods(folder: Path, categories: Iterable[str]) -> list[Path]:
+    """Return the folders below this that hold folders of maps, where it holds none itself."""
+    names = [*categories]
+
+    def holds(place: Path) -> bool:
+        return any((place / name).is_dir() for name in names)
+
+    below = sorted(path for depth in ("*", "*/*") for path in folder.glob(depth))
+    return [] if holds(folder) else [path for path in below if holds(path)]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.datasets import Category, Dataset, Sample
+from benchmarks.datasets.placing import Placing
 from benchmarks.errors import DataError, listed
 from benchmarks.evaluation.category import GroundTruth
 from benchmarks.evaluation.evaluating import measure
@@ -18,7 +19,6 @@ from benchmarks.evaluation.job import Evaluated, KeptMaps, Prediction
 from benchmarks.features import Crops
 from benchmarks.maps import image_scores
 from benchmarks.maps.folder import find_maps, stem
-from benchmarks.maps.placing import Placing
 from benchmarks.maps.reading import Map, read_map
 from benchmarks.results.agreement import Measure
 from benchmarks.specs import IMPORTED, BackboneSpec, CellSpec, EvaluationProtocol, digest

@@ -22,6 +22,7 @@ from benchmarks.reproduction.writing import MEANING, verdict_counts, verdict_tex
 from benchmarks.results import ResultSet, journal
 from benchmarks.results.agreement import usual_settings
 from benchmarks.results.captions import caption
+from benchmarks.results.intervals import cell_intervals
 from benchmarks.results.journal import Call, Extraction
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.published import TABLES, Published
@@ -31,7 +32,6 @@ from benchmarks.statistics.proportions import Interval
 from benchmarks.tables.marks import marks_note, tested_marks
 from benchmarks.tables.metric_tables import marked_methods
 from benchmarks.uncertainty.caveats import caveat
-from benchmarks.uncertainty.intervals import cell_intervals
 
 if TYPE_CHECKING:
     import pandas as pd

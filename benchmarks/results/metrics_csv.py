@@ -48,6 +48,14 @@ _TYPES: Mapping[str, Callable[[str], Any]] = {
 }
 """Field of a cell that may be unknown → what makes it of its column's text."""
 
+NUMBERS: Mapping[str, str] = {
+    **{name: "Int64" for name, kind in _TYPES.items() if kind is int},
+    **{name: "float64" for name, kind in _TYPES.items() if kind is float},
+    **{"value": "float64", "smoothing_sigma": "float64", "higher_is_better": "bool"},
+    **{"seed": "int64", "shots": "Int64", "image_size": "int64", "resize": "int64"},
+}
+"""Column → pandas' type, of those that aren't text."""
+
 MEAN = "mean"
 """Label of a table's last row; a category of that name gets another label."""
 
@@ -73,11 +81,12 @@ def as_metrics_csv(run: str, cells: Iterable[Cell]) -> bytes:
     """
     cells = list(cells)
     metrics = named_metrics(cells)
-    return as_csv([COLUMNS, *(row for cell in cells for row in _rows(run, cell, metrics))])
+    rows = (row.values() for cell in cells for row in rows_of(run, cell, metrics))
+    return as_csv([COLUMNS, *rows])
 
 
-def _rows(run: str, cell: Cell, metrics: Iterable[Metric]) -> Iterator[list[Any]]:
-    """Yield a cell's rows, one a metric, their values in the order of `COLUMNS`."""
+def rows_of(run: str, cell: Cell, metrics: Iterable[Metric]) -> Iterator[dict[str, Any]]:
+    """Yield a cell's rows, one a metric: column → value, in the order of `COLUMNS`."""
     spec, protocol = cell.spec, cell.spec.protocol
     values = {
         **vars(cell),
@@ -100,7 +109,7 @@ def _rows(run: str, cell: Cell, metrics: Iterable[Metric]) -> Iterator[list[Any]
             "unit": metric.unit,
             "higher_is_better": metric.higher_is_better,
         }
-        yield [values[column] for column in COLUMNS]
+        yield {column: values[column] for column in COLUMNS}
 
 
 def read_cells(path: Path) -> list[Cell]:

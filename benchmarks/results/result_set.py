@@ -86,10 +86,15 @@ class ResultSet:
     varying: frozenset[str]
 
     @cached_property
+    def titled(self) -> list[tuple[str, Cell]]:
+        """The cells, each with its method as the table calls it."""
+        return list(zip(column_titles(self.cells), self.cells, strict=True))
+
+    @cached_property
     def columns(self) -> dict[str, list[Cell]]:
         """The methods as their table calls them, in order of appearance, each with its cells."""
         columns: dict[str, list[Cell]] = {}
-        for title, cell in zip(column_titles(self.cells), self.cells, strict=True):
+        for title, cell in self.titled:
             columns.setdefault(title, []).append(cell)
         return columns
 
@@ -309,10 +314,9 @@ class ResultSet:
     @cached_property
     def first(self) -> Mapping[Place, Cell]:
         """(category, method) → the cell of the method's first seed."""
-        titles = zip(column_titles(self.cells), self.cells, strict=True)
         return {
             (category_of(cell), method): cell
-            for method, cell in titles
+            for method, cell in self.titled
             if cell.spec.seed == self.methods[method][0]
         }
 
@@ -327,12 +331,14 @@ class ResultSet:
         return self._files("maps")
 
     def _files(self, kind: Literal["scores", "maps"]) -> Files:
-        names = {place: getattr(cell, kind) for place, cell in self.first.items()}
-        return {
-            place: self.run / name
-            for place, name in names.items()
-            if name and self.first[place].status == "ok" and (self.run / name).is_file()
-        }
+        paths = {place: self.file_of(cell, kind) for place, cell in self.first.items()}
+        return {place: path for place, path in paths.items() if path}
+
+    def file_of(self, cell: Cell, kind: Literal["scores", "maps"]) -> Path | None:
+        """Return the file of a cell's image scores or maps, None where there is none."""
+        name = getattr(cell, kind)
+        path = self.run / name if name and cell.status == "ok" else None
+        return path if path and path.is_file() else None
 
     def left_out(self, category: str, drawn: Sequence[str]) -> str:
         """Say which methods a panel lacks, and why, one a line."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
@@ -21,7 +21,7 @@ from benchmarks.execution import Plan, run_plan, say_changed_code, summary
 from benchmarks.execution.plan import JobsByCategory
 from benchmarks.features import FeatureCache
 from benchmarks.figures import writing
-from benchmarks.files import require_writable
+from benchmarks.files import require_writable, write_file
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
     EMBEDDED_SIZE,
@@ -39,6 +39,8 @@ from benchmarks.report.page import write_report
 from benchmarks.results import Store, derived, result_sets
 from benchmarks.results.folders import plots_folder, report_path
 from benchmarks.results.lock import only_writer
+from benchmarks.results.plans import as_toml, keep_plan
+from benchmarks.run.plan_file import add_plan, parse_with_plan, plan_to_store
 from benchmarks.run.request import check_size, plan_of, run_folder, say_what_is_cut_off
 from benchmarks.specs import Fit, Interpolation, MaskResize, Regions
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
@@ -48,7 +50,7 @@ DEFAULT_METHODS = "patchcore-25,spade,padim"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    return run_program(lambda: _main(_parser().parse_args(arguments)), CONTINUES)
+    return run_program(lambda: _main(parse_with_plan(_parser(), arguments)), CONTINUES)
 
 
 def _main(options: argparse.Namespace) -> int:
@@ -98,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         help="store all anomaly maps (default: an example of each kind, and what is misclassified)",
     )
     add("--list", action="store_true", help="list the methods with their parameters")
+    add_plan(parser)
     return parser
 
 
@@ -161,7 +164,9 @@ def _list() -> int:
 
 def _run(options: argparse.Namespace) -> int:
     plan, cache = plan_of(options), chosen_cache(options)
-    run = run_folder(options, plan)
+    run, stored_plan = run_folder(options, plan), plan_to_store(_parser(), options, plan)
+    if options.save_plan:
+        write_file(options.save_plan, as_toml(stored_plan))
     if options.dry_run:
         missing = _missing(plan, Store(run), options)
         for job in itertools.chain.from_iterable(missing.values()):
@@ -170,7 +175,7 @@ def _run(options: argparse.Namespace) -> int:
         show(summary([(plan, missing)], run, cache, device, workers))
         return 0
     with only_writer(run):
-        left = _evaluate(plan, Store(run), cache, options)
+        left = _evaluate(plan, Store(run), cache, options, stored_plan)
         _show(run, run / "plots" if options.out else plots_folder(run))
     if plan.dataset.synthetic:
         say(NOTICE)
@@ -186,7 +191,13 @@ def _missing(plan: Plan, store: Store, options: argparse.Namespace) -> JobsByCat
     return missing
 
 
-def _evaluate(plan: Plan, store: Store, cache: FeatureCache, options: argparse.Namespace) -> bool:
+def _evaluate(
+    plan: Plan,
+    store: Store,
+    cache: FeatureCache,
+    options: argparse.Namespace,
+    stored_plan: Mapping[str, object],
+) -> bool:
     """Evaluate what the store lacks; return whether anything failed or is still missing."""
     missing, run = _missing(plan, store, options), store.run
     if not missing:
@@ -194,6 +205,7 @@ def _evaluate(plan: Plan, store: Store, cache: FeatureCache, options: argparse.N
         say(f"nothing left to do: all cells are stored in {run} (--force evaluates again)")
         return False
     require_writable(run)
+    keep_plan(run, stored_plan)
     with chosen_machine(options) as machine:
         passes, failed = run_plan(plan, missing, store, cache, machine)
     say(f"{passes} images passed the backbone; every cell is in {run}")

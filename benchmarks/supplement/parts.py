@@ -11,6 +11,7 @@ from benchmarks.files import frame_as_csv
 from benchmarks.reproduction import writing
 from benchmarks.reproduction.verdicts import verdicts
 from benchmarks.results import result_sets
+from benchmarks.results.intervals import cell_intervals
 from benchmarks.supplement import trials
 from benchmarks.supplement.conventions import differences
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
@@ -23,7 +24,6 @@ from benchmarks.supplement.tables import s1_s2_s3, s4, s5, s6
 from benchmarks.supplement.trials import Settings, Trial
 from benchmarks.tables.comparison import RENDERERS
 from benchmarks.tables.rendering import TextTable
-from benchmarks.uncertainty.intervals import cell_intervals
 
 Tables = Iterator[tuple[str, str]]
 """Names and texts of files."""

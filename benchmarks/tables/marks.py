@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from benchmarks.errors import BenchmarkError
 from benchmarks.results import ResultSet
-from benchmarks.results.cell import AGAIN
 from benchmarks.results.metrics_csv import MEAN
-from benchmarks.results.result_set import Files, Table
-from benchmarks.results.scores import read_scores
-from benchmarks.statistics.paired import compare_images
-from benchmarks.statistics.pairs import LEVEL, Pair, correct_table
-from benchmarks.statistics.ranks import compare_categories
+from benchmarks.results.pairs import corrected, table_pairs
+from benchmarks.results.result_set import Table
+from benchmarks.statistics.pairs import LEVEL, Pair
 
 
 @dataclass(frozen=True)
@@ -51,26 +47,7 @@ def tested_marks(results: ResultSet, table: Table) -> Marks:
         judged = [*judged, MEAN]
     better = table.metric.higher_is_better
     marks = {row: _sharing(_row(table, row), rows.get(row, ()), better) for row in judged}
-    return Marks(marks, sum(len(pairs) for row, pairs in rows.items() if _corrected(row, pairs)))
-
-
-def table_pairs(results: ResultSet, table: Table) -> dict[str, tuple[Pair, ...]]:
-    """Return row → its pairs of methods, corrected over all rows by Holm's method.
-
-    Within categories there are pairs of the image AUROC, of each method's first seed, where the
-    methods saw the same images. Those of the mean count only where there are enough categories.
-
-    Raises:
-        BenchmarkError: a score file is unreadable.
-    """
-    rows: dict[str, tuple[Pair, ...]] = {}
-    if table.metric.name == "image_auroc" and results.same_images:
-        for category in results.categories:
-            methods = [method for method in results.methods if (category, method) in results.scores]
-            rows[category] = category_pairs(results.scores, category, methods)
-    rows[MEAN] = compare_categories(table.complete_values(), table.metric.higher_is_better)
-    family = {row: pairs for row, pairs in rows.items() if _corrected(row, pairs)}
-    return {MEAN: rows[MEAN], **correct_table(family)}
+    return Marks(marks, sum(len(pairs) for row, pairs in rows.items() if corrected(row, pairs)))
 
 
 def marks_note(marks: Marks) -> str:
@@ -95,37 +72,6 @@ def _scored(results: ResultSet, table: Table) -> bool:
         for category in map(str, table.values.index[:-1])
         for method in _row(table, category)
     )
-
-
-def category_pairs(files: Files, category: str, methods: Iterable[str]) -> tuple[Pair, ...]:
-    """Compare methods pairwise by image AUROC in one category, not corrected; empty if a
-    class is missing.
-
-    Args:
-        files: (category, method) → scores, as `ResultSet.scores` has them.
-        category: where they are compared.
-        methods: which of those that have a file.
-
-    Raises:
-        BenchmarkError: a file is unreadable, or two hold different images.
-    """
-    stored = {method: read_scores(files[category, method]) for method in methods}
-    every = [labels for labels, _ in stored.values()]
-    if any(labels.tolist() != every[0].tolist() for labels in every):
-        raise BenchmarkError(
-            f"the scores of {category} are of different images ({', '.join(stored)}); {AGAIN}"
-        )
-    if len(stored) < 2 or len({*every[0].tolist()}) < 2:
-        return ()
-    return compare_images(every[0], {method: scores for method, (_, scores) in stored.items()})
-
-
-def _corrected(row: str, pairs: Sequence[Pair]) -> bool:
-    """Return whether a row's pairs are among those that are corrected for.
-
-    Whether there are enough categories for the mean was known before any score.
-    """
-    return bool(pairs) and (row != MEAN or any(pair.p_value is not None for pair in pairs))
 
 
 def _row(table: Table, name: str) -> dict[str, float]:

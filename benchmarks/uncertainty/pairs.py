@@ -1,45 +1,17 @@
-"""All pairs of a run's methods, tested over categories and within them."""
+"""Pairs of a run's methods as Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import astuple, fields
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.results import ResultSet
-from benchmarks.results.metrics_csv import MEAN
-from benchmarks.statistics.pairs import Pair
-from benchmarks.tables.marks import table_pairs
+from benchmarks.results.pairs import TESTS, WITHIN
 from benchmarks.tables.rendering import captioned_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-OVER, WITHIN = TESTS = ("wilcoxon", "paired")
-"""The tests over categories, and within each."""
-
-
-def all_pairs(results: ResultSet) -> pd.DataFrame:
-    """Return the pairs of methods, long: every metric over categories, the AUROC within each.
-
-    Columns: metric, test, category ("all" for a test over them), the fields of `Pair`, and
-    "differ": yes, no or no verdict. Holm corrects over a metric's pairs.
-
-    Raises:
-        BenchmarkError: a score file is unreadable.
-    """
-    import pandas as pd
-
-    records = [
-        (metric, *((OVER, "all") if row == MEAN else (WITHIN, row)), *astuple(pair), pair.verdict)
-        for metric in filter(results.has, METRICS)
-        for row, pairs in table_pairs(results, results.table(metric)).items()
-        for pair in pairs
-    ]
-    names = (field.name for field in fields(Pair))
-    return pd.DataFrame(records, columns=["metric", "test", "category", *names, "differ"])
 
 
 def pairs_markdown(

@@ -11,12 +11,13 @@ import numpy as np
 from benchmarks.files import frame_as_csv, write_file
 from benchmarks.metrics.definitions import MAIN, METRICS
 from benchmarks.results import ResultSet
+from benchmarks.results.intervals import estimates
+from benchmarks.results.pairs import OVER, all_pairs
 from benchmarks.results.result_set import distinctions
 from benchmarks.statistics.proportions import COVERAGE
 from benchmarks.tables.rendering import captioned_table
 from benchmarks.uncertainty.caveats import caveat
-from benchmarks.uncertainty.intervals import estimates
-from benchmarks.uncertainty.pairs import OVER, all_pairs, pairs_markdown
+from benchmarks.uncertainty.pairs import pairs_markdown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import re
 import shlex
@@ -30,7 +31,7 @@ PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"))
 )
-WITH_PYTHON = {f"docs/{name}.md" for name in ("add-a-backbone", "add-a-method", "faq")}
+WITH_PYTHON = {f"docs/{name}.md" for name in ("add-a-backbone", "add-a-method", "faq", "python")}
 COMMAND = re.compile(
     r"^ *(?:\w+=\S+ )*python -m ((?:benchmarks|tests)(?:\.\w+)+)(.*)$", re.MULTILINE
 )
@@ -153,6 +154,27 @@ def test_the_metric_is_what_every_metric_is(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert re.search(r"^1\d passed", done.stdout, re.MULTILINE), done.stdout
+
+
+@pytest.mark.slow
+def test_the_python_page_prints_what_it_shows_and_is_the_notebook(
+    folder: Path, no_figures: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The notebook's cells are run in one process, as a kernel does."""
+    page = (ROOT / "docs/python.md").read_text("utf-8")
+    shown = re.findall(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", page, re.M | re.S)
+    notebook = json.loads((ROOT / "docs/python.ipynb").read_text("utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for cell, (source, printed) in zip(cells, shown, strict=True):
+        assert "".join(cell["source"]) == source.rstrip("\n")
+        assert "".join("".join(output["text"]) for output in cell["outputs"]) == printed
+        exec(compile(source, "docs/python.ipynb", "exec"), names)
+        assert not printed or capsys.readouterr().out == printed
+        capsys.readouterr()
+    prose = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    assert "# From Python\n" in prose[0]
+    assert sum(bool(printed) for _, printed in shown) == len(shown) - 1
 
 
 def threshold_of(nominal: Sequence[float], rate: float) -> float:

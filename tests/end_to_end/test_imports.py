@@ -51,8 +51,9 @@ SUBJECTS = {
     "statistics": {"metrics"},
     "synthetic": {"datasets"},
     "features": {"datasets", "backbones", LAZY, UPLOADS},
-    "results": {"metrics", "datasets.known", "datasets.losses"},
+    "results": {"metrics", "statistics", "datasets.known", "datasets.losses"},
     "evaluation": {"datasets", "features", "metrics", "results", "methods"},
+    "detection": {"backbones", "datasets", "features", "evaluation", "methods"},
     "execution": {
         *("backbones", "datasets", "features", "evaluation", "metrics", "results", "methods"),
     },
@@ -86,7 +87,7 @@ LEFT_OUT = {
 }
 ALLOWED = {
     "methods": set(),
-    "benchmarks": set(),
+    "benchmarks": {"detection", "results", "statistics"},
     "errors": set(),
     "specs": {"methods.base", "names"},
     "array_types": set(),

@@ -12,8 +12,8 @@ from benchmarks.datasets import load_image, load_mask
 from benchmarks.datasets.indexing import index
 from benchmarks.reproduction.verdicts import verdicts
 from benchmarks.results import result_sets
+from benchmarks.results.intervals import cell_intervals
 from benchmarks.run import __main__ as run
-from benchmarks.uncertainty.intervals import cell_intervals
 
 ROOT = os.environ.get("MVTEC_AD_ROOT")
 WEIGHTS = Path(ROOT or "").absolute().parent / "mobilenet_v2_imagenet.pth"

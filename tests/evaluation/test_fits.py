@@ -15,20 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from benchmarks.evaluation import evaluating
-from benchmarks.evaluation.evaluating import _image_scores
+from benchmarks.evaluation import scoring
 from benchmarks.evaluation.frames import Frame, padding_of
+from benchmarks.evaluation.scoring import image_scores_of
 from benchmarks.figures import writing as figures
 from benchmarks.metrics.pixel import pixel_metrics, pro_curve
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheets
 from benchmarks.results import Cell, Store, result_sets
+from benchmarks.results.intervals import cell_intervals
 from benchmarks.results.previews import read_previews
 from benchmarks.results.scores import read_scores
 from benchmarks.run import __main__ as run
 from benchmarks.specs import CellSpec, EvaluationProtocol, digest
 from benchmarks.statistics.intervals import metric_intervals
-from benchmarks.uncertainty.intervals import cell_intervals
 from methods.base import Scores
 from tests.helpers.data_sets import save, write_category
 from tests.results.test_store import SPEC
@@ -226,7 +226,7 @@ def test_a_padded_images_score_is_its_own_maximum(
     with np.load(Path("out") / cell["maps"]) as stored:
         inside, scores = np.nanmax(stored["maps"], axis=(1, 2)), stored["scores"]
     np.testing.assert_array_equal(scores, inside.astype(float))
-    monkeypatch.setattr(evaluating, "_image_scores", lambda _, maps, outside: maps.amax((1, 2)))
+    monkeypatch.setattr(scoring, "image_scores_of", lambda _, maps, outside: maps.amax((1, 2)))
     assert compare("--fit", "pad", "--save-maps", "--force") == 0
     with np.load(Path("out") / cells()["pad"]["maps"]) as stored:
         assert (stored["scores"] >= scores).all()
@@ -251,7 +251,7 @@ def test_maxima_are_taken_within_the_images(
     )
     outside = padding_of([Frame(width, height, side, "pad")] * 2)
     scores = Scores(maps, maps.amax(dim=(1, 2)) if own else None)
-    found = _image_scores(scores, finished, outside)
+    found = image_scores_of(scores, finished, outside)
     shown = maps if own else finished
     cell = side // shown.shape[1]
     for image, score in enumerate(found.tolist()):
@@ -264,7 +264,7 @@ def test_maxima_are_taken_within_the_images(
             ].all()
         ]
         assert score == max(held)
-    torch.testing.assert_close(_image_scores(scores, finished, None), shown.amax(dim=(1, 2)))
+    torch.testing.assert_close(image_scores_of(scores, finished, None), shown.amax(dim=(1, 2)))
 
 
 def test_other_image_scores_stay_a_methods_own() -> None:
@@ -275,7 +275,7 @@ def test_other_image_scores_stay_a_methods_own() -> None:
         Scores((maps, maps), maps.amax(dim=(1, 2))),
         Scores(maps, maps.mean(dim=(1, 2))),
     ):
-        assert _image_scores(scores, torch.rand(2, 16, 16), outside) is scores.images
+        assert image_scores_of(scores, torch.rand(2, 16, 16), outside) is scores.images
 
 
 def test_padded_cells_from_before_keep_their_key_and_stand_apart(wide: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks.errors import BenchmarkError, FailedCellError
-from benchmarks.evaluation import evaluating
+from benchmarks.evaluation import evaluating, scoring
 from benchmarks.evaluation.evaluating import begun, failed
 from benchmarks.evaluation.job import Evaluated, Failure
 from benchmarks.execution import local
@@ -67,7 +67,7 @@ def raising(error: BaseException) -> Callable[..., Any]:
 PLACES = {
     "fit": (padim.Padim, "fit"),
     "score": (padim.Padim, "score"),
-    "post-processing": (evaluating, "upsample_and_smooth"),
+    "post-processing": (scoring, "upsample_and_smooth"),
     "metrics": (evaluating, "measure_pixels"),
     "kept maps": (evaluating, "maps_to_keep"),
     "ground truth": (local, "GroundTruth"),

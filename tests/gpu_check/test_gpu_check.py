@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.evaluation import evaluating
+from benchmarks.evaluation import scoring
 from benchmarks.gpu_check import __main__ as gpu_check
 from benchmarks.gpu_check import equality
 from benchmarks.gpu_check.bounds import bounds as bounds_part
@@ -253,13 +253,13 @@ def test_bounds_that_a_smaller_card_has_no_room_for_are_skipped() -> None:
 @contextmanager
 def changed(change: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
     """Change maps on the card."""
-    finish = evaluating.upsample_and_smooth
+    finish = scoring.upsample_and_smooth
 
     def finished(*arguments: Any) -> torch.Tensor:
         maps = finish(*arguments)
         return change(maps) if maps.is_cuda else maps
 
-    with mock.patch.object(evaluating, "upsample_and_smooth", finished):
+    with mock.patch.object(scoring, "upsample_and_smooth", finished):
         yield
 
 

@@ -20,11 +20,11 @@ from benchmarks.maps.__main__ import main as maps
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheets
 from benchmarks.results import Cell, Store, result_sets
+from benchmarks.results.intervals import cell_intervals
 from benchmarks.results.lock import only_writer
+from benchmarks.results.pairs import all_pairs
 from benchmarks.results.scores import read_image_scores
 from benchmarks.run.__main__ import main as run
-from benchmarks.uncertainty.intervals import cell_intervals
-from benchmarks.uncertainty.pairs import all_pairs
 from tests.helpers.data_sets import write_category, write_dataset
 
 SIZE = 32
@@ -351,6 +351,54 @@ def test_links_capital_endings_and_other_forms_of_unicode_are_maps(
     assert take("--categories", "cup", "--out", "out", source="other") == 0
     assert "left out" not in capsys.readouterr().err
     assert cells("copy (imported)")["cup"].metrics["pixel_auroc"] is not None
+    Path(f"other/cup/test/{decomposed}").rename("besides")
+    Path(f"other/cup/test/{decomposed}").symlink_to(Path("besides").absolute())
+    Path("other/cup/test/loop").symlink_to(Path("other").absolute())
+    Path("linked").symlink_to("other")
+    assert take("--categories", "cup", "--out", "out", source="linked", name="again") == 0
+    again, before = (cells(f"{name} (imported)")["cup"] for name in ("again", "copy"))
+    assert again.spec.params == before.spec.params
+
+
+def test_a_folder_of_methods_names_them(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    some_maps()
+    for number in (1, 2):
+        shutil.copytree("other", f"several/m{number}")
+    every = "data, other, several/m1, several/m2"
+    for source, named in (("several", "several/m1, several/m2"), (".", every)):
+        assert take("--categories", "cup", source=source) == 2
+        assert f"name one of {named}" in capsys.readouterr().err
+
+
+# --- where the data are ----------------------------------------------------------------------
+
+
+def test_an_export_knows_its_runs_data(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", "out", "--cache", "other-cache", "--methods", "patchcore-100,padim"]
+    for options in ([], ["--no-masks"]):
+        assert compare("--save-maps", *options) == 0
+        assert maps([*command, "--out", "with" if not options else "without"]) == 0
+        shutil.rmtree("out")
+    said = capsys.readouterr().err
+    assert not Path("other-cache").exists()  # nothing was drawn
+    assert said.count("other programs take each map's maximum for the image's score") == 4
+    assert "of 0 maps that isn't padim's own" in said
+    assert "of 14 maps that isn't patchcore-100's own" in said
+    for method in ("patchcore-100", "padim"):
+        assert len([*Path("with", method).rglob("*.tiff")]) == 14
+
+
+def test_a_run_of_two_data_sets_is_exported_by_them(data: Path) -> None:
+    write_category(Path("others/cup"), good=5)
+    assert compare("--save-maps", methods="padim") == 0
+    command = ["--methods", "padim", "--backbone", "filterbank", "--image-size", str(SIZE)]
+    assert run([*command, "--data", "others", "--out", "out", "--save-maps"]) == 0
+    assert maps(["export", "out", "--methods", "padim", "--out", "maps"]) == 0
+    counts = {path.name: len([*path.rglob("*.tiff")]) for path in Path("maps").iterdir()}
+    assert counts == {"data": 14, "others": 9}
+    assert len([*Path("maps/data/padim/bar").rglob("*.tiff")]) == 7
 
 
 # --- precision -------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import torch
 
 import methods
 from methods import conformance, registry
-from methods.base import Features, Scores
+from methods.base import MEMORY, Features, NotFittedError, Scores, State
 from methods.conformance import ConformanceError, check_method
 from methods.testing.pretended import pretended_cuda
 from tests.helpers import third_party
@@ -92,6 +92,17 @@ class BrokenMethod(third_party.MeanDistance):
                 return Scores(scores.maps * torch.arange(1, len(features) + 1)[:, None, None])
         return scores
 
+    def state(self) -> State:
+        if self._mean is None:
+            raise NotFittedError("state was called before fit")
+        return {"mean": self._mean.half() if self.parameters.habit == "rounds" else self._mean}
+
+    def from_state(
+        self, state: State, device: torch.device | str = "cpu", memory: int = MEMORY
+    ) -> Self:
+        self._mean = state["mean"].to(device)
+        return self
+
 
 HABITS = {
     "other": "fit_returns_self",
@@ -107,6 +118,7 @@ HABITS = {
     "writes": "inputs_stay_unchanged",
     "accepts": "not_a_number_is_rejected",
     "needs two": "one_image_is_enough",
+    "rounds": "state_is_the_whole_method",
     "reversed": "anomalies_score_higher",
     "elsewhere": "devices_agree",
 }

@@ -20,7 +20,7 @@ from benchmarks.backbones import filterbank
 from benchmarks.compare.baseline import Baseline, read
 from benchmarks.compare.check import Row, compare
 from benchmarks.datasets import images, seen
-from benchmarks.evaluation import anomaly_maps
+from benchmarks.evaluation import anomaly_maps, scoring
 from benchmarks.evaluation import evaluating as evaluate
 from benchmarks.features import crops
 from benchmarks.metrics import pixel
@@ -176,15 +176,15 @@ MUTATIONS = [
              wrap(padim.Gaussians, "fit", lambda f, samples, cells, epsilon:
                   f(samples, cells, epsilon * samples[0].shape[1] / (samples[0].shape[1] - 1)))),
     Mutation("maps not smoothed", EVERY,
-             wrap(evaluate, "upsample_and_smooth",
+             wrap(scoring, "upsample_and_smooth",
                   lambda f, scores, size, sigma: f(scores, size, 0))),
     Mutation("sigma halved", EVERY,
-             wrap(evaluate, "upsample_and_smooth",
+             wrap(scoring, "upsample_and_smooth",
                   lambda f, scores, size, sigma: f(scores, size, sigma / 2))),
     Mutation("nearest instead of bilinear upsampling", EVERY,
              wrap(anomaly_maps, "_matrix_on", nearest_upsampling)),
     Mutation("each map divided by its maximum", EVERY,
-             wrap(evaluate, "upsample_and_smooth", own_maximum)),
+             wrap(scoring, "upsample_and_smooth", own_maximum)),
     Mutation("image score is the mean of the map", "padim",
              wrap(padim.Padim, "score", mean_images)),
     Mutation("one training image fewer", EVERY,

@@ -27,11 +27,11 @@ from benchmarks.reproduction.verdicts import verdicts
 from benchmarks.reproduction.writing import verdict_counts, verdict_texts
 from benchmarks.results import journal, result_sets
 from benchmarks.results.folders import report_path
+from benchmarks.results.intervals import cell_intervals
 from benchmarks.results.published import FILE
 from benchmarks.run import __main__ as program
 from benchmarks.statistics.intervals import metric_intervals
 from benchmarks.statistics.paired import paired_test
-from benchmarks.uncertainty.intervals import cell_intervals
 from tests.helpers.data_sets import write_dataset
 from tests.helpers.runs import (
     MVTEC_AD,

@@ -17,8 +17,8 @@ from benchmarks.reproduction.published_values import METHODS, published_values
 from benchmarks.reproduction.verdicts import Verdict, verdicts
 from benchmarks.reproduction.writing import comma_separated, markdown, verdict_counts
 from benchmarks.results import result_sets
+from benchmarks.results.intervals import cell_intervals
 from benchmarks.results.published import FILE
-from benchmarks.uncertainty.intervals import cell_intervals
 from tests.helpers.runs import MVTEC_AD, Cell, generator, write_run
 
 XIAHAIFENG = "xiahaifeng1995 README"

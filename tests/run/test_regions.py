@@ -17,10 +17,10 @@ from benchmarks.maps.__main__ import main as maps
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheets
 from benchmarks.results import Cell, Store, result_sets
+from benchmarks.results.intervals import cell_intervals
 from benchmarks.results.metrics_csv import read_cells
 from benchmarks.run.__main__ import main as run
 from benchmarks.specs import CellSpec
-from benchmarks.uncertainty.intervals import cell_intervals
 from tests.helpers.data_sets import write_category
 from tests.metrics.test_regions import distinct, plain_aupro
 from tests.results.test_store import SPEC

@@ -17,10 +17,10 @@ from benchmarks.metrics.definitions import METRICS
 from benchmarks.metrics.image import image_metrics
 from benchmarks.metrics.pixel import pixel_metrics
 from benchmarks.results import result_sets
+from benchmarks.results.intervals import estimates
+from benchmarks.results.pairs import all_pairs
 from benchmarks.statistics.paired import paired_test
 from benchmarks.uncertainty.__main__ import main
-from benchmarks.uncertainty.intervals import estimates
-from benchmarks.uncertainty.pairs import all_pairs
 from benchmarks.uncertainty.writing import write_uncertainty
 from tests.helpers.runs import MVTEC_AD, Cell, some_maps, some_scores, write_run
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.array_types import Floats
 from benchmarks.datasets.framing import whole_and_square
-from benchmarks.maps.reading import Map
 from benchmarks.specs import EvaluationProtocol
 
 
@@ -37,7 +37,7 @@ class Placing:
         wide, high, left, top = whole_and_square(width, height, p.resize, p.image_size, p.fit)
         return cls((height, width), (high, wide), (top, left), p.image_size)
 
-    def into_square(self, values: Map) -> Map:
+    def into_square(self, values: Floats) -> Floats:
         """Return a map of the whole image, (h, w), in the square, (S, S).
 
         An axis that has at least as many pixels as the resized image is sampled where masks are,
@@ -52,7 +52,7 @@ class Placing:
         square[self._filled] = _at(values, down, across)
         return square
 
-    def into_image(self, square: Map) -> Map:
+    def into_image(self, square: Floats) -> Floats:
         """Return a map of the whole image at its own size, (H, W), of one in the square, (S, S).
 
         Each pixel that `into_square` samples gets the square's value as it is, those between them
@@ -137,10 +137,10 @@ def _linear(knots: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[Any]
     return weights
 
 
-def _at(values: Map, down: NDArray[Any], across: NDArray[Any]) -> Map:
+def _at(values: Floats, down: NDArray[Any], across: NDArray[Any]) -> Floats:
     """Return the values (h, w) at weights of both axes; where the shares are 0, as they are."""
     rows = _mixed(values.astype(np.float64), down)
-    columns: Map = _mixed(rows.T, across).T.astype(values.dtype)
+    columns: Floats = _mixed(rows.T, across).T.astype(values.dtype)
     return columns
 
 

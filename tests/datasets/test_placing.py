@@ -11,7 +11,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from benchmarks.datasets.framing import frame, padding, seen_box
-from benchmarks.maps.placing import Placing
+from benchmarks.datasets.placing import Placing
 from benchmarks.specs import BackboneSpec, EvaluationProtocol, Fit
 
 FITS = st.sampled_from(("crop", "stretch", "pad"))

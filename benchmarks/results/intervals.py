@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.results import ResultSet
 from benchmarks.results.maps import open_maps
+from benchmarks.results.result_set import ResultSet, category_of
 from benchmarks.results.scores import read_image_scores
 from benchmarks.statistics.intervals import metric_intervals
 from benchmarks.statistics.proportions import Interval
@@ -58,8 +58,8 @@ def _measured(stored: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     }
 
 
-def estimates(results: ResultSet) -> pd.DataFrame:
-    """Return the cells of each method's first seed with their intervals, long.
+def estimates(results: ResultSet, *, every_seed: bool = False) -> pd.DataFrame:
+    """Return the cells of each method's first seed, or of every seed, with their intervals, long.
 
     Columns: category, method, seed, metric, value, low, high; the last two NaN where nothing stored
     gives them.
@@ -69,14 +69,16 @@ def estimates(results: ResultSet) -> pd.DataFrame:
     """
     import pandas as pd
 
-    intervals = {
-        key: cell_intervals(path, results.maps.get(key)) for key, path in results.scores.items()
-    }
     records = []
-    for (category, method), cell in results.first.items():
+    for method, cell in results.titled:
+        if not every_seed and cell.spec.seed != results.methods[method][0]:
+            continue
+        scores, maps = results.file_of(cell, "scores"), results.file_of(cell, "maps")
+        intervals = cell_intervals(scores, maps) if scores else {}
         for metric in results.metrics:
             value = cell.metrics.get(metric)
-            ends = intervals.get((category, method), {}).get(metric, (nan, nan))
             number = nan if value is None else float(value)
-            records.append((category, method, cell.spec.seed, metric, number, *ends))
+            ends = intervals.get(metric, (nan, nan))
+            at = category_of(cell), method, cell.spec.seed, metric
+            records.append((*at, number, *ends))
     return pd.DataFrame(records, columns=ESTIMATE)

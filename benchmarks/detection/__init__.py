@@ -1,0 +1,1 @@
+"""One detector: a backbone and a fitted method, from images to scores; saved and loaded."""

@@ -1,0 +1,98 @@
+"""From features to scores: a method fitted, images scored, maps finished, all in full precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from benchmarks.array_types import Floats, Masks
+from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
+from benchmarks.specs import BackboneSpec, EvaluationProtocol
+from methods import checks
+from methods.base import Features, Method, Parameters, Scores, Variant
+from methods.components.precision import full_precision
+from methods.lazy import Tensor, torch
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a method says of N images.
+
+    Attributes:
+        raw: as the method returns it.
+        images: image scores, (N,) float64.
+        maps: anomaly maps, upsampled to the square and smoothed, (N, S, S) float32.
+    """
+
+    raw: Scores
+    images: Floats
+    maps: Floats
+
+
+def fit_method(parameters: Parameters, features: Features, seed: int) -> Method:
+    """Return a method fitted to features of nominal images.
+
+    Raises:
+        ConformanceError: `fit` doesn't return what can score.
+    """
+    with full_precision():
+        generator = torch.Generator().manual_seed(seed)
+        return checks.check_fitted(parameters.create().fit(features, generator))
+
+
+def score_images(
+    method: Method, features: Features, protocol: EvaluationProtocol, outside: Masks | None
+) -> Scored:
+    """Score images by a fitted method.
+
+    Args:
+        method: is fitted.
+        features: of the images.
+        protocol: the square's side, and how maps are smoothed.
+        outside: pixels that aren't the images', (N, S, S), over which no maximum is taken.
+
+    Raises:
+        ConformanceError: the scores aren't what `Scores` promises, or hold NaN or infinity.
+    """
+    with full_precision():
+        scores = checks.check_scores(method.score(features), features)
+        finished = upsample_and_smooth(scores, protocol.image_size, protocol.smoothing_sigma)
+    image_scores = image_scores_of(scores, finished, outside)
+    scored = Scored(scores, image_scores.double().cpu().numpy(), finished.cpu().numpy())
+    checks.check_finite("maps", scored.maps)
+    checks.check_finite("image scores", scored.images)
+    return scored
+
+
+def image_scores_of(scores: Scores, finished: Tensor, outside: Masks | None) -> Tensor:
+    """Return the method's own image scores, (N,), or the maxima of the finished maps, (N, S, S).
+
+    Maxima are taken where the images are, and so are a method's own scores if they are the maxima
+    of its map: at positions of its grid that hold a pixel which isn't `outside`, (N, S, S).
+    """
+    grid = finished
+    if scores.images is not None:
+        if outside is None or isinstance(scores.maps, tuple):
+            return scores.images
+        grid = scores.maps
+        if bool((scores.images != grid.amax(dim=(1, 2))).any()):
+            return scores.images
+    if outside is not None:
+        inside = torch.from_numpy(~outside).float()
+        held = torch.nn.functional.adaptive_max_pool2d(inside, grid.shape[1:]) > 0
+        grid = grid.masked_fill(~held.to(grid.device), -torch.inf)
+    return grid.amax(dim=(1, 2))
+
+
+def describe_missing_levels(backbone: BackboneSpec, variants: Iterable[Variant]) -> str:
+    """Return which methods read levels that a backbone lacks, and the remedy; "" if none do."""
+    absent = {v.name: set(v.parameters.levels) - backbone.layers.keys() for v in variants}
+    lacking = [name for name, levels in absent.items() if levels]
+    if not lacking:
+        return ""
+    levels = ", ".join(map(str, sorted(set.union(*absent.values()))))
+    return (
+        f"{', '.join(lacking)} need{'s' * (len(lacking) == 1)} level {levels}, which "
+        f"{backbone.name} doesn't have here: leave out what needs it, or name a layer for "
+        "every level with --layers a,b,c,d, of weights that hold them"
+    )

@@ -1,0 +1,1 @@
+"""Tests of anomaly maps that come from other programs, and go to them."""
