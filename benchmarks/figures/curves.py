@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -119,7 +119,7 @@ def draw_spread(results: ResultSet, curve: DrawnCurve) -> Figure:
                 np.column_stack([x.repeat(2)[1:], y.repeat(2)[:-1]])
                 for x, y in (line.T for line in lines)
             ]
-        look = {"colors": style(method).colour, "linewidths": 0.4, "alpha": 0.5}
+        look: dict[str, Any] = {"colors": style(method).colour, "linewidths": 0.4, "alpha": 0.5}
         panel.add_collection(LineCollection(lines, label=method, **look))
         panel.set_title(wrap_name(method, int(width / columns / CHARACTER)))
         panel.set(xlim=(0, 1), ylim=(0, 1), xlabel=curve.x, ylabel=curve.y)
