@@ -6,11 +6,16 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from benchmarks.array_types import Curve, Floats
 from benchmarks.figures.style import (
+    CHARACTER,
     DOUBLE,
+    MOST_CATEGORIES,
+    MOST_METHODS,
     SINGLE,
     Axes,
     Drawing,
@@ -18,6 +23,8 @@ from benchmarks.figures.style import (
     add_legend,
     line,
     new_figure,
+    style,
+    wrap_name,
 )
 from benchmarks.metrics.image import precision_recall_curve, roc_curve
 from benchmarks.results import ResultSet
@@ -52,9 +59,10 @@ CURVES = {
 
 def figures(results: ResultSet) -> Iterator[tuple[str, Drawing]]:
     """Yield the names and what draws the figures, where any cell has scores."""
-    if results.scores:
+    if results.scores and len(results.methods) <= MOST_METHODS:
+        draw = draw_curves if len(results.categories) <= MOST_CATEGORIES else draw_spread
         for name, curve in CURVES.items():
-            yield name, partial(draw_curves, results, curve)
+            yield name, partial(draw, results, curve)
 
 
 def draw_curves(results: ResultSet, curve: DrawnCurve) -> Figure:
@@ -86,6 +94,38 @@ def draw_curves(results: ResultSet, curve: DrawnCurve) -> Figure:
         panel.remove()
     handles = [Line2D([], [], **line(method)) for method in results.methods]
     add_legend(figure, list(results.methods), handles)
+    return figure
+
+
+def draw_spread(results: ResultSet, curve: DrawnCurve) -> Figure:
+    """Draw one panel a method, with a thin line a category; arguments and errors as `draw_curves`.
+
+    They say how far categories, too many for a panel each, differ.
+    """
+    from matplotlib.collections import LineCollection
+
+    rows, columns = _panels(len(results.methods))
+    width = SINGLE if columns < 3 else DOUBLE
+    count = len(results.categories)
+    title = f"{curve.title}, a line each of {count} categories"
+    caption = results.caption(title, results.first_seed)
+    figure = new_figure(width, 0.25 + rows * width / columns, caption)
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for panel, method in zip(axes, results.methods, strict=False):
+        stored = [path for (_, name), path in results.scores.items() if name == method]
+        lines = [np.column_stack(curve.points(*read_scores(path))) for path in stored]
+        if curve.drawstyle == "steps-post":
+            lines = [
+                np.column_stack([x.repeat(2)[1:], y.repeat(2)[:-1]])
+                for x, y in (line.T for line in lines)
+            ]
+        look: dict[str, Any] = {"colors": style(method).colour, "linewidths": 0.4, "alpha": 0.5}
+        panel.add_collection(LineCollection(lines, label=method, **look))
+        panel.set_title(wrap_name(method, int(width / columns / CHARACTER)))
+        panel.set(xlim=(0, 1), ylim=(0, 1), xlabel=curve.x, ylabel=curve.y)
+        panel.label_outer()
+    for panel in axes[len(results.methods) :]:
+        panel.remove()
     return figure
 
 

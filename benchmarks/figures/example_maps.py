@@ -3,37 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.array_types import Masks
-from benchmarks.figures.style import CHARACTER, DOUBLE, Axes, Drawing, Figure, new_figure, wrap_name
+from benchmarks.figures.style import (
+    CHARACTER,
+    DOUBLE,
+    LINE,
+    MOST_CATEGORIES,
+    MOST_METHODS,
+    Axes,
+    Drawing,
+    Figure,
+    new_figure,
+    wrap_name,
+)
 from benchmarks.results import ResultSet
 from benchmarks.results.maps import StoredMaps, read_maps
+from benchmarks.results.result_set import category_of
+
+PREFIX = "examples_"
+"""Of the names of these figures."""
 
 _MOST_EXAMPLES = 8
+
+_MARGIN, _GAP, _LARGEST = 0.3, 0.05, 1.1
+"""Inches at the left, between pictures, and of a picture's side at most."""
 
 
 def figures(results: ResultSet) -> Iterator[tuple[str, Drawing]]:
     """Yield a name and what draws the figure, for each category of which any cell has maps."""
-    for category in sorted({category for category, _ in results.maps}):
-        yield f"examples_{category}", partial(draw_examples, results, category)
+    if len(results.categories) <= MOST_CATEGORIES:
+        for category in sorted({category for category, _ in results.maps}):
+            cells = [cell for cell in results.cells if category_of(cell) == category]
+            only = replace(results, cells=cells, categories=(category,))
+            if len(only.methods) <= MOST_METHODS:
+                yield f"{PREFIX}{category}", partial(draw_examples, only)
 
 
-def draw_examples(results: ResultSet, category: str) -> Figure:
+def draw_examples(results: ResultSet) -> Figure:
     """Draw images of one category (rows): image, ground truth, and each method's map and score.
 
+    All in a single panel, for a panel a picture takes many times as long.
+
     Args:
-        results: the cells.
-        category: one of which there are maps.
+        results: the cells of a category of which there are maps.
 
     Raises:
         BenchmarkError: a file of maps is unreadable.
     """
+    (category,) = results.categories
     stored = {
         method: read_maps(results.maps[category, method])
         for method in results.methods
@@ -43,58 +67,108 @@ def draw_examples(results: ResultSet, category: str) -> Figure:
     # Methods that misclassify different images store different ones.
     rows = [row for row, name in enumerate(first.names) if all(name in o.names for o in others)]
     names = first.names[rows[:_MOST_EXAMPLES]].tolist()
-    figure, axes = _example_grid(results, category, names, len(rows))
-    for panels, row in zip(axes, rows, strict=False):
-        panels[0].imshow(first.images[row])
-        panels[1].imshow(first.images[row])
-        _outline(panels[1], first.masks[row])
-    for panels, method in zip(axes.T[2:], results.methods, strict=True):
+    figure, grid = _example_grid(results, category, names, len(rows))
+    for place, row in enumerate(rows[:_MOST_EXAMPLES]):
+        grid.show(place, 0, first.images[row])
+        grid.show(place, 1, first.images[row])
+        grid.outline(place, 1, first.masks[row])
+    for column, method in enumerate(results.methods, start=2):
         if method in stored:
-            _draw_maps(panels, stored[method], names)
+            _draw_maps(grid, column, stored[method], names)
         else:
             why = results.left_out(category, [*{*results.methods} - {method}])
-            panels[0].text(0.5, 0.5, why.split(":")[0], ha="center", va="center")
+            grid.write(0, column, grid.side / 2, why.split(":")[0])
     return figure
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Squares of `side` inches in a panel whose coordinates are inches from its upper left."""
+
+    panel: Axes
+    side: float
+    top: float
+
+    def corner(self, row: int, column: int) -> tuple[float, float]:
+        """Return the left and upper edge of a square."""
+        return _MARGIN + column * self.side, self.top + row * (self.side + LINE)
+
+    def show(self, row: int, column: int, pixels: Any, **look: Any) -> None:
+        """Draw a picture, (H, W) or (H, W, 3), as large as fits into a square."""
+        across, down = self._edges(row, column, pixels.shape)
+        extent = (across[0], across[-1], down[-1], down[0])
+        self.panel.imshow(pixels, extent=extent, aspect="auto", **look)
+
+    def outline(self, row: int, column: int, mask: Masks) -> None:
+        """Draw the outline of a mask over its picture."""
+        if mask.any() and not mask.all():
+            middles = [
+                edges[:-1] + np.diff(edges) / 2 for edges in self._edges(row, column, mask.shape)
+            ]
+            self.panel.contour(*middles, mask, levels=[0.5], colors="cyan", linewidths=0.6)
+
+    def write(self, row: int, column: int, down: float, text: str) -> None:
+        """Write into the middle of a square, `down` inches below its upper edge."""
+        left, top = self.corner(row, column)
+        self.panel.text(left + self.side / 2, top + down, text, ha="center", va="center")
+
+    def _edges(self, row: int, column: int, shape: Sequence[int]) -> list[Any]:
+        """Return the edges between a picture's columns, and those between its rows."""
+        pixel = (self.side - _GAP) / max(shape[:2])
+        return [
+            start + (self.side - count * pixel) / 2 + pixel * np.arange(count + 1)
+            for start, count in zip(self.corner(row, column), shape[1::-1], strict=True)
+        ]
 
 
 def _example_grid(
     results: ResultSet, category: str, names: Sequence[str], total: int
-) -> tuple[Figure, NDArray[Any]]:
-    """Return a figure and its panels, one row a name and one titled column a method."""
+) -> tuple[Figure, _Grid]:
+    """Return a figure and its squares, one row a name and one titled column a method."""
     columns = 2 + len(results.methods)
-    side = min(1.1, (DOUBLE - 0.3) / columns)
+    side = min(_LARGEST, (DOUBLE - _MARGIN) / columns)
     width = int(side / CHARACTER)
     titles = ["image", "ground truth", *(wrap_name(method, width) for method in results.methods)]
     part = "" if len(names) == total else f" ({len(names)} of {total})"
     caption = results.caption(f"Anomaly maps of {category}{part}", results.first_seed)
     caption += " Colours span each method's least to greatest value over these images;"
     caption += " true defects are outlined; image scores stand below."
-    header = 0.15 * max(1 + title.count("\n") for title in titles)
-    figure = new_figure(side * columns + 0.3, header + (side + 0.12) * len(names), caption)
-    axes = figure.subplots(len(names), columns, squeeze=False)
-    for panel in axes.flat:
-        panel.set(xticks=(), yticks=(), box_aspect=1)
-        panel.spines[:].set_visible(False)
-    for panel, title in zip(axes[0], titles, strict=True):
-        panel.set_title(title)
-    for panel, name in zip(axes[:, 0], names, strict=True):
-        parts = Path(name).with_suffix("").parts[-2:]
-        panel.set_ylabel("\n".join(wrap_name(part, width) for part in parts))
-    return figure, axes
+    header = LINE * max(1 + title.count("\n") for title in titles)
+    size = _MARGIN + side * columns, header + (side + LINE) * len(names)
+    figure = new_figure(*size, caption)
+    figure.set_layout_engine("none")
+    figure.texts[0].set_y(1 - 0.03 / figure.get_figheight())
+    panel = figure.add_axes((0, 0, 1, size[1] / figure.get_figheight()))
+    panel.set_axis_off()
+    grid = _Grid(panel, side, header)
+    for column, title in enumerate(titles):
+        left, _ = grid.corner(0, column)
+        panel.text(left + side / 2, header, title, ha="center", va="bottom")
+    for row, name in enumerate(names):
+        parts = (wrap_name(part, width) for part in Path(name).with_suffix("").parts[-2:])
+        middle = grid.corner(row, 0)[1] + side / 2
+        panel.text(
+            _MARGIN,
+            middle,
+            "\n".join(parts),
+            rotation=90,
+            ha="right",
+            va="center",
+            multialignment="center",
+        )
+    panel.set(xlim=(0, size[0]), ylim=(size[1], 0), autoscale_on=False)
+    return figure, grid
 
 
-def _draw_maps(panels: NDArray[Any], examples: StoredMaps, names: Sequence[str]) -> None:
-    """Draw one method's maps over the grey images, on one colour scale."""
+def _draw_maps(grid: _Grid, column: int, examples: StoredMaps, names: Sequence[str]) -> None:
+    """Draw one method's maps over the grey images, on one colour scale, their scores below."""
     rows = {name: row for row, name in enumerate(examples.names.tolist())}
     shown = [rows[name] for name in names]
     low, high = np.nanmin(examples.maps[shown]), np.nanmax(examples.maps[shown])
-    for panel, row in zip(panels, shown, strict=True):
-        panel.imshow(examples.images[row].mean(axis=-1), cmap="gray", vmin=0, vmax=255)
-        panel.imshow(examples.maps[row], cmap="inferno", vmin=low, vmax=high, alpha=0.7)
-        _outline(panel, examples.masks[row])
-        panel.set_xlabel(f"{examples.scores[row]:.3g}", labelpad=1)
-
-
-def _outline(panel: Axes, mask: Masks) -> None:
-    if mask.any() and not mask.all():
-        panel.contour(mask, levels=[0.5], colors="cyan", linewidths=0.6)
+    for place, row in enumerate(shown):
+        grey = examples.images[row].mean(axis=-1)
+        grid.show(place, column, grey, cmap="gray", vmin=0, vmax=255)
+        heat = examples.maps[row]
+        grid.show(place, column, heat, cmap="inferno", vmin=low, vmax=high, alpha=0.7)
+        grid.outline(place, column, examples.masks[row])
+        grid.write(place, column, grid.side + LINE / 2, f"{examples.scores[row]:.3g}")

@@ -30,7 +30,11 @@ SINGLE, DOUBLE = 3.4, 7.0
 CHARACTER = 0.058
 """Mean width of a character, in inches."""
 
-_LINE = 0.15  # inches
+LINE = 0.15
+"""Height of a line of text, in inches."""
+
+MOST_METHODS, MOST_CATEGORIES = 12, 30
+"""As many as a figure tells apart, and as many as anybody looks at one by one."""
 
 LOOK: dict[str, Any] = {
     **{f"{part}.labelsize": 7 for part in ("axes", "xtick", "ytick", "figure")},
@@ -124,7 +128,7 @@ def new_figure(width: float, height: float, caption: str) -> Figure:
     from matplotlib.figure import Figure
 
     text = fill(caption, int(width / CHARACTER))
-    height += _LINE * (1 + text.count("\n"))
+    height += LINE * (1 + text.count("\n"))
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.suptitle(text)
     return figure
@@ -134,12 +138,12 @@ def add_legend(figure: Figure, methods: Sequence[str], handles: Sequence[Any]) -
     """Add a legend below everything else, and its height to the figure's."""
     longest = max(map(len, methods))
     columns = max(1, int(figure.get_figwidth() / (0.55 + CHARACTER * longest)))
-    figure.set_figheight(figure.get_figheight() + _LINE * ceil(len(methods) / columns))
+    figure.set_figheight(figure.get_figheight() + LINE * ceil(len(methods) / columns))
     figure.legend(handles, methods, loc="outside lower center", ncols=columns)
 
 
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write a figure as PNG and SVG and return the paths; the same figure gives the same bytes.
+def save(figure: Figure, folder: Path, name: str, *, svg: bool = True) -> list[Path]:
+    """Write a figure as PNG, and SVG, and return the paths; the same figure gives the same bytes.
 
     Laid out and drawn once for each, by the canvases themselves: `savefig` draws twice, and lays
     out again for the second file.
@@ -150,18 +154,20 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+    png, lines = folder / f"{name}.png", folder / f"{name}.svg"
     canvas: Any = FigureCanvasAgg(figure)
     figure.set_dpi(PNG_DPI)
     with atomic_file(png) as file:
         options = {"compress_level": 4}  # a third of the usual level's time, about its size
         canvas.print_png(file, metadata={"Software": None}, pil_kwargs=options)
+    if not svg:
+        return [png]
     figure.set_layout_engine("none")
     canvas = FigureCanvasSVG(figure)
     figure.set_dpi(SVG_DPI)
-    with atomic_file(svg) as file:
+    with atomic_file(lines) as file:
         canvas.print_svg(file, metadata={"Date": None})
-    return [png, svg]
+    return [png, lines]
 
 
 _KEPT_SPACE = "\0"

@@ -7,10 +7,18 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from benchmarks.console import say
 from benchmarks.figures import curves, example_maps
 from benchmarks.figures.critical_difference import draw_critical_difference
 from benchmarks.figures.overview import draw_overview
-from benchmarks.figures.style import LOOK, Drawing, Figure, save
+from benchmarks.figures.style import (
+    LOOK,
+    MOST_CATEGORIES,
+    MOST_METHODS,
+    Drawing,
+    Figure,
+    save,
+)
 from benchmarks.figures.working_points import WORKING_POINTS, draw_working_points
 from benchmarks.metrics.definitions import HEADLINE
 from benchmarks.processes import map_in_processes
@@ -18,8 +26,8 @@ from benchmarks.results import ResultSet
 
 Figures = Callable[[ResultSet], Iterator[tuple[str, Drawing]]]
 
-FIGURES_PER_PROCESS = 6
-"""Figures that are worth the start of a process; each takes about a second, as a start does."""
+FIGURES_PER_PROCESS = 20
+"""Figures that are worth the start of a process, which imports matplotlib."""
 
 
 def _figure(name: str, draw: Callable[[ResultSet], Figure], metrics: Sequence[str]) -> Figures:
@@ -32,9 +40,14 @@ def _figure(name: str, draw: Callable[[ResultSet], Figure], metrics: Sequence[st
     return figures
 
 
+def _few(figures: Figures) -> Figures:
+    """Return `figures` where there are few enough methods and categories to tell them apart."""
+    return lambda results: iter(()) if _too_many(results) else figures(results)
+
+
 FIGURES: tuple[Figures, ...] = (
     _figure("overview", draw_overview, HEADLINE),
-    _figure("working_points", draw_working_points, WORKING_POINTS),
+    _few(_figure("working_points", draw_working_points, WORKING_POINTS)),
     curves.figures,
     example_maps.figures,
 )
@@ -49,7 +62,9 @@ CRITICAL_DIFFERENCE = _figure("critical_difference", draw_critical_difference, H
 def write_figures(
     sets: Sequence[ResultSet], out: Path, figures: Sequence[Figures] = FIGURES
 ) -> list[Path]:
-    """Write every figure of a run to `out` as PNG and SVG; return the paths.
+    """Write every figure of a run to `out` as PNG, those of lines as SVG, too; return the paths.
+
+    What nobody could read, or look at one by one, is left out with a word.
 
     Where the run holds several result sets each has its own figures, numbered in order of
     appearance.
@@ -63,6 +78,9 @@ def write_figures(
         BenchmarkError: a file that the run refers to is unreadable.
         StorageError: the figures can't be written.
     """
+    for results in sets:
+        if figures is FIGURES and (why := _too_many(results)):
+            say(f"left out: {why}; the report shows each")
     drawings = [
         (f"{name}-{number}" if len(sets) > 1 else name, draw, out)
         for number, results in enumerate(sets, start=1)
@@ -72,9 +90,19 @@ def write_figures(
     return [*chain.from_iterable(map_in_processes(_write, drawings, FIGURES_PER_PROCESS))]
 
 
+def _too_many(results: ResultSet) -> str:
+    """Say what isn't drawn of so many categories or methods, nothing where all is."""
+    if (count := len(results.methods)) > MOST_METHODS:
+        return f"curves, errors and maps of {count} methods, more than {MOST_METHODS}"
+    count = len(results.categories)
+    return f"errors and maps of {count} categories, more than {MOST_CATEGORIES}" * (
+        count > MOST_CATEGORIES
+    )
+
+
 def _write(drawing: tuple[str, Drawing, Path]) -> list[Path]:
     import matplotlib.style
 
     name, draw, out = drawing
     with matplotlib.style.context(["default", LOOK]):
-        return save(draw(), out, name)
+        return save(draw(), out, name, svg=not name.startswith(example_maps.PREFIX))

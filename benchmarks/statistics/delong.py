@@ -11,20 +11,24 @@ from benchmarks.statistics.pairs import DIGITS
 from benchmarks.statistics.proportions import Interval, effective_images, proportion_interval
 
 
+def midranks(values: ArrayLike) -> Floats:
+    """Return the ranks of values (N,), from 1; equal ones share their mean rank."""
+    _, places, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    return np.asarray((counts.cumsum() - (counts - 1) / 2)[places])
+
+
 def _placements(labels: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats] | None:
     """Return the share of the other class that each anomalous, and each normal image beats.
 
     By midranks, in O(N log N). None where a class has fewer than two images: no variance.
     """
-    from scipy.stats import rankdata
-
     anomalous, scores = np.asarray(labels) == 1, np.asarray(scores)
     positives, negatives = scores[anomalous], scores[~anomalous]
     if min(positives.size, negatives.size) < 2:
         return None
-    ranks = rankdata(scores)
-    beaten = (ranks[anomalous] - rankdata(positives)) / negatives.size
-    beating = (ranks[~anomalous] - rankdata(negatives)) / positives.size
+    ranks = midranks(scores)
+    beaten = (ranks[anomalous] - midranks(positives)) / negatives.size
+    beating = (ranks[~anomalous] - midranks(negatives)) / positives.size
     return beaten, 1 - beating
 
 
@@ -95,7 +99,7 @@ def paired_delong(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> flo
         first: one method's image scores, (N,).
         second: the other's, of the same images, (N,).
     """
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
     ones, others = _placements(labels, first), _placements(labels, second)
     if ones is None or others is None:
@@ -103,4 +107,4 @@ def paired_delong(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> flo
     # From the differences, not from two variances less twice a covariance, which cancel.
     differences = (ones[0] - others[0], ones[1] - others[1])
     difference, variance = float(differences[0].mean().round(DIGITS)), _variance(differences)
-    return float(2 * norm.sf(abs(difference) / np.sqrt(variance))) if variance else None
+    return float(2 * ndtr(-abs(difference) / np.sqrt(variance))) if variance else None

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from benchmarks.array_types import Counts, Floats
 from benchmarks.metrics.image import auroc
-from benchmarks.statistics.delong import paired_delong
+from benchmarks.statistics.delong import midranks, paired_delong
 from benchmarks.statistics.pairs import Pair
 from benchmarks.statistics.sign_flips import flip_p_value
 
@@ -29,10 +29,8 @@ def swap_terms(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> Counts
     they are: comparisons of a swapped with a kept image are shared by the two.
     P and M are the numbers of anomalous and of normal images; arguments as `paired_test`.
     """
-    from scipy.stats import rankdata
-
     anomalous = np.asarray(labels) == 1
-    ranks = rankdata(np.asarray(first)), rankdata(np.asarray(second))
+    ranks = midranks(first), midranks(second)
     positives, negatives = ([rank[kind] for rank in ranks] for kind in (anomalous, ~anomalous))
     terms = np.zeros(anomalous.size, np.int64)
     for sign, a, b in ((1, 0, 0), (-1, 1, 1), (1, 0, 1), (-1, 1, 0)):

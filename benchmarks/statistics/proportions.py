@@ -21,12 +21,12 @@ def proportion_interval(share: float, images: float) -> Interval:
         share: in [0, 1].
         images: how many it is a proportion of, at least 1.
     """
-    from scipy.stats import beta
+    from scipy.special import betainccinv, betaincinv  # scipy.stats takes a second to import
 
     tail = (1 - COVERAGE) / 2
     successes, failures = share * images, (1 - share) * images
-    low = beta.ppf(tail, successes, failures + 1) if share > 0 else 0.0
-    high = beta.isf(tail, successes + 1, failures) if share < 1 else 1.0
+    low = betaincinv(successes, failures + 1, tail) if share > 0 else 0.0
+    high = betainccinv(successes + 1, failures, tail) if share < 1 else 1.0
     return float(low), float(high)
 
 

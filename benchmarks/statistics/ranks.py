@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmarks.array_types import Floats
+from benchmarks.statistics.delong import midranks
 from benchmarks.statistics.pairs import DIGITS, LEVEL, Pair
 from benchmarks.statistics.sign_flips import flip_p_value
 
@@ -32,11 +33,9 @@ def signed_rank(differences: ArrayLike) -> tuple[float, float]:
     Args:
         differences: (C,), one a category.
     """
-    from scipy.stats import rankdata
-
     differences = np.asarray(differences, float).round(DIGITS)
     signed = differences[differences != 0]
-    doubled = np.rint(2 * rankdata(abs(signed))).astype(np.int64) * np.sign(signed).astype(np.int64)
+    doubled = np.rint(2 * midranks(abs(signed))).astype(np.int64) * np.sign(signed).astype(np.int64)
     if not signed.size:
         return 0.0, 1.0
     return int(doubled.sum()) / int(abs(doubled).sum()), flip_p_value(doubled)
@@ -65,10 +64,8 @@ def average_ranks(values: Mapping[str, Floats], higher_is_better: bool) -> dict[
 
     Arguments as `compare_categories`; best first.
     """
-    from scipy.stats import rankdata
-
     table = np.array(list(values.values())).round(DIGITS)  # (methods, categories)
-    ranks = rankdata(-table if higher_is_better else table, axis=0).mean(axis=1)
+    ranks = np.apply_along_axis(midranks, 0, -table if higher_is_better else table).mean(axis=1)
     return dict(sorted(zip(values, ranks.tolist(), strict=True), key=lambda ranked: ranked[1]))
 
 

@@ -24,9 +24,9 @@ def flip_p_value(terms: Counts) -> float:
     total, apart = int(sizes.sum()), abs(int(terms.sum())) // unit
     tail = (total - apart) // 2  # the positive terms' sum where it is the smaller
     if sizes.size * tail > MOST:
-        from scipy.stats import norm
+        from scipy.special import ndtr
 
-        return float(2 * norm.sf(apart / np.sqrt((sizes.astype(float) ** 2).sum())))
+        return float(2 * ndtr(-apart / np.sqrt((sizes.astype(float) ** 2).sum())))
     chance = np.zeros(tail + 1)  # of each sum of the positive terms
     chance[0], reached = 1, 0
     for size in sizes.tolist():

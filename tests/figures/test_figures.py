@@ -23,14 +23,14 @@ from benchmarks import processes
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.figures import writing
 from benchmarks.figures.__main__ import main
-from benchmarks.figures.curves import CURVES, draw_curves
+from benchmarks.figures.curves import CURVES, draw_curves, draw_spread
 from benchmarks.figures.example_maps import draw_examples
 from benchmarks.figures.overview import draw_overview
 from benchmarks.figures.style import style, wrap_name
 from benchmarks.figures.working_points import draw_working_points
 from benchmarks.figures.writing import write_figures
 from benchmarks.results import ResultSet, result_sets
-from tests.helpers.pictures import assert_drawn, ink, pixels_of, shapes_of
+from tests.helpers.pictures import assert_drawn, ink, pixels_of
 from tests.helpers.runs import Cell, some_maps, some_scores, write_run
 
 VALUES = {
@@ -174,19 +174,25 @@ def test_examples_show_each_map_on_its_methods_scale_with_its_score(tmp_path: Pa
     cells = [cell("bolt", method, maps=arrays) for method, arrays in maps.items()]
     cells.append(cell("bolt", "c", status="failed", scores=None))
     found = comparison(tmp_path, cells)
-    figure = draw_examples(found, "bolt")
-    panels = np.reshape(figure.axes, (3, 5))  # what both methods keep
-    assert [panel.get_title() for panel in panels[0]] == ["image", "ground truth", "a", "b", "c"]
+    figure = draw_examples(found)
+    (panel,) = figure.axes
+    shown = [text.get_text() for text in panel.texts]
+    assert shown[:5] == ["image", "ground truth", "a", "b", "c"]
+    pictures = panel.images
+    assert len(pictures) == 3 * (2 + 2 * 2)  # of what both methods keep
+    for row, (image, truth) in enumerate(zip(pictures[:6:2], pictures[1:6:2], strict=True)):
+        for picture in (image, truth):
+            np.testing.assert_array_equal(picture.get_array(), maps["a"]["images"][row + 1])
     a, b = maps["a"], maps["b"]
-    for row, (of_a, of_b) in enumerate(panels[:, 2:4]):
-        heat = of_a.images[1]
+    for row, (heat, of_b) in enumerate(zip(pictures[7:12:2], pictures[13::2], strict=True)):
         np.testing.assert_array_equal(heat.get_array(), a["maps"][row + 1])
         assert heat.get_clim() == (a["maps"][1:].min(), a["maps"][1:].max())
-        assert of_a.get_xlabel() == f"{a['scores'][row + 1]:.3g}"
-        np.testing.assert_array_equal(of_b.images[1].get_array(), b["maps"][-1 - row])
-        assert of_b.images[1].get_clim() == (b["maps"].min(), b["maps"].max())
-    assert texts(figure) == ["failed"]
-    assert [len(panel.collections) for panel in panels[:, 1]] == [1, 1, 1]
+        assert f"{a['scores'][row + 1]:.3g}" == shown[8 + row]
+        assert heat.get_extent()[1] < of_b.get_extent()[0]
+        np.testing.assert_array_equal(of_b.get_array(), b["maps"][-1 - row])
+        assert of_b.get_clim() == (b["maps"].min(), b["maps"].max())
+    assert shown[-1] == "failed"
+    assert len(panel.collections) == 3 * 3
 
 
 def test_captions_name_the_data_and_say_where_they_are_synthetic(tmp_path: Path) -> None:
@@ -197,7 +203,7 @@ def test_captions_name_the_data_and_say_where_they_are_synthetic(tmp_path: Path)
             draw_overview(data),
             draw_working_points(data),
             draw_curves(data, CURVES["roc"]),
-            draw_examples(data, "bolt"),
+            draw_examples(data),
         ]
         for figure in figures:
             assert caption(figure).startswith(start)
@@ -228,7 +234,8 @@ def test_figures_are_drawn_and_the_same_bytes_from_any_number_of_processes(
             with Image.open(path) as image:
                 assert image.width <= 7.0 * 300
         if path.stem.startswith("examples"):
-            assert ("image" in shapes_of(path)) if path.suffix == ".svg" else (ink(path) > 0.3)
+            assert path.suffix == ".png"
+            assert ink(path) > 0.3
         elif path.suffix == ".png":
             assert pixels_of(path, style("padim").colour) > 300
     monkeypatch.setattr(processes, "cores", lambda: 2)
@@ -247,6 +254,37 @@ def test_nothing_overlaps_in_a_figure_with_long_names(tmp_path: Path) -> None:
     assert key.x0 >= 0
     assert key.x1 <= figure.bbox.width
     assert box.y1 <= figure.texts[0].get_window_extent().y0
+
+
+def test_many_categories_are_a_line_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"part{number:02}" for number in range(31)]
+    run = write_run(tmp_path / "run", [cell(name, "a") for name in names])
+    paths = write_figures(result_sets(run), tmp_path)
+    assert {path.stem for path in paths} == {"overview", "roc", "precision_recall"}
+    assert "left out: errors and maps of 31 categories" in capsys.readouterr().err
+    for kind in CURVES:
+        figure = draw_spread(
+            comparison(tmp_path / "run", [cell(n, "a") for n in names]), CURVES[kind]
+        )
+        (panel,) = figure.axes
+        (lines,) = panel.collections
+        segments = lines.get_segments()
+        assert len(segments) == 31
+        x, y = CURVES[kind].points(*map(np.asarray, some_scores("part00", "a")))
+        corners = set(map(tuple, np.column_stack([x, y]).tolist()))
+        assert corners <= set(map(tuple, segments[0].tolist()))
+
+
+def test_a_hundred_values_of_a_parameter_are_rows_of_the_overview(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    methods = [f"padim[components={count}]" for count in range(1, 101)]
+    run = write_run(tmp_path / "run", [cell("bolt", method) for method in methods])
+    paths = write_figures(result_sets(run), tmp_path)
+    assert {path.name for path in paths} == {"overview.png", "overview.svg"}
+    assert "left out: curves, errors and maps of 100 methods" in capsys.readouterr().err
 
 
 def test_each_protocol_has_its_own_figures(tmp_path: Path) -> None:
