@@ -38,25 +38,41 @@ class Mask:
     oddities: frozenset[Oddity] = frozenset()
 
 
+def box_of(defect: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return the rows and columns that hold all defect pixels of (H, W), none where there are none.
+
+    Of a large image that is a small part, and much less to look through.
+    """
+    rows, columns = (np.flatnonzero(defect.any(axis)) for axis in (1, 0))
+    if not rows.size:
+        return slice(0), slice(0)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
 @dataclass(frozen=True)
 class PackedMask:
-    """The defect pixels of an image, (H, W), a bit each, compressed."""
+    """The defect pixels of an image, (H, W): those in the box around them, a bit each, compressed."""
 
     shape: tuple[int, int]
+    box: tuple[slice, slice]
     bits: bytes
 
     @classmethod
     def of(cls, defect: NDArray[np.bool_]) -> PackedMask:
         """Return the packed form of (H, W), True on defects."""
         height, width = defect.shape
-        return cls((height, width), zlib.compress(np.packbits(defect).tobytes(), level=1))
+        box = box_of(defect)
+        packed = np.packbits(defect[box])
+        return cls((height, width), box, zlib.compress(packed.tobytes(), level=1))
 
     @property
     def defect(self) -> NDArray[np.bool_]:
         """The pixels, (H, W), True on defects."""
-        height, width = self.shape
+        defect = np.zeros(self.shape, np.bool_)
+        inside = defect[self.box]
         packed = np.frombuffer(zlib.decompress(self.bits), np.uint8)
-        return np.unpackbits(packed, count=height * width).view(np.bool_).reshape(self.shape)
+        inside[...] = np.unpackbits(packed, count=inside.size).reshape(inside.shape)
+        return defect
 
 
 @dataclass(frozen=True)
@@ -82,7 +98,8 @@ def mask_facts(paths: Sequence[Path], hashes: Mapping[Path, str] | None = None) 
     defect = mask.defect
     border = np.concatenate([defect[0], defect[-1], defect[1:-1, 0], defect[1:-1, -1]])
     packed = PackedMask.of(defect)
-    return MaskFacts(float(defect.mean()), float(border.mean()), mask.oddities, packed)
+    share = np.count_nonzero(defect) / defect.size
+    return MaskFacts(share, float(border.mean()), mask.oddities, packed)
 
 
 def load_mask(
@@ -117,16 +134,22 @@ def frame_mask(
     return framed & ~padding(*binary.size, size) if fit == "pad" else framed
 
 
-def label_regions(defect: NDArray[np.bool_]) -> RegionNumbers:
-    """Return the connected regions of a mask, (H, W): pixels that touch, by a corner too, share."""
+def label_regions(defect: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return the connected regions of a mask, (H, W): pixels that touch, by a corner too, share.
+
+    They are numbered from 1, in uint8 where that suffices, else in int32.
+    """
     from scipy.ndimage import label
 
-    regions: RegionNumbers = label(defect, np.ones((3, 3)))[0].astype(np.int32, copy=False)
+    box = box_of(defect)
+    numbers, count = label(defect[box], np.ones((3, 3)))
+    regions = np.zeros(defect.shape, np.uint8 if count <= _WHITE else np.int32)
+    regions[box] = numbers
     return regions
 
 
 def frame_regions(
-    regions: RegionNumbers, framed: NDArray[np.bool_], resize: int, size: int, fit: Fit = "crop"
+    regions: NDArray[Any], framed: NDArray[np.bool_], resize: int, size: int, fit: Fit = "crop"
 ) -> RegionNumbers:
     """Return regions of an image's own size, (H, W), carried into the square, (size, size).
 
@@ -140,7 +163,7 @@ def frame_regions(
     """
     from scipy.ndimage import distance_transform_edt
 
-    def carried(regions: RegionNumbers) -> NDArray[Any]:
+    def carried(regions: NDArray[Any]) -> NDArray[Any]:
         numbers = Image.fromarray(regions)
         return frame(numbers, resize, size, Image.Resampling.NEAREST, fit)[framed]
 
@@ -180,7 +203,7 @@ def _read(path: Path, sha256: str) -> Mask:
     if image.has_transparency_data:
         return _transparent(path, np.asarray(image.convert("RGBA")), lossy=lossy)
     values = np.asarray(image if image.mode in _PLAIN_MODES else image.convert("RGB"))
-    return _by_values(np.max(np.atleast_3d(values), axis=2), lossy=lossy)
+    return _by_values(values if values.ndim == 2 else values.max(axis=2), lossy=lossy)
 
 
 def _transparent(path: Path, values: NDArray[np.uint8], *, lossy: bool) -> Mask:
@@ -200,7 +223,9 @@ def _transparent(path: Path, values: NDArray[np.uint8], *, lossy: bool) -> Mask:
 
 def _by_values(values: NDArray[Any], *, lossy: bool) -> Mask:
     """Return which pixels are defect, by the values (H, W) of a mask's brightest channel."""
-    greys = np.unique(values).astype(float)
+    few = values.dtype == np.uint8
+    held = np.flatnonzero(Image.fromarray(values).histogram()) if few else np.unique(values)
+    greys = held.astype(float)
     top = greys[-1]
     middle = _MIDDLE if _MIDDLE < top <= _WHITE else top / 2
     between = bool(((greys > 0) & (greys <= middle)).any())

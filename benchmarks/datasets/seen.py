@@ -69,8 +69,8 @@ def see(defect: NDArray[np.bool_], protocol: EvaluationProtocol) -> tuple[Region
         torn &= after > _pieces(part, label_regions(part > 0), regions.max())
     return measured, Seen(
         shown=int(np.count_nonzero(part)),
-        pixels=int(defect.sum()),
-        left=int(framed.sum()),
+        pixels=int(np.count_nonzero(defect)),
+        left=int(np.count_nonzero(framed)),
         regions=shown.size,
         vanished=shown.size - left.size,
         torn=int(torn.sum()),
@@ -78,11 +78,11 @@ def see(defect: NDArray[np.bool_], protocol: EvaluationProtocol) -> tuple[Region
     )
 
 
-def _pieces(regions: RegionNumbers, components: RegionNumbers, last: int) -> Counts:
+def _pieces(regions: NDArray[Any], components: NDArray[Any], last: int) -> Counts:
     """Return of how many components each region up to number `last` is made, (last + 1,)."""
-    marked = regions > 0
-    pairs = np.unique(np.stack([regions[marked], components[marked]]), axis=1)
-    return np.bincount(pairs[0], minlength=last + 1)
+    marked, numbers = regions > 0, int(components.max(initial=0)) + 1
+    pairs = np.unique(regions[marked].astype(np.int64) * numbers + components[marked])
+    return np.bincount(pairs // numbers, minlength=last + 1)
 
 
 def sum_up(seen: Iterable[Seen]) -> DefectsLost | None:
