@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.datasets.images import EXTENSIONS, WIDE, ImageFile, inspect
 from benchmarks.datasets.known import KNOWN, SYNTHETIC, ImageCounts, Known, name_of_others
 from benchmarks.datasets.layouts import LAYOUTS, base
 from benchmarks.datasets.layouts.base import Candidate, Layout, Listing, Sample
 from benchmarks.datasets.left_out import files_below, left_out
+from benchmarks.datasets.losses import DefectsLost
 from benchmarks.datasets.masks import MaskFacts, mask_facts
 from benchmarks.datasets.survey import survey
 from benchmarks.errors import DataError, listed
@@ -47,6 +49,10 @@ class Category:
     left_out: tuple[str, ...] = field(default=(), compare=False)
     shapes: tuple[tuple[int, int], ...] = field(default=(), compare=False)
     layout: str = field(default="", compare=False)
+    lost: dict[tuple[Any, ...], DefectsLost | None] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    """How images become a square → what of the defects that loses, as far as it is known yet."""
 
     @property
     def counts(self) -> ImageCounts:

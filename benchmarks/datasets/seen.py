@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.array_types import Counts, RegionNumbers
+from benchmarks.array_types import Counts
 from benchmarks.datasets.framing import seen_box
 from benchmarks.datasets.indexing import Category
-from benchmarks.datasets.layouts.base import Sample
 from benchmarks.datasets.losses import CROP_REMEDY, RESIZING_REMEDY, DefectsLost, area_lost
 from benchmarks.datasets.masks import frame_mask, frame_regions, label_regions
 from benchmarks.names import printable
 from benchmarks.specs import EvaluationProtocol, Fit
-
-_READERS = 4
 
 
 class Seen(NamedTuple):
@@ -54,8 +50,8 @@ def shown_part(values: NDArray[Any], resize: int, size: int, fit: Fit) -> NDArra
     return values[down, across]
 
 
-def see(defect: NDArray[np.bool_], protocol: EvaluationProtocol) -> tuple[RegionNumbers, Seen]:
-    """Return the regions of a defect, (H, W), as they are measured, (S, S), and what is seen."""
+def see(defect: NDArray[np.bool_], protocol: EvaluationProtocol) -> Seen:
+    """Return what the square shows of a defect, (H, W)."""
     p = protocol
     regions = label_regions(defect)
     framed = frame_mask(defect, p.resize, p.image_size, p.mask_resize, p.fit)
@@ -67,7 +63,7 @@ def see(defect: NDArray[np.bool_], protocol: EvaluationProtocol) -> tuple[Region
     torn = (after := _pieces(carried, measured, regions.max())) > 1
     if torn.any():  # by the crop alone, perhaps
         torn &= after > _pieces(part, label_regions(part > 0), regions.max())
-    return measured, Seen(
+    return Seen(
         shown=int(np.count_nonzero(part)),
         pixels=int(np.count_nonzero(defect)),
         left=int(np.count_nonzero(framed)),
@@ -103,18 +99,17 @@ def sum_up(seen: Iterable[Seen]) -> DefectsLost | None:
 
 
 def defects_lost(category: Category, protocol: EvaluationProtocol) -> DefectsLost | None:
-    """Read a category's masks; return what of its defects is lost, None without masks.
+    """Return what of a category's defects is lost, None without masks; looked for once.
 
     Raises:
         DataError: a mask can't be read.
     """
-    masked = [sample for sample in category.test if sample.masks]
-
-    def seen(sample: Sample) -> Seen:
-        return see(sample.defect_pixels, protocol)[1]
-
-    with ThreadPoolExecutor(_READERS) as pool:
-        return sum_up(pool.map(seen, masked))
+    p, masked = protocol, [sample for sample in category.test if sample.masks]
+    square = p.resize, p.image_size, p.fit, p.mask_resize, p.regions
+    if square not in category.lost:
+        # In turn: steps of a tenth of a millisecond take threads more than twice the time.
+        category.lost[square] = sum_up(see(sample.defect_pixels, p) for sample in masked)
+    return category.lost[square]
 
 
 def losses(categories: Iterable[Category], protocol: EvaluationProtocol) -> Iterator[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.array_types import Masks
 from benchmarks.datasets import Category
+from benchmarks.datasets.seen import defects_lost
 from benchmarks.device_memory import let_go, ran_out
 from benchmarks.evaluation.frames import WHITE, frames_of, padding_of, read_masks
 from benchmarks.features import Crops, Split
@@ -41,7 +42,8 @@ class GroundTruth:
     def __init__(self, category: Category, protocol: EvaluationProtocol, crops: Crops) -> None:
         self.category, self.protocol, self._crops = category, protocol, crops
         self.labels = np.array([sample.label for sample in category.test])
-        self.masks, self.regions, self.lost = read_masks(category.test, protocol)
+        self.masks, self.regions = read_masks(category.test, protocol)
+        self.lost = defects_lost(category, protocol)
         self.frames = frames_of(category.test, protocol)
 
     @property

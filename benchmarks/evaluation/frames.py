@@ -12,8 +12,7 @@ from PIL import Image
 from benchmarks.array_types import Masks, RegionNumbers
 from benchmarks.datasets import Sample
 from benchmarks.datasets.framing import padded_box, padding
-from benchmarks.datasets.losses import DefectsLost
-from benchmarks.datasets.seen import see, sum_up
+from benchmarks.datasets.masks import frame_mask, frame_regions, label_regions
 from benchmarks.specs import EvaluationProtocol, Fit
 
 WHITE = 255
@@ -78,22 +77,20 @@ def padding_of(frames: Sequence[Frame]) -> Masks:
 
 def read_masks(
     samples: Sequence[Sample], protocol: EvaluationProtocol
-) -> tuple[Masks, RegionNumbers | None, DefectsLost | None]:
-    """Return the images' ground truth, (N, S, S), its regions, and what of it is lost.
-
-    The second is None where the regions are the masks' own, the third where no mask marks a defect.
+) -> tuple[Masks, RegionNumbers | None]:
+    """Return the images' ground truth, (N, S, S), and its regions, None where they are its own.
 
     Raises:
         DataError: a mask can't be read.
     """
-    side, seen = protocol.image_size, []
+    p, side = protocol, protocol.image_size
     masks = np.zeros((len(samples), side, side), dtype=np.bool_)
-    regions = np.zeros(masks.shape, np.int32) if protocol.regions == "original" else None
+    regions = np.zeros(masks.shape, np.int32) if p.regions == "original" else None
     for row, sample in enumerate(samples):
         if sample.masks:
-            numbers, of_image = see(sample.defect_pixels, protocol)
-            masks[row] = numbers > 0
+            defect = sample.defect_pixels
+            masks[row] = frame_mask(defect, p.resize, side, p.mask_resize, p.fit)
             if regions is not None:
-                regions[row] = numbers
-            seen.append(of_image)
-    return masks, regions, sum_up(seen)
+                numbers = label_regions(defect)
+                regions[row] = frame_regions(numbers, masks[row], p.resize, side, p.fit)
+    return masks, regions

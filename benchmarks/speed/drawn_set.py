@@ -52,9 +52,9 @@ def drawn_set(folder: Path, share: float = 1.0) -> Path:
     """
     root = folder / f"{VERSION}-{share:g}"
     if not (root / SYNTHETIC_MARKER).exists():
-        categories = KNOWN["mvtec_ad"].counts.items()
+        counts = KNOWN["mvtec_ad"].counts
         with ThreadPoolExecutor(cores()) as pool:
-            list(pool.map(lambda category: _write_category(root, *category, share), categories))
+            list(pool.map(lambda name: _write_category(root, name, counts[name], share), counts))
         write_file(root / SYNTHETIC_MARKER, b"Drawn, to measure what the host does.\n")
     return root
 

@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -23,7 +23,8 @@ from typing import Any
 STAGES: Mapping[str, tuple[str, ...]] = {
     "files: read, hash, check": ("datasets.indexing:inspect",),
     "masks: decode": ("datasets.indexing:mask_facts",),
-    "masks: regions, losses": ("datasets.seen:see", "evaluation.frames:see"),
+    "what crop and resizing take": ("datasets.seen:see",),
+    "ground truth": ("evaluation.category:read_masks",),
     "index: the rest": ("run.request:chosen_dataset",),
     "images: decode, resize": ("features.crops:load_image",),
     "features": ("execution.extracting:Extractor.arrays",),
@@ -45,7 +46,7 @@ class Stopwatch:
     """Processor seconds of functions, in whichever threads they run."""
 
     def __init__(self) -> None:
-        self.seconds = Counter[str]()
+        self.seconds = defaultdict[str, float](float)
         self._thread, self._lock = threading.local(), threading.Lock()
 
     def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,7 +90,7 @@ def main() -> int:
     status = run(arguments)
     times = os.times()
     stopwatch.seconds[CHILDREN] = times.children_user + times.children_system
-    stopwatch.seconds[REST] = sum(times[:4]) - stopwatch.seconds.total()
+    stopwatch.seconds[REST] = sum(times[:4]) - sum(stopwatch.seconds.values())
     Path(file).write_text(json.dumps(stopwatch.seconds), encoding="utf-8")
     return status
 
