@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.errors import StorageError
 from benchmarks.execution import local
 
 
@@ -30,13 +31,30 @@ def slower_first(job: int) -> Any:
 
 
 @pytest.mark.parametrize("beside", [True, False])
-def test_cells_are_stored_in_order_by_the_thread_that_evaluates(beside: bool) -> None:
+def test_cells_are_stored_in_order_and_beside_a_device_by_another_thread(beside: bool) -> None:
     outlet: Any = Outlet()
     with local._measuring(outlet, beside) as measure:
         for job in range(6):
             measure(job, slower_first(job))  # type: ignore[arg-type]
-    here = threading.get_ident()
-    assert outlet.taken == [(f"cell {job}", here) for job in range(6)]
+    assert [cell for cell, _ in outlet.taken] == [f"cell {job}" for job in range(6)]
+    (thread,) = {thread for _, thread in outlet.taken}
+    assert (thread != threading.get_ident()) == beside
+
+
+@pytest.mark.parametrize("jobs", [2, 9])
+def test_a_cell_that_cannot_be_stored_stops_the_run_and_the_others_are(jobs: int) -> None:
+    outlet: Any = Outlet()
+
+    def take(cell: Any) -> None:
+        if cell == "cell 1":
+            raise StorageError("the disk is full")
+        outlet.taken.append((cell, 0))
+
+    outlet.take = take
+    with pytest.raises(StorageError), local._measuring(outlet, True) as measure:
+        for job in range(jobs):
+            measure(job, lambda at, job=job: f"cell {job}")  # type: ignore[arg-type,misc]
+    assert ("cell 0", 0) in outlet.taken
 
 
 def test_an_interrupt_loses_no_prediction() -> None:
