@@ -60,7 +60,8 @@ def _run(data: Path, folder: Path, state: str) -> Mapping[str, float]:
     """Return a run's processor seconds, its children's included, by stage, and its wall time."""
     file, before, begun = folder / f"{state}.json", _seconds(), time.perf_counter()
     places = ("--data", data, "--cache", folder / "cache", "--out", folder / state)
-    program = [sys.executable, "-m", "benchmarks.speed.stages", file, *COMMAND, *places]
+    named = [str(file), *COMMAND, *map(str, places)]
+    program = [sys.executable, "-m", "benchmarks.speed.stages", *named]
     ended = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     whole, wall = _seconds() - before, time.perf_counter() - begun
     if ended.returncode:
