@@ -51,7 +51,7 @@ def box_of(defect: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 @dataclass(frozen=True)
 class PackedMask:
-    """The defect pixels of an image, (H, W): in their box, a bit each, compressed."""
+    """The defect pixels of an image, (H, W): their box, a bit a pixel, compressed."""
 
     shape: tuple[int, int]
     box: tuple[slice, slice]

@@ -11,13 +11,16 @@ from functools import partial
 from benchmarks.console import say
 from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.evaluating import Measuring, predict
-from benchmarks.evaluation.job import Evaluated, Job
+from benchmarks.evaluation.job import Job
 from benchmarks.execution.extracting import Lazy, extract_category, finish
 from benchmarks.execution.plan import JobsByCategory
 from benchmarks.execution.recorder import Machine, Recorder
 from benchmarks.features import Extractor, Split
 from benchmarks.features.uploading import Arrays
 from benchmarks.specs import EvaluationProtocol
+
+Loading = tuple[Future[GroundTruth], Future[list[dict[Split, Arrays]]]]
+"""A category's ground truth and its members' features, read meanwhile."""
 
 MEASURED_TOGETHER = 4
 """Predictions that are measured beside the device's work at most; each holds a cell's maps."""
@@ -32,55 +35,59 @@ def run_locally(
 ) -> None:
     """Evaluate and store every cell, one after the other.
 
-    On a GPU the next category's images are decoded and extracted while this one's methods run, and
-    predictions are measured and stored meanwhile, in their order; on a CPU there is nothing to
-    overlap with.
+    On a GPU the next category's images are decoded and extracted while this one's methods run, its
+    masks are read in another thread, and predictions are measured, compressed and stored
+    meanwhile, in their order; on a CPU there is nothing to overlap with.
     """
     beside = machine.device != "cpu"
-    with _background(extractors) as pool, _measuring(recorder, beside) as measure:
-        categories, pending = list(work), deque[Future[list[dict[Split, Arrays]]]]()
+    with (
+        ThreadPoolExecutor(1) as reader,
+        _background(extractors) as pool,
+        _measuring(recorder, beside) as measure,
+    ):
+        categories, pending = list(work), deque[Loading]()
         for number, category in enumerate(categories):
             started = number + len(pending)
             for later in categories[started : number + (2 if beside else 1)]:
                 advance = partial(recorder.progress.advance, later.name)
                 pending.append(
-                    pool.submit(extract_category, extractors, later, advance, recorder.note)
+                    (
+                        reader.submit(GroundTruth, later, protocol, extractors[0].crops),
+                        pool.submit(extract_category, extractors, later, advance, recorder.note),
+                    )
                 )
-            truth = partial(GroundTruth, category, protocol, extractors[0].crops)
-            data = Lazy(partial(_data, truth, pending.popleft(), machine))
+            data = Lazy(partial(_data, *pending.popleft(), machine))
             for job in work[category]:
                 measure(job, predict(job, data, partial(recorder.progress.stage, job)))
             del data  # the category's features make room for those of the one after the next
 
 
 def _data(
-    truth: Callable[[], GroundTruth], arrays: Future[list[dict[Split, Arrays]]], machine: Machine
+    truth: Future[GroundTruth], arrays: Future[list[dict[Split, Arrays]]], machine: Machine
 ) -> CategoryData:
-    return CategoryData(truth(), arrays.result(), machine.device, machine.memory)
+    return CategoryData(truth.result(), arrays.result(), machine.device, machine.memory)
 
 
 @contextmanager
 def _measuring(recorder: Recorder, beside: bool) -> Iterator[Callable[[Job, Measuring], None]]:
     """Yield what measures and stores a prediction: at once, or `beside` the device's work."""
-    waiting: deque[Future[Evaluated]] = deque()
-
-    def take_first() -> None:
-        recorder.take(waiting.popleft().result())
+    waiting: deque[Future[None]] = deque()
 
     def at_once(job: Job, measuring: Measuring) -> None:
         recorder.take(measuring(partial(recorder.progress.stage, job)))
 
     def in_turn(job: Job, measuring: Measuring) -> None:
-        waiting.append(pool.submit(measuring, lambda stage: None))
+        measured = pool.submit(measuring, lambda stage: None)
+        waiting.append(storing.submit(lambda: recorder.take(measured.result())))
         while len(waiting) > MEASURED_TOGETHER or (waiting and waiting[0].done()):
-            take_first()
+            waiting.popleft().result()
 
-    with ThreadPoolExecutor(MEASURED_TOGETHER) as pool:
+    with ThreadPoolExecutor(1) as storing, ThreadPoolExecutor(MEASURED_TOGETHER) as pool:
         try:
             yield in_turn if beside else at_once
         finally:  # also where the run is interrupted: what was predicted isn't lost
             while waiting:
-                take_first()
+                waiting.popleft().result()
 
 
 @contextmanager

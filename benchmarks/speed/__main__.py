@@ -4,10 +4,12 @@
     python -m benchmarks.speed coreset search --scale small
     python -m benchmarks.speed search --keep                    # the other steps' rows stay
     python -m benchmarks.speed --scale large                    # coreset and search, 3.9 M patches
+    python -m benchmarks.speed host                             # a run's CPU seconds by stage
 
 Ours and the references take turns in one run; medians and their ratios are reported. A slow
-reference runs on a part, which its row names. Exit status: 0 done, 1 a result differs from its
-definition's, 2 usage.
+reference runs on a part, which its row names. `host` is measured only where it is asked for, alone:
+it draws 5 GB of images into the cache's folder and keeps them. Exit status: 0 done, 1 a result
+differs from its definition's, 2 usage.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.places import written_path
 from benchmarks.results.folders import plots_folder
 from benchmarks.speed import references as plain
+from benchmarks.speed.host import measure_host
 from benchmarks.speed.inputs import SCALES, Scale
 from benchmarks.speed.report import Report, kept, markdown, write
 from benchmarks.speed.steps import STEPS
@@ -47,12 +50,12 @@ def measure(steps: Sequence[str], scale: Scale, device: str) -> Report:
 
 def _caption(bench: Bench, machine: str) -> str:
     missing = [package for package in PEERS if not plain.installed(package)]
-    rounds, packages = bench.scale.repeats, ", ".join(" ".join(pair) for pair in versions().items())
+    rounds = bench.scale.repeats
     parts = [
         f"Scale {bench.scale.name}: medians of {rounds} round{'s'[: rounds != 1]}, in which ours "
         "and the references take turns; the category is run once.",
         f"Machine: {machine}.",
-        f"Revision {git_sha() or 'unknown'}; {packages}.",
+        _revision(),
         "Features are seeded random smooth maps of 12 latent variables over positions and images, "
         "with 7 % noise, rectified, in the backbone's shapes; the backbone's weights are random. "
         f"Patch features of coreset and search: {bench.inputs.patch_source}.",
@@ -65,10 +68,15 @@ def _caption(bench: Bench, machine: str) -> str:
     return "\n".join(parts)
 
 
+def _revision() -> str:
+    packages = ", ".join(" ".join(pair) for pair in versions().items())
+    return f"Revision {git_sha() or 'unknown'}; {packages}."
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("benchmarks.speed", __doc__)
     add = parser.add_argument
-    add("steps", nargs="*", metavar="STEP", help=f"{', '.join(STEPS)} (default: all)")
+    add("steps", nargs="*", metavar="STEP", help=f"{', '.join(STEPS)} (default: all), or host")
     add("--scale", choices=SCALES, default="full", help="(default: %(default)s)")
     add(
         "--out",
@@ -87,7 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _speed(options: argparse.Namespace) -> int:
-    scale = SCALES[options.scale]
+    scale, out = SCALES[options.scale], options.out.resolve()
+    if options.steps == ["host"]:
+        caption = f"Machine: {describe_machine('cpu')}.\n{_revision()}"
+        path = measure_host(out, caption, share=0.03 if scale.name == "small" else 1.0)
+        show(path.read_text("utf-8"))
+        say(str(path))
+        return 0
     known = scale.steps or tuple(STEPS)
     if unknown := [step for step in options.steps if step not in known]:
         raise BenchmarkError(
@@ -96,7 +110,6 @@ def _speed(options: argparse.Namespace) -> int:
     steps = list(dict.fromkeys(options.steps)) or list(known)
     with full_precision():
         report = measure(steps, scale, choose_device(options.device))
-    out = options.out.resolve()
     report = kept(report, out) if options.keep else report
     paths = write(report, out, plots_folder(out))
     show(markdown(report))

@@ -18,6 +18,7 @@ from PIL import Image
 
 from benchmarks.datasets.indexing import SYNTHETIC_MARKER
 from benchmarks.datasets.known import KNOWN, ImageCounts
+from benchmarks.features.arrays import storage_error
 from benchmarks.files import write_file
 from benchmarks.processes import cores
 
@@ -53,8 +54,13 @@ def drawn_set(folder: Path, share: float = 1.0) -> Path:
     root = folder / f"{VERSION}-{share:g}"
     if not (root / SYNTHETIC_MARKER).exists():
         counts = KNOWN["mvtec_ad"].counts
-        with ThreadPoolExecutor(cores()) as pool:
-            list(pool.map(lambda name: _write_category(root, name, counts[name], share), counts))
+        try:
+            with ThreadPoolExecutor(cores()) as pool:
+                list(
+                    pool.map(lambda name: _write_category(root, name, counts[name], share), counts)
+                )
+        except OSError as error:
+            raise storage_error(root, error) from error
         write_file(root / SYNTHETIC_MARKER, b"Drawn, to measure what the host does.\n")
     return root
 
@@ -109,9 +115,10 @@ def _png(pixels: np.ndarray) -> bytes:
 
 def _write_copies(root: Path, place: str, count: int, drawn: Sequence[bytes]) -> None:
     """Write copies of the drawn PNGs to `place` with its number filled in, each with its name."""
+    (root / place).parent.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         name, image = place.format(number), drawn[number % len(drawn)]
         comment = b"tEXt" + b"Title\0" + name.encode()
         length, check = (struct.pack(">I", n) for n in (len(comment) - 4, zlib.crc32(comment)))
         head, rest = image[:_HEAD], image[_HEAD:]
-        write_file(root / name, head + length + comment + check + rest)
+        (root / name).write_bytes(head + length + comment + check + rest)

@@ -2,8 +2,7 @@
 
     python -m benchmarks.speed.stages FILE [argument of benchmarks.run …]
 
-writes a JSON object, stage → seconds, to FILE. A stage within another isn't counted in that, and
-what runs in threads of PyTorch or in no stage is `REST`, so that the seconds add up.
+writes a JSON object, stage → seconds, to FILE. A stage within another isn't counted in that.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
 }
 """Stage → the functions that are it, where they are looked up."""
 
-START, CHILDREN, REST = "start, imports", "other processes", "the rest"
+CHILDREN = "other processes, as of figures"
 
 
 class Stopwatch:
@@ -74,8 +73,8 @@ def watch(stopwatch: Stopwatch) -> None:
             module, _, path = place.partition(":")
             *inside, name = path.split(".")
             owner: Any = importlib.import_module(f"benchmarks.{module}")
-            for part in inside:
-                owner = getattr(owner, part)
+            for outer in inside:
+                owner = getattr(owner, outer)
             setattr(owner, name, stopwatch.timed(stage, getattr(owner, name)))
 
 
@@ -86,11 +85,9 @@ def main() -> int:
     file, *arguments = sys.argv[1:]
     stopwatch = Stopwatch()
     watch(stopwatch)
-    stopwatch.seconds[START] = time.process_time()
     status = run(arguments)
     times = os.times()
     stopwatch.seconds[CHILDREN] = times.children_user + times.children_system
-    stopwatch.seconds[REST] = sum(times[:4]) - sum(stopwatch.seconds.values())
     Path(file).write_text(json.dumps(stopwatch.seconds), encoding="utf-8")
     return status
 

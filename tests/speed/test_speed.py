@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import math
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,10 +17,14 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.datasets import KNOWN, index
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import references as plain
+from benchmarks.speed.drawn_set import KINDS, drawn_set
+from benchmarks.speed.host import WALL, WHOLE
 from benchmarks.speed.inputs import SCALES, Inputs, Scale
 from benchmarks.speed.report import Comparison, Growth, Report, kept, markdown, write
+from benchmarks.speed.stages import STAGES, Stopwatch
 from benchmarks.speed.timing import Bench, Reference
 from methods.base import Features
 from methods.components.coreset import farthest_first
@@ -262,3 +269,59 @@ def test_the_bank_is_the_coresets_patches_in_its_order(large: Scale, tmp_path: P
     chosen = farthest_first(inputs.points, len(patches) // 10, inputs.start(inputs.points))
     assert torch.equal(inputs.bank, patches[chosen])
     assert torch.equal(inputs.columns(3), patches[:, :3])
+
+
+@pytest.mark.slow
+def test_the_host_is_measured_cold_and_warm_on_a_set_that_is_drawn_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOTAL_RECALL_CACHE", str(tmp_path / "cache"))
+    drawn = drawn_set(tmp_path / "cache/speed", 0.03)
+    before = {path: path.stat().st_mtime_ns for path in drawn.rglob("*.png")}
+    assert speed.main(["host", "--scale", "small", "--out", str(tmp_path / "out")]) == 0
+    assert {path: path.stat().st_mtime_ns for path in drawn.rglob("*.png")} == before
+    table = (tmp_path / "out/host.md").read_text("utf-8")
+    assert table in capsys.readouterr().out
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")]
+    seconds = {name.strip(): (float(cold), float(warm)) for name, cold, warm in rows[2:]}
+    assert set(STAGES) < set(seconds)
+    assert seconds["images: decode, resize"][0] > seconds["images: decode, resize"][1] == 0
+    parts = [times for name, times in seconds.items() if name not in {WHOLE, WALL}]
+    for run, whole in enumerate(seconds[WHOLE]):
+        assert sum(times[run] for times in parts) == pytest.approx(whole, abs=0.05 * len(seconds))
+
+
+def test_the_drawn_set_is_one_of_mvtec_ads_counts_without_a_file_twice(tmp_path: Path) -> None:
+    dataset = index(drawn_set(tmp_path, 0.03))
+    assert dataset.synthetic
+    official = KNOWN["mvtec_ad"].counts
+    assert [category.name for category in dataset.categories] == sorted(official)
+    for category in dataset.categories:
+        wanted = [max(len(KINDS), round(0.03 * count)) for count in official[category.name]]
+        assert list(category.counts) == wanted
+        assert all(sample.defect_pixels.any() for sample in category.test if sample.label)
+        assert not [line for line in category.warnings if "same" in line or "identical" in line]
+    samples = [s for c in dataset.categories for s in (*c.train, *c.test)]
+    assert len({sample.file.sha256 for sample in samples}) == len(samples)
+
+
+def test_stages_add_up_across_threads_and_leave_out_what_is_within_others() -> None:
+    stopwatch = Stopwatch()
+
+    def busy(seconds: float) -> None:
+        end = time.thread_time() + seconds
+        while time.thread_time() < end:
+            pass
+
+    inner = stopwatch.timed("inner", partial(busy, 0.05))
+
+    def outer() -> None:
+        busy(0.02)
+        inner()
+
+    timed = stopwatch.timed("outer", outer)
+    with ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(timed) for _ in range(2)]:
+            future.result()
+    assert stopwatch.seconds["inner"] == pytest.approx(0.1, abs=0.02)
+    assert stopwatch.seconds["outer"] == pytest.approx(0.04, abs=0.02)
