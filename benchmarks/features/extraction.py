@@ -125,11 +125,10 @@ class Extractor:
         """
 
         def bring() -> dict[Split, Arrays]:
-            readers = {
-                split: self._part(category, split, range(len(samples)), advance, check=check)
+            return {
+                split: self._part(category, split, range(len(samples)), advance, check=check)()
                 for split, samples in _splits(category)
             }
-            return {split: read() for split, read in readers.items()}
 
         arrays = self._within_memory(bring, category, advance)
         with self._beside(self._device):
