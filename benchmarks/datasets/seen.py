@@ -50,8 +50,8 @@ def shown_part(values: NDArray[Any], resize: int, size: int, fit: Fit) -> NDArra
     return values[down, across]
 
 
-def see(defect: NDArray[np.bool_], protocol: EvaluationProtocol) -> Seen:
-    """Return what the square shows of a defect, (H, W)."""
+def see(defect: NDArray[np.bool_], protocol: EvaluationProtocol) -> tuple[NDArray[Any], Seen]:
+    """Return the regions of a defect, (H, W), as they are measured, (S, S), and what is seen."""
     p = protocol
     regions = label_regions(defect)
     framed = frame_mask(defect, p.resize, p.image_size, p.mask_resize, p.fit)
@@ -63,7 +63,7 @@ def see(defect: NDArray[np.bool_], protocol: EvaluationProtocol) -> Seen:
     torn = (after := _pieces(carried, measured, regions.max())) > 1
     if torn.any():  # by the crop alone, perhaps
         torn &= after > _pieces(part, label_regions(part > 0), regions.max())
-    return Seen(
+    return measured, Seen(
         shown=int(np.count_nonzero(part)),
         pixels=int(np.count_nonzero(defect)),
         left=int(np.count_nonzero(framed)),
@@ -108,7 +108,7 @@ def defects_lost(category: Category, protocol: EvaluationProtocol) -> DefectsLos
     square = p.resize, p.image_size, p.fit, p.mask_resize, p.regions
     if square not in category.lost:
         # In turn: steps of a tenth of a millisecond take threads more than twice the time.
-        category.lost[square] = sum_up(see(sample.defect_pixels, p) for sample in masked)
+        category.lost[square] = sum_up(see(sample.defect_pixels, p)[1] for sample in masked)
     return category.lost[square]
 
 

@@ -80,12 +80,10 @@ def watch(stopwatch: Stopwatch) -> None:
 
 def main() -> int:
     """Run the command line and return the exit status of `benchmarks.run`."""
-    from benchmarks.run.__main__ import main as run
-
     file, *arguments = sys.argv[1:]
     stopwatch = Stopwatch()
     watch(stopwatch)
-    status = run(arguments)
+    status: int = importlib.import_module("benchmarks.run.__main__").main(arguments)
     times = os.times()
     stopwatch.seconds[CHILDREN] = times.children_user + times.children_system
     Path(file).write_text(json.dumps(stopwatch.seconds), encoding="utf-8")
