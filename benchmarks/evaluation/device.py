@@ -100,8 +100,8 @@ def _driver() -> str:
 def visible_gpus() -> tuple[str, ...]:
     """Return the GPUs that this process can use, as CUDA_VISIBLE_DEVICES names them."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = named.split(",") if named else map(str, range(torch.cuda.device_count()))
     numbers = range(torch.cuda.device_count())
+    names = named.split(",") if named else map(str, numbers)
     pairs = zip(names, numbers, strict=False)
     return tuple(name for name, number in pairs if not _unsupported(f"cuda:{number}"))
 

@@ -82,9 +82,13 @@ def predict(job: Job, data: Callable[[], CategoryData], at: OnStage) -> Measurin
                 _score_within(job, member, memory, at, outside) for member in category.members
             ]
         prediction = average_members(members)
-        cell = replace(cell, device=category.device, card=card_of(category.device))
-        cell = replace(cell, peak_memory_mb=memory.megabytes())
-        cell = replace(cell, warnings=[DRAWN.format(name) for name in sorted(drawn)])
+        cell = replace(
+            cell,
+            device=category.device,
+            card=card_of(category.device),
+            peak_memory_mb=memory.megabytes(),
+            warnings=[DRAWN.format(name) for name in sorted(drawn)],
+        )
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         outcome = failed(cell, failure_of(error))
         return lambda at: outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.gpu_check.check import Check, Row, require
-from methods.components.bounds import Allowance, Reduction
+from methods.components.bounds import DIFFERENCES, Allowance, Reduction
 from methods.components.precision import full_precision
 from methods.components.screening import ScreenedBank
 from methods.lazy import Tensor, torch
@@ -15,8 +15,6 @@ LATENT = 12
 
 EXACT, TIE = 1 + 1e-12, 1 + 1e-5
 """What differences in float64, and distances in float32, may be off by."""
-
-BY_DIFFERENCES = "donot_use_mm_for_euclid_dist"
 
 
 def bounds(check: Check) -> Iterator[Row]:
@@ -50,7 +48,7 @@ def _vectors(rows: int, queries: int, dims: int, step: int) -> tuple[Tensor, Ten
 
 
 def _bounded(check: Check, gallery: Tensor, queries: Tensor, step: int) -> Iterator[Row]:
-    exact = torch.cdist(queries.double(), gallery[::step].double(), compute_mode=BY_DIFFERENCES)
+    exact = torch.cdist(queries.double(), gallery[::step].double(), compute_mode=DIFFERENCES)
     mean = gallery.mean(dim=0, dtype=torch.float64)
     centred = gallery[::step].double() - mean
     basis = torch.linalg.eigh(centred.T @ centred)[1].flip(1)
@@ -59,11 +57,11 @@ def _bounded(check: Check, gallery: Tensor, queries: Tensor, step: int) -> Itera
             components = basis[:, :kept].contiguous() if kept < len(basis) else None
             reduction = Reduction(mean, components, precision)
             reduced = reduction.gallery(gallery[None])
-            most = reduced.error.amax(dim=1, keepdim=True), reduced.norms.amax(dim=1, keepdim=True)
+            most = reduced.largest()
             for number in check.queries:
                 asked = reduction.queries(queries[None, :number])
                 batched = asked.squared_distances(reduced)[0, :, ::step].T[:, None]
-                least = Allowance.of(asked, *most).distances(batched)[:, 0].T
+                least = Allowance.of(asked, most.error, most.norms).distances(batched)[:, 0].T
                 violations = int((least > exact[:number] * EXACT).sum())
                 seen: Row = {"queries": number, "rows": len(gallery), "violations": violations}
                 seen |= {"K": reduced.points.shape[-1], "precision": str(precision)}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.evaluation.device import card_of
 from benchmarks.gpu_check.check import Check, Row, require
 from methods.components.precision import full_precision
 from methods.lazy import Tensor, torch
@@ -16,7 +17,6 @@ SHARE, BLOCK, TOLERANCE = 0.9, 1 << 30, 0.1
 figures may differ: other programs take and free memory."""
 
 SIDE, BYTES, REPEATS = 8192, 1 << 28, 10
-DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def header(check: Check) -> Iterator[Row]:
@@ -35,12 +35,7 @@ def header(check: Check) -> Iterator[Row]:
     if check.pretended:
         yield {"skipped": "rates, which a pretended card doesn't have"}
         return
-    yield {
-        "capability": ".".join(map(str, cuda.get_device_capability(device))),
-        "driver": DRIVER.read_text().partition("\n")[0] if DRIVER.exists() else "unknown",
-        "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
-    }
+    yield dict(card_of(device))
     with full_precision():
         check.rates |= _rates(check)
     yield {"a_second": check.rates}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from methods.components.bounds import Reduction
+from methods.components.bounds import DIFFERENCES, Reduction
 from methods.components.coreset_device import SIZES, Sizes, select_on_device
 from methods.components.parallel import parallel_map
 from methods.components.screening import Best, allowance_of, bits, compiles, improve
@@ -44,8 +44,7 @@ def draw(total: int, count: int, generator: torch.Generator) -> Tensor:
 
 def mean_distances(points: Tensor, drawn: Tensor) -> Tensor:
     """Return each point's mean distance to some of them, (N,)."""
-    exact = "donot_use_mm_for_euclid_dist"
-    return torch.cdist(points, points[drawn], compute_mode=exact).mean(dim=1)
+    return torch.cdist(points, points[drawn], compute_mode=DIFFERENCES).mean(dim=1)
 
 
 def farthest_first(points: Tensor, size: int, distances: Tensor) -> Tensor:
