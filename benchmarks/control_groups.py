@@ -44,13 +44,13 @@ def _groups(controller: str) -> Iterator[Path]:
     """
     yield Path("/sys/fs/cgroup")
     with suppress(OSError, ValueError):  # another system's, or hidden
-        own = [line.split(":", 2) for line in (PROCESS / "cgroup").read_text().splitlines()]
+        groups = [line.split(":", 2) for line in (PROCESS / "cgroup").read_text().splitlines()]
         for mount in (PROCESS / "mountinfo").read_text().splitlines():
             where, _, what = mount.partition(" - ")
             root, place = where.split()[3:5]
             system, *_, options = what.split()
             first = system == "cgroup" and controller in options.split(",")
-            for _, controllers, group in own if first or system == "cgroup2" else ():
+            for _, controllers, group in groups if first or system == "cgroup2" else ():
                 if controller in controllers.split(",") if first else not controllers:
                     inside = os.path.relpath(group, root)
                     folder = Path(place, "" if inside.startswith("..") else inside)

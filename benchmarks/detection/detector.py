@@ -175,31 +175,32 @@ def detector(
         BenchmarkError: there is no such backbone or device, or the method reads a level it lacks.
         WeightsError: the weights can't be had.
     """
-    variant, members = resolve(method), parse(backbone)
-    if len(members) > 1:
+    variant, choice = resolve(method), _choice(backbone, weights, layers)
+    described = describe(choice, download=True)
+    if missing := describe_missing_levels(described, [variant]):
+        raise BenchmarkError(missing)
+    protocol = EvaluationProtocol(
+        described, image_size, dtype, resize=resize, fit=fit, interpolation=interpolation
+    )
+    params = identity(variant.parameters)
+    spec = CellSpec("", "", "", variant.name, params, protocol, seed)
+    return Detector(variant, spec, choice, choose_device(device), memory)
+
+
+def _choice(backbone: str, weights: str | Path | None, layers: tuple[str, ...] | None) -> Choice:
+    """Return a single backbone, with the layers that its checkpoint allows."""
+    choice, *others = parse(backbone)
+    if others:
         raise BenchmarkError(
             f"{backbone}: an ensemble's scores are relative to a whole test set, which a detector "
             "doesn't have: name a single backbone"
         )
-    choice = members[0]
     if weights or layers:
         choice = Choice(choice.name, Path(weights) if weights else None, layers)
     choice, lacking = fit_to_checkpoint(choice)
     if lacking:
         say(lacking)
-    protocol = EvaluationProtocol(
-        backbone=describe(choice, download=True),
-        image_size=image_size,
-        dtype=dtype,
-        resize=resize,
-        fit=fit,
-        interpolation=interpolation,
-    )
-    if missing := describe_missing_levels(protocol.backbone, [variant]):
-        raise BenchmarkError(missing)
-    params = identity(variant.parameters)
-    spec = CellSpec("", "", "", variant.name, params, protocol, seed)
-    return Detector(variant, spec, choice, choose_device(device), memory)
+    return choice
 
 
 def load_detector(

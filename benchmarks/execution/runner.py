@@ -17,7 +17,7 @@ from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.recorder import Machine, Recorder
 from benchmarks.execution.scheduling import Scheduler
 from benchmarks.features import Extractor, FeatureCache
-from benchmarks.results import Store, journal
+from benchmarks.results import Store, journal, plans
 
 
 class Counts(NamedTuple):
@@ -28,7 +28,13 @@ class Counts(NamedTuple):
 
 
 def run_plan(
-    plan: Plan, missing: JobsByCategory, store: Store, cache: FeatureCache, machine: Machine
+    plan: Plan,
+    missing: JobsByCategory,
+    store: Store,
+    cache: FeatureCache,
+    machine: Machine,
+    *,
+    options: plans.Plan | None = None,
 ) -> Counts:
     """Evaluate and store the missing cells of a plan, once the run's folder notes all of its cells.
 
@@ -40,6 +46,7 @@ def run_plan(
         store: where each cell goes as soon as it is known, and their table at the end.
         cache: where features are kept.
         machine: where they are evaluated; no number depends on it but for the device's rounding.
+        options: what the command asked for, to be kept in the run's folder.
 
     Raises:
         BenchmarkError: a backbone that is needed can't be made.
@@ -50,6 +57,8 @@ def run_plan(
     started, begun = datetime.now(UTC), time.perf_counter()
     cache.sweep()
     extractors, images = _prepare(plan, missing, cache, machine)
+    if options is not None:
+        plans.keep_plan(store.run, options)
     store.ask(plan.specs, plan.dataset.place)
     earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
     progress = Progress(plan, missing, images, Forecast(earlier, machine.workers))

@@ -39,7 +39,7 @@ from benchmarks.report.page import write_report
 from benchmarks.results import Store, derived, result_sets
 from benchmarks.results.folders import plots_folder, report_path
 from benchmarks.results.lock import only_writer
-from benchmarks.results.plans import as_toml, keep_plan
+from benchmarks.results.plans import as_toml
 from benchmarks.run.plan_file import add_plan, parse_with_plan, plan_to_store
 from benchmarks.run.request import check_size, plan_of, run_folder, say_what_is_cut_off
 from benchmarks.specs import Fit, Interpolation, MaskResize, Regions
@@ -205,9 +205,8 @@ def _evaluate(
         say(f"nothing left to do: all cells are stored in {run} (--force evaluates again)")
         return False
     require_writable(run)
-    keep_plan(run, stored_plan)
     with chosen_machine(options) as machine:
-        passes, failed = run_plan(plan, missing, store, cache, machine)
+        passes, failed = run_plan(plan, missing, store, cache, machine, options=stored_plan)
     say(f"{passes} images passed the backbone; every cell is in {run}")
     return bool(failed or plan.missing(store))
 

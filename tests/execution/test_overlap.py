@@ -101,7 +101,7 @@ def test_the_next_images_pass_while_the_last_features_wait_for_the_disk(
     portions: list[Portion[Task]], threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on, passes, forward = threading.Event(), threading.Semaphore(0), Backbone.forward
-    write = writing._write
+    write = writing.WriteBehind._write
 
     def slow(*arguments: Any) -> None:
         assert go_on.wait(LONG)
@@ -114,7 +114,7 @@ def test_the_next_images_pass_while_the_last_features_wait_for_the_disk(
     with pretended_cuda():
         worker = Worker("cuda", 1 << 30)
         worker.perform(portions[1].shards[0])  # makes the backbone
-        monkeypatch.setattr(writing, "_write", slow)
+        monkeypatch.setattr(writing.WriteBehind, "_write", slow)
         monkeypatch.setattr(Backbone, "forward", passing)
         done = [threads.submit(worker.perform, task) for task in portions[0].shards]
         assert len(done) == 2

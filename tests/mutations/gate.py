@@ -19,8 +19,8 @@ from torch import Tensor
 from benchmarks.backbones import filterbank
 from benchmarks.compare.baseline import Baseline, read
 from benchmarks.compare.check import Row, compare
-from benchmarks.datasets import images, seen
-from benchmarks.evaluation import anomaly_maps, scoring
+from benchmarks.datasets import images
+from benchmarks.evaluation import anomaly_maps, frames, scoring
 from benchmarks.evaluation import evaluating as evaluate
 from benchmarks.features import crops
 from benchmarks.metrics import pixel
@@ -191,10 +191,10 @@ MUTATIONS = [
              wrap(evaluate, "draw_shots",
                   lambda f, images, *_: images.select(range(len(images) - 1)))),
     Mutation("masks eroded", EVERY,
-             wrap(seen, "frame_mask", lambda f, defect, resize, size, _, fit:
+             wrap(frames, "frame_mask", lambda f, defect, resize, size, _, fit:
                   f(defect, resize, size, "official", fit))),
     Mutation("masks one pixel to the right", EVERY,
-             wrap(seen, "frame_mask", lambda f, *given: np.roll(f(*given), 1, axis=1))),
+             wrap(frames, "frame_mask", lambda f, *given: np.roll(f(*given), 1, axis=1))),
     Mutation("AUPRO up to 0.2", EVERY, put(pixel, "PRO_LIMIT", 0.2)),
     Mutation("AUPRO counts pixels, not regions", EVERY,
              wrap(pixel, "_region_shares", lambda f, *given: np.ones_like(f(*given)))),

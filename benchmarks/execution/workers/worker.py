@@ -50,8 +50,9 @@ def create_worker(wanted: WantedPool, on_node: int, on_device: int) -> Worker:
     device = choose_device(wanted.device)
     torch.set_num_threads(wanted.threads or max(1, cores() // on_node))
     memory = wanted.memory or free_memory(device) // 2
-    own, waiting = wanted.share == "objects", usual_bound(2 * on_node)  # a cache a lane
-    return Worker(device, memory // on_device, own_cache=own, waiting=waiting)
+    waiting = usual_bound(2 * on_node)  # a cache a lane
+    by_objects = wanted.share == "objects"
+    return Worker(device, memory // on_device, own_cache=by_objects, waiting=waiting)
 
 
 @dataclass
