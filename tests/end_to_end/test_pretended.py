@@ -23,7 +23,7 @@ import methods
 from benchmarks.backbones import backbone as backbone_module
 from benchmarks.backbones import loading as backbones
 from benchmarks.backbones.backbone import Backbone
-from benchmarks.evaluation import anomaly_maps, evaluating
+from benchmarks.evaluation import anomaly_maps, evaluating, scoring
 from benchmarks.execution.workers import WantedPool, processes
 from benchmarks.features import uploading
 from benchmarks.run import __main__ as run
@@ -278,7 +278,7 @@ def test_a_slip_that_the_cpu_forgives_is_refused(slip: str, registered: Register
 FAULTS = [
     (backbone_module, "_on_device", "images.pin_memory().to(device, non_blocking=True)", "images"),
     (anomaly_maps, "_matrix_on", ".to(device)", ""),
-    (evaluating, "_score", "finished.cpu().numpy()", "finished.numpy()"),
+    (scoring, "score_images", "finished.cpu().numpy()", "finished.numpy()"),
 ]
 
 
