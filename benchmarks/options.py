@@ -218,7 +218,8 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
     if root == options.cache / VERSION:  # as plans of runs on it name it
         root = synthetic.ensure(options.cache)
     names = options.categories.split(",") if options.categories else None
-    dataset = datasets.index(root, names, masks=not options.no_masks)
+    cache = None if getattr(options, "no_disk_cache", False) else options.cache
+    dataset = datasets.index(root, names, masks=not options.no_masks, cache=cache)
     for category in dataset.categories:
         for line in category.left_out:
             if not line.endswith(NOT_IMAGES):

@@ -6,6 +6,7 @@ import hashlib
 import io
 import struct
 import zlib
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +65,8 @@ class ImageFile:
     problem: str | None = None
 
 
-def inspect(path: Path) -> ImageFile:
-    """Read a file once: hash it and check that it decodes."""
+def inspect(path: Path, whole: Container[str] = ()) -> ImageFile:
+    """Read a file once: hash it and check that it decodes, unless `whole` holds its sha256."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -79,12 +80,8 @@ def inspect(path: Path) -> ImageFile:
             wide = image.mode in _WIDE_MODES
             turned = orientation in _TRANSPOSED
             shape = (image.height, image.width) if turned else image.size
-            # A PNG's checksums prove it whole without the cost of decoding; no other format's do.
-            if image.format == "PNG":
-                image.verify()
-            else:
-                image.draft(None, (1, 1))  # reads all of a JPEG, and computes few of its pixels
-                image.load()
+            if sha256 not in whole:
+                _check(image)
     except DECODE_ERRORS as error:
         return ImageFile(size, sha256, problem=_damage(error))
     return ImageFile(size, sha256, shape, orientation not in (None, 0, 1), frames, wide)
@@ -97,6 +94,16 @@ def _open(source: io.BytesIO) -> Image.Image:
         image.close()
         raise Image.DecompressionBombError
     return image
+
+
+def _check(image: Image.Image) -> None:
+    """Raise one of `DECODE_ERRORS` unless all of a file can be decoded."""
+    # A PNG's checksums prove it whole without the cost of decoding; no other format's do.
+    if image.format == "PNG":
+        image.verify()
+    else:
+        image.draft(None, (1, 1))  # reads all of a JPEG, and computes few of its pixels
+        image.load()
 
 
 def _damage(error: BaseException) -> str:

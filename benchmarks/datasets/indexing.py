@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets.images import EXTENSIONS, WIDE, ImageFile, inspect
+from benchmarks.datasets.images import EXTENSIONS, WIDE, ImageFile
 from benchmarks.datasets.known import KNOWN, SYNTHETIC, ImageCounts, Known, name_of_others
 from benchmarks.datasets.layouts import LAYOUTS, base
 from benchmarks.datasets.layouts.base import Candidate, Layout, Listing, Sample
@@ -18,6 +18,7 @@ from benchmarks.datasets.left_out import files_below, left_out
 from benchmarks.datasets.losses import DefectsLost
 from benchmarks.datasets.masks import MaskFacts, mask_facts
 from benchmarks.datasets.survey import survey
+from benchmarks.datasets.whole_files import WholeFiles
 from benchmarks.errors import DataError, listed
 from benchmarks.names import composed, printable
 from benchmarks.specs import digest
@@ -83,13 +84,20 @@ class Dataset:
         return digest(os.fsencode(self.root.resolve()).hex())
 
 
-def index(root: Path, categories: Sequence[str] | None = None, *, masks: bool = True) -> Dataset:
+def index(
+    root: Path,
+    categories: Sequence[str] | None = None,
+    *,
+    masks: bool = True,
+    cache: Path | None = None,
+) -> Dataset:
     """Read and check every image and mask of `categories` (default: all, by name) under `root`.
 
     Args:
         root: the data set's folder.
         categories: names, in any Unicode form.
         masks: whether masks are read; without them there are image-level metrics alone.
+        cache: the folder that remembers which contents of files decode; None to check each.
 
     Raises:
         DataError: `root` holds no such categories, or files are missing, unreadable or damaged;
@@ -97,12 +105,13 @@ def index(root: Path, categories: Sequence[str] | None = None, *, masks: bool = 
     """
     root = Path(root)
     candidates = _candidates(root, categories)
-    problems: list[str] = []
+    problems, whole = list[str](), WholeFiles(cache)
     with ThreadPoolExecutor(_READERS) as pool:
         indexed = tuple(
-            _index_category(name, candidate, pool, problems, masks=masks)
+            _index_category(name, candidate, pool, problems, whole, masks=masks)
             for name, candidate in candidates.items()
         )
+    whole.keep()
     problems += [line for category in indexed for line in name_problems(root, category)]
     problems = [printable(line) for line in problems]
     if problems:
@@ -220,7 +229,13 @@ def _chosen(root: Path, layout: Layout, names: Sequence[str] | None) -> dict[str
 
 
 def _index_category(
-    name: str, candidate: Candidate, pool: Executor, problems: list[str], *, masks: bool
+    name: str,
+    candidate: Candidate,
+    pool: Executor,
+    problems: list[str],
+    whole: WholeFiles,
+    *,
+    masks: bool,
 ) -> Category:
     """Return a category; append what is wrong with it to `problems`."""
     try:
@@ -235,7 +250,7 @@ def _index_category(
     read = [path for sample in samples for path in (sample.path, *sample.masks)]
     paths = list(dict.fromkeys([*read, *listing.files.values()]))
     unread = [path for path in paths if path not in listing.inspected]
-    files = {**listing.inspected, **dict(zip(unread, pool.map(inspect, unread), strict=True))}
+    files = {**listing.inspected, **dict(zip(unread, pool.map(whole.inspect, unread), strict=True))}
     wrong = [
         *listing.problems,
         *(listing.unmasked if masks else _nominal_by_name(name, test)),

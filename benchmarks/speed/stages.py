@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 STAGES: Mapping[str, tuple[str, ...]] = {
-    "files: read, hash, check": ("datasets.indexing:inspect",),
+    "files: read, hash, check": ("datasets.whole_files:inspect",),
     "masks: decode": ("datasets.indexing:mask_facts",),
     "what crop and resizing take": ("datasets.seen:see",),
     "ground truth": ("evaluation.category:read_masks",),

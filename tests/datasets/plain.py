@@ -26,9 +26,9 @@ def save_mask(path: Path, marked: int = 255) -> Path:
     return path
 
 
-def encoded(extension: str) -> bytes:
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+def encoded(extension: str, seed: int = 0) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     buffer = io.BytesIO()
-    formats = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "tif": "TIFF"}
+    formats = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "tif": "TIFF", "webp": "WEBP"}
     Image.fromarray(pixels).save(buffer, formats[extension])
     return buffer.getvalue()

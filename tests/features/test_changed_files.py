@@ -54,12 +54,12 @@ def opened_files() -> Iterator[Counter[str]]:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The format of each image or mask of the data set that is decoded."""
+    """The format of each image or mask of the data set that is decoded, or its thumbnail."""
     formats: list[str] = []
     original = ImageFile.ImageFile.load
 
     def load(image: ImageFile.ImageFile) -> Any:
-        if image.tile and image.size == (SIDE, SIDE):  # not the sheets that a report reads
+        if image.tile and image.width in (SIDE, SIDE // 8):  # not the sheets that a report reads
             formats.append(str(image.format))
         return original(image)
 
@@ -90,6 +90,32 @@ def test_a_run_reads_each_file_twice_and_decodes_it_once(
         assert run.main([*COMMAND, "--fit", fit, "--methods", "padim,spade", *disk]) == 0
     assert [opened[path] for path in files] == [2] * len(files)
     assert decoded == ["PNG"] * len(files)
+
+
+@pytest.mark.usefixtures("folder", "no_figures")
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "tif", "webp"])
+def test_an_image_is_decoded_once_in_a_cold_run_and_never_in_a_warm_one(
+    ending: str, decoded: list[str]
+) -> None:
+    data = write_dataset(Path("data"), "cup", "plate")
+    pictures = list(data.glob("*/t*/*/*.png"))
+    for path in pictures:
+        with Image.open(path) as image:
+            image.load()
+        path.unlink()
+        image.save(path.with_suffix(f".{ending}"))
+    images, masks = len(pictures), len(list(data.rglob("*_mask.png")))
+
+    def decodes() -> int:
+        decoded.clear()
+        assert run.main([*COMMAND, "--methods", "padim,spade", "--force"]) == 0
+        return len(decoded)
+
+    first_seen = 0 if ending == "png" else images  # nothing else proves these whole
+    assert decodes() == images + masks + first_seen
+    assert decodes() == masks
+    shutil.rmtree("cache/features")
+    assert decodes() == images + masks
 
 
 @pytest.mark.usefixtures("folder", "no_figures")
