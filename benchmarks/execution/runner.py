@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.recorder import Machine, Recorder
 from benchmarks.execution.scheduling import Scheduler
 from benchmarks.features import Extractor, FeatureCache
-from benchmarks.results import Store, journal
+from benchmarks.results import Cell, Store, journal
 
 
 class Counts(NamedTuple):
@@ -28,7 +29,13 @@ class Counts(NamedTuple):
 
 
 def run_plan(
-    plan: Plan, missing: JobsByCategory, store: Store, cache: FeatureCache, machine: Machine
+    plan: Plan,
+    missing: JobsByCategory,
+    store: Store,
+    cache: FeatureCache,
+    machine: Machine,
+    *,
+    stored: Callable[[Cell], None] = lambda cell: None,
 ) -> Counts:
     """Evaluate and store the missing cells of a plan, once the run's folder notes all of its cells.
 
@@ -40,6 +47,7 @@ def run_plan(
         store: where each cell goes as soon as it is known, and their table at the end.
         cache: where features are kept.
         machine: where they are evaluated; no number depends on it but for the device's rounding.
+        stored: called with each cell once it is stored.
 
     Raises:
         BenchmarkError: a backbone that is needed can't be made.
@@ -53,7 +61,7 @@ def run_plan(
     store.ask(plan.specs, plan.dataset.place)
     earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
     progress = Progress(plan, missing, images, Forecast(earlier, machine.workers))
-    recorder = Recorder(store, progress, plan.dataset.place, machine.raises)
+    recorder = Recorder(store, progress, plan.dataset.place, machine.raises, stored)
     try:
         if machine.pool is None:
             run_locally(missing, plan.protocol, extractors, recorder, machine)
