@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from importlib import import_module
 from multiprocessing import get_context, parent_process
 from types import ModuleType
 from typing import TypeVar
@@ -19,6 +20,11 @@ from benchmarks.errors import BenchmarkError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+_CONTEXT = get_context("spawn")
+"""Not forked: threads of compiled loops and of PyTorch don't survive that."""
+
+_NICEST = 19
 
 
 def cores() -> int:
@@ -45,8 +51,7 @@ def map_in_processes(
     if count < 2:
         yield from map(compute, tasks)
         return
-    # Not forked: threads of compiled loops and of PyTorch don't survive that.
-    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_follow_parent)
+    pool = ProcessPoolExecutor(count, _CONTEXT, initializer=_follow_parent)
     try:
         with pool:
             with _without_main():
@@ -57,6 +62,21 @@ def map_in_processes(
             "a process was killed before its work was done, perhaps for lack of memory; "
             "the same command tries it again"
         ) from error
+
+
+def standing_back(module: str) -> ProcessPoolExecutor:
+    """Return a single process, started at once, that leaves the processors to whatever else runs.
+
+    Args:
+        module: what it imports first.
+
+    Raises:
+        OSError: it can't be started.
+    """
+    pool = ProcessPoolExecutor(1, _CONTEXT, initializer=_stand_back)
+    with _without_main():
+        pool.submit(import_module, module)
+    return pool
 
 
 @contextmanager
@@ -71,6 +91,12 @@ def _without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+def _stand_back() -> None:
+    _follow_parent()
+    if hasattr(os, "nice"):
+        os.nice(_NICEST)
 
 
 def _follow_parent() -> None:

@@ -58,4 +58,5 @@ def no_figures(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
     Tests marked `figures` get them nevertheless.
     """
     if request.node.get_closest_marker("figures") is None:
-        monkeypatch.setattr("benchmarks.figures.writing.write_figures", lambda run, out: [])
+        monkeypatch.setattr("benchmarks.figures.writing.write_figures", lambda *_, **__: [])
+        monkeypatch.setattr("benchmarks.figures.ahead.Ahead.begin", lambda *_: None)

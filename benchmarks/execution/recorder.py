@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from benchmarks.console import say
 from benchmarks.evaluation.job import Evaluated
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.workers.tasks import Pool
-from benchmarks.results import Store
+from benchmarks.results import Cell, Store
 from benchmarks.results.journal import Extraction
 
 
@@ -39,13 +40,14 @@ class Recorder:
     """Stores each cell as soon as it is evaluated, and sums up the extractions.
 
     `place` says where the data set lies, as a hash; `raises` is of `Machine`; `cards` are the GPUs
-    that cells were evaluated on.
+    that cells were evaluated on; `stored` is called with each cell once it is stored.
     """
 
     store: Store
     progress: Progress
     place: str = ""
     raises: bool = False
+    stored: Callable[[Cell], None] = lambda cell: None
     statuses: list[str] = field(default_factory=list)
     extractions: dict[tuple[str, str], Extraction] = field(default_factory=dict)
     cards: set[str] = field(default_factory=set)
@@ -59,6 +61,7 @@ class Recorder:
         cell = replace(evaluated.cell, place=self.place)
         stored = self.store.write(cell, evaluated.scores, evaluated.maps, evaluated.traceback)
         self.progress.cell(stored)
+        self.stored(stored)
         self.cards.update({stored.card["name"]} if stored.card else ())
         for line in evaluated.hints:
             say(f"warning: {cell.spec.category}: {line}")

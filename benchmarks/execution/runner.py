@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.recorder import Machine, Recorder
 from benchmarks.execution.scheduling import Scheduler
 from benchmarks.features import Extractor, FeatureCache
-from benchmarks.results import Store, journal, plans
+from benchmarks.results import Cell, Store, journal, plans
 
 
 class Counts(NamedTuple):
@@ -35,6 +36,7 @@ def run_plan(
     machine: Machine,
     *,
     options: plans.Plan | None = None,
+    stored: Callable[[Cell], None] = lambda cell: None,
 ) -> Counts:
     """Evaluate and store the missing cells of a plan, once the run's folder notes all of its cells.
 
@@ -47,6 +49,7 @@ def run_plan(
         cache: where features are kept.
         machine: where they are evaluated; no number depends on it but for the device's rounding.
         options: what the command asked for, to be kept in the run's folder.
+        stored: called with each cell once it is stored.
 
     Raises:
         BenchmarkError: a backbone that is needed can't be made.
@@ -62,7 +65,7 @@ def run_plan(
     store.ask(plan.specs, plan.dataset.place)
     earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
     progress = Progress(plan, missing, images, Forecast(earlier, machine.workers))
-    recorder = Recorder(store, progress, plan.dataset.place, machine.raises)
+    recorder = Recorder(store, progress, plan.dataset.place, machine.raises, stored)
     try:
         if machine.pool is None:
             run_locally(missing, plan.protocol, extractors, recorder, machine)

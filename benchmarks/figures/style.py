@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from pathlib import Path
 from textwrap import fill
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 else:  # matplotlib is imported by what draws, so that commands start at once
     Axes = Figure = Any
 
-Drawing = Callable[[], Figure]
+Drawing = partial[Figure]
 
 SINGLE, DOUBLE = 3.4, 7.0
 """Widths of one and two columns of a paper, in inches."""

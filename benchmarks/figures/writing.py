@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.console import say
 from benchmarks.figures import curves, example_maps
@@ -25,6 +26,9 @@ from benchmarks.processes import map_in_processes
 from benchmarks.results import ResultSet
 
 Figures = Callable[[ResultSet], Iterator[tuple[str, Drawing]]]
+
+Shown = tuple[ResultSet, ...]
+"""What a figure is drawn of."""
 
 FIGURES_PER_PROCESS = 20
 """Figures that are worth the start of a process, which imports matplotlib."""
@@ -60,7 +64,10 @@ CRITICAL_DIFFERENCE = _figure("critical_difference", draw_critical_difference, H
 
 
 def write_figures(
-    sets: Sequence[ResultSet], out: Path, figures: Sequence[Figures] = FIGURES
+    sets: Sequence[ResultSet],
+    out: Path,
+    figures: Sequence[Figures] = FIGURES,
+    drawn: Mapping[str, Shown] = MappingProxyType({}),
 ) -> list[Path]:
     """Write every figure of a run to `out` as PNG, those of lines as SVG, too; return the paths.
 
@@ -73,6 +80,8 @@ def write_figures(
         sets: the run's result sets.
         out: where the figures go.
         figures: which.
+        drawn: name of an example figure that lies in `out` → what it shows; it stays where it would
+            show the same, and is removed where the run has none of its name.
 
     Raises:
         BenchmarkError: a file that the run refers to is unreadable.
@@ -81,13 +90,27 @@ def write_figures(
     for results in sets:
         if figures is FIGURES and (why := _too_many(results)):
             say(f"left out: {why}; the report shows each")
-    drawings = [
-        (f"{name}-{number}" if len(sets) > 1 else name, draw, out)
-        for number, results in enumerate(sets, start=1)
-        for of_results in figures
-        for name, draw in of_results(results)
-    ]
-    return [*chain.from_iterable(map_in_processes(_write, drawings, FIGURES_PER_PROCESS))]
+    stale, kept, left = dict(drawn), [], []
+    for name, draw, folder in drawings(sets, out, figures):
+        path = folder / f"{name}.png"
+        if stale.pop(name, None) == draw.args and path.is_file():
+            kept.append(path)
+        else:
+            left.append((name, draw, folder))
+    for name in stale:
+        (out / f"{name}.png").unlink(missing_ok=True)
+    written = map_in_processes(write, left, FIGURES_PER_PROCESS)
+    return [*kept, *chain.from_iterable(written)]
+
+
+def drawings(
+    sets: Sequence[ResultSet], out: Path, figures: Sequence[Figures]
+) -> Iterator[tuple[str, Drawing, Path]]:
+    """Yield every figure's name, what draws it, and where it goes; arguments as `write_figures`."""
+    for number, results in enumerate(sets, start=1):
+        for of_results in figures:
+            for name, draw in of_results(results):
+                yield f"{name}-{number}" if len(sets) > 1 else name, draw, out
 
 
 def _too_many(results: ResultSet) -> str:
@@ -100,7 +123,8 @@ def _too_many(results: ResultSet) -> str:
     )
 
 
-def _write(drawing: tuple[str, Drawing, Path]) -> list[Path]:
+def write(drawing: tuple[str, Drawing, Path]) -> list[Path]:
+    """Draw and write one of `drawings`; return the paths of its files."""
     import matplotlib.style
 
     name, draw, out = drawing

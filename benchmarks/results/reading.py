@@ -10,7 +10,7 @@ from benchmarks.results.agreement import Measure, settings_of
 from benchmarks.results.cell import Cell
 from benchmarks.results.metrics_csv import named_metrics, read_cells
 from benchmarks.results.result_set import ResultSet, category_of
-from benchmarks.results.standing import standing
+from benchmarks.results.standing import Standing, standing
 from benchmarks.results.store import Store
 
 
@@ -34,6 +34,15 @@ def result_sets(run: Path) -> list[ResultSet]:
         raise BenchmarkError(f"{run}: no cell of what was asked for last; run its command again")
     else:
         stand = standing(read_cells(run / "metrics.csv"), {})
+    return _sets(run, stand)
+
+
+def sets_so_far(run: Path) -> list[ResultSet]:
+    """Return the result sets of the cells that stand by now; say nothing, and write nothing."""
+    return _sets(run, Store(run).standing())
+
+
+def _sets(run: Path, stand: Standing) -> list[ResultSet]:
     metrics = tuple(metric.name for metric in named_metrics(stand.cells))
     categories: dict[str, set[str]] = {}
     groups: dict[tuple[str, Measure, int | None], list[Cell]] = {}

@@ -125,14 +125,14 @@ class ResultSet:
         """Return one method's value, deviation and failure in every category and their mean."""
         import pandas as pd
 
-        cells = self.columns[method]
-        grid = pd.DataFrame(
-            float("nan"), list(self.categories), list(self.methods[method]), dtype=float
-        )
-        for cell in cells:
-            value = cell.metrics.get(metric)
-            if value is not None:
-                grid.loc[category_of(cell), cell.spec.seed] = value
+        cells, seeds = self.columns[method], self.methods[method]
+        known = {
+            (category_of(cell), cell.spec.seed): value
+            for cell in cells
+            if (value := cell.metrics.get(metric)) is not None
+        }
+        rows = [[known.get((name, seed)) for seed in seeds] for name in self.categories]
+        grid = pd.DataFrame(rows, list(self.categories), list(seeds), dtype=float)
         whole = is_complete(self.dataset, self.categories) and self.same_images
         # skipna=False: one missing category, or seed, leaves the mean empty, not optimistic.
         mean = grid.mean(skipna=False) if whole else grid.mean() * float("nan")
@@ -358,7 +358,7 @@ class ResultSet:
         firsts = {seeds[0] for seeds in self.methods.values()}
         return f"seed {min(firsts)}" if len(firsts) == 1 else "each method's first seed"
 
-    @property
+    @cached_property
     def same_images(self) -> bool:
         """Whether the methods of every category saw the same data, so that they can be paired."""
         return all(len(prints) == 1 for prints in self._fingerprints.values())

@@ -21,6 +21,7 @@ from benchmarks.execution import Plan, run_plan, say_changed_code, summary
 from benchmarks.execution.plan import JobsByCategory
 from benchmarks.features import FeatureCache
 from benchmarks.figures import writing
+from benchmarks.figures.ahead import Ahead
 from benchmarks.files import require_writable, write_file
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
@@ -174,9 +175,10 @@ def _run(options: argparse.Namespace) -> int:
         device, workers = simulated_machine(options)
         show(summary([(plan, missing)], run, cache, device, workers))
         return 0
-    with only_writer(run):
-        left = _evaluate(plan, Store(run), cache, options, stored_plan)
-        _show(run, run / "plots" if options.out else plots_folder(run))
+    plots = run / "plots" if options.out else plots_folder(run)
+    with only_writer(run), Ahead(run, plots) as ahead:
+        left = _evaluate(plan, Store(run), cache, options, stored_plan, ahead=ahead)
+        _show(run, plots, ahead)
     if plan.dataset.synthetic:
         say(NOTICE)
     return 1 if left else 0
@@ -197,6 +199,8 @@ def _evaluate(
     cache: FeatureCache,
     options: argparse.Namespace,
     stored_plan: Mapping[str, object],
+    *,
+    ahead: Ahead,
 ) -> bool:
     """Evaluate what the store lacks; return whether anything failed or is still missing."""
     missing, run = _missing(plan, store, options), store.run
@@ -206,18 +210,22 @@ def _evaluate(
         return False
     require_writable(run)
     with chosen_machine(options) as machine:
-        passes, failed = run_plan(plan, missing, store, cache, machine, options=stored_plan)
+        if machine.device != "cpu":  # on which there is nothing to overlap with
+            ahead.begin({category.name: len(jobs) for category, jobs in missing.items()})
+        passes, failed = run_plan(
+            plan, missing, store, cache, machine, options=stored_plan, stored=ahead.stored
+        )
     say(f"{passes} images passed the backbone; every cell is in {run}")
     return bool(failed or plan.missing(store))
 
 
-def _show(run: Path, plots: Path) -> None:
+def _show(run: Path, plots: Path, ahead: Ahead) -> None:
     """Print the tables, and write them, the figures and the report unless they match the cells."""
     sets = result_sets(run)
     show(terminal_tables(sets))
     if derived.is_current(run):
         return
-    written = [*write_tables(sets), *writing.write_figures(sets, plots)]
+    written = [*write_tables(sets), *writing.write_figures(sets, plots, drawn=ahead.drawn())]
     say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
     report = write_report([sets], report_path([run]))
     say(f"everything on one page: {report}")

@@ -27,8 +27,13 @@ _SHORT = {"": "ours", "published": "publ.", "difference": "diff."}
 """Part of a column → what stands below the title that its parts share."""
 
 
+_ROWS_OF_A_PAGE = 45
+
+
 def latex(table: TextTable) -> str:
-    """Return a table that floats, on one page."""
+    """Return a table that floats, on one page; one that is longer is a `long_latex`."""
+    if sum(map(len, table.groups)) > _ROWS_OF_A_PAGE:
+        return long_latex(table)
     lines = [
         r"\begin{table}",
         r"\centering",

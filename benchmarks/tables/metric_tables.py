@@ -20,7 +20,11 @@ from benchmarks.tables.rendering import (
     comma_separated,
     markdown,
     terminal,
+    transposed,
 )
+
+MOST_COLUMNS = 12
+"""Methods that people read side by side; of more than these, and than categories, each is a row."""
 
 
 def _columns(table: Table, per_fraction: int = 100) -> list[Column]:
@@ -97,7 +101,10 @@ def _text_table(
     settings = settings or {}
     *categories, mean = [(*settings.values(), str(name)) for name in table.values.index]
     columns = _columns(table, 1 if exact else 100)
-    return TextTable(caption, (*settings, "category"), [categories, [mean]], columns, marked)
+    index, groups = (*settings, "category"), [categories, [mean]]
+    shown = TextTable(caption, index, groups, columns, marked, metric)
+    many = len(methods) > max(MOST_COLUMNS, len(categories))
+    return shown if exact or not many else transposed(shown, "method")
 
 
 def write_tables(sets: Sequence[ResultSet]) -> list[Path]:

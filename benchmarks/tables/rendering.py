@@ -114,6 +114,21 @@ class TextTable:
         return groups
 
 
+def transposed(table: TextTable, index: str) -> TextTable:
+    """Return a table whose rows are columns, and whose columns are rows below the title `index`."""
+    labels = [label for group in table.groups for *_, label in group]
+    columns = [
+        Column(label, [column.values[row] for column in table.columns])
+        for row, label in enumerate(labels)
+    ]
+    marked = [
+        frozenset(row for row, places in enumerate(table.marked) if place in places)
+        for place in range(len(table.columns))
+    ]
+    rows = [(column.heading,) for column in table.columns]
+    return TextTable(table.caption, (index,), [rows], columns, marked, table.name)
+
+
 def markdown(table: TextTable) -> str:
     """Return the caption and a pipe table, marked values in bold."""
     return _tabulated(table, "**{}**", "pipe")

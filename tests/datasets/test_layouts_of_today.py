@@ -188,7 +188,7 @@ def test_it_runs_with_and_without_masks(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TOTAL_RECALL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(figures, "write_figures", lambda sets, out: [])
+    monkeypatch.setattr(figures, "write_figures", lambda *_, **__: [])
     WRITERS[name](tmp_path / "data")
     command = [
         "--data",

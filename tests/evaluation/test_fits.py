@@ -136,7 +136,7 @@ def wide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TOTAL_RECALL_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MVTEC_AD_ROOT", raising=False)
-    monkeypatch.setattr(figures, "write_figures", lambda sets, out: [])
+    monkeypatch.setattr(figures, "write_figures", lambda *_, **__: [])
     cup, dice = tmp_path / "data" / "cup", np.random.default_rng(0)
     for kind, count in (("train/good", 6), ("test/good", 3), ("test/spot", 4)):
         for number in range(count):
