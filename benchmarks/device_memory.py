@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 import threading
 import traceback
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
+from benchmarks.errors import BenchmarkError
 from methods.lazy import torch
 
 T = TypeVar("T")
 
 RUNNING = threading.Lock()
 """Held while a method works on the device; extraction that runs out of memory waits for it."""
+
+BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
+"""Shares of its memory that a method gets, one after the other, where the device has none left."""
 
 SIGNS = (
     "out of memory",  # pinned memory's, too, which is no OutOfMemoryError
@@ -73,6 +77,61 @@ def with_less(bring: Callable[[], T], less: Callable[[BaseException, int], None]
             if number == 0:
                 alone.enter_context(RUNNING)
             number += 1
+
+
+def within_budgets(
+    work: Callable[[int], T], memory: int, method: str, side: int, device: torch.device
+) -> T:
+    """Return what a method's `work` returns; where memory runs out, called again with less of it.
+
+    Args:
+        work: is told how many bytes it may take for caches and blocks.
+        memory: so many the first time.
+        method: whose work it is.
+        side: pixels a side of the images.
+        device: where it works.
+
+    Raises:
+        BenchmarkError: the smallest share is too much, too.
+    """
+    spare, fits = 0, ""
+    for share in BUDGETS:
+        spare = int(share * memory)
+        try:
+            with RUNNING:
+                return work(spare)
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error):
+                raise
+            fits = size_that_fits(error, side, device)
+            let_go(error)
+    raise BenchmarkError(
+        f"{method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, too: pass "
+        f"--device cpu or a smaller --image-size{fits}"
+    )
+
+
+def too_large(error: BaseException, backbone: str, side: int, device: torch.device) -> Exception:
+    """Return what is raised where a single image's features don't fit; arguments as above."""
+    reason = re.split(r"\n|\. ", str(error))[0]
+    return BenchmarkError(
+        f"{backbone} ran out of memory with one image of {side} pixels ({reason}): pass --device "
+        f"cpu or a smaller --image-size{size_that_fits(error, side, device)}"
+    )
+
+
+@contextmanager
+def room_for(backbone: str) -> Iterator[None]:
+    """Make a backbone inside, which says in one line where it doesn't fit."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+        raise BenchmarkError(
+            f"{backbone} doesn't fit into the GPU's memory: pass --device cpu, or another GPU as "
+            "--device cuda:1"
+        ) from error
 
 
 def size_that_fits(error: BaseException, side: int, device: torch.device) -> str:

@@ -11,6 +11,7 @@ from typing import get_args
 from benchmarks.console import say
 from benchmarks.datasets import Dataset
 from benchmarks.datasets import indexing as datasets
+from benchmarks.datasets.framing import require_crop
 from benchmarks.datasets.left_out import NOT_IMAGES
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.device import choose_device, free_memory
@@ -22,7 +23,7 @@ from benchmarks.features.cache import DEFAULT_LIMIT_GB, default_folder
 from benchmarks.names import printable
 from benchmarks.places import written_path
 from benchmarks.processes import cores
-from benchmarks.specs import DType
+from benchmarks.specs import GREATEST_SIDE, DType
 from benchmarks.synthetic import writing as synthetic
 from benchmarks.synthetic.products import VERSION
 from methods.lazy import torch
@@ -38,14 +39,8 @@ NOTICE = """\
 ###############################################################################"""
 
 
-GREATEST_SEED = 2**32 - 1
-"""Every random generator, table and page takes a seed up to it."""
-
 GREATEST = 10**6
 """Gigabytes, minutes or processes; clocks and memory take no more."""
-
-GREATEST_SIDE = 8192
-"""Pixels; a square of so many is 200 MB before a network sees it."""
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -236,10 +231,7 @@ def chosen_size(options: argparse.Namespace, dataset: Dataset, fit: str) -> int:
         BenchmarkError: --resize is of no crop, or less than it.
     """
     size: int = options.image_size or (EMBEDDED_SIZE if dataset.synthetic else REAL_SIZE)
-    if options.resize and fit != "crop":
-        raise BenchmarkError(f"--resize is of the crop; with --fit {fit} leave it out")
-    if options.resize and options.resize < size:
-        raise BenchmarkError(f"--resize {options.resize} is less than the crop's {size} pixels")
+    require_crop(options.resize or 0, size, fit)
     return size
 
 

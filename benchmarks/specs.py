@@ -27,6 +27,12 @@ METRICS_VERSION = 1
 IMPORTED = "imported"
 """The backbone's name in cells whose anomaly maps another program computed."""
 
+GREATEST_SEED = 2**32 - 1
+"""Every random generator, table and page takes a seed up to it."""
+
+GREATEST_SIDE = 8192
+"""Pixels; a square of so many is 200 MB before a network sees it."""
+
 MaskResize = Literal["nearest", "official"]
 
 DType = Literal["float32", "float16"]

@@ -40,6 +40,28 @@ def parse(text: str) -> tuple[Choice, ...]:
     return tuple(_parse(part) for part in re.split(rf"\+{_OUTSIDE_BRACKETS}", text))
 
 
+def choices(
+    named: str, weights: Path | None, layers: str | Sequence[str] | None
+) -> tuple[Choice, ...]:
+    """Return the backbones that `named` names, a single one with its weights and layers.
+
+    Raises:
+        BenchmarkError: as `parse`; or weights or layers are of several.
+    """
+    members = parse(named)
+    if weights is None and layers is None:
+        return members
+    if len(members) > 1 or "[" in named:
+        raise BenchmarkError(
+            f"--weights and --layers are of one backbone, not of {named}: write "
+            "NAME[weights=FILE,layers=a+b+c+d] for each"
+        )
+    if layers is not None:
+        names = layers.split(",") if isinstance(layers, str) else layers
+        layers = tuple(name.strip() for name in names)
+    return (Choice(members[0].name, weights, layers),)
+
+
 def _parse(text: str) -> Choice:
     match = _CHOICE.fullmatch(text.strip())
     pairs = (match["overrides"] or "").split(",") if match else []

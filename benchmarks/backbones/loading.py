@@ -157,6 +157,17 @@ def shapes(choice: Choice, image_size: int) -> dict[int, tuple[int, int, int]]:
     return {level: tuple(features.shape[1:]) for level, features in maps.items()}  # type: ignore[misc]
 
 
+def check_size(choice: Choice, image_size: int) -> None:
+    """Raise BenchmarkError where a backbone refuses images of a size; computes nothing."""
+    try:
+        shapes(choice, image_size)
+    except (RuntimeError, AssertionError, ValueError) as error:  # how networks refuse a size
+        reason = str(error).partition("\n")[0]
+        raise BenchmarkError(
+            f"--image-size {image_size}: {choice.name} doesn't take it ({reason}); choose another"
+        ) from error
+
+
 def _truncated_network(spec: BackboneSpec, device: torch.device | str) -> TruncatedNetwork:
     """Return a specification's network, its weights not set, cut at the layers."""
     source = sources.source(spec.name)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.errors import BenchmarkError
 from benchmarks.specs import Fit
 
 Box = tuple[float, float, float, float]
@@ -33,6 +34,14 @@ def frame(
         borders = [(-top, size + top - height), (-left, size + left - width), (0, 0)]
         return np.pad(inside, borders[: inside.ndim], mode="edge")
     return np.asarray(whole.crop((left, top, left + size, top + size)))
+
+
+def require_crop(resize: int, size: int, fit: str) -> None:
+    """Raise BenchmarkError where a length before the crop, 0 for the usual, is of none, or less."""
+    if resize and fit != "crop":
+        raise BenchmarkError(f"--resize is of the crop; with --fit {fit} leave it out")
+    if resize and resize < size:
+        raise BenchmarkError(f"--resize {resize} is less than the crop's {size} pixels")
 
 
 def padded_box(width: int, height: int, size: int) -> tuple[int, int, int, int]:

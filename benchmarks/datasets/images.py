@@ -160,9 +160,13 @@ def as_square(
 
 def load_rgb(path: Path, sha256: str = "") -> Image.Image:
     """Return an image as RGB at its own size; raises as `load_image`."""
-    image, _ = decode(path, sha256)
+    return as_rgb(decode(path, sha256)[0], str(path))
+
+
+def as_rgb(image: Image.Image, name: str) -> Image.Image:
+    """Return a decoded image, which messages call `name`, as RGB; raises as `load_image`."""
     if image.mode in _WIDE_MODES:
-        raise DataError(f"{path}: {WIDE}")
+        raise DataError(f"{name}: {WIDE}")
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image.convert("RGB")

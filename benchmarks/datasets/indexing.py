@@ -193,6 +193,12 @@ def _counts(counts: ImageCounts) -> str:
     return "{} train, {} test good and {} test defect images".format(*counts)
 
 
+def category_names(root: Path) -> list[str]:
+    """Return the categories that a data set's folder holds, none where there is no such folder."""
+    layout = next(layout for layout in LAYOUTS if layout.recognises(root))
+    return [name for name, candidate in layout.candidates(root).items() if candidate.exists()]
+
+
 def _candidates(root: Path, categories: Sequence[str] | None) -> dict[str, Candidate]:
     """Return `categories`, in that order, or all that `root` holds."""
     if not os.path.exists(root):  # Path.exists raises where a parent can't be entered

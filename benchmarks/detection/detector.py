@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from operator import index
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar, get_args
 
 import numpy as np
 
 from benchmarks.array_types import Floats
 from benchmarks.backbones.backbone import Backbone
-from benchmarks.backbones.choice import Choice, parse
-from benchmarks.backbones.loading import describe, fit_to_checkpoint, load
+from benchmarks.backbones.choice import Choice, choices
+from benchmarks.backbones.loading import check_size, describe, fit_to_checkpoint, load
 from benchmarks.console import say
-from benchmarks.datasets.framing import padding
+from benchmarks.datasets.framing import padding, require_crop
 from benchmarks.datasets.placing import Placing
 from benchmarks.detection import saving
 from benchmarks.detection.pictures import Images, Square, squares_of
+from benchmarks.device_memory import room_for, too_large, with_less, within_budgets
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.category import RESIDENT_SHARE
 from benchmarks.evaluation.device import choose_device, free_memory
-from benchmarks.evaluation.scoring import describe_missing_levels, fit_method, score_images
+from benchmarks.evaluation.scoring import (
+    Scored,
+    describe_missing_levels,
+    fit_method,
+    score_images,
+)
+from benchmarks.features.crops import stacked
 from benchmarks.features.passing import pass_images
+from benchmarks.places import written_path
 from benchmarks.specs import (
+    GREATEST_SEED,
+    GREATEST_SIDE,
     USUAL_BATCH,
     CellSpec,
     DType,
@@ -32,8 +43,11 @@ from benchmarks.specs import (
     Interpolation,
 )
 from methods import checks, resolve
-from methods.base import Features, Method, NotFittedError, Variant, identity
+from methods.base import Features, Method, NotFittedError, Storable, identity
 from methods.lazy import torch
+
+T = TypeVar("T")
+Chosen = TypeVar("Chosen", bound=str)
 
 
 class Verdicts(NamedTuple):
@@ -51,35 +65,45 @@ class Verdicts(NamedTuple):
 class Detector:
     """A method behind a backbone; made by `detector` or `load_detector`.
 
+    `score` goes three steps, which can be timed apart: `squares`, `features`, `verdicts`.
+
     Attributes:
         spec: all that its scores depend on, beside the images that it was fitted to.
         choice: the backbone, with the file of its weights.
         device: where it works.
+        memory: bytes there for caches and blocks.
+        batch: how many images pass the backbone together; fewer once memory has run out.
         method: the method; fitted by `fit`.
     """
 
-    def __init__(
-        self, variant: Variant, spec: CellSpec, choice: Choice, device: str, memory: int | None
-    ) -> None:
-        self.variant, self.spec, self.choice, self.device = variant, spec, choice, device
-        self.memory = memory or free_memory(device) // 2
+    def __init__(self, spec: CellSpec, choice: Choice, device: str, memory: int | None) -> None:
+        self.spec, self.choice, self.device = spec, choice, choose_device(str(device))
+        self.memory = memory or free_memory(self.device) // 2
+        self.batch = USUAL_BATCH
         self.method: Method | None = None
 
     @cached_property
     def backbone(self) -> Backbone:
         """The network, which is made when it is first asked for."""
-        size = self.spec.protocol.image_size
-        return load(self.choice, device=self.device, image_size=size)
+        with room_for(self.choice.name):
+            size = self.spec.protocol.image_size
+            return load(self.choice, device=self.device, image_size=size)
 
     def fit(self, images: Images) -> Self:
         """Learn from images without a defect, as `Images` has them; return the detector.
 
         Raises:
             DataError: there are none, a file can't be read, or an array isn't of images.
+            BenchmarkError: the device's memory is too small.
         """
-        features = self.features(squares_of(images, self.spec.protocol))
-        with checks.seeded_generators(self.spec.seed):
-            self.method = fit_method(self.variant.parameters, features, self.spec.seed)
+        features, spec = self.features(self.squares(images)), self.spec
+        parameters = resolve(spec.method).parameters
+
+        def fit(spare: int) -> Method:
+            with checks.seeded_generators(spec.seed):
+                return fit_method(parameters, features.within(spare), spec.seed)
+
+        self.method = self._within_budgets(fit, features)
         return self
 
     def score(self, images: Images) -> Verdicts:
@@ -89,26 +113,38 @@ class Detector:
         they pass a backbone by sixteens, and the last digits of a network depend on how many do.
 
         Raises:
-            DataError: as `fit`.
+            DataError, BenchmarkError: as `fit`.
             NotFittedError: `fit` was not called.
         """
-        method, p = self._fitted, self.spec.protocol
-        squares = squares_of(images, p)
-        outside = None
-        if p.score_area == "image":
-            outside = np.stack([padding(*square.size, p.image_size) for square in squares])
-        with checks.seeded_generators(self.spec.seed):
-            scored = score_images(method, self.features(squares), p, outside)
-        placings = (Placing.of(*square.size, p) for square in squares)
-        pairs = zip(placings, scored.maps, strict=True)
-        return Verdicts(scored.images, [placing.into_image(grid) for placing, grid in pairs])
+        _ = self._fitted
+        squares = self.squares(images)
+        return self.verdicts(self.features(squares), [square.size for square in squares])
+
+    def squares(self, images: Images) -> list[Square]:
+        """Read images, as `Images` has them, and resize them; raises DataError as `fit`."""
+        return squares_of(images, self.spec.protocol)
 
     def features(self, squares: Sequence[Square]) -> Features:
-        """Return the features of images, on the device where they fit, else on the host."""
-        levels, arrays = self.variant.parameters.levels, dict[int, torch.Tensor]()
-        for first in range(0, len(squares), USUAL_BATCH):
-            batch = [square.pixels for square in squares[first : first + USUAL_BATCH]]
-            pixels = np.ascontiguousarray(np.stack(batch).transpose(0, 3, 1, 2))
+        """Pass images through the backbone; where memory runs out, in ever smaller batches.
+
+        Raises:
+            BenchmarkError: not even a single image fits into memory.
+        """
+
+        def less(error: BaseException, times: int) -> None:
+            if times and self.batch == 1:
+                side, backbone = self.spec.protocol.image_size, self.backbone
+                raise too_large(error, self.choice.name, side, backbone.device) from error
+            self.batch //= 2 if times else 1
+
+        arrays = with_less(lambda: self._pass(squares), less)
+        return Features(arrays, device=self.device, memory=self.memory)
+
+    def _pass(self, squares: Sequence[Square]) -> dict[int, torch.Tensor]:
+        """Return the features' arrays, on the device where they fit, else on the host."""
+        levels, arrays = resolve(self.spec.method).parameters.levels, dict[int, torch.Tensor]()
+        for first in range(0, len(squares), self.batch):
+            pixels = stacked([square.pixels for square in squares[first : first + self.batch]])
             outputs = pass_images(self.backbone, pixels, levels, self.spec.protocol.dtype)
             if first == 0:
                 needed = len(squares) * sum(maps[0].nbytes for maps in outputs.values())
@@ -119,7 +155,24 @@ class Detector:
                 }
             for level, maps in outputs.items():
                 arrays[level][first : first + len(maps)] = maps
-        return Features(arrays, device=self.device, memory=self.memory)
+        return arrays
+
+    def verdicts(self, features: Features, sizes: Sequence[tuple[int, int]]) -> Verdicts:
+        """Score features of images of these widths and heights; raises as `score`."""
+        method, p, outside = self._fitted, self.spec.protocol, None
+        if p.score_area == "image":
+            outside = np.stack([padding(*size, p.image_size) for size in sizes])
+
+        def score(spare: int) -> Scored:
+            known = method
+            if spare < self.memory and isinstance(method, Storable):
+                known = method.from_state(method.state(), self.device, spare)
+            with checks.seeded_generators(self.spec.seed):
+                return score_images(known, features.within(spare), p, outside)
+
+        scored = self._within_budgets(score, features)
+        placed = zip((Placing.of(*size, p) for size in sizes), scored.maps, strict=True)
+        return Verdicts(scored.images, [placing.into_image(grid) for placing, grid in placed])
 
     def save(self, file: str | Path) -> Path:
         """Write the fitted detector to a .safetensors file, without the backbone's weights.
@@ -128,8 +181,13 @@ class Detector:
             NotFittedError: `fit` was not called.
             BenchmarkError: the method has no state, or the file can't be written.
         """
-        saving.save(Path(file), self._fitted, self.spec, self.choice)
-        return Path(file)
+        path = written_path(str(file))
+        saving.save(path, self._fitted, self.spec, self.choice)
+        return path
+
+    def _within_budgets(self, work: Callable[[int], T], features: Features) -> T:
+        side = self.spec.protocol.image_size
+        return within_budgets(work, self.memory, self.spec.method, side, features.device)
 
     @property
     def _fitted(self) -> Method:
@@ -143,7 +201,7 @@ def detector(
     *,
     backbone: str = "wide_resnet50_2",
     weights: str | Path | None = None,
-    layers: tuple[str, ...] | None = None,
+    layers: str | Sequence[str] | None = None,
     image_size: int = 224,
     fit: Fit = "crop",
     resize: int = 0,
@@ -163,8 +221,8 @@ def detector(
         image_size: side of the square that the backbone sees, in pixels.
         fit: how an image becomes a square: "crop", "stretch" or "pad".
         resize: the shorter side before the crop, in pixels; 0 for 8/7 of the crop.
-        interpolation: how images are resized.
-        dtype: type of the features.
+        interpolation: how images are resized: "bilinear", "bicubic", "lanczos" or "box".
+        dtype: type of the features, "float32" or "float16".
         seed: of the method's randomness.
         device: auto, cpu, cuda or cuda:N.
         memory: bytes there for caches and blocks, which change no result; None for half of what is
@@ -172,35 +230,34 @@ def detector(
 
     Raises:
         MethodNameError: there is no such method or parameter.
-        BenchmarkError: there is no such backbone or device, or the method reads a level it lacks.
+        BenchmarkError: there is no such backbone or device, the method reads a level it lacks, or
+            another argument isn't one of those named here.
         WeightsError: the weights can't be had.
     """
-    variant, choice = resolve(method), _choice(backbone, weights, layers)
-    described = describe(choice, download=True)
-    if missing := describe_missing_levels(described, [variant]):
-        raise BenchmarkError(missing)
-    protocol = EvaluationProtocol(
-        described, image_size, dtype, resize=resize, fit=fit, interpolation=interpolation
-    )
-    params = identity(variant.parameters)
-    spec = CellSpec("", "", "", variant.name, params, protocol, seed)
-    return Detector(variant, spec, choice, choose_device(device), memory)
-
-
-def _choice(backbone: str, weights: str | Path | None, layers: tuple[str, ...] | None) -> Choice:
-    """Return a single backbone, with the layers that its checkpoint allows."""
-    choice, *others = parse(backbone)
-    if others:
+    variant = resolve(method)
+    members = choices(backbone, written_path(str(weights)) if weights else None, layers)
+    if len(members) > 1:
         raise BenchmarkError(
             f"{backbone}: an ensemble's scores are relative to a whole test set, which a detector "
             "doesn't have: name a single backbone"
         )
-    if weights or layers:
-        choice = Choice(choice.name, Path(weights) if weights else None, layers)
-    choice, lacking = fit_to_checkpoint(choice)
+    choice, lacking = fit_to_checkpoint(members[0])
     if lacking:
         say(lacking)
-    return choice
+    protocol = EvaluationProtocol(
+        backbone=describe(choice, download=True),
+        image_size=_integer("image_size", image_size, 1, GREATEST_SIDE),
+        dtype=_choice("dtype", dtype, DType),
+        resize=_integer("resize", resize, 0, GREATEST_SIDE),
+        fit=_choice("fit", fit, Fit),
+        interpolation=_choice("interpolation", interpolation, Interpolation),
+    )
+    require_crop(resize, image_size, fit)
+    if missing := describe_missing_levels(protocol.backbone, [variant]):
+        raise BenchmarkError(missing)
+    check_size(choice, protocol.image_size)
+    numbers = identity(variant.parameters), protocol, _integer("seed", seed, 0, GREATEST_SEED)
+    return Detector(CellSpec("", "", "", variant.name, *numbers), choice, device, memory)
 
 
 def load_detector(
@@ -223,7 +280,23 @@ def load_detector(
             parameters or a package's version are others than when it was saved.
         WeightsError: the weights can't be had.
     """
-    saved = saving.read(Path(file), Path(weights) if weights else None)
-    loaded = Detector(saved.variant, saved.spec, saved.choice, choose_device(device), memory)
-    loaded.method = saving.restore(saved, loaded.device, loaded.memory)
+    spec, choice, state = saving.read(
+        written_path(str(file)), written_path(str(weights)) if weights else None
+    )
+    loaded = Detector(spec, choice, device, memory)
+    method = saving.storable(spec.method, resolve(spec.method).parameters.create())
+    loaded.method = method.from_state(state, loaded.device, loaded.memory)
     return loaded
+
+
+def _integer(name: str, value: int, least: int, most: int) -> int:
+    number = index(value) if hasattr(value, "__index__") else least - 1
+    if not least <= number <= most:
+        raise BenchmarkError(f"{name} {value!r}: give an integer from {least} to {most}")
+    return number
+
+
+def _choice(name: str, value: Chosen, known: object) -> Chosen:
+    if value not in get_args(known):
+        raise BenchmarkError(f"{name} {value!r}: take {', '.join(get_args(known))}")
+    return value

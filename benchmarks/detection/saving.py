@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks.backbones.choice import Choice
 from benchmarks.backbones.loading import describe
@@ -15,20 +14,11 @@ from benchmarks.evaluation.provenance import versions
 from benchmarks.files import atomic_file
 from benchmarks.specs import DECODER_VERSION, EXTRACTOR_VERSION, CellSpec, canonical_json, flat
 from methods import resolve
-from methods.base import Method, State, Storable, Variant, identity
+from methods.base import Method, State, Storable, identity
 from methods.lazy import torch
 
 PART = "total_recall_detector"
 """What of a file's metadata describes the detector."""
-
-
-class Saved(NamedTuple):
-    """What a file holds of a detector; attributes as of `Detector`."""
-
-    variant: Variant
-    spec: CellSpec
-    choice: Choice
-    state: State
 
 
 def save(file: Path, method: Method, spec: CellSpec, choice: Choice) -> None:
@@ -39,7 +29,7 @@ def save(file: Path, method: Method, spec: CellSpec, choice: Choice) -> None:
     """
     from safetensors.torch import save_file
 
-    state = dict(_storable(spec.method, method).state())
+    state = dict(storable(spec.method, method).state())
     tensors = {
         name: torch.as_tensor(value).cpu().contiguous()
         for name, value in state.items()
@@ -56,37 +46,36 @@ def save(file: Path, method: Method, spec: CellSpec, choice: Choice) -> None:
         save_file(tensors, opened.name, {PART: canonical_json(description)})
 
 
-def read(file: Path, weights: Path | None) -> Saved:
+def read(file: Path, weights: Path | None) -> tuple[CellSpec, Choice, State]:
     """Return what a file holds; arguments and errors as of `load_detector`."""
     tensors, description = _read(file)
     try:
         spec = CellSpec.from_dict(description["spec"])
-        before, plain = description["versions"], description["plain"]
-        path, layers = weights or description["weights"], description["layers"]
+        before, plain = {**spec.as_dict(), **description["versions"]}, description["plain"]
+        named, layers = description["weights"], description["layers"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BenchmarkError(
             f"{file}: saved by another version of this program; fit it again"
         ) from error
-    _require_same(file, before, _versions())
-    variant, backbone = resolve(spec.method), spec.protocol.backbone
-    _require_same(file, spec.params, identity(variant.parameters))
-    choice = Choice(backbone.name, Path(path) if path else None, layers and tuple(layers))
-    here = asdict(describe(choice, download=True))
-    _require_same(file, asdict(backbone), here | {"weights": backbone.weights})
-    return Saved(variant, spec, choice, tensors | plain)
+    backbone = spec.protocol.backbone
+    path = weights or (Path(named) if named else None)
+    choice = Choice(backbone.name, path, layers and tuple(layers))
+    same = replace(describe(choice, download=True), weights=backbone.weights)  # may be moved
+    here = replace(
+        spec,
+        params=identity(resolve(spec.method).parameters),
+        protocol=replace(spec.protocol, backbone=same),
+    )
+    _require_same(file, before, {**here.as_dict(), **_versions()})
+    return spec, choice, tensors | plain
 
 
-def restore(saved: Saved, device: str, memory: int) -> Method:
-    """Return the fitted method, on a device.
+def storable(name: str, method: Method) -> Storable:
+    """Return a method as one whose state can be had.
 
     Raises:
-        BenchmarkError: the method has no state any more.
+        BenchmarkError: it can't.
     """
-    method = _storable(saved.spec.method, saved.variant.parameters.create())
-    return method.from_state(saved.state, device, memory)
-
-
-def _storable(name: str, method: Method) -> Storable:
     if not isinstance(method, Storable):
         raise BenchmarkError(f"{name} has no `state` and `from_state`: it can't be saved or loaded")
     return method
@@ -113,8 +102,8 @@ def _versions() -> dict[str, str]:
     return {**versions(), **ours}
 
 
-def _require_same(file: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise BenchmarkError where what a detector was saved with isn't what there is here."""
+def _require_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raise BenchmarkError where what a detector was saved with isn't what is here."""
     saved, here = (dict(flat(json.loads(canonical_json(side)))) for side in (before, now))
     for name in sorted({*saved, *here}):
         if saved.get(name) != here.get(name):

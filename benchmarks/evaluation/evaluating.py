@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.array_types import Masks
 from benchmarks.datasets.seen import unseen_area
-from benchmarks.device_memory import RUNNING, let_go, ran_out, size_that_fits
+from benchmarks.device_memory import within_budgets
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import PeakMemory, card_of
@@ -33,9 +33,6 @@ from methods import checks
 from methods.base import Features
 from methods.components.precision import full_precision
 from methods.lazy import torch
-
-BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
-"""Shares of its memory that a method gets, one after the other, where the device has none left."""
 
 DRAWN = "draws from {} global generator, which the run seeds: draw from `fit`'s `generator`"
 
@@ -183,27 +180,15 @@ def _measured(
 def _score_within(
     job: Job, features: BySplit, memory: PeakMemory, at: OnStage, outside: Masks | None
 ) -> Prediction:
-    """Score; where the device runs out of memory, again with less of it for caches and blocks.
+    """Score, with less memory where the device runs out of it; raises as `within_budgets`."""
+    training = features["train"]
 
-    Raises:
-        BenchmarkError: the smallest share is too much, too.
-    """
-    device, spare, fits = features["train"].device, 0, ""
-    for share in BUDGETS:
-        spare = int(share * features["train"].memory)
-        within = {split: f.within(spare) for split, f in features.items()}
-        try:
-            with RUNNING:
-                return _score(job, within, memory, at, outside)
-        except (RuntimeError, MemoryError) as error:
-            if not ran_out(error):
-                raise
-            fits = size_that_fits(error, job.spec.protocol.image_size, device)
-            let_go(error)
-    raise BenchmarkError(
-        f"{job.spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, "
-        f"too: pass --device cpu or a smaller --image-size{fits}"
-    )
+    def score(spare: int) -> Prediction:
+        within = {split: part.within(spare) for split, part in features.items()}
+        return _score(job, within, memory, at, outside)
+
+    side, device = job.spec.protocol.image_size, training.device
+    return within_budgets(score, training.memory, job.spec.method, side, device)
 
 
 def _score(

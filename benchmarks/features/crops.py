@@ -131,12 +131,12 @@ def _ahead(pool: ThreadPoolExecutor, samples: Sequence[Sample], spec: CropSpec) 
         sha256 = sample.file.sha256
         waiting.append(pool.submit(load_image, sample.path, *how, sha256=sha256))
         if len(waiting) == (AHEAD + 1) * BATCH_IMAGES:
-            yield _stack(waiting[:BATCH_IMAGES])
+            yield stacked([image.result() for image in waiting[:BATCH_IMAGES]])
             del waiting[:BATCH_IMAGES]
     for start in range(0, len(waiting), BATCH_IMAGES):
-        yield _stack(waiting[start : start + BATCH_IMAGES])
+        yield stacked([image.result() for image in waiting[start : start + BATCH_IMAGES]])
 
 
-def _stack(images: Sequence[Future[Any]]) -> Pixels:
-    stacked = np.stack([image.result() for image in images])  # (n, S, S, 3)
-    return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
+def stacked(images: Sequence[Pixels]) -> Pixels:
+    """Return images, (S, S, 3) each, as a backbone takes them, (n, 3, S, S)."""
+    return np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))

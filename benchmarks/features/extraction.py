@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ import numpy as np
 
 from benchmarks.backbones.backbone import Backbone
 from benchmarks.datasets import Category, Sample
-from benchmarks.device_memory import ran_out, size_that_fits, with_less
+from benchmarks.device_memory import room_for, too_large, with_less
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.features.cache import FeatureCache
 from benchmarks.features.crops import Crops, Split, samples_of
@@ -89,15 +88,8 @@ class Extractor:
             BenchmarkError: it can't be made, so that no category could be extracted.
         """
         if self._backbone is None:
-            try:
+            with room_for(self.backbone):
                 self._backbone = self._make_backbone()
-            except (RuntimeError, MemoryError) as error:
-                if not ran_out(error):
-                    raise
-                raise BenchmarkError(
-                    f"{self._protocol.backbone.name} doesn't fit into the GPU's memory: pass "
-                    "--device cpu, or another GPU as --device cuda:1"
-                ) from error
         return self._backbone
 
     def missing(self, category: Category) -> int:
@@ -178,7 +170,8 @@ class Extractor:
             advance(before - self.passes)
             self.passes, self._again = before, True
             if times > 0 and self._batch == 1:
-                raise self._too_large(error) from error
+                side, device = self._protocol.image_size, self.prepare().device
+                raise too_large(error, self.backbone, side, device) from error
             if times > 0:
                 self._fitting = self._batch = min(self._fitting, self._batch // 2)
 
@@ -186,14 +179,6 @@ class Extractor:
             return with_less(bring, less)
         finally:
             self._again = False
-
-    def _too_large(self, error: BaseException) -> BenchmarkError:
-        side, reason = self._protocol.image_size, re.split(r"\n|\. ", str(error))[0]
-        fits = size_that_fits(error, side, self.prepare().device)
-        return BenchmarkError(
-            f"{self._protocol.backbone.name} ran out of memory with one image of {side} pixels "
-            f"({reason}): pass --device cpu or a smaller --image-size{fits}"
-        )
 
     def _choose_batch(self, category: Category) -> None:
         """Choose how many images pass together: as those did that are cached, if all are."""

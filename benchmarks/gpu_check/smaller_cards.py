@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
+from benchmarks.device_memory import BUDGETS
 from benchmarks.evaluation.category import resident_bytes
-from benchmarks.evaluation.evaluating import BUDGETS
 from benchmarks.evaluation.job import Stage
 from benchmarks.gpu_check.check import Check, Row, evaluated
 from benchmarks.gpu_check.steps import CATEGORIES, Data, seconds, workload

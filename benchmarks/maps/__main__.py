@@ -23,6 +23,7 @@ from typing import get_args
 import methods
 from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.datasets import Dataset
+from benchmarks.datasets.indexing import category_names
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import KeptMaps
 from benchmarks.features import Crops, FeatureCache
@@ -32,14 +33,15 @@ from benchmarks.maps.choosing import chosen_measure
 from benchmarks.maps.exporting import DType, Exported, export_category, find_method, folder_of
 from benchmarks.maps.folder import folders_of_methods
 from benchmarks.maps.importing import CheckedMaps, ImportedMaps, column, protocol_of
-from benchmarks.options import GREATEST_SEED, add_data, add_raise, chosen_dataset, side
+from benchmarks.names import composed
+from benchmarks.options import add_data, add_raise, chosen_dataset, side
 from benchmarks.places import written_path
 from benchmarks.results import Cell, ResultSet, Store, result_sets
 from benchmarks.results.agreement import differing_data
 from benchmarks.results.folders import default_run, find_run
 from benchmarks.results.lock import only_writer
 from benchmarks.results.plans import kept_data
-from benchmarks.specs import IMPORTED, Fit, Interpolation, MaskResize, Regions
+from benchmarks.specs import GREATEST_SEED, IMPORTED, Fit, Interpolation, MaskResize, Regions
 from benchmarks.tables.metric_tables import terminal_tables
 
 _NAME = re.compile(r"[\w.+=-]+( [\w.+=-]+)*", re.ASCII)
@@ -213,24 +215,39 @@ def _export(options: argparse.Namespace) -> int:
     chosen = [find_method(sets, name) for name in methods.split(options.methods)]
     if not chosen:
         raise BenchmarkError("--methods: name at least one")
-    datasets = _datasets_of(run, options)
+    datasets, nothing = _datasets_of(run, options), True
     for results, method in itertools.chain.from_iterable(chosen):
         several = len({results.dataset for results in sets}) > 1
         out = options.out / (folder_of(results.dataset) if several else "") / folder_of(method)
-        dataset = _dataset_of(results, datasets)
-        exported = []
-        for category in dataset.categories:
+        exported = Exported(options.dtype)
+        for category in _dataset_of(results, datasets).categories:
             if category.name in results.categories:
-                exported.append(export_category(results, method, category, out, options.dtype))
-        _say_what_was_exported(method, dataset, out, exported)
+                export_category(results, method, category, out, exported)
+        if exported.scores:
+            nothing = False
+            _say_what_was_exported(method, out, exported)
+    if nothing:
+        roots = ", ".join(str(dataset.root) for dataset in datasets)
+        raise BenchmarkError(f"{options.methods}: none of the run's categories is in {roots}")
     return 0
 
 
 def _datasets_of(run: Path, options: argparse.Namespace) -> list[Dataset]:
-    """Return the data sets of --data, else of the run's plans, else as a run chooses."""
+    """Return the data sets of --data, else of the run's plans, else as a run chooses.
+
+    Each of several plans' is asked for those of --categories that it holds, or that none does.
+    """
     kept = [] if options.data else kept_data(run)
-    given = [{"data": data, "no_masks": no_masks or options.no_masks} for data, no_masks in kept]
-    return [chosen_dataset(argparse.Namespace(**{**vars(options), **d})) for d in given or [{}]]
+    inside = [{*map(composed, category_names(data))} for data, _ in kept]
+    wanted = options.categories.split(",") if options.categories else []
+    absent, chosen = {*map(composed, wanted)}.difference(*inside), []
+    for (data, no_masks), names in zip(kept, inside, strict=True):
+        here = [name for name in wanted if composed(name) in names | absent]
+        if here or not wanted:
+            given = {"data": data, "categories": ",".join(here)}
+            given |= {"no_masks": no_masks or options.no_masks}
+            chosen.append(chosen_dataset(argparse.Namespace(**{**vars(options), **given})))
+    return chosen or [chosen_dataset(options)]
 
 
 def _dataset_of(results: ResultSet, datasets: Sequence[Dataset]) -> Dataset:
@@ -243,28 +260,26 @@ def _dataset_of(results: ResultSet, datasets: Sequence[Dataset]) -> Dataset:
     return max(datasets, key=agreeing)
 
 
-def _say_what_was_exported(
-    method: str, dataset: Dataset, out: Path, exported: Sequence[Exported]
-) -> None:
-    if not exported:
-        raise BenchmarkError(f"{method}: none of its categories is in {dataset.root}")
-    scores = {image: score for maps in exported for image, score in maps.scores.items()}
-    image_scores.write(out / "scores.csv", scores)
-    cut, enlarged = sum(maps.cut for maps in exported), sum(maps.enlarged for maps in exported)
-    say(f"{method}: {len(scores)} maps in {out}, image scores in {out / 'scores.csv'}")
-    differing = sum(maps.otherwise for maps in exported)
+def _say_what_was_exported(method: str, out: Path, exported: Exported) -> None:
+    image_scores.write(out / "scores.csv", exported.scores)
+    say(f"{method}: {len(exported.scores)} maps in {out}, image scores in {out / 'scores.csv'}")
     say(
         "other programs take each map's maximum for the image's score; "
-        f"of {differing} maps that isn't {method}'s own"
+        f"of {exported.otherwise} maps that isn't {method}'s own"
     )
-    if cut:
-        say(f"{cut} images reach beyond the crop: there the map is filled with its minimum")
-    if merged := sum(maps.merged for maps in exported):
-        say(f"warning: rounding makes values of {merged} maps equal; --dtype float64 keeps all")
-    if enlarged:
+    if exported.cut:
         say(
-            f"{enlarged} images are smaller than methods saw them: their maps are scaled down, and "
-            "measure a little otherwise than the run's"
+            f"{exported.cut} images reach beyond the crop: there the map is filled with its minimum"
+        )
+    if exported.merged:
+        say(
+            f"warning: rounding makes values of {exported.merged} maps equal; --dtype float64 keeps "
+            "all"
+        )
+    if exported.enlarged:
+        say(
+            f"{exported.enlarged} images are smaller than methods saw them: their maps are scaled "
+            "down, and measure a little otherwise than the run's"
         )
 
 

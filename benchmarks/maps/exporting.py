@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,9 +32,10 @@ ALL_MAPS = (
 
 @dataclass
 class Exported:
-    """What a category's maps became.
+    """What a method's maps became.
 
     Attributes:
+        dtype: type of the numbers.
         cut: of how many the square leaves out a part of the image.
         enlarged: how many images are smaller than what methods see of them.
         otherwise: of how many the image score isn't the map's maximum.
@@ -42,11 +43,12 @@ class Exported:
         scores: image → image score, for the file beside the maps.
     """
 
-    cut: int
-    enlarged: int
-    otherwise: int
-    merged: int
-    scores: dict[str, float]
+    dtype: DType
+    cut: int = 0
+    enlarged: int = 0
+    otherwise: int = 0
+    merged: int = 0
+    scores: dict[str, float] = field(default_factory=dict)
 
 
 def find_method(sets: Sequence[ResultSet], name: str) -> list[tuple[ResultSet, str]]:
@@ -78,8 +80,8 @@ def folder_of(method: str) -> str:
 
 
 def export_category(
-    results: ResultSet, method: str, category: Category, out: Path, dtype: DType
-) -> Exported:
+    results: ResultSet, method: str, category: Category, out: Path, exported: Exported
+) -> None:
     """Write the map of each test image at the image's own size, below `out/<category>`.
 
     Args:
@@ -87,7 +89,7 @@ def export_category(
         method: its name.
         category: the images, as they lie on disk.
         out: the folder of the method's maps.
-        dtype: type of the numbers.
+        exported: of the method, to which this category's is added.
 
     Raises:
         BenchmarkError: not all maps are stored, the images aren't those that were evaluated, or a
@@ -95,21 +97,20 @@ def export_category(
     """
     spec, squares = _stored(results, method, category)
     frame = read_image_scores(results.scores[category.name, method])
-    done = Exported(0, 0, 0, 0, {})
     for name, score in zip(frame["path"], frame["score"].tolist(), strict=True):
-        done.scores[image_name(category.name, str(name))] = score
+        exported.scores[image_name(category.name, str(name))] = score
     for name, sample in map_names(category).items():
         placing = Placing.of(*sample.size, spec.protocol)
         path = out / category.name / f"{name}.tiff"
         whole_map = placing.into_image(squares[name])
-        values = _typed(whole_map, dtype, path)
+        values = _typed(whole_map, exported.dtype, path)
         with atomic_file(path) as file:
             write_tiff(file, values)
-        done.cut += placing.cut
-        done.otherwise += values.max() != done.scores[image_name(category.name, sample.name)]
-        done.enlarged += not placing.exact
-        done.merged += np.unique(values).size < np.unique(whole_map).size
-    return done
+        exported.cut += placing.cut
+        score = exported.scores[image_name(category.name, sample.name)]
+        exported.otherwise += values.max() != score
+        exported.enlarged += not placing.exact
+        exported.merged += np.unique(values).size < np.unique(whole_map).size
 
 
 def _stored(results: ResultSet, method: str, category: Category) -> tuple[CellSpec, dict[str, Map]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import get_args
 
 import methods
+from benchmarks.backbones.loading import check_size
 from benchmarks.console import CONTINUES, command_parser, run_program, say, show
 from benchmarks.execution import Plan, run_plan, say_changed_code, summary
 from benchmarks.execution.plan import JobsByCategory
@@ -42,7 +43,7 @@ from benchmarks.results.folders import plots_folder, report_path
 from benchmarks.results.lock import only_writer
 from benchmarks.results.plans import as_toml
 from benchmarks.run.plan_file import add_plan, parse_with_plan, plan_to_store
-from benchmarks.run.request import check_size, plan_of, run_folder, say_what_is_cut_off
+from benchmarks.run.request import plan_of, run_folder, say_what_is_cut_off
 from benchmarks.specs import Fit, Interpolation, MaskResize, Regions
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
 
@@ -189,7 +190,8 @@ def _missing(plan: Plan, store: Store, options: argparse.Namespace) -> JobsByCat
     say_what_is_cut_off(plan.protocol, missing)
     say_changed_code(plan, missing, store)
     if missing:
-        check_size(plan)
+        for choice, _ in plan.members:
+            check_size(choice, plan.protocol.image_size)
     return missing
 
 

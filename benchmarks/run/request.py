@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import methods
-from benchmarks.backbones.choice import Choice, ensemble_spec, parse
-from benchmarks.backbones.loading import shapes
+from benchmarks.backbones.choice import Choice, choices, ensemble_spec
 from benchmarks.console import say
 from benchmarks.datasets import Category, Dataset
 from benchmarks.datasets.seen import losses
@@ -18,14 +17,13 @@ from benchmarks.execution import Plan, make_plan
 from benchmarks.execution.plan import Request, backbone_specs
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
-    GREATEST_SEED,
     REAL_BACKBONE,
     chosen_dataset,
     chosen_size,
     integers,
 )
 from benchmarks.results.folders import default_run
-from benchmarks.specs import EvaluationProtocol
+from benchmarks.specs import GREATEST_SEED, EvaluationProtocol
 
 LONGEST_NAME = 200
 """Bytes of a folder's name; file systems take 255, and temporary names are longer."""
@@ -89,23 +87,6 @@ def run_folder(options: argparse.Namespace, plan: Plan) -> Path:
     return run
 
 
-def check_size(plan: Plan) -> None:
-    """Check that every backbone takes images of the chosen size; computes nothing.
-
-    Raises:
-        BenchmarkError: one refuses them.
-    """
-    size = plan.protocol.image_size
-    for choice, _ in plan.members:
-        try:
-            shapes(choice, size)
-        except (RuntimeError, AssertionError, ValueError) as error:  # how networks refuse a size
-            reason = str(error).partition("\n")[0]
-            raise BenchmarkError(
-                f"--image-size {size}: {choice.name} doesn't take it ({reason}); choose another"
-            ) from error
-
-
 def say_what_is_cut_off(protocol: EvaluationProtocol, categories: Iterable[Category]) -> None:
     """Print what crop and resizing take from each category's defects, with the remedies."""
     for line in losses(categories, protocol):
@@ -114,13 +95,4 @@ def say_what_is_cut_off(protocol: EvaluationProtocol, categories: Iterable[Categ
 
 def _members(options: argparse.Namespace, dataset: Dataset) -> tuple[Choice, ...]:
     named = options.backbone or (EMBEDDED_BACKBONE if dataset.synthetic else REAL_BACKBONE)
-    members = parse(named)
-    layers = options.layers and tuple(part.strip() for part in options.layers.split(","))
-    if options.weights is None and layers is None:
-        return members
-    if len(members) > 1 or "[" in named:
-        raise BenchmarkError(
-            f"--weights and --layers are of one backbone, not of {named}: write "
-            "NAME[weights=FILE,layers=a+b+c+d] for each"
-        )
-    return (Choice(members[0].name, options.weights, layers),)
+    return choices(named, options.weights, options.layers)

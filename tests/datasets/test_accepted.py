@@ -17,7 +17,7 @@ from benchmarks.errors import DataError
 from benchmarks.figures import writing as figures
 from benchmarks.results import Store
 from benchmarks.run import __main__ as run
-from benchmarks.run.request import GREATEST_SEED
+from benchmarks.specs import GREATEST_SEED
 from tests.helpers.data_sets import SIDE, write_category
 
 

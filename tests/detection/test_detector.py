@@ -98,9 +98,38 @@ def test_images_may_come_in_any_form(cup: Path) -> None:
     single, maps_of_single = first.score(pixels[3])
     assert single.shape == (1,)
     assert maps_of_single[0].shape == (40, 40)
+    for dtype in (np.float16, np.float32):
+        fractions = (pixels[3] / 255).astype(dtype)
+        np.testing.assert_array_equal(first.score(fractions).scores, single)
+    np.testing.assert_array_equal(first.score(np.array([*map(str, train)])).scores[3], single[0])
     grey = np.array(Image.open(train[0]).convert("L"))
     repeated = np.repeat(grey[..., None], 3, axis=2)
     np.testing.assert_array_equal(first.score(grey).scores, first.score(repeated).scores)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "CMYK", "I;16"])
+def test_a_picture_is_read_as_its_file_is(cup: Path, mode: str) -> None:
+    """Of Pillow's modes that a file may have; turned as its EXIF orientation says."""
+    fitted = detector("padim").fit(cup / "train/good")
+    picture = Image.open(cup / "test/spot/000.png").resize((52, 44))
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) << 8)
+    else:
+        picture = picture.convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save("file.tif", exif=exif)
+    opened = Image.open("file.tif")
+    assert opened.mode == mode
+    verdicts = [fitted.score(form) for form in ("file.tif", opened, opened.copy())]
+    assert verdicts[0].maps[0].shape == (52, 44)
+    for verdict in verdicts[1:]:
+        np.testing.assert_array_equal(verdict.scores, verdicts[0].scores)
+        np.testing.assert_array_equal(verdict.maps[0], verdicts[0].maps[0])
+    if mode in ("LA", "RGBA"):
+        pixels = np.asarray(picture.convert("RGBA"))
+        upright = Image.fromarray(pixels[..., :3])
+        assert fitted.score(pixels).scores == fitted.score(upright).scores
 
 
 @pytest.mark.parametrize(
@@ -108,8 +137,8 @@ def test_images_may_come_in_any_form(cup: Path) -> None:
     [
         ([], "no images are given"),
         (
-            np.zeros((2, 8, 8, 4), np.uint8),
-            r"\(2, 8, 8, 4\) is given: images are \(H, W, 3\)",
+            np.zeros((2, 8, 8, 5), np.uint8),
+            r"\(2, 8, 8, 5\) is given: images are \(H, W, 3\)",
         ),
         (np.zeros((5, 8, 8), np.uint8), r"shape \(5, 8, 8\)"),
         (np.zeros((0, 8, 8, 3), np.uint8), r"shape \(0, 8, 8, 3\)"),
@@ -118,11 +147,61 @@ def test_images_may_come_in_any_form(cup: Path) -> None:
         (np.zeros((8, 8, 3), np.int64), "pixels are int64"),
         ("nowhere.png", "nowhere.png: No such file"),
         ([None], "an image is a NoneType: pass a file"),
+        (b"bytes", "an image is a bytes: pass a file"),
+        (".", "no image files lie in this folder itself"),
+        (torch.full((8, 8, 3), 2.0, dtype=torch.bfloat16), "pixels are float32 from 2 to 2"),
+        (Image.new("F", (8, 8)), "an image: 32-bit pixels have no defined range"),
+        (Image.new("I", (8, 8)), "an image: 32-bit pixels have no defined range"),
     ],
 )
 def test_what_is_no_image_is_one_line(folder: Path, images: Any, said: str) -> None:
     with pytest.raises(DataError, match=said):
         detector().fit(images)
+
+
+def test_a_picture_that_is_closed_or_cut_short_is_one_line(cup: Path) -> None:
+    path = cup / "test/spot/000.png"
+    closed = Image.open(path)
+    closed.close()
+    Path("short.png").write_bytes(path.read_bytes()[:-60])
+    for picture in (closed, Image.open("short.png")):
+        with pytest.raises(DataError, match="an image can't be read"):
+            detector().fit(picture)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"fit": "cropp"}, "fit 'cropp': take crop, stretch, pad"),
+        ({"interpolation": "nearest"}, "interpolation 'nearest': take bilinear, bicubic"),
+        ({"dtype": torch.float16}, "dtype torch.float16: take float32, float16"),
+        ({"image_size": 0}, "image_size 0: give an integer from 1 to 8192"),
+        ({"image_size": "96"}, "image_size '96': give an integer"),
+        ({"image_size": 96.0}, "image_size 96.0: give an integer"),
+        ({"image_size": 10**5}, "image_size 100000: give an integer"),
+        ({"seed": -1}, "seed -1: give an integer from 0 to 4294967295"),
+        ({"seed": 1.5}, "seed 1.5: give an integer"),
+        ({"resize": -1}, "resize -1: give an integer from 0"),
+        ({"resize": 20}, "--resize 20 is less than the crop's 32 pixels"),
+        ({"resize": 40, "fit": "pad"}, "--resize is of the crop; with --fit pad leave it out"),
+        ({"device": "gpu"}, "--device gpu: take auto, cpu, cuda"),
+        ({"weights": "file.pth"}, "filterbank takes no --weights"),
+    ],
+)
+def test_an_argument_that_a_run_would_refuse_is_refused(
+    folder: Path, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(BenchmarkError, match=said) as refused:
+        detector(**options)
+    assert "\n" not in str(refused.value)
+
+
+def test_arguments_may_be_numpys_and_torchs(cup: Path) -> None:
+    usual = detector("patchcore-1", seed=3).fit(cup / "train/good")
+    fitted = detector("patchcore-1", seed=np.int64(3), device=torch.device("cpu"))
+    assert fitted.spec.key == usual.spec.key
+    image = cup / "test/spot/000.png"
+    assert fitted.fit(cup / "train/good").score(image).scores == usual.score(image).scores
 
 
 def test_what_there_is_not_is_one_line(folder: Path) -> None:
@@ -171,13 +250,16 @@ def rewrite(change: Any) -> None:
         (lambda d: d["versions"].update(other="1"), "saved with other 1, and here is none"),
         (
             lambda d: d["spec"]["protocol"]["backbone"].update(weights_sha256="ab"),
-            "saved with weights_sha256 ab, and here is",
+            "saved with protocol.backbone.weights_sha256 ab, and here is",
         ),
         (
             lambda d: d["spec"]["protocol"]["backbone"]["layers"].update({"2": "x"}),
-            "saved with layers.2 x, and here is",
+            "saved with protocol.backbone.layers.2 x, and here is",
         ),
-        (lambda d: d["spec"]["params"].update(dims=9), "saved with dims 9, and here is 1024"),
+        (
+            lambda d: d["spec"]["params"].update(dims=9),
+            "saved with params.dims 9, and here is 1024",
+        ),
         (lambda d: d["versions"].update(extractor="9"), "saved with extractor 9, and here is"),
         (lambda d: d["spec"].pop("seed"), "saved by another version of this program"),
         (lambda d: d.pop("versions"), "saved by another version of this program"),
@@ -202,7 +284,7 @@ def test_other_weights_are_refused(cup: Path) -> None:
     fitted = benchmarks.detector("padim", **options).fit(cup / "train/good")
     expected = fitted.score(cup / "test/spot").scores
     fitted.save("cup.safetensors")
-    with pytest.raises(BenchmarkError, match="saved with weights_sha256"):
+    with pytest.raises(BenchmarkError, match="saved with protocol.backbone.weights_sha256"):
         benchmarks.load_detector("cup.safetensors", weights=files[1])
     files[0].rename("c.pth")
     with pytest.raises(BenchmarkError, match="there is no weights file"):

@@ -401,6 +401,35 @@ def test_a_run_of_two_data_sets_is_exported_by_them(data: Path) -> None:
     assert len([*Path("maps/data/padim/bar").rglob("*.tiff")]) == 7
 
 
+def test_categories_are_exported_of_the_data_sets_that_hold_them(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of two data sets, both with `cup`, the first alone with `bar`, the other with `mug`."""
+    for name in ("cup", "mug"):
+        write_category(Path("others") / name, good=5)
+    assert compare("--save-maps", methods="padim") == 0
+    command = ["--methods", "padim", "--backbone", "filterbank", "--image-size", str(SIZE)]
+    assert run([*command, "--data", "others", "--out", "out", "--save-maps"]) == 0
+    export = ["export", "out", "--methods", "padim", "--categories"]
+    expected = {
+        "bar": {"data/padim/bar"},
+        "mug": {"others/padim/mug"},
+        "cup": {"data/padim/cup", "others/padim/cup"},
+        "mug,bar": {"data/padim/bar", "others/padim/mug"},
+    }
+    for names, folders in expected.items():
+        assert maps([*export, names, "--out", "maps"]) == 0
+        written = {path.relative_to("maps").as_posix() for path in Path("maps").glob("*/*/*/")}
+        assert {folder for folder in written if not folder.endswith(".csv")} == folders
+        shutil.rmtree("maps")
+    capsys.readouterr()
+    for names in ("mugg", "bar,mugg"):
+        assert maps([*export, names, "--out", "maps"]) == 2
+        assert "no category 'mugg'" in capsys.readouterr().err
+    assert maps([*export, "mug", "--data", "data", "--out", "maps"]) == 2
+    assert "no category 'mug'" in capsys.readouterr().err
+
+
 # --- precision -------------------------------------------------------------------------------
 
 
