@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, fields, is_dataclass
+from itertools import accumulate, groupby, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
@@ -42,10 +45,12 @@ class Features:
     """Backbone features of N images at some pyramid levels, read in parts.
 
     The arrays may be memory maps larger than memory, or tensors that already lie on the device;
-    a method only ever sees what `read` returns.
+    a method only ever sees what `read` returns. The images may lie in several arrays, as those of
+    several splits do: `by_array`, `select` and `+` say which are seen, in which order.
 
     Args:
-        levels: level → array of shape (N, C, H, W), any float type.
+        levels: level → array of shape (N, C, H, W), any float type; or several, the same number at
+            each level, whose images follow each other.
         rows: the images to see, as indices into the arrays; None for all of them.
         device: where `read` puts its tensors.
         memory: bytes on the device that a method may fill with caches and blocks; changes no
@@ -53,12 +58,13 @@ class Features:
         share: whether methods that see these features share artefacts; no number depends on it.
 
     Raises:
-        ValueError: there are no levels, they aren't maps, or of different numbers of images.
+        ValueError: there are no levels, they aren't maps, or of different numbers of images; or the
+            arrays of a level have different shapes.
     """
 
     def __init__(
         self,
-        levels: Mapping[int, Array],
+        levels: Mapping[int, Array | Sequence[Array]],
         rows: Sequence[int] | None = None,
         device: torch.device | str = "cpu",
         memory: int = MEMORY,
@@ -67,17 +73,25 @@ class Features:
     ) -> None:
         if not levels:
             raise ValueError("features need at least one level")
-        self._levels = dict(levels)
-        for level, array in self._levels.items():
-            if len(array.shape) != 4:
-                raise ValueError(
-                    f"level {level} is of shape {tuple(array.shape)}, and maps are (N, C, H, W): "
-                    "give vectors (N, C) as (N, C, 1, 1)"
-                )
-        stored = {len(array) for array in self._levels.values()}
-        if len(stored) > 1:
-            raise ValueError(f"levels hold different numbers of images: {sorted(stored)}")
-        self._rows = list(range(stored.pop())) if rows is None else list(rows)
+        self._levels = {
+            level: tuple(arrays) if isinstance(arrays, tuple | list) else (arrays,)
+            for level, arrays in levels.items()
+        }
+        for level, arrays in self._levels.items():
+            for array in arrays:
+                if len(array.shape) != 4:
+                    raise ValueError(
+                        f"level {level} is of shape {tuple(array.shape)}, and maps are "
+                        "(N, C, H, W): give vectors (N, C) as (N, C, 1, 1)"
+                    )
+            if len(shapes := {tuple(array.shape[1:]) for array in arrays}) > 1:
+                raise ValueError(f"arrays of level {level} hold maps of {sorted(shapes)}")
+        counts = {tuple(map(len, arrays)) for arrays in self._levels.values()}
+        if len(counts) > 1:
+            stored = sorted(map(sum, counts))
+            raise ValueError(f"levels hold different numbers of images: {stored}")
+        self._ends = list(accumulate(counts.pop()))
+        self._rows = list(range(self._ends[-1])) if rows is None else list(rows)
         self.device, self.memory = torch.device(device), memory
         self._artefacts = Artefacts() if share else None
 
@@ -91,18 +105,33 @@ class Features:
 
     def shape(self, level: int) -> tuple[int, int, int]:
         """Channels, height and width of a level."""
-        _, channels, height, width = self._array(level).shape
+        _, channels, height, width = self._arrays(level)[0].shape
         return int(channels), int(height), int(width)
 
     def stored(self, level: int) -> Array:
-        """Return a level of these images as it lies in its array, which may be a memory map."""
-        return self._array(level)[_evenly(self._rows)]
+        """Return a level of these images as it lies in its array, which may be a memory map.
 
-    def _array(self, level: int) -> Array:
+        Of images in several arrays it is a copy on the host.
+        """
+        parts = [array[_evenly(rows)] for array, rows in self._places(level, self._rows)]
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate([p.cpu() if isinstance(p, torch.Tensor) else p for p in parts])
+
+    def _arrays(self, level: int) -> tuple[Array, ...]:
         if level not in self._levels:
             here = ", ".join(map(str, self.levels))
             raise MissingLevelError(f"level {level} is missing: these features have level {here}")
         return self._levels[level]
+
+    def _places(self, level: int, rows: list[int]) -> list[tuple[Array, list[int]]]:
+        """Return where images lie, in their order: arrays, each with its own rows; at least one."""
+        arrays = self._arrays(level)
+        if len(arrays) == 1 or not rows:
+            return [(arrays[0], rows)]
+        runs = groupby(rows, lambda row: bisect_right(self._ends, row))
+        starts = 0, *self._ends
+        return [(arrays[n], [row - starts[n] for row in run]) for n, run in runs]
 
     def read(
         self,
@@ -123,7 +152,17 @@ class Features:
             MissingLevelError: there are no features of that level.
         """
         rows = self._rows if images is None else _pick(self._rows, images)
-        array = self._array(level)
+        places = self._places(level, rows)
+        parts = [self._read(array, own, channels, lines) for array, own in places]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _read(
+        self,
+        array: Array,
+        rows: list[int],
+        channels: Sequence[int] | slice | None,
+        lines: slice | None,
+    ) -> Tensor:
         part = array[self._index(_evenly(rows), array)]
         part = part if lines is None else part[:, :, lines]
         if channels is not None:
@@ -160,6 +199,21 @@ class Features:
         """Return the same features restricted to `images`, in that order; nothing is copied."""
         return self._copy(_pick(self._rows, images), self.memory)
 
+    def by_array(self) -> list[Features]:
+        """Return all images of each array, to `select` from and to add; nothing is copied."""
+        ends = pairwise((0, *self._ends))
+        return [self._copy(list(range(start, end)), self.memory) for start, end in ends]
+
+    def __add__(self, others: Features) -> Features:
+        """Return these images followed by others of the same arrays; nothing is copied.
+
+        Raises:
+            ValueError: the others are of other arrays.
+        """
+        if others._levels is not self._levels:
+            raise ValueError("only images of the same arrays can follow each other")
+        return self._copy(self._rows + others._rows, self.memory)
+
     def within(self, memory: int) -> Features:
         """Return the same features with another budget of memory; nothing is copied."""
         if self._artefacts is not None:
@@ -167,8 +221,8 @@ class Features:
         return self._copy(self._rows, memory)
 
     def _copy(self, rows: list[int], memory: int) -> Features:
-        features = Features(self._levels, rows, self.device, memory)
-        features._artefacts = self._artefacts
+        features = copy(self)
+        features._rows, features.memory = rows, memory
         return features
 
     def batches(self, size: int) -> Iterator[slice]:

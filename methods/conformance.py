@@ -144,6 +144,21 @@ def sharing_does_not_matter(specification: str, device: str) -> None:
         _same(_run(specification, shared.select(images), test, seed), alone, relative=0)
 
 
+def arrays_do_not_matter(specification: str, device: str) -> None:
+    """Images may be rows of several arrays, in any order: they must be had of features alone."""
+    training, test = _data(specification, device)
+    others = make_features(TRAINING_IMAGES, 6, training.levels, device)
+    arrays = [{i: f.read(i) for i in f.levels} for f in (others, training, test)]
+    levels = {i: [array[i] for array in arrays] for i in training.levels}
+    _, second, third = Features(levels, device=device, share=True).by_array()
+    joined = {i: torch.cat([arrays[2][i][1:3], arrays[1][i][3:]]) for i in training.levels}
+    expected = _run(specification, Features(joined, device=device), test)
+    for drawn in ([0, 1], [1, 2]):  # what is shared by the first fit is of other images
+        seen = third.select(drawn) + second.select(range(3, TRAINING_IMAGES))
+        scores = _run(specification, seen, third)
+    _same(scores, expected, relative=0)
+
+
 def fitting_twice_forgets_the_first(specification: str, device: str) -> None:
     """`fit` must start afresh: a method fitted twice knows only the second training set."""
     training, test = _data(specification, device)
@@ -270,6 +285,7 @@ PROPERTIES: tuple[Callable[[str, str], None], ...] = (
     unfitted_raises,
     same_seed_same_scores,
     sharing_does_not_matter,
+    arrays_do_not_matter,
     fitting_twice_forgets_the_first,
     scoring_changes_nothing,
     batch_size_does_not_matter,

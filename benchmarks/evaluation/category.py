@@ -98,12 +98,11 @@ class CategoryData:
         self.truth, self.device = truth, device
         share = resident_bytes(memory, len(members))
         left = memory // len(members) if device == "cpu" else memory - int(RESIDENT_SHARE * memory)
-        self.members = []
+        self.members: list[dict[Split, Features]] = []
         for member in members:
             arrays = on_device(member, torch.device(device), share)
-            self.members.append(
-                {
-                    split: Features(levels, device=device, memory=left, share=True)
-                    for split, levels in arrays.items()
-                }
-            )
+            levels = {
+                level: [arrays[split][level] for split in arrays] for level in arrays["train"]
+            }
+            features = Features(levels, device=device, memory=left, share=True)
+            self.members.append(dict(zip(arrays, features.by_array(), strict=True)))

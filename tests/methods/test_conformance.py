@@ -58,6 +58,9 @@ class BrokenMethod(third_party.MeanDistance):
                 seed = generator.initial_seed()
                 shift = features.shared("shift", lambda: torch.full((1,), float(seed)))
                 self._mean = self._mean + shift - seed
+            case "reaches":
+                (first, *_) = features._levels[2]
+                self._mean = torch.as_tensor(first[: len(features)]).mean(dim=(0, 2, 3))
             case "writes":
                 features.read(2).mul_(2)
             case "saves":
@@ -110,6 +113,7 @@ HABITS = {
     "unfitted": "unfitted_raises",
     "draws": "same_seed_same_scores",
     "shares": "sharing_does_not_matter",
+    "reaches": "arrays_do_not_matter",
     "remembers": "fitting_twice_forgets_the_first",
     "learns": "scoring_changes_nothing",
     "normalises": "batch_size_does_not_matter",
