@@ -101,11 +101,15 @@ class _Grid:
 
     def outline(self, row: int, column: int, mask: Masks) -> None:
         """Draw the outline of a mask over its picture."""
+        from contourpy import contour_generator
+        from matplotlib.collections import LineCollection
+
         if mask.any() and not mask.all():
             middles = [
                 edges[:-1] + np.diff(edges) / 2 for edges in self._edges(row, column, mask.shape)
             ]
-            self.panel.contour(*middles, mask, levels=[0.5], colors="cyan", linewidths=0.6)
+            lines = contour_generator(*middles, mask).lines(0.5)
+            self.panel.add_collection(LineCollection(lines, colors="cyan", linewidths=0.6))
 
     def write(self, row: int, column: int, down: float, text: str) -> None:
         """Write into the middle of a square, `down` inches below its upper edge."""

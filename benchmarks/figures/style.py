@@ -53,8 +53,8 @@ LOOK: dict[str, Any] = {
 }
 """matplotlib's settings, for `matplotlib.style.context(["default", LOOK])`."""
 
-PNG_DPI, SVG_DPI = 300, 200
-"""Dots per inch of a PNG, and of the pictures within an SVG, whose lines and texts have none."""
+LINES_DPI, PICTURES_DPI = 300, 200
+"""Dots per inch of a PNG of lines, and of one of pictures, which stored maps fill."""
 
 LineStyle = str | tuple[float, tuple[float, ...]]
 
@@ -157,7 +157,7 @@ def save(figure: Figure, folder: Path, name: str, *, svg: bool = True) -> list[P
 
     png, lines = folder / f"{name}.png", folder / f"{name}.svg"
     canvas: Any = FigureCanvasAgg(figure)
-    figure.set_dpi(PNG_DPI)
+    figure.set_dpi(LINES_DPI if svg else PICTURES_DPI)
     with atomic_file(png) as file:
         options = {"compress_level": 4}  # a third of the usual level's time, about its size
         canvas.print_png(file, metadata={"Software": None}, pil_kwargs=options)
@@ -165,7 +165,6 @@ def save(figure: Figure, folder: Path, name: str, *, svg: bool = True) -> list[P
         return [png]
     figure.set_layout_engine("none")
     canvas = FigureCanvasSVG(figure)
-    figure.set_dpi(SVG_DPI)
     with atomic_file(lines) as file:
         canvas.print_svg(file, metadata={"Date": None})
     return [png, lines]
