@@ -17,6 +17,7 @@ from benchmarks.backbones.backbone import Backbone, Extract
 from benchmarks.backbones.choice import Choice
 from benchmarks.backbones.levels import STRIDES, NetworkSource
 from benchmarks.backbones.pyramid import TruncatedNetwork
+from benchmarks.console import say
 from benchmarks.device_memory import ran_out
 from benchmarks.errors import BenchmarkError
 from benchmarks.names import suggest
@@ -72,6 +73,22 @@ def fit_to_checkpoint(choice: Choice) -> tuple[Choice, str]:
     first = next(iter(gone.values()))[0]
     said = f"{choice.weights} ends before {lost} (it lacks {first}): no method can read it"
     return replace(choice, layers=tuple(pyramid[level] for level in kept)), said
+
+
+def backbone_specs(
+    members: Sequence[Choice], *, download: bool
+) -> tuple[tuple[Choice, BackboneSpec], ...]:
+    """Return each member of an ensemble with its specification.
+
+    A checkpoint that ends before the network's last levels serves the others; a line says so.
+
+    Raises:
+        BenchmarkError: there is no such backbone, or its weights can't be had.
+    """
+    choices, notes = zip(*map(fit_to_checkpoint, members), strict=True)
+    for note in dict.fromkeys(filter(None, notes)):
+        say(note)
+    return tuple((choice, describe(choice, download=download)) for choice in choices)
 
 
 def load(

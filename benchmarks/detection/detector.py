@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from operator import index
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar, get_args
+from typing import NamedTuple, Self, TypeVar, cast, get_args
 
 import numpy as np
 
 from benchmarks.array_types import Floats
 from benchmarks.backbones.backbone import Backbone
 from benchmarks.backbones.choice import Choice, choices
-from benchmarks.backbones.loading import check_size, describe, fit_to_checkpoint, load
-from benchmarks.console import say
+from benchmarks.backbones.loading import backbone_specs, check_size, load
 from benchmarks.datasets.framing import padding, require_crop
 from benchmarks.datasets.placing import Placing
 from benchmarks.detection import saving
@@ -241,11 +240,9 @@ def detector(
             f"{backbone}: an ensemble's scores are relative to a whole test set, which a detector "
             "doesn't have: name a single backbone"
         )
-    choice, lacking = fit_to_checkpoint(members[0])
-    if lacking:
-        say(lacking)
+    ((choice, described),) = backbone_specs(members, download=True)
     protocol = EvaluationProtocol(
-        backbone=describe(choice, download=True),
+        backbone=described,
         image_size=_integer("image_size", image_size, 1, GREATEST_SIDE),
         dtype=_choice("dtype", dtype, DType),
         resize=_integer("resize", resize, 0, GREATEST_SIDE),
@@ -284,7 +281,7 @@ def load_detector(
         written_path(str(file)), written_path(str(weights)) if weights else None
     )
     loaded = Detector(spec, choice, device, memory)
-    method = saving.storable(spec.method, resolve(spec.method).parameters.create())
+    method = cast(Storable, resolve(spec.method).parameters.create())
     loaded.method = method.from_state(state, loaded.device, loaded.memory)
     return loaded
 

@@ -29,7 +29,9 @@ def save(file: Path, method: Method, spec: CellSpec, choice: Choice) -> None:
     """
     from safetensors.torch import save_file
 
-    state = dict(storable(spec.method, method).state())
+    if not isinstance(method, Storable):
+        raise BenchmarkError(f"{spec.method} has no `state` and `from_state`: it can't be saved")
+    state = dict(method.state())
     tensors = {
         name: torch.as_tensor(value).cpu().contiguous()
         for name, value in state.items()
@@ -68,17 +70,6 @@ def read(file: Path, weights: Path | None) -> tuple[CellSpec, Choice, State]:
     )
     _require_same(file, before, {**here.as_dict(), **_versions()})
     return spec, choice, tensors | plain
-
-
-def storable(name: str, method: Method) -> Storable:
-    """Return a method as one whose state can be had.
-
-    Raises:
-        BenchmarkError: it can't.
-    """
-    if not isinstance(method, Storable):
-        raise BenchmarkError(f"{name} has no `state` and `from_state`: it can't be saved or loaded")
-    return method
 
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,7 +11,7 @@ from functools import cache, partial
 import numpy as np
 
 from benchmarks.backbones.choice import Choice
-from benchmarks.backbones.loading import describe, fit_to_checkpoint, load, shapes
+from benchmarks.backbones.loading import load, shapes
 from benchmarks.console import say
 from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
@@ -145,22 +145,6 @@ def say_changed_code(plan: Plan, missing: JobsByCategory, store: Store) -> None:
     for method, count in changed.items():
         kept = f"{count} stored cell{'s' * (count > 1)}"
         say(f"warning: {method}'s code has changed since: --force evaluates again ({kept})")
-
-
-def backbone_specs(
-    members: Sequence[Choice], *, download: bool
-) -> tuple[tuple[Choice, BackboneSpec], ...]:
-    """Return each member of an ensemble with its specification.
-
-    A checkpoint that ends before the network's last levels serves the others; a line says so.
-
-    Raises:
-        BenchmarkError: there is no such backbone, or its weights can't be had.
-    """
-    choices, notes = zip(*map(fit_to_checkpoint, members), strict=True)
-    for note in dict.fromkeys(filter(None, notes)):
-        say(note)
-    return tuple((choice, describe(choice, download=download)) for choice in choices)
 
 
 def make_plan(

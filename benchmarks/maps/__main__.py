@@ -267,19 +267,14 @@ def _say_what_was_exported(method: str, out: Path, exported: Exported) -> None:
         "other programs take each map's maximum for the image's score; "
         f"of {exported.otherwise} maps that isn't {method}'s own"
     )
-    if exported.cut:
+    if cut := exported.cut:
+        say(f"{cut} images reach beyond the crop: there the map is filled with its minimum")
+    if merged := exported.merged:
+        say(f"warning: rounding makes values of {merged} maps equal; --dtype float64 keeps all")
+    if enlarged := exported.enlarged:
         say(
-            f"{exported.cut} images reach beyond the crop: there the map is filled with its minimum"
-        )
-    if exported.merged:
-        say(
-            f"warning: rounding makes values of {exported.merged} maps equal; --dtype float64 keeps "
-            "all"
-        )
-    if exported.enlarged:
-        say(
-            f"{exported.enlarged} images are smaller than methods saw them: their maps are scaled "
-            "down, and measure a little otherwise than the run's"
+            f"{enlarged} images are smaller than methods saw them: their maps are scaled down, and "
+            "measure a little otherwise than the run's"
         )
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import methods
 from benchmarks.backbones.choice import Choice, choices, ensemble_spec
+from benchmarks.backbones.loading import backbone_specs
 from benchmarks.console import say
 from benchmarks.datasets import Category, Dataset
 from benchmarks.datasets.seen import losses
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import KeptMaps
 from benchmarks.execution import Plan, make_plan
-from benchmarks.execution.plan import Request, backbone_specs
+from benchmarks.execution.plan import Request
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
     REAL_BACKBONE,

@@ -8,12 +8,13 @@ from functools import partial
 
 import methods
 from benchmarks.backbones.choice import Choice, ensemble_spec, parse
+from benchmarks.backbones.loading import backbone_specs
 from benchmarks.datasets import Category, Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import Job, KeptMaps
 from benchmarks.evaluation.scoring import describe_missing_levels
 from benchmarks.execution import Plan, make_plan
-from benchmarks.execution.plan import Request, backbone_specs, is_done
+from benchmarks.execution.plan import Request, is_done
 from benchmarks.results import Cell, Store
 from benchmarks.results.folders import find_runs_beside
 from benchmarks.results.metrics_csv import category_label
