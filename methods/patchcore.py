@@ -26,6 +26,7 @@ from methods.components.memory_bank import MemoryBank
 from methods.components.neighbours import nearest, nearest_row
 from methods.components.precision import full_precision
 from methods.components.screening import ScreenedBank
+from methods.components.uploads import moved
 from methods.lazy import Tensor, torch
 
 BATCH_IMAGES = {"cpu": 16, "cuda": 64}
@@ -162,7 +163,7 @@ class PatchCore:
         """Become the fitted method that had this state."""
         bank, device = torch.as_tensor(state["bank"]), torch.device(device)
         fits = len(bank) <= self._rows_together(device, memory)
-        self._bank = bank.to(device if fits else "cpu")
+        self._bank = moved(bank, device if fits else "cpu")
         self._expect(state["channels"], device)
         return self
 
@@ -171,8 +172,8 @@ class PatchCore:
         p = self.parameters
         key = ("patchcore", replace(p, coreset_ratio=1, squared=False, reweight=0, search="exact"))
         state = generator.get_state().numpy().tobytes()
-        mapping = projection(p.dims, p.projection_dims, generator).to(features.device)
-        drawn = draw(patches, p.starting_points, generator).to(features.device)
+        mapping = moved(projection(p.dims, p.projection_dims, generator), features.device)
+        drawn = moved(draw(patches, p.starting_points, generator), features.device)
         batches = partial(self._patches, features)
         compared = max(LEAST_COMPARED, int(COMPARED_SHARE * features.memory))
         sizes = replace(SIZES, compared_bytes=min(SIZES.compared_bytes, compared))
@@ -207,7 +208,7 @@ class PatchCore:
             return
         rows, first = int(self._rows_together(features.device, features.memory)), 0
         for part in self._bank.split(rows):
-            yield first, part.to(features.device)
+            yield first, moved(part, features.device)
             first += len(part)
 
     @full_precision()
@@ -230,7 +231,7 @@ class PatchCore:
         scores = scores.square() if self.parameters.squared else scores
         where = self._bank.device  # few are re-weighted: a bank on the host is searched there
         weights = self._weights(torch.cat(peaks).to(where), torch.cat(neighbours).to(where))
-        return Scores(scores, scores.amax(dim=(1, 2)) * weights.to(scores.device))
+        return Scores(scores, scores.amax(dim=(1, 2)) * moved(weights, scores.device))
 
     def _compared(self, features: Features) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield patch features (n, h, w, dims), and distances to, and rows of, the nearest."""

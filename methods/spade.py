@@ -17,6 +17,7 @@ from methods.base import (
 from methods.components.correspondence import Gallery, gallery
 from methods.components.neighbours import nearest
 from methods.components.precision import full_precision
+from methods.components.uploads import moved
 from methods.lazy import Tensor, torch
 
 BATCH_IMAGES = 16
@@ -97,7 +98,7 @@ class Spade:
     ) -> Self:
         """Become the fitted method that had this state."""
         levels = {level: state[f"level_{level}"] for level in PIXEL_LEVELS}
-        descriptors = torch.as_tensor(state["descriptors"]).to(device)
+        descriptors = moved(torch.as_tensor(state["descriptors"]), device)
         return self._know(Features(levels, device=device, memory=memory), descriptors)
 
     @full_precision()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from methods.base import Scores
+from methods.components.uploads import moved
 from methods.lazy import Tensor, torch
 
 IMAGES_TOGETHER = 16
@@ -40,7 +41,8 @@ def upsample_and_smooth(scores: Scores, size: int, sigma: float) -> Tensor:
 @lru_cache(maxsize=16)
 def _matrix_on(device: torch.device, length: int, size: int, sigma: float) -> Tensor:
     """Return the matrix of one axis on a device, to which it goes once."""
-    return _post_processing_matrix(length, size, sigma).to(device)
+    matrix = _post_processing_matrix(length, size, sigma)
+    return moved(matrix, device)
 
 
 def _post_processing_matrix(length: int, size: int, sigma: float) -> Tensor:

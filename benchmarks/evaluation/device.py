@@ -97,6 +97,18 @@ def _driver() -> str:
     return ""
 
 
+def look_at_gpus(name: str) -> tuple[str, tuple[str, ...], str]:
+    """Return the device that a name chooses, the GPUs to spread over, and the first one's name.
+
+    Which may load CUDA: whoever is to hold nothing on a GPU has another process look.
+
+    Raises:
+        BenchmarkError: as `choose_device`.
+    """
+    device = choose_device(name)
+    return device, visible_gpus() if device == "cuda" else (), card_name(device)
+
+
 def visible_gpus() -> tuple[str, ...]:
     """Return the GPUs that this process can use, as CUDA_VISIBLE_DEVICES names them."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -11,6 +11,7 @@ from benchmarks.specs import BackboneSpec, EvaluationProtocol
 from methods import checks
 from methods.base import Features, Method, Parameters, Scores, Variant
 from methods.components.precision import full_precision
+from methods.components.uploads import moved
 from methods.lazy import Tensor, torch
 
 
@@ -80,7 +81,7 @@ def image_scores_of(scores: Scores, finished: Tensor, outside: Masks | None) -> 
     if outside is not None:
         inside = torch.from_numpy(~outside).float()
         held = torch.nn.functional.adaptive_max_pool2d(inside, grid.shape[1:]) > 0
-        grid = grid.masked_fill(~held.to(grid.device), -torch.inf)
+        grid = grid.masked_fill(~moved(held, grid.device), -torch.inf)
     return grid.amax(dim=(1, 2))
 
 

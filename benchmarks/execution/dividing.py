@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import get_args
 
 from benchmarks.datasets import Category
 from benchmarks.evaluation.job import Job
@@ -13,8 +12,8 @@ from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.progress.forecast import Rates, pixels, rate_of
 from benchmarks.execution.scheduling import Portion
 from benchmarks.execution.workers.tasks import Evaluate, Extract, Setting, Task
-from benchmarks.features import CacheSettings, Split
-from benchmarks.features.crops import BATCH_IMAGES, samples_of
+from benchmarks.features import CacheSettings
+from benchmarks.features.crops import BATCH_IMAGES, parts_of
 
 UNKNOWN_RATE = 1e-6
 """Seconds a pixel that are assumed for what never ran: 24 s for 480 images of 224 pixels."""
@@ -91,9 +90,9 @@ def divide_work(
         images = len(category.train) + len(category.test)
         image = durations.features(category) / images
         shards = tuple(
-            Extract(setting, category, split, rows, len(rows) * image)
-            for split in get_args(Split)
-            for rows in shards_of(len(samples_of(category, split)), workers)
+            Extract(setting, replace(part, rows=rows), len(rows) * image)
+            for part in parts_of(category)
+            for rows in shards_of(part.count, workers)
         )
         cells = tuple(
             Evaluate(setting, category, bundle, shards, sum(seconds[id(job)] for job in bundle))

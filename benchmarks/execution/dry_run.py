@@ -145,7 +145,7 @@ def simulation_lines(
         earlier = earlier_rates(run, plan.protocol.image_size, device)
         durations = PlanDurations(plan, earlier, images_to_pass(plan.extractors(cache), missing))
         portions = divide_work(missing, durations, cache.settings, workers)
-        simulations.append(simulate(portions, workers, cache.limit))
+        simulations.append(simulate(portions, workers, cache.room))
         guessed |= durations.guessed(missing)
     makespan = sum(simulation.makespan for simulation in simulations)
     seconds = sum(simulation.work for simulation in simulations)

@@ -18,6 +18,9 @@ from benchmarks.results.journal import Extraction
 
 T = TypeVar("T")
 
+MEASURED_TOGETHER = 4
+"""Predictions that are measured beside the device's work at most; each holds a cell's maps."""
+
 
 class Lazy(Generic[T]):
     """Computes a value at the first call; later calls return it, or raise its error, again."""

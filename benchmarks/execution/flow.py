@@ -18,9 +18,9 @@ LOST = Failure(f"its worker was lost {ATTEMPTS} times, as where memory runs out:
 def hand_out(scheduler: Scheduler[Task], pool: Pool, recorder: Recorder) -> None:
     """Have workers do all tasks, and record each result as soon as it arrives."""
     progress = recorder.progress
-    for task, done in flow(scheduler, pool, lambda tasks: _show(tasks, progress)):
+    for _, done in flow(scheduler, pool, lambda tasks: _show(tasks, progress)):
         for extraction in done.extractions:
-            progress.advance(task.category.name, extraction.backbone, extraction.passed)
+            progress.advance(extraction.category, extraction.backbone, extraction.passed)
             recorder.note(extraction)
         for line in done.warnings:
             say(f"warning: {line}")

@@ -12,7 +12,7 @@ from benchmarks.console import say
 from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.evaluating import Measuring, predict
 from benchmarks.evaluation.job import Job
-from benchmarks.execution.extracting import Lazy, extract_category, finish
+from benchmarks.execution.extracting import MEASURED_TOGETHER, Lazy, extract_category, finish
 from benchmarks.execution.plan import JobsByCategory
 from benchmarks.execution.recorder import Machine, Recorder
 from benchmarks.features import Extractor, Split
@@ -21,9 +21,6 @@ from benchmarks.specs import EvaluationProtocol
 
 Loading = tuple[Future[GroundTruth], Future[list[dict[Split, Arrays]]]]
 """A category's ground truth and its members' features, read meanwhile."""
-
-MEASURED_TOGETHER = 4
-"""Predictions that are measured beside the device's work at most; each holds a cell's maps."""
 
 
 def run_locally(

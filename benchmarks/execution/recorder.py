@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from benchmarks.console import say
+from benchmarks.evaluation.device import card_name
 from benchmarks.evaluation.job import Evaluated
 from benchmarks.execution.progress.tracking import Progress
 from benchmarks.execution.workers.tasks import Pool
@@ -33,6 +34,11 @@ class Machine:
     def workers(self) -> int:
         """Processes that evaluate cells side by side."""
         return self.pool.workers if self.pool else 1
+
+    @property
+    def card(self) -> str:
+        """Its GPU's name, for which no CUDA is loaded where workers compute."""
+        return self.pool.card if self.pool else card_name(self.device)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ def run_plan(
     if options is not None:
         plans.keep_plan(store.run, options)
     store.ask(plan.specs, plan.dataset.place)
-    earlier = earlier_rates(store.run, plan.protocol.image_size, machine.device)
+    size = plan.protocol.image_size
+    earlier = earlier_rates(store.run, size, machine.device, machine.card)
     progress = Progress(plan, missing, images, Forecast(earlier, machine.workers))
     recorder = Recorder(store, progress, plan.dataset.place, machine.raises, stored)
     try:
@@ -72,7 +73,7 @@ def run_plan(
         else:
             workers, durations = machine.pool.workers, PlanDurations(plan, earlier, images)
             scheduler = Scheduler(
-                divide_work(missing, durations, cache.settings, workers), workers, cache.limit
+                divide_work(missing, durations, cache.settings, workers), workers, cache.room
             )
             hand_out(scheduler, machine.pool, recorder)
         passes = sum(extraction.passed for extraction in recorder.extractions.values())

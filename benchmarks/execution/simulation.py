@@ -43,7 +43,7 @@ class SimulatedPool:
     """Workers that take the seconds that were forecast, by a clock that jumps."""
 
     def __init__(self, workers: int) -> None:
-        self.workers, self.device, self.now = workers, "", 0.0
+        self.workers, self.device, self.card, self.now = workers, "", "", 0.0
         self._idle = [IdleWorker(number, str(number)) for number in range(workers)]
         self._busy: list[tuple[float, int, IdleWorker, Task]] = []
         self._numbers = itertools.count()

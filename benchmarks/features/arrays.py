@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Sequence
 from contextlib import closing
@@ -131,23 +132,22 @@ class ArrayWriter:
         try:
             if self._temporary is None:
                 self._temporary = TemporaryFile(self._path)
-                self._begin(self._temporary.file, batch.shape[1:])
-            stored = np.ascontiguousarray(batch, self._spec.dtype)
-            self._crc32 = zlib.crc32(stored.reshape(-1).view(np.uint8).data, self._crc32)
-            stored.tofile(self._temporary.file)
+                self._begin(self._temporary.file, batch)
+            content = np.ascontiguousarray(batch, self._spec.dtype).reshape(-1).view(np.uint8).data
+            self._crc32 = zlib.crc32(content, self._crc32)
+            self._temporary.file.write(content)
         except OSError as error:
             raise storage_error(self._path, error) from error
         self._written += len(batch)
 
-    def __enter__(self) -> ArrayWriter:
-        return self
-
-    def __exit__(self, kind: object, *rest: object) -> None:
+    def close(self, *, keep: bool) -> None:
+        """Let the array appear if it is to be kept and is complete; else throw it away."""
         if self._temporary is None:
             return
+        temporary, self._temporary = self._temporary, None
         try:
-            if kind is None and self._written == self._images:
-                self._temporary.keep()
+            if keep and self._written == self._images:
+                temporary.keep()
                 content = canonical_json(self._content | {"crc32": self._crc32})
                 with closing(TemporaryFile(self._path.with_suffix(".json"))) as description:
                     description.file.write(content.encode())
@@ -155,12 +155,21 @@ class ArrayWriter:
         except OSError as error:
             raise storage_error(self._path, error) from error
         finally:
-            self._temporary.close()
+            temporary.close()
 
-    def _begin(self, file: IO[bytes], shape: tuple[int, ...]) -> None:
-        descriptor = np.lib.format.dtype_to_descr(np.dtype(self._spec.dtype))
-        header = {"descr": descriptor, "fortran_order": False, "shape": (self._images, *shape)}
+    def __enter__(self) -> ArrayWriter:
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        self.close(keep=kind is None)
+
+    def _begin(self, file: IO[bytes], batch: np.ndarray[Any, Any]) -> None:
+        """Write the header, and let the file have its size, which says what it still needs."""
+        dtype, shape = np.dtype(self._spec.dtype), (self._images, *batch.shape[1:])
+        descriptor = np.lib.format.dtype_to_descr(dtype)
+        header = {"descr": descriptor, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + math.prod(shape) * dtype.itemsize)
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:

@@ -48,7 +48,7 @@ class CacheSettings:
     folder: Path
     limit_gb: float = DEFAULT_LIMIT_GB
 
-    def open(self, warn: Callable[[str], None], waiting: int = 0) -> FeatureCache:
+    def open(self, warn: Callable[[str], None], waiting: WaitingMemory) -> FeatureCache:
         """Return the cache; `warn` and `waiting` are those of `FeatureCache`."""
         return FeatureCache(self.folder, self.limit_gb, warn, waiting)
 
@@ -63,7 +63,8 @@ class FeatureCache:
         limit_gb: least recently used arrays are removed beyond this size; with 0 nothing is read
             from disk, nor written.
         warn: called with a line for each array that was found broken, or isn't kept.
-        waiting: bytes that may wait for the disk; 0 for what this machine's memory allows.
+        waiting: bounds what waits for the disk, of all caches that have it; None for a bound of
+            this one's that this machine's memory allows.
     """
 
     def __init__(
@@ -71,14 +72,14 @@ class FeatureCache:
         folder: Path,
         limit_gb: float = DEFAULT_LIMIT_GB,
         warn: Callable[[str], None] = lambda line: None,
-        waiting: int = 0,
+        waiting: WaitingMemory | None = None,
     ) -> None:
         self.settings = CacheSettings(folder, limit_gb)
         self.folder = folder / "features"
         self.limit = int(limit_gb * 1e9)
         self.on_disk = self.limit > 0
         self.warn = warn
-        self.waiting = WaitingMemory(waiting or usual_bound())
+        self.waiting = waiting or WaitingMemory(usual_bound())
         self._checked: set[Path] = set()
         self._told = False
 
@@ -149,12 +150,13 @@ class FeatureCache:
     def make_room(self, needed: int, keep: Sequence[ArraySpec] = ()) -> str:
         """Remove least recently used arrays until `needed` bytes more stay within the limit.
 
-        The disk must have them, too, beside what waits to be written: else more arrays go, if that
-        helps. What others own, and can't be removed, stays.
+        The disk must have them, too, beside what this machine's processes are writing: else more
+        arrays go, if that helps. What others own, and can't be removed, stays.
 
         Returns:
             Why the disk can't take them, "" where it can.
         """
+        self.sweep()
         kept, cached = {spec.key for spec in keep}, self.cached()
         removable = [array for array in cached if _key(array.paths[0]) not in kept]
         excess = sum(array.bytes for array in cached) + needed - self.limit
@@ -176,6 +178,11 @@ class FeatureCache:
         sizes = f"{needed / 1e6:,.1f} MB are to be written, and the disk takes {room / 1e6:,.1f}"
         return f"{self.folder}: {sizes}: {REMEDY}"
 
+    @property
+    def room(self) -> int:
+        """Bytes that arrays may take: as many as are allowed, and the disk has."""
+        return min(self.limit, sum(array.bytes for array in self.cached()) - self._lacking(0))
+
     def _tell(self, line: str) -> None:
         """Warn of what can't be removed, once."""
         if not self._told:
@@ -183,11 +190,11 @@ class FeatureCache:
             self.warn(line)
 
     def _lacking(self, needed: int) -> int:
-        """Return how many bytes the disk has too few, beside those that others need there."""
+        """Return how many bytes the disk has too few, beside what is written and others need."""
         folder = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         disk = shutil.disk_usage(folder)
         spared = min(SPARED, disk.total // 50)
-        return needed + self.waiting.bytes + spared - disk.free
+        return needed + temporary.still_needed(self.folder) + spared - disk.free
 
     def cached(self) -> list[CachedArray]:
         """Return what is cached, by category, split and level."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -22,6 +23,35 @@ AHEAD = 4
 """Batches that are decoded before they are asked for."""
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of a split's images: all of them, or from the beginning of a batch to the end of one."""
+
+    category: Category
+    split: Split
+    rows: range
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """All images of the split."""
+        return self.category.train if self.split == "train" else self.category.test
+
+    @property
+    def count(self) -> int:
+        """How many these are."""
+        return len(self.samples)
+
+
+def whole(category: Category, split: Split) -> Part:
+    """Return all images of a split."""
+    return Part(category, split, range(Part(category, split, range(0)).count))
+
+
+def parts_of(category: Category) -> list[Part]:
+    """Return all images of each split."""
+    return [whole(category, split) for split in get_args(Split)]
 
 
 class Crops:
@@ -48,79 +78,61 @@ class Crops:
         self._decoders = decoders or cores()
         self._recent: dict[CropSpec, Pixels] = {}
 
-    def batches(
-        self, category: Category, split: Split, rows: range | None = None
-    ) -> Iterator[Pixels]:
-        """Yield a split's images in batches (n, 3, S, S) of `BATCH_IMAGES`.
-
-        Args:
-            category: the category.
-            split: the split.
-            rows: the images, from the beginning of a batch; None for all.
+    def batches(self, part: Part) -> Iterator[Pixels]:
+        """Yield images in batches (n, 3, S, S) of `BATCH_IMAGES`.
 
         Raises:
             DataError: an image can't be decoded, or has changed since it was hashed.
             StorageError: the cache can't be written.
         """
-        rows = range(len(samples_of(category, split))) if rows is None else rows
-        stored = self._stored(category, split, rows)
+        stored = self._stored(part)
         if stored is None:
-            yield from self._decode(category, split, rows)
+            yield from self._decode(part)
         else:
-            for start in range(0, len(rows), BATCH_IMAGES):
+            for start in range(0, len(part.rows), BATCH_IMAGES):
                 yield np.array(stored[start : start + BATCH_IMAGES])
 
     def images(self, category: Category, split: Split) -> Pixels:
         """Return a split's images, (N, 3, S, S), as a memory map where they are on disk."""
-        rows = range(len(samples_of(category, split)))
-        stored = self._stored(category, split, rows)
-        if stored is not None:
-            return stored
-        return np.concatenate(list(self._decode(category, split, rows)))
+        part = whole(category, split)
+        stored = self._stored(part)
+        return np.concatenate(list(self._decode(part))) if stored is None else stored
 
-    def _spec(self, category: Category, split: Split) -> CropSpec:
-        p = self._protocol
+    def _spec(self, part: Part) -> CropSpec:
+        p, category = self._protocol, part.category
         return CropSpec(
-            *(self._dataset, category.fingerprint, category.name, split, p.image_size, p.resize),
+            *(self._dataset, category.fingerprint, category.name, part.split),
+            *(p.image_size, p.resize),
             fit=p.fit,
             interpolation=p.interpolation,
         )
 
-    def _stored(self, category: Category, split: Split, rows: range) -> Pixels | None:
-        spec = self._spec(category, split)
+    def _stored(self, part: Part) -> Pixels | None:
+        spec = self._spec(part)
         if spec in self._recent:
-            return self._recent[spec][rows.start : rows.stop]
-        return self._cache.load(spec, len(samples_of(category, split)), rows, check=True)
+            return self._recent[spec][part.rows.start : part.rows.stop]
+        return self._cache.load(spec, part.count, part.rows, check=True)
 
-    def _decode(self, category: Category, split: Split, rows: range) -> Iterator[Pixels]:
+    def _decode(self, part: Part) -> Iterator[Pixels]:
         """Decode images ahead of those who take them, and keep them."""
-        spec, samples = self._spec(category, split), samples_of(category, split)
-        size = len(rows) * 3 * spec.image_size**2
+        spec, samples = self._spec(part), [part.samples[row] for row in part.rows]
+        size = len(part.rows) * 3 * spec.image_size**2
         on_disk = self._cache.on_disk and not self._cache.make_room(size)
+        writer = self._cache.writer(spec, part.count, part.rows) if on_disk else None
         kept: list[Pixels] = []
-        with (
-            self._cache.writer(spec, len(samples), rows) if on_disk else nullcontext() as writer,
-            ThreadPoolExecutor(self._decoders) as pool,
-        ):
+        with writer or nullcontext(), ThreadPoolExecutor(self._decoders) as pool:
             try:
-                for batch in _ahead(pool, [samples[row] for row in rows], spec):
-                    if writer is None:
-                        kept.append(batch)
-                    else:
-                        writer.write(batch)
+                for batch in _ahead(pool, samples, spec):
+                    (writer.write if writer else kept.append)(batch)
                     yield batch
             finally:
                 pool.shutdown(cancel_futures=True)
         if kept:
-            others = [s.category for s in self._recent if s.category != category.name]
-            recent, wanted = self._recent.items(), (category.name, *others[-1:])
+            name = part.category.name
+            others = [s.category for s in self._recent if s.category != name]
+            recent, wanted = self._recent.items(), (name, *others[-1:])
             self._recent = {s: crops for s, crops in recent if s.category in wanted}
             self._recent[spec] = np.concatenate(kept)
-
-
-def samples_of(category: Category, split: Split) -> Sequence[Sample]:
-    """Return a split's images."""
-    return category.train if split == "train" else category.test
 
 
 def _ahead(pool: ThreadPoolExecutor, samples: Sequence[Sample], spec: CropSpec) -> Iterator[Pixels]:

@@ -6,16 +6,17 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
 from benchmarks.backbones.backbone import Backbone
-from benchmarks.datasets import Category, Sample
+from benchmarks.datasets import Category
 from benchmarks.device_memory import room_for, too_large, with_less
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.features.cache import FeatureCache
-from benchmarks.features.crops import Crops, Split, samples_of
+from benchmarks.features.crops import Crops, Part, Split, parts_of
 from benchmarks.features.passing import pass_images
 from benchmarks.features.uploading import Arrays, on_device
 from benchmarks.features.wanted import feature_specs
@@ -24,6 +25,8 @@ from benchmarks.specs import USUAL_BATCH, EvaluationProtocol, FeatureSpec
 from methods.lazy import Tensor, torch
 
 T = TypeVar("T")
+
+Advance = Callable[[int], Any]
 
 
 class InterruptedExtractionError(Exception):
@@ -97,9 +100,7 @@ class Extractor:
         self._choose_batch(category)
         return self._missing(category)
 
-    def arrays(
-        self, category: Category, advance: Callable[[int], Any], *, check: bool = True
-    ) -> dict[Split, Arrays]:
+    def arrays(self, category: Category, advance: Advance) -> dict[Split, Arrays]:
         """Return split → level → array (N, C, H, W), extracting what the cache lacks.
 
         What fits on the device goes there from this thread.
@@ -107,7 +108,6 @@ class Extractor:
         Args:
             category: the category.
             advance: called with the number of images that have just been extracted.
-            check: whether to compare what is cached with its checksums.
 
         Raises:
             DataError: an image can't be decoded, or has changed since it was hashed.
@@ -117,33 +117,20 @@ class Extractor:
         """
 
         def bring() -> dict[Split, Arrays]:
-            return {
-                split: self._part(category, split, range(len(samples)), advance, check=check)()
-                for split, samples in _splits(category)
-            }
+            return {part.split: self._part(part, advance)() for part in parts_of(category)}
 
         arrays = self._within_memory(bring, category, advance)
         with self._beside(self._device):
             return on_device(arrays, self._device, self._resident)
 
-    def part(
-        self,
-        category: Category,
-        split: Split,
-        rows: range,
-        advance: Callable[[int], Any],
-        *,
-        check: bool = True,
-    ) -> Callable[[], Arrays]:
-        """Extract what the cache lacks of some of a split's images, and leave it to be written.
+    def part(self, part: Part, advance: Advance) -> Callable[[], Arrays]:
+        """Extract what the cache lacks of some images, and leave it to be written.
+
+        An image always passes in the same batch, so that no bit depends on who extracts it.
 
         Args:
-            category: the category.
-            split: the split.
-            rows: the images, from the beginning of a batch to the end of one, so that an image
-                always passes in the same batch and no bit depends on who extracts it.
+            part: the images.
             advance: as for `arrays`.
-            check: as for `arrays`.
 
         Returns:
             What waits until all of it lies on disk, and returns level → array (n, C, H, W).
@@ -151,13 +138,9 @@ class Extractor:
         Raises:
             BenchmarkError, InterruptedExtractionError: as `arrays`.
         """
-        return self._within_memory(
-            lambda: self._part(category, split, rows, advance, check=check), category, advance
-        )
+        return self._within_memory(lambda: self._part(part, advance), part.category, advance)
 
-    def _within_memory(
-        self, bring: Callable[[], T], category: Category, advance: Callable[[int], Any]
-    ) -> T:
+    def _within_memory(self, bring: Callable[[], T], category: Category, advance: Advance) -> T:
         """Bring features; where memory runs out, make all of them again, in ever smaller batches.
 
         But the first time in the same: a method that ran beside may have had the memory.
@@ -189,35 +172,19 @@ class Extractor:
         self._batch = self._fitting
 
     def _missing(self, category: Category) -> int:
-        return sum(
-            len(samples)
-            for split, samples in _splits(category)
-            if self._absent(category, split, range(len(samples)))
-        )
+        return sum(part.count for part in parts_of(category) if self._absent(part))
 
-    def _part(
-        self,
-        category: Category,
-        split: Split,
-        rows: range,
-        advance: Callable[[int], Any],
-        *,
-        check: bool = True,
-    ) -> Callable[[], Arrays]:
-        absent = self._absent(category, split, rows, check=check)
-        stays, behind = dict[int, Tensor](), None
-        if absent:
-            stays, behind = self._extract(category, split, rows, absent, advance)
-        specs = self._specs(category, split)
-        stored = {level: spec for level, spec in specs.items() if level not in stays}
+    def _part(self, part: Part, advance: Advance) -> Callable[[], Arrays]:
+        absent = self._absent(part, check=True)
+        stays, behind = self._extract(part, absent, advance) if absent else ({}, None)
 
         def read() -> Arrays:
             if behind and not stays:
                 if behind in self._behind:  # else `finish` waits, too
                     self._behind.remove(behind)
                 behind.wait()
-            arrays = {n: self._stored(category, split, spec, rows) for n, spec in stored.items()}
-            return {**arrays, **stays}
+            specs = self._specs(part).items()
+            return {n: stays[n] if n in stays else self._stored(part, spec) for n, spec in specs}
 
         return read
 
@@ -232,59 +199,47 @@ class Extractor:
             for writing in behind:
                 stack.callback(writing.wait)  # each, though another has failed
 
-    def _stored(
-        self, category: Category, split: Split, spec: FeatureSpec, rows: range
-    ) -> np.ndarray[Any, Any]:
-        array = self._cache.load(spec, len(samples_of(category, split)), rows)
+    def _stored(self, part: Part, spec: FeatureSpec) -> np.ndarray[Any, Any]:
+        array = self._cache.load(spec, part.count, part.rows)
         if array is None:
             raise StorageError(
-                f"{self._cache.folder}: {category.name} was removed while in use, by "
+                f"{self._cache.folder}: {spec.category} was removed while in use, by "
                 "another process or because the limit is too small (--cache-gb)"
             )
         return array
 
-    def _specs(self, category: Category, split: Split) -> dict[int, FeatureSpec]:
-        wanted = self._dataset, category, split, self._protocol, self._levels
+    def _specs(self, part: Part) -> dict[int, FeatureSpec]:
+        wanted = self._dataset, part.category, part.split, self._protocol, self._levels
         return feature_specs(*wanted, batch=self._batch)
 
-    def _absent(
-        self, category: Category, split: Split, rows: range, *, check: bool = False
-    ) -> list[int]:
+    def _absent(self, part: Part, *, check: bool = False) -> list[int]:
         """Return the levels that the cache lacks; checksums are summed in threads, one a level."""
-        specs, count = self._specs(category, split), len(samples_of(category, split))
+        specs, load = self._specs(part), partial(self._cache.load, check=check)
         if self._again:
             return list(specs)
         with ThreadPoolExecutor(len(specs)) as pool:
-            loads = {
-                level: pool.submit(self._cache.load, spec, count, rows, check=check)
-                for level, spec in specs.items()
-            }
-        return [level for level, load in loads.items() if load.result() is None]
+            loads = [pool.submit(load, spec, part.count, part.rows) for spec in specs.values()]
+        return [level for level, load in zip(specs, loads, strict=True) if load.result() is None]
 
     def _extract(
-        self,
-        category: Category,
-        split: Split,
-        rows: range,
-        levels: Sequence[int],
-        advance: Callable[[int], Any],
+        self, part: Part, levels: Sequence[int], advance: Advance
     ) -> tuple[dict[int, Tensor], WriteBehind]:
-        """Pass images of a split through the backbone; return what stays there, and what writes."""
-        specs, count = self._specs(category, split), len(samples_of(category, split))
-        backbone, stays, first = self.prepare(), dict[int, Tensor](), 0
+        """Pass images through the backbone; return what stays there, and what writes."""
+        specs, backbone = self._specs(part), self.prepare()
+        stays, first = dict[int, Tensor](), 0
         with (
             self._beside(backbone.device),
             WriteBehind(backbone.device, self._cache.waiting) as behind,
         ):
-            for images in self._images(category, split, rows):
+            for images in self._images(part):
                 if self.stopped.is_set():
                     raise InterruptedExtractionError
                 outputs = pass_images(backbone, images, levels, self._protocol.dtype)
                 if first == 0:
-                    stays, on_disk = self._room(category, split, rows, outputs)
-                    if on_disk:
-                        writers = {n: self._cache.writer(specs[n], count, rows) for n in levels}
-                        behind.begin(writers)
+                    stays, on_disk = self._room(part, outputs)
+                    for level in levels if on_disk else ():
+                        writer = self._cache.writer(specs[level], part.count, part.rows)
+                        behind.begin(level, writer)
                 for level, array in stays.items():
                     array[first : first + len(images)] = outputs[level]
                 behind.put(outputs)
@@ -308,10 +263,8 @@ class Extractor:
             yield
         self._stream.synchronize()  # methods read its tensors on a stream of theirs
 
-    def _room(
-        self, category: Category, split: Split, rows: range, outputs: Mapping[int, Tensor]
-    ) -> tuple[dict[int, Tensor], bool]:
-        """Make room for a split's features.
+    def _room(self, part: Part, outputs: Mapping[int, Tensor]) -> tuple[dict[int, Tensor], bool]:
+        """Make room for features; those of part of a split are for others, and don't stay.
 
         Returns:
             Level → empty tensor on the device, where all images fit; whether the disk takes them.
@@ -320,47 +273,37 @@ class Extractor:
             StorageError: the disk can't take them, and they don't fit on the device.
             BenchmarkError: they don't fit there, and no disk is to be used.
         """
-        image, full = sum(batch[0].nbytes for batch in outputs.values()), ""
-        if self._cache.on_disk:
-            parts = [self._specs(category, part) for part, _ in _splits(category)]
-            in_use = [spec for specs in parts for spec in specs.values()]
-            full = self._cache.make_room(image * len(rows), in_use)
-        needed = image * (len(category.train) + len(category.test))
-        stays = self._stays(category, split, rows, outputs) if needed <= self._resident else {}
-        if self._cache.on_disk and not full:
-            return stays, True
-        if stays:
-            if full:
-                self._cache.warn(f"{category.name}'s features aren't kept: {full}")
-            return stays, False
-        if full:
-            raise StorageError(full)
-        raise BenchmarkError(
-            f"{category.name}'s features take {needed / 1e9:.1f} GB, more than may stay in memory "
-            f"({self._resident / 1e9:.1f} GB): leave out --no-disk-cache, or give more --memory-gb"
+        name, parts, stays, full = (
+            part.category.name,
+            parts_of(part.category),
+            dict[int, Tensor](),
+            "",
         )
-
-    def _stays(
-        self, category: Category, split: Split, rows: range, outputs: Mapping[int, Tensor]
-    ) -> dict[int, Tensor]:
-        """Return room on the device; none of a part, which is for those who read the whole."""
-        count = len(samples_of(category, split))
-        with suppress(torch.OutOfMemoryError):
-            if len(rows) == count or not self._cache.on_disk:
-                return {
-                    level: batch.new_empty(count, *batch.shape[1:])
+        image = sum(batch[0].nbytes for batch in outputs.values())
+        needed = image * sum(each.count for each in parts)
+        if self._cache.on_disk:
+            in_use = [spec for each in parts for spec in self._specs(each).values()]
+            full = self._cache.make_room(image * len(part.rows), in_use)
+        if needed <= self._resident and part in parts:
+            with suppress(torch.OutOfMemoryError):
+                stays = {
+                    level: batch.new_empty(part.count, *batch.shape[1:])
                     for level, batch in outputs.items()
                 }
-        return {}
+        if stays and full:
+            self._cache.warn(f"{name}'s features aren't kept: {full}")
+        elif full:
+            raise StorageError(full)
+        elif not stays and not self._cache.on_disk:
+            raise BenchmarkError(
+                f"{name}'s features take {needed / 1e9:.1f} GB, more than may stay in memory "
+                f"({self._resident / 1e9:.1f} GB): leave out --no-disk-cache, or give more "
+                "--memory-gb"
+            )
+        return stays, self._cache.on_disk and not full
 
-    def _images(
-        self, category: Category, split: Split, rows: range
-    ) -> Iterator[np.ndarray[Any, Any]]:
-        """Yield a split's images, as many at a time as pass the backbone together."""
-        for images in self.crops.batches(category, split, rows):
+    def _images(self, part: Part) -> Iterator[np.ndarray[Any, Any]]:
+        """Yield images, as many at a time as pass the backbone together."""
+        for images in self.crops.batches(part):
             for first in range(0, len(images), self._batch):
                 yield images[first : first + self._batch]
-
-
-def _splits(category: Category) -> tuple[tuple[Split, Sequence[Sample]], ...]:
-    return (("train", category.train), ("test", category.test))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from platform import node
@@ -13,6 +14,9 @@ import psutil
 
 OWNER = node().replace(".", "-") or "unknown"
 """This machine's name in those of temporary files: others may write to the same folder."""
+
+BLOCK = 512
+"""Bytes of a block, as stat(2) counts those that a file has on the disk."""
 
 
 class TemporaryFile:
@@ -57,11 +61,25 @@ def sweep(folder: Path) -> None:
 
     Where files can't be locked, all of them stay, and so do those of other programs.
     """
-    for path in folder.glob("*.tmp"):
-        machine, _, token = path.stem.rpartition(".")
-        # Earlier versions named the process, and locked nothing.
-        at_work = token.isdecimal() and psutil.pid_exists(int(token))
-        if machine.endswith((f".npy.{OWNER}", f".json.{OWNER}")) and not at_work:
+    for path in _of_this_machine(folder):
+        token = path.suffixes[-2][1:]  # earlier versions named the process, and locked nothing
+        if not (token.isdecimal() and psutil.pid_exists(int(token))):
             with suppress(OSError), path.open("r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
+
+
+def still_needed(folder: Path) -> int:
+    """Return the bytes that files need to be complete which this machine writes in a folder."""
+    needed = 0
+    for path in _of_this_machine(folder):
+        with suppress(OSError):  # complete, or removed, meanwhile
+            status = path.stat()
+            needed += max(0, status.st_size - BLOCK * status.st_blocks)
+    return needed
+
+
+def _of_this_machine(folder: Path) -> Iterator[Path]:
+    for path in folder.glob("*.tmp"):
+        if path.with_suffix("").stem.endswith((f".npy.{OWNER}", f".json.{OWNER}")):
+            yield path

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from queue import SimpleQueue
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.device_memory import ran_out
-from benchmarks.errors import StorageError
 from benchmarks.features.arrays import ArrayWriter
 from benchmarks.features.waiting import WaitingMemory
 from methods.lazy import Tensor, torch
 
 Bring = Callable[[], np.ndarray[Any, Any]]
-
-Batch = tuple[int, Bring]
-"""How many bytes of memory it takes, and what brings it."""
 
 
 class WriteBehind:
@@ -37,31 +31,20 @@ class WriteBehind:
     def __init__(self, device: torch.device, waiting: WaitingMemory) -> None:
         self._device, self._waiting = device, waiting
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self._queues: dict[int, SimpleQueue[Batch | None]] = {}
-        self._written: list[Future[None]] = []
-        self._failures: list[BaseException] = []
-        self._abandoned = threading.Event()
+        self._writers: dict[int, tuple[ArrayWriter, ThreadPoolExecutor]] = {}
+        self._closed: list[Future[None]] = []
+        self._failures: dict[int, BaseException] = {}
 
-    def begin(self, writers: Mapping[int, ArrayWriter]) -> None:
-        """Write what is put from now on.
-
-        Args:
-            writers: level → its writer, closed here.
-        """
-        pool = ThreadPoolExecutor(len(writers))
-        self._queues = {level: SimpleQueue() for level in writers}
-        self._written = [
-            pool.submit(self._write, writer, self._queues[level])
-            for level, writer in writers.items()
-        ]
-        pool.shutdown(wait=False)
+    def begin(self, level: int, writer: ArrayWriter) -> None:
+        """Write what is put of a level from now on; the writer is closed here."""
+        self._writers[level] = writer, ThreadPoolExecutor(1)
 
     def put(self, outputs: Mapping[int, Tensor]) -> None:
         """Take a batch of every level, (n, C, h, w); waits while too much waits for the disk.
 
         A batch for a writer that has failed is dropped; `wait` raises what it failed with.
         """
-        if not self._queues:
+        if not self._writers:
             return
         sizes = {level: self._size(maps) for level, maps in outputs.items()}
         self._waiting.take(sum(sizes.values()))
@@ -71,22 +54,21 @@ class WriteBehind:
             self._waiting.give_back(sum(sizes.values()))
             raise
         for level, bring in brought.items():
-            self._queues[level].put((sizes[level], bring))
+            writer, thread = self._writers[level]
+            writing = thread.submit(self._write, level, writer, bring)
+            writing.add_done_callback(partial(self._end, level, sizes[level]))
 
     def __enter__(self) -> WriteBehind:
         return self
 
     def __exit__(self, kind: object, *rest: object) -> None:
-        if kind is not None:
-            self._abandoned.set()
-        for batches in self._queues.values():
+        for writer, thread in self._writers.values():
             if kind is not None:
-                batches.put((0, _fail))
-            batches.put(None)
-            batches.put(None)  # one ends what is written, one what is dropped after a failure
-        if kind is not None:
-            with suppress(StorageError, _AbandonedError):
-                self.wait()
+                thread.shutdown(cancel_futures=True)
+                writer.close(keep=False)
+            else:
+                self._closed.append(thread.submit(partial(writer.close, keep=True)))
+                thread.shutdown(wait=False)
 
     def check(self) -> None:
         """Raise what a writer has failed with.
@@ -94,7 +76,7 @@ class WriteBehind:
         Raises:
             StorageError: something can't be written.
         """
-        for failure in self._failures:
+        for failure in self._failures.values():
             raise failure
 
     def wait(self) -> None:
@@ -103,28 +85,26 @@ class WriteBehind:
         Raises:
             StorageError: it can't be written.
         """
-        for failure in [written.exception() for written in self._written]:
-            if failure is not None:
-                raise failure
+        for closing in self._closed:
+            closing.result()
+        self.check()
 
     def _size(self, maps: Tensor) -> int:
         """Return the bytes that features take on the host: pinned blocks are powers of two."""
         return maps.nbytes if self._stream is None else 1 << (maps.nbytes - 1).bit_length()
 
-    def _write(self, writer: ArrayWriter, batches: SimpleQueue[Batch | None]) -> None:
-        try:
-            with writer:
-                for size, bring in iter(batches.get, None):
-                    try:
-                        writer.write(_fail() if self._abandoned.is_set() else bring())
-                    finally:
-                        self._waiting.give_back(size)
-        except BaseException as error:
-            self._failures.append(error)
-            raise
-        finally:
-            for size, _ in iter(batches.get, None):
-                self._waiting.give_back(size)
+    def _write(self, level: int, writer: ArrayWriter, bring: Bring) -> None:
+        if level not in self._failures:
+            try:
+                writer.write(bring())
+            except BaseException:
+                writer.close(keep=False)
+                raise
+
+    def _end(self, level: int, size: int, writing: Future[None]) -> None:
+        self._waiting.give_back(size)
+        if not writing.cancelled() and (failure := writing.exception()):
+            self._failures[level] = failure
 
     def _to_host(self, outputs: Mapping[int, Tensor]) -> dict[int, Bring]:
         """Start copying to the host, beside the device's other work.
@@ -159,11 +139,3 @@ def _copied(maps: Tensor) -> Tensor:
         if not ran_out(error):
             raise
         return torch.empty(maps.shape, dtype=maps.dtype).copy_(maps)
-
-
-class _AbandonedError(Exception):
-    """Extraction stopped before all batches were there, so the files are thrown away."""
-
-
-def _fail() -> np.ndarray[Any, Any]:
-    raise _AbandonedError

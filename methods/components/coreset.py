@@ -15,6 +15,7 @@ from methods.components.bounds import DIFFERENCES, Reduction
 from methods.components.coreset_device import SIZES, Sizes, select_on_device
 from methods.components.parallel import parallel_map
 from methods.components.screening import Best, allowance_of, bits, compiles, improve
+from methods.components.uploads import moved
 from methods.lazy import Tensor, torch
 
 
@@ -34,7 +35,7 @@ def starting_distances(points: Tensor, count: int, generator: torch.Generator) -
 
     The official code starts so instead of from a first centre; the points drawn are not selected.
     """
-    return mean_distances(points, draw(len(points), count, generator).to(points.device))
+    return mean_distances(points, moved(draw(len(points), count, generator), points.device))
 
 
 def draw(total: int, count: int, generator: torch.Generator) -> Tensor:

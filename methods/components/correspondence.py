@@ -13,6 +13,7 @@ from methods.components.neighbours import nearest
 from methods.components.parallel import parallel_map
 from methods.components.screening import TILES, Best, compiles, improve
 from methods.components.shortlist import LONGER, TILE_BYTES, Lists, apart, compare, shortlist
+from methods.components.uploads import moved
 from methods.lazy import Tensor, torch
 
 TEST_IMAGES = 16
@@ -211,7 +212,7 @@ class Tiled:
             rows = unsettled[images].int().argsort(dim=1, descending=True, stable=True)
             rows = rows[:, : max(counts)]
             again = replace(asked, images=images, rows=rows, wanted=wanted[images])
-            at = torch.tensor(images, device=rows.device)[:, None], rows
+            at = moved(torch.tensor(images), rows.device)[:, None], rows
             if listed is None:
                 distances[at] = self._compared(again)
             else:

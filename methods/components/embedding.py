@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from methods.components.uploads import moved
 from methods.lazy import Tensor, torch
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class _Mover:
         """Move what was noted."""
         for dtype, tensors in self._noted.items():
             sizes = [tensor.numel() for tensor in tensors]
-            sent = torch.cat([tensor.flatten() for tensor in tensors]).to(device).split(sizes)
+            sent = moved(torch.cat([tensor.flatten() for tensor in tensors]), device).split(sizes)
             shaped = [flat.view(tensor.shape) for flat, tensor in zip(sent, tensors, strict=True)]
             self._noted[dtype] = shaped[::-1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from methods.components.uploads import moved
 from methods.lazy import Tensor, faiss, torch
 
 
@@ -25,4 +26,4 @@ class FlatIndex:
         """Return the distance to, and the row of, each query's nearest row: both (n,)."""
         squared, rows = (array[:, 0] for array in self._index.search(queries.cpu().numpy(), 1))
         distances = torch.from_numpy(squared).clamp_(min=0).sqrt_()
-        return distances.to(queries.device), torch.from_numpy(rows).to(queries.device)
+        return moved(distances, queries.device), moved(torch.from_numpy(rows), queries.device)

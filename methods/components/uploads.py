@@ -48,7 +48,8 @@ def uploaded(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
     dtype = torch.from_numpy(np.empty(0, array.dtype)).dtype
     target = torch.empty(array.shape, dtype=dtype, device=device)
     rings = vars(_rings)
-    ring = rings.get(str(device)) or rings.setdefault(str(device), _Ring())
+    name = str(target.device)
+    ring = rings.get(name) or rings.setdefault(name, _Ring())
     rows = max(1, BUFFER * len(array) // max(1, array.nbytes))
     for first in range(0, len(array), rows):
         block = np.ascontiguousarray(array[first : first + rows]).reshape(-1)
@@ -56,6 +57,14 @@ def uploaded(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
         for start in range(0, len(block), size):
             ring.send(block[start : start + size], whole[start : start + size])
     return target
+
+
+def moved(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """Return a tensor on a device, from the host to a GPU through the pinned buffers."""
+    device = torch.device(device)
+    if device.type == "cuda" and not tensor.is_cuda:
+        return uploaded(tensor.numpy(), device)
+    return tensor.to(device)
 
 
 def _buffer() -> Tensor:

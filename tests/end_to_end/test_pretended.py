@@ -277,7 +277,7 @@ def test_a_slip_that_the_cpu_forgives_is_refused(slip: str, registered: Register
 
 FAULTS = [
     (backbone_module, "_on_device", "images.pin_memory().to(device, non_blocking=True)", "images"),
-    (anomaly_maps, "_matrix_on", ".to(device)", ""),
+    (anomaly_maps, "_matrix_on", "moved(matrix, device)", "matrix"),
     (scoring, "score_images", "finished.cpu().numpy()", "finished.numpy()"),
 ]
 

@@ -12,6 +12,7 @@ import pytest
 from benchmarks.errors import BenchmarkError
 from benchmarks.execution.workers import joining, ray_cluster
 from benchmarks.execution.workers.tasks import Evaluate, Extract, WantedPool
+from benchmarks.features.crops import Part
 
 HEAD = "127.0.0.1:6379"
 
@@ -98,7 +99,7 @@ def test_features_of_several_batches_are_not_joined(second: tuple[int, ...], giv
     pool._wanted = WantedPool(2, "cuda", 60, share="objects")
     member = ray_cluster._Member(mock.Mock(), {}, "node")
     pool._members = {0: member}
-    shards = [Extract(mock.Mock(), mock.Mock(), "train", range(16), 1.0) for _ in range(2)]
+    shards = [Extract(mock.Mock(), Part(mock.Mock(), "train", range(16)), 1.0) for _ in range(2)]
     pool._shards = WeakKeyDictionary(zip(shards, ("a", "b"), strict=True))
     pool._batches = WeakKeyDictionary(zip(shards, [(16,), second], strict=True))
     task = Evaluate(mock.Mock(), mock.Mock(), (), tuple(shards), 1.0)

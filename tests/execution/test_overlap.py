@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmarks.backbones.backbone import Backbone
 from benchmarks.evaluation import evaluating
@@ -125,10 +126,17 @@ def test_the_next_images_pass_while_the_last_features_wait_for_the_disk(
     assert len(list(Path("cache/features").glob("*.npy"))) == 3 * 4  # levels and crops
 
 
+def refuse(*_: object) -> None:
+    raise AssertionError("the parent of workers loads CUDA")
+
+
 def test_the_parent_of_workers_touches_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
     write_dataset(Path("data"), "cup", "plate")
     monkeypatch.setattr(processes, "_work", pretended_worker.work)
+    monkeypatch.setattr(processes, "look_at_gpus", pretended_worker.look_at_gpus)
     with pretended_cuda(devices=2) as counts:
+        for loads in ("is_available", "get_device_name", "get_device_capability", "mem_get_info"):
+            monkeypatch.setattr(torch.cuda, loads, refuse)
         assert run.main([*COMMAND, "--jobs", "2", "--device", "cuda", "--cache", "cache"]) == 0
     assert [card.peak for card in counts.cards] == [0, 0]
     assert counts["operations"] == counts["copy to device"] == 0

@@ -91,7 +91,7 @@ def test_a_worker_that_hangs_is_killed_and_its_work_handed_out_again(
 class Losing:
     """Two workers of this process, of which some are lost over jug's cells first."""
 
-    workers, device = 2, "cpu"
+    workers, device, card = 2, "cpu", ""
 
     def __init__(self, losses: int) -> None:
         self.losses, self.extractions = losses, 0

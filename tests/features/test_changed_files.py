@@ -21,6 +21,7 @@ from benchmarks.backbones.choice import Choice
 from benchmarks.datasets import images, index, masks
 from benchmarks.errors import DataError
 from benchmarks.features import Crops, Extractor, FeatureCache
+from benchmarks.features.crops import whole
 from benchmarks.results import Store
 from benchmarks.run import __main__ as run
 from benchmarks.specs import EvaluationProtocol
@@ -128,9 +129,9 @@ def test_an_image_is_decoded_once_while_the_next_category_is_extracted(
     cup, lid, plate = categories
     for category in (cup, lid):
         for split in ("train", "test"):
-            list(crops.batches(category, split))  # type: ignore[arg-type]
+            list(crops.batches(whole(category, split)))  # type: ignore[arg-type]
     pictures = crops.images(cup, "test")  # as its previews need them
-    list(crops.batches(plate, "train"))
+    list(crops.batches(whole(plate, "train")))
     assert len(crops.images(lid, "test")) == len(pictures) == 7
     assert len(decoded) == 13 + 13 + 6
 

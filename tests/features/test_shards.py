@@ -16,7 +16,7 @@ from benchmarks.datasets import Category, index
 from benchmarks.execution.dividing import shards_of
 from benchmarks.features import Extractor, FeatureCache
 from benchmarks.features.arrays import JoinedArray
-from benchmarks.features.crops import BATCH_IMAGES
+from benchmarks.features.crops import BATCH_IMAGES, Part
 from benchmarks.specs import EvaluationProtocol
 from tests.features.test_extraction import SPEC
 from tests.helpers.data_sets import write_category
@@ -61,7 +61,7 @@ def test_the_number_of_shards_changes_no_bit(
     assert len(shards) == min(workers, 2)
     for shard in reversed(shards):  # each by a worker of its own, in any order
         one = extractor(tmp_path / "many")
-        one.part(category, "train", shard, ignore)()
+        one.part(Part(category, "train", shard), ignore)()
         assert one.passes == len(shard)
     reader = extractor(tmp_path / "many")
     found = reader.arrays(category, ignore)["train"]
@@ -81,7 +81,7 @@ def test_an_array_with_a_damaged_shard_is_not_there(
         path.unlink()
     one = extractor(tmp_path)
     for shard in (first, second):
-        one.part(category, "train", shard, ignore)()
+        one.part(Part(category, "train", shard), ignore)()
     expected = one.arrays(category, ignore)["train"]
     kept = {level: np.array(expected[level]) for level in LEVELS}
     path = next(tmp_path.glob(f"features/*.{second.start}-{second.stop}.npy"))
@@ -94,9 +94,9 @@ def test_an_array_with_a_damaged_shard_is_not_there(
         content[-1] ^= 1
         path.write_bytes(content)
     again = extractor(tmp_path)
-    again.part(category, "train", first, ignore)()
+    again.part(Part(category, "train", first), ignore)()
     assert again.passes == 0
-    again.part(category, "train", second, ignore)()
+    again.part(Part(category, "train", second), ignore)()
     assert again.passes == len(second)
     found = again.arrays(category, ignore)["train"]
     assert again.passes == len(second)
@@ -110,7 +110,7 @@ def test_a_damaged_whole_gives_way_to_shards(tmp_path: Path, category: Category)
     for path in whole:
         path.write_bytes(path.read_bytes()[:-1])
     for shard in shards_of(IMAGES, 2):
-        extractor(tmp_path).part(category, "train", shard, ignore)()
+        extractor(tmp_path).part(Part(category, "train", shard), ignore)()
     reader = extractor(tmp_path)
     reader.arrays(category, ignore)
     assert reader.passes == len(category.test)

@@ -22,6 +22,7 @@ from benchmarks.device_memory import RUNNING, let_go, ran_out, size_that_fits
 from benchmarks.errors import BenchmarkError
 from benchmarks.features import Extractor, FeatureCache
 from benchmarks.features import extraction as extraction_module
+from benchmarks.features.crops import Part
 from benchmarks.specs import EvaluationProtocol
 from methods.testing.pretended import OnDevice, pretended_cuda
 from tests.helpers.data_sets import write_dataset
@@ -136,10 +137,10 @@ def test_once_short_later_categories_begin_small(tmp_path: Path) -> None:
 def test_arrays_of_several_batches_are_never_mixed(tmp_path: Path, category: Category) -> None:
     """As where one worker of several ran out of memory midway."""
     one = extractor(tmp_path, Small(most=2))
-    one.part(category, "train", range(len(category.train)), lambda images: None)()
+    one.part(Part(category, "train", range(len(category.train))), lambda images: None)()
     one.finish()
     other = extractor(tmp_path, Small())
-    other.part(category, "test", range(len(category.test)), lambda images: None)()
+    other.part(Part(category, "test", range(len(category.test))), lambda images: None)()
     other.finish()
     assert sorted(described(tmp_path)) == [2, 2, 16, 16]
     last = extractor(tmp_path, backbone := Small())

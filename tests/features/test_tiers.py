@@ -18,6 +18,7 @@ from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.features import Crops, Extractor, FeatureCache, crops
 from benchmarks.features.arrays import ArrayWriter
+from benchmarks.features.crops import parts_of, whole
 from benchmarks.run import __main__ as run
 from benchmarks.specs import EvaluationProtocol
 from methods.testing.pretended import Counts, OnDevice, pretended_cuda
@@ -132,7 +133,8 @@ def test_no_method_misses_a_disk_that_fills_up(
 
     cache = FeatureCache(tmp_path)
     with_crops = Crops(cache, "data", PROTOCOL)
-    list(with_crops.batches(category, "train")), list(with_crops.batches(category, "test"))
+    for part in parts_of(category):
+        list(with_crops.batches(part))
     monkeypatch.setattr(ArrayWriter, "write", full)
     one = extractor(cache)
     arrays = one.arrays(category, lambda images: None)
@@ -194,7 +196,7 @@ def test_crops_are_what_decoding_gives(tmp_path: Path, category: Category) -> No
     ours = Crops(FeatureCache(tmp_path), "data", PROTOCOL)
     expected = np.stack([crops.load_image(one.path, PROTOCOL.resize, 32) for one in category.test])
     for _ in range(2):
-        joined = np.concatenate(list(ours.batches(category, "test")))
+        joined = np.concatenate(list(ours.batches(whole(category, "test"))))
         np.testing.assert_array_equal(joined, expected.transpose(0, 3, 1, 2))
         np.testing.assert_array_equal(ours.images(category, "test"), joined)
     changed = EvaluationProtocol(backbones.describe(Choice("filterbank")), image_size=32, resize=40)

@@ -98,7 +98,7 @@ def test_what_waits_is_bounded_over_categories_and_splits(
 
     before, disk = device["bytes from device"], SlowDisk(device, monkeypatch)
     disk.written = before
-    cache = FeatureCache(tmp_path / "slow", waiting=bound)
+    cache = FeatureCache(tmp_path / "slow", waiting=WaitingMemory(bound))
     one, brought = extractor(cache, "cuda"), dict[str, Any]()
 
     one.prepare()
@@ -137,7 +137,7 @@ def test_a_bound_below_one_batch_lets_it_wait_alone(
     where: str, tmp_path: Path, device: Counts
 ) -> None:
     category = index(write_dataset(tmp_path / "data", "cup")).categories[0]
-    cache = FeatureCache(tmp_path, waiting=1)
+    cache = FeatureCache(tmp_path, waiting=WaitingMemory(1))
     one = extractor(cache, where, 0)
     arrays = one.arrays(category, lambda images: None)
     assert len(arrays["test"][3]) == len(category.test)
@@ -154,7 +154,7 @@ def test_a_writer_that_fails_holds_nothing_back(
 
     write = ArrayWriter.write
     monkeypatch.setattr(ArrayWriter, "write", full)
-    cache = FeatureCache(tmp_path, waiting=1)
+    cache = FeatureCache(tmp_path, waiting=WaitingMemory(1))
     one = extractor(cache, "cuda")
     for category in index(write_dataset(tmp_path / "data", *NAMES)).categories:
         assert isinstance(one.arrays(category, lambda images: None)["train"][1], OnDevice)
@@ -209,8 +209,8 @@ def test_the_usual_bound_follows_free_memory_and_who_shares_it(
     assert [usual_bound(), usual_bound(4)] == [1 << 30, 1 << 28]
     monkeypatch.setattr(waiting, "free_memory", lambda: 800 << 30)
     assert usual_bound() == 2 << 30
-    opened = CacheSettings(tmp_path).open(lambda line: None, 123)
-    assert opened.waiting._bound == 123
+    opened = [CacheSettings(tmp_path).open(print, WaitingMemory(123)) for _ in range(2)]
+    assert opened[0].waiting._bound == 123
 
 
 # A full disk

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.evaluation import device
 from benchmarks.execution.workers import processes
 from methods.testing.pretended import pretended_cuda
+
+
+def look_at_gpus(name: str) -> tuple[str, tuple[str, ...], str]:
+    """Look at two GPUs."""
+    with pretended_cuda(devices=2):
+        return device.look_at_gpus(name)
 
 
 def work(*arguments: Any) -> None:

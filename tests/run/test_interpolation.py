@@ -15,7 +15,7 @@ from benchmarks.compare.check import compare
 from benchmarks.datasets import index, load_image
 from benchmarks.datasets.masks import load_mask
 from benchmarks.features import FeatureCache
-from benchmarks.features.crops import Crops
+from benchmarks.features.crops import Crops, whole
 from benchmarks.report.content import build
 from benchmarks.report.pictures import Sheets
 from benchmarks.results import Store, result_sets
@@ -54,7 +54,7 @@ def test_crops_of_each_filter_are_cached_apart(tmp_path: Path) -> None:
         for name in get_args(Interpolation):
             protocol = EvaluationProtocol(SPEC.protocol.backbone, 7, interpolation=name)
             found = np.concatenate(
-                list(Crops(cache, dataset.name, protocol).batches(category, "test"))
+                list(Crops(cache, dataset.name, protocol).batches(whole(category, "test")))
             )
             for pixels, sample in zip(found, category.test, strict=True):
                 expected = load_image(sample.path, 8, 7, interpolation=name)

@@ -27,13 +27,13 @@ def pixels(plan: Plan, category: Category, job: Job) -> int:
     return (train + len(category.test)) * plan.protocol.image_size**2 * len(plan.members)
 
 
-def rates(run: Path, device: str) -> dict[str, float]:
+def rates(run: Path, device: str, card: str | None = None) -> dict[str, float]:
     """Return method → seconds a pixel, the median of the cells in `run` and in the runs beside it.
 
     A method with other parameters counts under its name without them, too; a cell of another
-    device, or of another card, doesn't count.
+    device, or of another card than `card`, by default this process's, doesn't count.
     """
-    is_alike = _comparison(device)
+    is_alike = _comparison(device, card)
     seconds_a_pixel: dict[str, list[float]] = {}
     for folder in find_runs_beside(run, "cells"):
         for cell in Store(folder).cells():
@@ -67,7 +67,7 @@ class Rates:
     images: Mapping[str, float]
 
 
-def earlier_rates(run: Path, image_size: int, device: str) -> Rates:
+def earlier_rates(run: Path, image_size: int, device: str, card: str | None = None) -> Rates:
     """Return the rates of the cells and journals in `run` and in the runs beside it.
 
     Args:
@@ -75,8 +75,9 @@ def earlier_rates(run: Path, image_size: int, device: str) -> Rates:
         image_size: side of the crop in pixels; images of another size don't count.
         device: where cells are evaluated and images pass the backbone; what was done on another,
             or on another card, doesn't count.
+        card: its name; None for what this process calls it.
     """
-    is_alike = _comparison(device)
+    is_alike = _comparison(device, card)
     extractions = [
         extraction
         for folder in find_runs_beside(run, "journal")
@@ -84,17 +85,17 @@ def earlier_rates(run: Path, image_size: int, device: str) -> Rates:
         if call.image_size == image_size and is_alike(call.device, call.card)
         for extraction in call.extractions
     ]
-    return Rates(rates(run, device), image_rates(extractions))
+    return Rates(rates(run, device, card), image_rates(extractions))
 
 
-def _comparison(device: str) -> Callable[[str, str], bool]:
+def _comparison(device: str, card: str | None) -> Callable[[str, str], bool]:
     """Return whether another device, with its card, is as fast as `device`, whatever its number.
 
     Where the GPUs are other machines', as those of a cluster, any card's counts.
     """
-    kind, name = device.partition(":")[0], card_name(device)
+    kind, name = device.partition(":")[0], card_name(device) if card is None else card
     known = bool(name) or kind == "cpu"
-    return lambda other, card: other.partition(":")[0] == kind and (card == name or not known)
+    return lambda other, of: other.partition(":")[0] == kind and (of == name or not known)
 
 
 class Forecast:

@@ -8,13 +8,13 @@ import signal
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from benchmarks.evaluation.device import choose_device, visible_gpus
+from benchmarks.evaluation.device import choose_device, look_at_gpus
 from benchmarks.execution.workers.tasks import (
     AHEAD,
     Done,
@@ -24,6 +24,7 @@ from benchmarks.execution.workers.tasks import (
     idle_workers,
 )
 from benchmarks.execution.workers.worker import create_worker
+from methods.lazy import torch
 
 CONTEXT = get_context("spawn")
 """Not forked: threads of PyTorch and of compiled loops don't survive that."""
@@ -37,8 +38,11 @@ def start(wanted: WantedPool) -> Processes | None:
     """
     if wanted.jobs == 1:
         return None
-    wanted = replace(wanted, device=choose_device(wanted.device))
-    return Processes(wanted, visible_gpus() if wanted.device == "cuda" else ())
+    if wanted.device == "cpu" or not torch.cuda.device_count():  # for which no CUDA is loaded
+        return Processes(replace(wanted, device=choose_device(wanted.device)))
+    with ProcessPoolExecutor(1, CONTEXT) as process:
+        device, gpus, card = process.submit(look_at_gpus, wanted.device).result()
+    return Processes(replace(wanted, device=device), gpus, card)
 
 
 @dataclass
@@ -56,10 +60,11 @@ class Processes:
     Args:
         wanted: how many, on which device, and how long one may take.
         gpus: as CUDA_VISIBLE_DEVICES names them; worker i sees only number i modulo how many.
+        card: the GPUs' name.
     """
 
-    def __init__(self, wanted: WantedPool, gpus: Sequence[str] = ()) -> None:
-        self.workers, self.device = wanted.jobs, wanted.device
+    def __init__(self, wanted: WantedPool, gpus: Sequence[str] = (), card: str = "") -> None:
+        self.workers, self.device, self.card = wanted.jobs, wanted.device, card
         self._wanted, self._gpus = wanted, tuple(gpus)
         self._members: dict[int, _Member] = {}
         self._numbers = itertools.count()

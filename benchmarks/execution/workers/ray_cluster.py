@@ -155,7 +155,7 @@ class RayCluster:
             ) from None
         joining.join(ray, wanted)
         self._ray, self._watch = ray, joining.Watch(ray)
-        self.device = _choose_device(wanted.device, self._has())
+        self.device, self.card = _choose_device(wanted.device, self._has()), ""
         self._wanted = replace(wanted, device=self.device)
         needs, together = {"CPU": float(wanted.threads or 1)}, 1
         if self.device == "cuda":

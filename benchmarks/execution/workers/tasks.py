@@ -10,7 +10,8 @@ from benchmarks.datasets import Category
 from benchmarks.evaluation.job import Evaluated, Failure, Job
 from benchmarks.execution.plan import Plan
 from benchmarks.execution.scheduling import Takes
-from benchmarks.features import CacheSettings, Split
+from benchmarks.features import CacheSettings
+from benchmarks.features.crops import Part
 from benchmarks.results.journal import Extraction
 
 AHEAD = 2
@@ -41,10 +42,13 @@ class Extract:
     jobs: ClassVar[tuple[Job, ...]] = ()
 
     setting: Setting
-    category: Category
-    split: Split
-    rows: range
+    part: Part
     seconds: float
+
+    @property
+    def category(self) -> Category:
+        """The category."""
+        return self.part.category
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +126,8 @@ class Pool(Protocol):
     workers: int
     device: str
     """Theirs: "cpu", "cuda" or "cuda:N", as each of them names it."""
+    card: str
+    """Their GPUs' name; empty for a CPU, and where it isn't known."""
 
     def idle(self, *, alone: bool) -> Sequence[IdleWorker]:
         """Return the workers that can take a task; where it is to be `alone`, those without one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,21 +16,24 @@ from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import choose_device, free_memory
 from benchmarks.evaluation.evaluating import failure_of, predict
 from benchmarks.evaluation.job import Evaluated, Job
-from benchmarks.execution.extracting import Lazy, extract_category, finish, noted
+from benchmarks.execution.extracting import (
+    MEASURED_TOGETHER,
+    Lazy,
+    extract_category,
+    finish,
+    noted,
+)
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting, Task, WantedPool
 from benchmarks.features import Extractor, Split
 from benchmarks.features.arrays import join
 from benchmarks.features.cache import default_folder
 from benchmarks.features.uploading import Arrays
-from benchmarks.features.waiting import usual_bound
+from benchmarks.features.waiting import WaitingMemory, usual_bound
 from benchmarks.processes import cores
 from benchmarks.results.journal import Extraction
 from methods.lazy import torch
 
 T = TypeVar("T")
-
-MEASURED_TOGETHER = 4
-"""Cells that are measured beside the device's work at most; each holds its maps."""
 
 MemberLevels = Sequence[Mapping[int, np.ndarray[Any, Any]]]
 """Features of some images: of each member of an ensemble level → array (n, C, H, W)."""
@@ -49,10 +52,8 @@ def create_worker(wanted: WantedPool, on_node: int, on_device: int) -> Worker:
     """
     device = choose_device(wanted.device)
     torch.set_num_threads(wanted.threads or max(1, cores() // on_node))
-    memory = wanted.memory or free_memory(device) // 2
-    waiting = usual_bound(2 * on_node)  # a cache a lane
-    by_objects = wanted.share == "objects"
-    return Worker(device, memory // on_device, own_cache=by_objects, waiting=waiting)
+    memory = (wanted.memory or free_memory(device) // 2) // on_device
+    return Worker(device, memory, own_cache=wanted.share == "objects", waiting=usual_bound(on_node))
 
 
 @dataclass
@@ -60,18 +61,16 @@ class _Lane:
     """Tasks of one kind: one at a time is at the device, by extractors of their own.
 
     Attributes:
+        memory: bytes on the device for what it extracts.
         device: held by the task that is at the device.
         setting: of the extractors.
         extractors: of the members of an ensemble, mostly one.
-        extractions: what extracting features took, until a task takes it along.
-        warnings: likewise.
     """
 
+    memory: int = 0
     device: threading.Lock = field(default_factory=threading.Lock)
     setting: Setting | None = None
     extractors: Sequence[Extractor] = ()
-    extractions: deque[Extraction] = field(default_factory=deque)
-    warnings: deque[str] = field(default_factory=deque)
 
 
 class Worker:
@@ -87,15 +86,16 @@ class Worker:
         device: "cpu", "cuda" or "cuda:N".
         memory: bytes on it for caches and blocks; changes no result.
         own_cache: whether features are kept in this machine's default folder, not in the plan's.
-        waiting: bytes that may wait for the disk; 0 for what this machine's memory allows.
+        waiting: bytes that may wait for the disk; None for what this machine's memory allows.
     """
 
     def __init__(
-        self, device: str, memory: int, *, own_cache: bool = False, waiting: int = 0
+        self, device: str, memory: int, *, own_cache: bool = False, waiting: int | None = None
     ) -> None:
         self._device, self._memory, self._own = device, memory, own_cache
-        self._waiting = waiting
-        self._images, self._cells = _Lane(), _Lane()
+        self._waiting = WaitingMemory(waiting or usual_bound())
+        self._images, self._cells = _Lane(), _Lane(memory)  # images go to the disk
+        self._extractions, self._warnings = deque[Extraction](), deque[str]()
         self._data: tuple[str, Lazy[CategoryData]] | None = None
         self._measuring = ThreadPoolExecutor(MEASURED_TOGETHER) if device != "cpu" else None
 
@@ -106,20 +106,18 @@ class Worker:
     def extract(self, task: Extract) -> tuple[Done, list[Arrays]]:
         """Extract features into the cache; return each member's, too, none on failure."""
         lane, readers, batches = self._images, list[Callable[[], Arrays]](), tuple[int, ...]()
-        members, failure = list[Arrays](), None
+        members, failure, images = list[Arrays](), None, len(task.part.rows)
         try:
             with lane.device:
                 self._begin(lane, task.setting)
                 for extractor in lane.extractors:
-                    with noted(extractor, task.category, len(task.rows), lane.extractions.append):
-                        part = task.category, task.split, task.rows
-                        readers.append(extractor.part(*part, lambda _: None))
+                    with noted(extractor, task.category, images, self._extractions.append):
+                        readers.append(extractor.part(task.part, lambda _: None))
                 batches = tuple(extractor.batch for extractor in lane.extractors)
             members = [read() for read in readers]
         except Exception as error:  # noqa: BLE001 it becomes the failure of the category's cells
-            members, failure = [], failure_of(error)
-        done = Done((), _drain(lane.extractions), self._gather_warnings(lane), failure, batches)
-        return done, members
+            failure = failure_of(error)
+        return self._end(lane, Done(failure=failure, batches=batches)), members
 
     def evaluate(self, task: Evaluate, shards: Sequence[MemberLevels] = ()) -> Done:
         """Evaluate cells.
@@ -132,69 +130,69 @@ class Worker:
         lane = self._cells
         with lane.device:
             self._begin(lane, task.setting)
-            outcomes = list(self._predict(task.jobs, self._category(task, shards)))
-        evaluated = tuple(outcome() for outcome in outcomes)
+            measured = self._predict(task.jobs, self._category(task, shards))
+        evaluated = tuple(outcome.result() for outcome in measured)
         if any(outcome.cell.status == "failed" for outcome in evaluated):
             self._data = None  # the next task tries again
-        # Features that came from the cache were counted by the task that extracted them.
-        passed = tuple(taken for taken in _drain(lane.extractions) if taken.passed)
-        return Done(evaluated, passed, self._gather_warnings(lane))
+        return self._end(lane, Done(evaluated))
 
     def _predict(
         self, jobs: Sequence[Job], data: Callable[[], CategoryData]
-    ) -> Iterator[Callable[[], Evaluated]]:
-        """Yield what waits for a cell and returns it; on a GPU it is measured beside the next."""
-        measured = deque[Future[Evaluated]]()
+    ) -> list[Future[Evaluated]]:
+        """Return the cells to come; on a GPU one is measured beside the next."""
+        measured = list[Future[Evaluated]]()
         for job in jobs:
             measure = predict(job, data, _pass_over)
-            if self._measuring is None:
-                yield partial(_itself, measure(_pass_over))
-                continue
-            measured.append(self._measuring.submit(measure, _pass_over))
-            yield measured[-1].result
-            if len(measured) > MEASURED_TOGETHER:  # each holds its maps
-                measured.popleft().result()
+            if self._measuring is not None:
+                measured.append(self._measuring.submit(measure, _pass_over))
+            else:
+                measured.append(Future())
+                measured[-1].set_result(measure(_pass_over))
+            if len(measured) > MEASURED_TOGETHER:
+                measured[~MEASURED_TOGETHER].result()
+        return measured
 
     def _begin(self, lane: _Lane, setting: Setting) -> None:
         if setting == lane.setting:
             return
         settings = replace(setting.cache, folder=default_folder()) if self._own else setting.cache
-        cache = settings.open(lane.warnings.append, self._waiting)
+        cache = settings.open(self._warnings.append, self._waiting)
         decoders = torch.get_num_threads()
-        memory = self._memory if lane is self._cells else 0  # what it extracts goes to the disk
         lane.setting, self._data = setting, None
-        lane.extractors = setting.plan.extractors(cache, self._device, memory, decoders)
+        lane.extractors = setting.plan.extractors(cache, self._device, lane.memory, decoders)
+
+    def _end(self, lane: _Lane, done: Done) -> Done:
+        """Wait for the disk; return a result with what has been noted by any task until now."""
+        finish(lane.extractors, self._warnings.append)
+        return replace(done, extractions=_drain(self._extractions), warnings=_drain(self._warnings))
+
+    def _note_passed(self, extraction: Extraction) -> None:
+        """Note an extraction, but not where the task that made the features has noted it."""
+        if extraction.passed:
+            self._extractions.append(extraction)
 
     def _category(
         self, task: Evaluate, shards: Sequence[MemberLevels]
     ) -> Callable[[], CategoryData]:
-        if self._data is None or self._data[0] != task.category.fingerprint:
+        data = self._data
+        if data is None or data[0] != task.category.fingerprint:
             self._data = None  # its memory makes room for the next
-            self._data = (task.category.fingerprint, Lazy(partial(self._load, task, shards)))
-        return self._data[1]
+            data = task.category.fingerprint, Lazy(partial(self._load, task, shards))
+            self._data = data
+        return data[1]
 
     def _load(self, task: Evaluate, shards: Sequence[MemberLevels]) -> CategoryData:
-        lane, protocol = self._cells, task.setting.plan.protocol
-        truth = GroundTruth(task.category, protocol, lane.extractors[0].crops)
+        extractors, protocol = self._cells.extractors, task.setting.plan.protocol
+        truth = GroundTruth(task.category, protocol, extractors[0].crops)
         if shards:
             members = join_shards(task.needs, shards)
         else:
-            note = lane.extractions.append
-            members = extract_category(lane.extractors, task.category, lambda *_: None, note)
+            members = extract_category(extractors, task.category, _pass_over, self._note_passed)
         return CategoryData(truth, members, self._device, self._memory)
 
-    def _gather_warnings(self, lane: _Lane) -> tuple[str, ...]:
-        """Wait for the disk; return the warnings, with those of what it could not take."""
-        finish(lane.extractors, lane.warnings.append)
-        return _drain(lane.warnings)
 
-
-def _pass_over(_: object) -> None:
-    """Show no stage: the parent knows none."""
-
-
-def _itself(outcome: Evaluated) -> Evaluated:
-    return outcome
+def _pass_over(*_: object) -> None:
+    """Show no stage, nor what has passed: the parent knows none."""
 
 
 def _drain(values: deque[T]) -> tuple[T, ...]:
@@ -211,11 +209,14 @@ def join_shards(
         needs: the tasks that extracted them.
         shards: what each of these has extracted.
     """
-    pairs = sorted(zip(needs, shards, strict=True), key=lambda pair: pair[0].rows.start)
+    parts = [task.part for task in needs]
+    pairs = sorted(zip(parts, shards, strict=True), key=lambda pair: pair[0].rows.start)
     return [
         {
             split: {
-                level: join([part[member][level] for task, part in pairs if task.split == split])
+                level: join(
+                    [part[member][level] for task, part in pairs if task.part.split == split]
+                )
                 for level in needs[0].setting.plan.levels
             }
             for split in get_args(Split)
