@@ -82,7 +82,7 @@ def draw_curves(results: ResultSet, curve: DrawnCurve) -> Figure:
     width = SINGLE if columns < 3 else DOUBLE
     caption = results.caption(curve.title, results.first_seed)
     figure = new_figure(width, 0.25 + rows * width / columns, caption)
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    axes = _shared_axes(figure, rows, columns)
     for place, (panel, category) in enumerate(zip(axes, results.categories, strict=False)):
         _draw_panel(panel, results, category, curve)
         if place + columns >= count:
@@ -110,7 +110,7 @@ def draw_spread(results: ResultSet, curve: DrawnCurve) -> Figure:
     title = f"{curve.title}, a line each of {count} categories"
     caption = results.caption(title, results.first_seed)
     figure = new_figure(width, 0.25 + rows * width / columns, caption)
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    axes = _shared_axes(figure, rows, columns)
     for panel, method in zip(axes, results.methods, strict=False):
         stored = [path for (_, name), path in results.scores.items() if name == method]
         lines = [np.column_stack(curve.points(*read_scores(path))) for path in stored]
@@ -122,7 +122,7 @@ def draw_spread(results: ResultSet, curve: DrawnCurve) -> Figure:
         look: dict[str, Any] = {"colors": style(method).colour, "linewidths": 0.4, "alpha": 0.5}
         panel.add_collection(LineCollection(lines, label=method, **look))
         panel.set_title(wrap_name(method, int(width / columns / CHARACTER)))
-        panel.set(xlim=(0, 1), ylim=(0, 1), xlabel=curve.x, ylabel=curve.y)
+        panel.set(xlabel=curve.x, ylabel=curve.y)
         panel.label_outer()
     for panel in axes[len(results.methods) :]:
         panel.remove()
@@ -133,6 +133,15 @@ def _panels(count: int) -> tuple[int, int]:
     """Return the rows and columns of a grid: at most five columns, as full as may be."""
     rows = math.ceil(count / 5)
     return rows, math.ceil(count / rows)
+
+
+def _shared_axes(figure: Figure, rows: int, columns: int) -> Any:
+    """Return the panels of a grid, whose scales of rates are the first one's."""
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    axes[0].set(xlim=(0, 1), ylim=(0, 1))
+    for axis in (axes[0].xaxis, axes[0].yaxis):
+        axis.set_ticks((0, 0.5, 1), ("0", "0.5", "1"))
+    return axes
 
 
 def _draw_panel(panel: Axes, results: ResultSet, category: str, curve: DrawnCurve) -> None:
@@ -151,6 +160,4 @@ def _draw_panel(panel: Axes, results: ResultSet, category: str, curve: DrawnCurv
         panel.plot(x, y, label=method, markevery=every, drawstyle=curve.drawstyle, **line(method))
     notes.append(results.left_out(category, drawn))
     panel.text(0.5, 0.1, "\n".join(filter(None, notes)), ha="center", transform=panel.transAxes)
-    panel.set(title=category, xlim=(0, 1), ylim=(0, 1))
-    for axis in (panel.xaxis, panel.yaxis):
-        axis.set_ticks((0, 0.5, 1), ("0", "0.5", "1"))
+    panel.set_title(category)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from benchmarks.figures.style import DOUBLE, Axes, Figure, new_figure, style
+from benchmarks.figures.style import DOUBLE, MOST_METHODS, Axes, Figure, new_figure, style
 from benchmarks.metrics.definitions import HEADLINE
 from benchmarks.results import ResultSet
 from benchmarks.results.captions import mean_label
@@ -22,6 +22,8 @@ def draw_overview(results: ResultSet) -> Figure:
             spread = 100 * table.deviations[method].iloc[0 if only else -1]
             _draw_dot(panel, place, method, value, None if math.isnan(spread) else spread)
         panel.set_xlabel(f"{table.metric.label} in %")
+        if len(results.methods) > MOST_METHODS:  # whose lower end is out of sight
+            panel.set_title(f"{table.metric.label} in %")
         panel.set_yticks(range(len(results.methods)), list(results.methods))
         panel.set_ylim(len(results.methods) - 0.4, -0.8)
         panel.margins(x=0.2)

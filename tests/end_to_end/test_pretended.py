@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import inspect
+import json
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +28,8 @@ from benchmarks.backbones.backbone import Backbone
 from benchmarks.evaluation import anomaly_maps, evaluating, scoring
 from benchmarks.execution.workers import WantedPool, processes
 from benchmarks.features import uploading
+from benchmarks.figures import writing
+from benchmarks.figures.ahead import Ahead
 from benchmarks.run import __main__ as run
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed.inputs import SCALES
@@ -198,6 +202,32 @@ def test_a_transformer_gives_the_cpus_numbers() -> None:
     for level, maps in expected.items():
         largest = float(maps.abs().max())
         torch.testing.assert_close(actual[level], maps, rtol=0, atol=RELATIVE * largest)
+
+
+@pytest.mark.figures
+def test_example_maps_are_drawn_while_later_categories_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_dataset(Path("data"), "cup", "plate")
+    drawn: list[str] = []
+    ahead = Ahead.drawn
+    at_the_end, write = list[str](), writing.write
+
+    def noted(drawing: tuple[Any, ...]) -> list[Path]:
+        at_the_end.append(drawing[0])
+        return write(drawing)
+
+    def finished(self: Ahead) -> dict[str, Any]:
+        wait(self._drawing)
+        drawn.extend(ahead(self))
+        return ahead(self)
+
+    monkeypatch.setattr(writing, "write", noted)
+    monkeypatch.setattr(Ahead, "drawn", finished)
+    with pretended_cuda():
+        evaluate_on("cuda", "--methods", "padim", "--backbone", "filterbank")
+    assert drawn == ["examples_cup", "examples_plate"]
+    assert sorted(at_the_end) == ["overview", "precision_recall", "roc", "working_points"]
+    noted_files = json.loads(Path("out-cuda/derived.json").read_text())["files"]
+    assert {f"plots/{name}.png" for name in drawn} < noted_files.keys()
 
 
 @pytest.mark.slow

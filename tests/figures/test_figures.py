@@ -272,6 +272,7 @@ def test_many_categories_are_a_line_each(
         (lines,) = panel.collections
         segments = lines.get_segments()
         assert len(segments) == 31
+        assert [text.get_text() for text in panel.get_xticklabels()] == ["0", "0.5", "1"]
         x, y = CURVES[kind].points(*map(np.asarray, some_scores("part00", "a")))
         corners = set(map(tuple, np.column_stack([x, y]).tolist()))
         assert corners <= set(map(tuple, segments[0].tolist()))
@@ -285,6 +286,10 @@ def test_a_hundred_values_of_a_parameter_are_rows_of_the_overview(
     paths = write_figures(result_sets(run), tmp_path)
     assert {path.name for path in paths} == {"overview.png", "overview.svg"}
     assert "left out: curves, errors and maps of 100 methods" in capsys.readouterr().err
+    figure = draw_overview(*result_sets(run))
+    assert [panel.get_title() for panel in figure.axes] == [
+        panel.get_xlabel() for panel in figure.axes
+    ]
 
 
 def test_each_protocol_has_its_own_figures(tmp_path: Path) -> None:

@@ -481,3 +481,51 @@ def test_tables_that_cannot_be_written_are_a_storage_error(tmp_path: Path) -> No
     (run / "tables").write_text("in the way")
     with pytest.raises(StorageError, match="tables"):
         write_tables(result_sets(run))
+
+
+def test_methods_are_rows_where_there_are_more_than_stand_side_by_side(tmp_path: Path) -> None:
+    methods = [f"padim[components={count}]" for count in range(1, 61)]
+    values = {method: round(0.4 + count / 200, 3) for count, method in enumerate(methods)}
+    cells = [
+        auroc(category, method, value if category == "bolt" else 1 - value)
+        for method, value in values.items()
+        for category in ("bolt", "gear")
+    ]
+    folder = tables(tmp_path, cells)
+    ((header, *rows),) = markdown(folder)
+    assert header == ["method", "bolt", "gear", "mean"]
+    assert [row[0] for row in rows] == methods
+    for method, bolt, gear, mean in rows:
+        value = values[method]
+        best = {"bolt": method == methods[-1], "gear": method == methods[0]}
+        expected = [
+            f"{100 * number:.1f}" if not best.get(category) else f"**{100 * number:.1f}**"
+            for category, number in (("bolt", value), ("gear", 1 - value))
+        ]
+        assert [bolt, gear] == expected
+        assert mean.strip("*") == "50.0"
+    printed = terminal_tables(result_sets(tmp_path / "run")).splitlines()
+    assert sum(line.startswith("padim[components=") for line in printed) == 60
+    latex = (folder / f"{AUROC}.tex").read_text()
+    assert r"\begin{longtable}{lrrr}" in latex  # longer than a page
+    lines = (folder / f"{AUROC}.csv").read_text().splitlines()
+    header, *rows = csv.reader(line for line in lines if not line.startswith("#"))
+    assert header == ["category", *methods]  # for programs, as of a few methods
+    assert [row[0] for row in rows] == ["bolt", "gear", "mean"]
+
+
+@pytest.mark.parametrize(("methods", "categories"), [(12, 2), (13, 13)])
+def test_methods_are_columns_where_there_are_few_or_as_many_categories(
+    tmp_path: Path, methods: int, categories: int
+) -> None:
+    cells = [
+        auroc(f"part{row}", f"method{column}", 0.5)
+        for row in range(categories)
+        for column in range(methods)
+    ]
+    folder = tables(tmp_path, cells)
+    ((header, *rows),) = markdown(folder)
+    assert header[0] == "category"
+    assert len(header) == 1 + methods
+    assert len(rows) == categories + 1
+    assert r"\begin{tabular}" in (folder / f"{AUROC}.tex").read_text()
