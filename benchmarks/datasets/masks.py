@@ -127,7 +127,7 @@ def frame_mask(
     defect: NDArray[np.bool_], resize: int, size: int, method: MaskResize, fit: Fit = "crop"
 ) -> NDArray[np.bool_]:
     """Return ground truth of an image's own size, (H, W), as `load_mask` does."""
-    binary = Image.fromarray(defect.astype(np.uint8) * _WHITE)
+    binary = Image.fromarray(defect.view(np.uint8) * np.uint8(_WHITE))
     nearest, bilinear = Image.Resampling.NEAREST, Image.Resampling.BILINEAR
     resampling = nearest if method == "nearest" else bilinear
     framed = np.equal(frame(binary, resize, size, resampling, fit), _WHITE)
@@ -194,7 +194,8 @@ def read_mask(paths: Sequence[Path], hashes: Mapping[Path, str] | None = None) -
     masks = [_read(path, (hashes or {}).get(path, "")) for path in paths]
     if len({mask.defect.shape for mask in masks}) > 1:
         raise DataError(f"{paths[0]}: masks of one image differ in size; give all the same size")
-    defect = np.logical_or.reduce([mask.defect for mask in masks])
+    first, *others = (mask.defect for mask in masks)
+    defect = np.logical_or.reduce([first, *others]) if others else first
     return Mask(defect, frozenset().union(*(mask.oddities for mask in masks)))
 
 
