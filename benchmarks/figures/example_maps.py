@@ -108,7 +108,8 @@ class _Grid:
             middles = [
                 edges[:-1] + np.diff(edges) / 2 for edges in self._edges(row, column, mask.shape)
             ]
-            lines = contour_generator(*middles, mask).lines(0.5)
+            across, down = middles
+            lines: Any = contour_generator(across, down, mask).lines(0.5)
             self.panel.add_collection(LineCollection(lines, colors="cyan", linewidths=0.6))
 
     def write(self, row: int, column: int, down: float, text: str) -> None:

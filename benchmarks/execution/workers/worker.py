@@ -214,9 +214,7 @@ def join_shards(
     return [
         {
             split: {
-                level: join(
-                    [part[member][level] for task, part in pairs if task.part.split == split]
-                )
+                level: join([shard[member][level] for part, shard in pairs if part.split == split])
                 for level in needs[0].setting.plan.levels
             }
             for split in get_args(Split)
