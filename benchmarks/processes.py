@@ -24,8 +24,6 @@ Result = TypeVar("Result")
 _CONTEXT = get_context("spawn")
 """Not forked: threads of compiled loops and of PyTorch don't survive that."""
 
-_NICEST = 19
-
 
 def cores() -> int:
     """Return how many processors this process may use, within its control groups' quotas."""
@@ -94,9 +92,9 @@ def _without_main() -> Iterator[None]:
 
 
 def _stand_back() -> None:
-    _follow_parent()
     if hasattr(os, "nice"):
-        os.nice(_NICEST)
+        os.nice(19)
+    _follow_parent()
 
 
 def _follow_parent() -> None:

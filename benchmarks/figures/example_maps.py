@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.array_types import Masks
+from benchmarks.array_types import Floats, Masks
 from benchmarks.figures.style import (
     CHARACTER,
     DOUBLE,
@@ -31,6 +32,11 @@ PREFIX = "examples_"
 """Of the names of these figures."""
 
 _MOST_EXAMPLES = 8
+
+_COLOUR = 0.7
+"""Share of a map's colour in what is shown, the rest being the image."""
+
+Pixels = NDArray[np.uint8]
 
 _MARGIN, _GAP, _LARGEST = 0.3, 0.05, 1.1
 """Inches at the left, between pictures, and of a picture's side at most."""
@@ -93,11 +99,11 @@ class _Grid:
         """Return the left and upper edge of a square."""
         return _MARGIN + column * self.side, self.top + row * (self.side + LINE)
 
-    def show(self, row: int, column: int, pixels: Any, **look: Any) -> None:
-        """Draw a picture, (H, W) or (H, W, 3), as large as fits into a square."""
+    def show(self, row: int, column: int, pixels: Pixels) -> None:
+        """Draw a picture, (H, W, 3), as large as fits into a square."""
         across, down = self._edges(row, column, pixels.shape)
         extent = (across[0], across[-1], down[-1], down[0])
-        self.panel.imshow(pixels, extent=extent, aspect="auto", **look)
+        self.panel.imshow(pixels, extent=extent, aspect="auto")
 
     def outline(self, row: int, column: int, mask: Masks) -> None:
         """Draw the outline of a mask over its picture."""
@@ -105,10 +111,9 @@ class _Grid:
         from matplotlib.collections import LineCollection
 
         if mask.any() and not mask.all():
-            middles = [
+            across, down = (
                 edges[:-1] + np.diff(edges) / 2 for edges in self._edges(row, column, mask.shape)
-            ]
-            across, down = middles
+            )
             lines: Any = contour_generator(across, down, mask).lines(0.5)
             self.panel.add_collection(LineCollection(lines, colors="cyan", linewidths=0.6))
 
@@ -169,11 +174,23 @@ def _draw_maps(grid: _Grid, column: int, examples: StoredMaps, names: Sequence[s
     """Draw one method's maps over the grey images, on one colour scale, their scores below."""
     rows = {name: row for row, name in enumerate(examples.names.tolist())}
     shown = [rows[name] for name in names]
-    low, high = np.nanmin(examples.maps[shown]), np.nanmax(examples.maps[shown])
+    pictures = _blended(examples.images[shown], examples.maps[shown])
     for place, row in enumerate(shown):
-        grey = examples.images[row].mean(axis=-1)
-        grid.show(place, column, grey, cmap="gray", vmin=0, vmax=255)
-        heat = examples.maps[row]
-        grid.show(place, column, heat, cmap="inferno", vmin=low, vmax=high, alpha=0.7)
+        grid.show(place, column, pictures[place])
         grid.outline(place, column, examples.masks[row])
         grid.write(place, column, grid.side + LINE / 2, f"{examples.scores[row]:.3g}")
+
+
+def _blended(images: Pixels, maps: Floats) -> Pixels:
+    """Return maps, (n, H, W), in colours over grey images, (n, H, W, 3), as such images.
+
+    Not as two layers, which take matplotlib twice as long. NaN, around images, has no colour.
+    """
+    from matplotlib import colormaps
+
+    low, high = np.nanmin(maps), np.nanmax(maps)
+    colours = colormaps["inferno"]((maps - low) / (high - low or 1))
+    share = _COLOUR * colours[..., 3:]
+    grey = images.mean(axis=-1, keepdims=True)
+    blended: Pixels = (255 * share * colours[..., :3] + (1 - share) * grey).round().astype(np.uint8)
+    return blended
