@@ -364,10 +364,12 @@ class NotFittedError(ValueError):
 
 
 def require_inputs(features: Features, generator: torch.Generator) -> None:
-    """Raise TypeError, with the remedy, where these are not what `fit` takes."""
+    """Raise TypeError or ValueError, with the remedy, where these are not what `fit` takes."""
     if not isinstance(features, Features):
         kind = type(features).__name__
         raise TypeError(f"features are of type {kind}: pass methods.Features({{level: array}})")
+    if not len(features):
+        raise ValueError("there are no images to fit to: features hold 0")
     if not isinstance(generator, torch.Generator):
         seeded = f".manual_seed({generator})" if isinstance(generator, int) else ""
         kind = type(generator).__name__

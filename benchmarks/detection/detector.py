@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from operator import index
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar, cast, get_args
+from typing import Literal, NamedTuple, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -46,7 +46,6 @@ from methods.base import Features, Method, NotFittedError, Storable, identity
 from methods.lazy import torch
 
 T = TypeVar("T")
-Chosen = TypeVar("Chosen", bound=str)
 
 
 class Verdicts(NamedTuple):
@@ -244,11 +243,12 @@ def detector(
     protocol = EvaluationProtocol(
         backbone=described,
         image_size=_integer("image_size", image_size, 1, GREATEST_SIDE),
-        dtype=_choice("dtype", dtype, DType),
+        dtype=dtype,
         resize=_integer("resize", resize, 0, GREATEST_SIDE),
-        fit=_choice("fit", fit, Fit),
-        interpolation=_choice("interpolation", interpolation, Interpolation),
+        fit=fit,
+        interpolation=interpolation,
     )
+    _require_known(protocol)
     require_crop(resize, image_size, fit)
     if missing := describe_missing_levels(protocol.backbone, [variant]):
         raise BenchmarkError(missing)
@@ -293,7 +293,9 @@ def _integer(name: str, value: int, least: int, most: int) -> int:
     return number
 
 
-def _choice(name: str, value: Chosen, known: object) -> Chosen:
-    if value not in get_args(known):
-        raise BenchmarkError(f"{name} {value!r}: take {', '.join(get_args(known))}")
-    return value
+def _require_known(protocol: EvaluationProtocol) -> None:
+    """Raise BenchmarkError where a field of a few values has another."""
+    for name, kind in get_type_hints(EvaluationProtocol).items():
+        value = getattr(protocol, name)
+        if get_origin(kind) is Literal and value not in get_args(kind):
+            raise BenchmarkError(f"{name} {value!r}: take {', '.join(get_args(kind))}")

@@ -89,8 +89,7 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _versions() -> dict[str, str]:
-    ours = {"decoder": str(DECODER_VERSION), "extractor": str(EXTRACTOR_VERSION)}
-    return {**versions(), **ours}
+    return versions() | {"decoder": str(DECODER_VERSION), "extractor": str(EXTRACTOR_VERSION)}
 
 
 def _require_same(file: Path, before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.array_types import Floats, Masks
 from benchmarks.errors import BenchmarkError
 from benchmarks.names import suggest
 from benchmarks.results.folders import find_run
 from benchmarks.results.intervals import estimates
-from benchmarks.results.maps import StoredMaps, read_maps
+from benchmarks.results.maps import read_maps
 from benchmarks.results.metrics_csv import COLUMNS, NUMBERS, named_metrics, rows_of
 from benchmarks.results.pairs import all_pairs
 from benchmarks.results.reading import result_sets
@@ -22,6 +27,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+class LabelledMaps(NamedTuple):
+    """Maps of n test images as a run shows them, H × W pixels; NaN around padded images."""
+
+    names: NDArray[np.str_]  # (n,), paths in the category's folder
+    images: NDArray[np.uint8]  # (n, H, W, 3)
+    masks: Masks  # (n, H, W)
+    maps: Floats  # (n, H, W)
+    scores: Floats  # (n,)
+    labels: NDArray[np.int64]  # (n,), 1 for a defect, also where the crop leaves none of it
+
+
+@dataclass(frozen=True)
 class Run:
     """A run's cells that stand in its tables.
 
@@ -33,8 +50,7 @@ class Run:
         folder: where it lies.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    folder: Path
 
     @cached_property
     def sets(self) -> list[ResultSet]:
@@ -86,8 +102,8 @@ class Run:
 
     def maps(
         self, method: str, category: str, *, seed: int | None = None, shots: int | None = None
-    ) -> StoredMaps:
-        """Return a cell's stored maps, with names, images, masks and image scores beside them.
+    ) -> LabelledMaps:
+        """Return a cell's stored maps, with images, masks, scores and labels beside them.
 
         Args:
             method: as the frames call it.
@@ -98,23 +114,32 @@ class Run:
         Raises:
             BenchmarkError: there is no such cell, or several, or its maps aren't stored.
         """
-        known = {
-            (results.measure, title, category_of(cell)): results.file_of(cell, "maps")
+        cells = [
+            (f"{title} on {category_of(cell)}", results, cell)
             for results in self.sets
             for title, cell in results.titled
             if results.shots == shots
             and cell.spec.seed == (results.methods[title][0] if seed is None else seed)
-        }
-        paths = [path for (_, *place), path in known.items() if place == [method, category]]
-        what = f"{self.folder}: {method} on {category}"
-        if not paths:
-            places = [f"{title} on {name}" for _, title, name in known]
-            raise BenchmarkError(f"{what} isn't stored{suggest(f'{method} on {category}', places)}")
-        if len(paths) > 1:
-            raise BenchmarkError(f"{what} is stored at several sizes: open a run that has a single")
-        if paths[0] is None:
-            raise BenchmarkError(f"{what} has no maps; run it again with --save-maps --force")
-        return read_maps(paths[0])
+        ]
+        place = f"{method} on {category}"
+        chosen = [(results, cell) for name, results, cell in cells if name == place]
+        if not chosen:
+            near = suggest(place, dict.fromkeys(name for name, *_ in cells if name != place))
+            raise BenchmarkError(f"{self.folder}: {place} isn't stored{near}")
+        if len(chosen) > 1:
+            raise BenchmarkError(
+                f"{self.folder}: {place} is stored at several sizes, or of several data sets: open "
+                "a run that has a single"
+            )
+        ((results, cell),) = chosen
+        maps, scores = results.file_of(cell, "maps"), results.file_of(cell, "scores")
+        if not maps or not scores:
+            raise BenchmarkError(
+                f"{self.folder}: {place} has no maps; run it again with --save-maps --force"
+            )
+        labels = read_image_scores(scores).set_index("path")["label"]
+        stored = read_maps(maps)
+        return LabelledMaps(*stored, labels.reindex(stored.names).to_numpy())
 
     def intervals(self) -> pd.DataFrame:
         """Return values with 95 % intervals: category, method, seed, metric, value, low, high.
@@ -142,7 +167,7 @@ class Run:
         frames = []
         for results, settings in zip(self.sets, distinctions(self.sets), strict=True):
             frame = frame_of(results)
-            frames.append(frame.assign(**settings)[[*settings, *frame.columns]])
+            frames.append(frame.assign(**settings)[[*settings, *frame]])
         return pd.concat(frames, ignore_index=isinstance(frames[0].index, pd.RangeIndex))
 
 

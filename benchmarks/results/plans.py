@@ -52,11 +52,6 @@ def keep_plan(run: Path, plan: Plan) -> None:
 
 def kept_data(run: Path) -> list[tuple[Path, bool]]:
     """Return the data of a run's plans: each folder once, and whether its masks were left out."""
-    plans = map(read_plan, sorted(run.glob("plan*.toml")))
-    return list(
-        dict.fromkeys(
-            (Path(str(plan["data"])), plan.get("no-masks") is True)
-            for plan in plans
-            if "data" in plan
-        )
-    )
+    plans = [plan for plan in map(read_plan, sorted(run.glob("plan*.toml"))) if "data" in plan]
+    data = ((Path(str(plan["data"])), plan.get("no-masks") is True) for plan in plans)
+    return list(dict.fromkeys(data))

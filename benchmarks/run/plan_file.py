@@ -42,13 +42,7 @@ def parse_with_plan(
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     file: Path | None = parser.parse_args(given).plan
-    if file is None:
-        return parser.parse_args(given)
-    planned = [
-        argument
-        for key, value in plans.read_plan(file).items()
-        for argument in _arguments(file, _named(parser), key, value)
-    ]
+    planned = _arguments(file, _named(parser)) if file else ()
     return parser.parse_args([*planned, *given])
 
 
@@ -78,20 +72,17 @@ def _named(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
     return {name: action for name, action in every.items() if name not in OF_THE_COMMAND_LINE}
 
 
-def _arguments(
-    file: Path, known: Mapping[str, argparse.Action], key: str, value: object
-) -> Iterator[str]:
-    """Yield a key and its value as the command line has them."""
-    name = key.replace("_", "-")
-    if name not in known:
-        raise BenchmarkError(f"{file}: there is no option {key!r}{suggest(name, known)}")
-    values = value if isinstance(value, list) else [value]
-    flag = known[name].nargs == 0
-    kinds = {bool} if flag else {str, int, float}
-    if not values or not {*map(type, values)} <= kinds:
-        kind = "true or false" if flag else "a text, a number, or a list of these"
-        raise BenchmarkError(f"{file}: {key} = {value!r}: give {kind}")
-    if not flag:
-        yield f"--{name}={','.join(map(str, values))}"
-    elif value is True:
-        yield f"--{name}"
+def _arguments(file: Path, known: Mapping[str, argparse.Action]) -> Iterator[str]:
+    """Yield a plan's keys and values as the command line has them; raises as `parse_with_plan`."""
+    for key, value in plans.read_plan(file).items():
+        name, values = key.replace("_", "-"), value if isinstance(value, list) else [value]
+        if name not in known:
+            raise BenchmarkError(f"{file}: there is no option {key!r}{suggest(name, known)}")
+        flag = known[name].nargs == 0
+        if not values or not {*map(type, values)} <= ({bool} if flag else {str, int, float}):
+            kind = "true or false" if flag else "a text, a number, or a list of these"
+            raise BenchmarkError(f"{file}: {key} = {value!r}: give {kind}")
+        if not flag:
+            yield f"--{name}={','.join(map(str, values))}"
+        elif value is True:
+            yield f"--{name}"

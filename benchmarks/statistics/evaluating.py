@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    masks: ArrayLike, maps: ArrayLike, scores: ArrayLike, labels: ArrayLike | None = None
+    masks: ArrayLike | None,
+    maps: ArrayLike | None,
+    scores: ArrayLike,
+    labels: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Return every metric of test images with its 95 % interval, as a run has them.
 
     Args:
-        masks: ground truth, (N, H, W): 0, or False, where there is no defect.
-        maps: anomaly maps, (N, H, W), higher is more anomalous, on any scale.
+        masks: ground truth, (N, H, W): 0, or False, where there is no defect; None where there are
+            none, for image-level metrics alone.
+        maps: anomaly maps, (N, H, W), higher is more anomalous, on any scale; None likewise.
         scores: image scores, (N,), likewise.
         labels: 1 for images with a defect, 0 for nominal ones, (N,); None for 1 where the mask has
-            a defect.
+            a defect, which an image whose defect a crop cuts off has not.
 
     Returns:
         By `metric` its value, low and high; NaN where it is undefined, or has no interval.
@@ -36,7 +40,12 @@ def evaluate(
     """
     import pandas as pd
 
-    defects, floats = np.asarray(masks) != 0, np.asarray(maps)
+    if (masks is None or maps is None) and labels is None:
+        raise ValueError(
+            "without masks and maps give labels: 1 for a defect, 0 for a nominal image"
+        )
+    floats = np.zeros((*np.shape(scores), 1, 1)) if maps is None else np.asarray(maps)
+    defects = np.zeros(floats.shape, bool) if masks is None else np.asarray(masks) != 0
     if defects.ndim != 3 or floats.shape != defects.shape:
         raise ValueError(
             f"masks are of shape {defects.shape} and maps of {floats.shape}: give both as (N, H, W)"

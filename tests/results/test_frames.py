@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import benchmarks
 from benchmarks.errors import BenchmarkError
@@ -14,7 +15,7 @@ from benchmarks.results import result_sets
 from benchmarks.results.metrics_csv import COLUMNS
 from benchmarks.run.__main__ import main as run
 from benchmarks.uncertainty.writing import write_uncertainty
-from tests.helpers.data_sets import write_dataset
+from tests.helpers.data_sets import SIDE, write_category, write_dataset
 from tests.helpers.runs import Cell, some_maps, some_scores, write_run
 
 
@@ -171,6 +172,35 @@ def test_frames_of_a_run_that_was_just_made(folder: Path, no_figures: None) -> N
     assert maps.names.tolist() == of_cell["path"].tolist()
     np.testing.assert_array_equal(maps.scores, of_cell["score"])
     values = opened.intervals().set_index(["category", "method", "metric"])
-    computed = benchmarks.evaluate(maps.masks, maps.maps, maps.scores)
+    np.testing.assert_array_equal(maps.labels, of_cell["label"])
+    computed = benchmarks.evaluate(maps.masks, maps.maps, maps.scores, maps.labels)
     expected = values.loc[("cup", "padim")][["value", "low", "high"]]
     pd.testing.assert_frame_equal(computed, expected)
+
+
+def test_labels_are_those_of_the_run_where_the_crop_cuts_a_defect_off(
+    folder: Path, no_figures: None
+) -> None:
+    """Evaluated from masks alone, an image with such a defect would count as nominal."""
+    root = write_category(Path("data/cup"))
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[0, 0] = 255
+    Image.fromarray(mask).save(root / "ground_truth/spot/000_mask.png")
+    command = ["--data", "data", "--methods", "padim", "--image-size", "32"]
+    assert run([*command, "--backbone", "filterbank", "--out", "out", "--save-maps"]) == 0
+    opened = benchmarks.results.open("out")
+    maps = opened.maps("padim", "cup")
+    assert (maps.labels > maps.masks.any(axis=(1, 2))).sum() == 1
+    computed = benchmarks.evaluate(maps.masks, maps.maps, maps.scores, maps.labels)
+    stored = opened.intervals().set_index("metric")[["value", "low", "high"]]
+    pd.testing.assert_frame_equal(computed, stored)
+
+
+def test_one_category_of_two_data_sets_is_no_single_cell(folder: Path) -> None:
+    cells = [
+        Cell("bar", "padim", {"image_auroc": 0.5}, dataset=name, maps=some_maps("bar", "padim"))
+        for name in ("first", "second")
+    ]
+    opened = benchmarks.results.open(write_run(folder / "sets", cells))
+    with pytest.raises(BenchmarkError, match="or of several data sets"):
+        opened.maps("padim", "bar")

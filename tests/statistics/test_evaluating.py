@@ -86,6 +86,18 @@ def test_what_is_undefined_is_missing() -> None:
     assert benchmarks.evaluate(np.zeros((4, 6, 6)), np.ones((4, 6, 6)), range(4)).isna().all().all()
 
 
+def test_without_masks_there_are_image_metrics_alone() -> None:
+    labels = MASKS.any(axis=(1, 2))
+    expected = benchmarks.evaluate(MASKS, MAPS, SCORES)
+    for anomaly_maps in (MAPS, None):
+        frame = benchmarks.evaluate(None, anomaly_maps, SCORES, labels)
+        of_images = [name for name in METRICS if METRICS[name].level == "image"]
+        pd.testing.assert_frame_equal(frame.loc[of_images], expected.loc[of_images])
+        assert frame.drop(of_images).isna().all().all()
+        with pytest.raises(ValueError, match="without masks and maps give labels"):
+            benchmarks.evaluate(None, anomaly_maps, SCORES)
+
+
 @pytest.mark.parametrize(
     ("masks", "anomaly_maps", "scores", "said"),
     [
