@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks.execution.flow import flow
 from benchmarks.execution.scheduling import Portion, Scheduler
-from benchmarks.execution.workers.tasks import Done, IdleWorker, Task
+from benchmarks.execution.workers.tasks import Done, IdleWorker, Pool, Task
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,12 @@ class Simulation:
     chain: float
 
     @property
-    def utilisation(self) -> float:
-        """Share of the workers' time in which they have something to do."""
-        return self.work / (self.workers * self.makespan) if self.makespan else 1.0
-
-    @property
     def bound(self) -> float:
         """Seconds that no order of the tasks could undercut."""
         return max(self.work / self.workers, self.chain)
 
 
-class SimulatedPool:
+class SimulatedPool(Pool):
     """Workers that take the seconds that were forecast, by a clock that jumps."""
 
     def __init__(self, workers: int) -> None:
@@ -62,13 +57,6 @@ class SimulatedPool:
         self.now, _, worker, task = heapq.heappop(self._busy)
         self._idle.append(worker)
         yield worker, task, Done()
-
-    def lost_places(self) -> Sequence[str]:
-        """Return nothing: none is ever lost."""
-        return ()
-
-    def close(self) -> None:
-        """Do nothing: there are no processes to end."""
 
 
 def simulate(portions: Sequence[Portion[Task]], workers: int, room: float) -> Simulation:

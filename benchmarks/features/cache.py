@@ -160,18 +160,18 @@ class FeatureCache:
         kept, cached = {spec.key for spec in keep}, self.cached()
         removable = [array for array in cached if _key(array.paths[0]) not in kept]
         excess = sum(array.bytes for array in cached) + needed - self.limit
-        lacking = self._lacking(needed)
-        if lacking > sum(array.bytes for array in removable):
-            lacking = 0  # all of them would not do
+        helps = self._lacking(needed) <= sum(array.bytes for array in removable)
         for array in sorted(removable, key=lambda array: array.used):
-            if max(excess, lacking) <= 0:
+            if excess <= 0 and not (helps and self._lacking(needed) > 0):
                 break
             try:
                 self.remove(array)
             except OSError as error:
-                self._tell(f"{array.paths[0]}: can't be removed ({error.strerror}): it stays")
+                if not self._told:
+                    self.warn(f"{array.paths[0]}: can't be removed ({error.strerror}): it stays")
+                self._told = True
             else:
-                excess, lacking = excess - array.bytes, lacking - array.bytes
+                excess -= array.bytes
         room = max(0, needed - max(0, self._lacking(needed)))
         if room == needed:
             return ""
@@ -182,12 +182,6 @@ class FeatureCache:
     def room(self) -> int:
         """Bytes that arrays may take: as many as are allowed, and the disk has."""
         return min(self.limit, sum(array.bytes for array in self.cached()) - self._lacking(0))
-
-    def _tell(self, line: str) -> None:
-        """Warn of what can't be removed, once."""
-        if not self._told:
-            self._told = True
-            self.warn(line)
 
     def _lacking(self, needed: int) -> int:
         """Return how many bytes the disk has too few, beside what is written and others need."""

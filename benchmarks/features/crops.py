@@ -49,6 +49,16 @@ def whole(category: Category, split: Split) -> Part:
     return Part(category, split, range(Part(category, split, range(0)).count))
 
 
+def described(dataset: str, part: Part, protocol: EvaluationProtocol) -> dict[str, Any]:
+    """Return the fields that the specifications of crops and of features share."""
+    category, p = part.category, protocol
+    return {
+        **{"dataset": dataset, "dataset_fingerprint": category.fingerprint},
+        **{"category": category.name, "split": part.split, "image_size": p.image_size},
+        **{"resize": p.resize, "fit": p.fit, "interpolation": p.interpolation},
+    }
+
+
 def parts_of(category: Category) -> list[Part]:
     """Return all images of each split."""
     return [whole(category, split) for split in get_args(Split)]
@@ -99,13 +109,7 @@ class Crops:
         return np.concatenate(list(self._decode(part))) if stored is None else stored
 
     def _spec(self, part: Part) -> CropSpec:
-        p, category = self._protocol, part.category
-        return CropSpec(
-            *(self._dataset, category.fingerprint, category.name, part.split),
-            *(p.image_size, p.resize),
-            fit=p.fit,
-            interpolation=p.interpolation,
-        )
+        return CropSpec(**described(self._dataset, part, self._protocol))
 
     def _stored(self, part: Part) -> Pixels | None:
         spec = self._spec(part)

@@ -209,7 +209,7 @@ class Extractor:
         return array
 
     def _specs(self, part: Part) -> dict[int, FeatureSpec]:
-        wanted = self._dataset, part.category, part.split, self._protocol, self._levels
+        wanted = self._dataset, part, self._protocol, self._levels
         return feature_specs(*wanted, batch=self._batch)
 
     def _absent(self, part: Part, *, check: bool = False) -> list[int]:

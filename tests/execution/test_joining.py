@@ -7,11 +7,13 @@ from typing import Any
 from unittest import mock
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import pytest
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.execution.workers import joining, ray_cluster
 from benchmarks.execution.workers.tasks import Evaluate, Extract, WantedPool
+from benchmarks.execution.workers.worker import join_shards
 from benchmarks.features.crops import Part
 
 HEAD = "127.0.0.1:6379"
@@ -22,7 +24,9 @@ def test_an_address_where_nothing_answers_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(joining, "ANSWER", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections, and says nothing
         port = mute.getsockname()[1]
-        for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "127.0.0.1:1", "HEAD"):
+        with pytest.raises(BenchmarkError, match="Ray Client's addresses aren't taken; start"):
+            joining.join(ray, WantedPool(1, "cpu", 60, f"ray://127.0.0.1:{port}"))
+        for address in (f"127.0.0.1:{port}", "127.0.0.1:1", "HEAD"):
             with pytest.raises(BenchmarkError, match=f"no Ray cluster answers at {address}"):
                 joining.join(ray, WantedPool(1, "cpu", 60, address))
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
@@ -107,3 +111,18 @@ def test_features_of_several_batches_are_not_joined(second: tuple[int, ...], giv
     (call,) = member.actor.perform.remote.call_args_list
     assert call.args == (task, "a", "b")[: 1 + given]
     assert member.tasks == [task]
+
+
+def test_what_workers_extracted_is_joined_in_the_order_of_the_images() -> None:
+    setting, category = mock.Mock(), mock.Mock()
+    setting.plan.levels = (1, 2)
+    named = [("test", 0, 1), ("train", 2, 3), ("train", 0, 2)]
+    parts = [Part(category, split, range(*rows)) for split, *rows in named]  # type: ignore[arg-type]
+    shards = [
+        [{level: np.full((len(part.rows), 1, 1, 1), level + part.rows.start) for level in (1, 2)}]
+        for part in parts
+    ]
+    tasks = [Extract(setting, part, 1.0) for part in parts]
+    (member,) = join_shards(tasks, shards)
+    assert [int(value) for value in np.asarray(member["train"][2]).flat] == [2, 2, 4]
+    assert [int(value) for value in np.asarray(member["test"][1]).flat] == [1]

@@ -126,6 +126,17 @@ def test_the_next_images_pass_while_the_last_features_wait_for_the_disk(
     assert len(list(Path("cache/features").glob("*.npy"))) == 3 * 4  # levels and crops
 
 
+def test_one_bound_holds_what_waits_for_all_that_a_worker_does(
+    portions: list[Portion[Task]],
+) -> None:
+    worker = Worker("cpu", 1 << 30, waiting=1)
+    for task in (*portions[0].shards, *portions[0].cells):
+        assert worker.perform(task).failure is None
+    lanes = worker._images, worker._cells
+    (bound,) = {extractor._cache.waiting for lane in lanes for extractor in lane.extractors}
+    assert (bound._bound, bound.bytes) == (1, 0)
+
+
 def refuse(*_: object) -> None:
     raise AssertionError("the parent of workers loads CUDA")
 

@@ -22,6 +22,7 @@ from benchmarks.errors import BenchmarkError, DataError, StorageError
 from benchmarks.features import Extractor, FeatureCache, crops, temporary
 from benchmarks.features import __main__ as features
 from benchmarks.features.arrays import ArrayWriter, read_array
+from benchmarks.features.crops import parts_of
 from benchmarks.features.temporary import OWNER
 from benchmarks.features.wanted import feature_specs
 from benchmarks.specs import BackboneSpec, EvaluationProtocol, FeatureSpec
@@ -142,8 +143,7 @@ def test_a_change_of_any_field_misses(name: str, tmp_path: Path) -> None:
 
 def test_specs_follow_data_split_backbone_and_protocol(category: Category) -> None:
     def keys(category: Category = category, protocol: EvaluationProtocol = PROTOCOL) -> set[str]:
-        splits = ("train", "test")
-        parts = [feature_specs("data", category, s, protocol, LEVELS) for s in splits]  # type: ignore[arg-type]
+        parts = [feature_specs("data", part, protocol, LEVELS) for part in parts_of(category)]
         return {spec.key for part in parts for spec in part.values()}
 
     other = BackboneSpec("filterbank", "none", "other", PROTOCOL.backbone.layers)

@@ -20,7 +20,9 @@ from benchmarks.errors import StorageError
 from benchmarks.features import Extractor, FeatureCache, waiting
 from benchmarks.features.arrays import ArrayWriter
 from benchmarks.features.cache import CacheSettings
+from benchmarks.features.crops import whole
 from benchmarks.features.waiting import WaitingMemory, usual_bound
+from benchmarks.features.wanted import feature_specs
 from benchmarks.run import __main__ as run
 from benchmarks.specs import EvaluationProtocol
 from methods.testing.pretended import Counts, OnDevice, pretended_cuda
@@ -225,7 +227,8 @@ class Disk:
 
     def usage(self, folder: Path) -> SimpleNamespace:
         assert folder.exists()
-        used = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        files = [path.stat() for path in self.folder.rglob("*") if path.is_file()]
+        used = sum(min(file.st_size, 512 * file.st_blocks) for file in files)
         return SimpleNamespace(total=self.size, used=used, free=max(0, self.size - used))
 
 
@@ -287,6 +290,24 @@ def test_features_that_stay_on_the_device_need_no_disk(
     assert cache.cached() == []
     assert len(warnings) == 2  # a split each
     assert warnings[0].startswith("bolt's features aren't kept: ")
+
+
+def test_what_others_are_writing_is_left_to_them(
+    tmp_path: Path, one_category: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    category = index(tmp_path / "data").categories[0]
+    spec = feature_specs("data", whole(category, "train"), PROTOCOL, LEVELS)[1]
+    others, cache = FeatureCache(tmp_path / "cache"), FeatureCache(tmp_path / "cache")
+    Disk(cache.folder, 10**7, monkeypatch)
+    assert cache.room == 10**7 - 10**7 // 50
+    assert cache.make_room(5 * 10**6) == ""
+    batch = np.ones((1, 24, 8, 8), np.float32)
+    writer = others.writer(spec, 1000)
+    writer.write(batch)
+    assert cache.room == pytest.approx(10**7 - 10**7 // 50 - 1000 * batch.nbytes, rel=0.01)
+    assert "5.0 MB are to be written, and the disk takes 3.7" in cache.make_room(5 * 10**6)
+    writer.close(keep=False)
+    assert cache.make_room(5 * 10**6) == ""
 
 
 @pytest.mark.usefixtures("folder", "no_figures")

@@ -52,14 +52,6 @@ class _Grid:
 
     cells: Mapping[tuple[str, str], Sequence[State]]
 
-    @property
-    def rows(self) -> list[str]:
-        return list(dict.fromkeys(row for row, _ in self.cells))
-
-    @property
-    def columns(self) -> list[str]:
-        return list(dict.fromkeys(column for _, column in self.cells))
-
     def transposed(self) -> _Grid:
         return _Grid({(column, row): cells for (row, column), cells in self.cells.items()})
 
@@ -71,7 +63,7 @@ class _Grid:
         return {name: next((p for p in URGENCY if p in k), "done") for name, k in kinds.items()}
 
     def name_width(self, width: int) -> int:
-        return min(max(map(len, self.rows)), width // 2)
+        return min(max(map(len, self.phases(0))), width // 2)
 
     def fitting(self, width: int) -> int:
         """Return how many columns fit beside each other."""
@@ -93,7 +85,7 @@ def draw(board: Board, width: int, height: int) -> Group:
         height: its lines; one is left free.
     """
     grid, names = _Grid(board.states), ("categories", "methods")
-    if grid.fitting(width) < len(grid.columns) > len(grid.rows):
+    if grid.fitting(width) < len(grid.phases(1)) > len(grid.phases(0)):
         grid, names = grid.transposed(), names[::-1]
     columns = _urgent(grid.phases(1), grid.fitting(width))
     room = (width - grid.name_width(width)) // len(columns) - 1

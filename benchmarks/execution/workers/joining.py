@@ -41,6 +41,11 @@ def join(ray: Any, wanted: WantedPool) -> None:
     """
     asked = wanted.address
     address = os.environ.get("RAY_ADDRESS", "auto") if asked == "auto" else asked
+    if address and address.startswith("ray://"):
+        raise BenchmarkError(
+            f"--ray-address {asked}: Ray Client's addresses aren't taken; start the run on a "
+            "machine of the cluster, with its head's HOST:PORT"
+        )
     if address and address not in ("auto", "local") and not answers(address):
         raise BenchmarkError(
             f"--ray-address {asked}: no Ray cluster answers at {address}; give its head's HOST:PORT"
@@ -67,8 +72,8 @@ def join(ray: Any, wanted: WantedPool) -> None:
 
 
 def answers(address: str) -> bool:
-    """Return whether Ray, or another server of HTTP/2, answers at HOST:PORT or ray://HOST:PORT."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    """Return whether Ray, or another server of HTTP/2, answers at HOST:PORT."""
+    host, _, port = address.rpartition(":")
     with (
         suppress(OSError, ValueError, OverflowError),
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER) as connection,

@@ -19,6 +19,7 @@ from benchmarks.execution.workers.tasks import (
     AHEAD,
     Done,
     IdleWorker,
+    Pool,
     Task,
     WantedPool,
     idle_workers,
@@ -54,7 +55,7 @@ class _Member:
     tasks: dict[int, Task] = field(default_factory=dict)
 
 
-class Processes:
+class Processes(Pool):
     """Processes on this machine, each started with its first task.
 
     Args:
@@ -99,10 +100,6 @@ class Processes:
                 worker = IdleWorker(number, str(number))
                 for task, done in _receive(member):
                     yield worker, task, done
-
-    def lost_places(self) -> Sequence[str]:
-        """Return nothing: processes store features on disk."""
-        return ()
 
     def close(self) -> None:
         """Kill the processes, busy or not."""

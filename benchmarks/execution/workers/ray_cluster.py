@@ -21,6 +21,7 @@ from benchmarks.execution.workers.tasks import (
     Evaluate,
     Extract,
     IdleWorker,
+    Pool,
     Task,
     WantedPool,
     idle_workers,
@@ -61,10 +62,10 @@ class Actor:
         import ray
 
         self._node: str = ray.get_runtime_context().get_node_id()
-        has = next(node["Resources"] for node in _nodes() if node["NodeID"] == self._node)
-        self._worker = create_worker(
-            wanted, workers_that_fit(has, needs), workers_on_device(has, needs)
-        )
+        nodes: Any = ray.nodes()  # type: ignore[no-untyped-call]
+        has = next(node["Resources"] for node in nodes if node["NodeID"] == self._node)
+        on_node = workers_that_fit(has, needs)
+        self._worker = create_worker(wanted, on_node, 1 if "GPU" in needs else on_node)
 
     def node(self) -> str:
         """Return the node that this worker is on."""
@@ -72,9 +73,7 @@ class Actor:
 
     def perform(self, task: Task, *shards: MemberLevels) -> Done:
         """Do a task; `shards` are the features that it needs, from the object store."""
-        if isinstance(task, Evaluate):
-            return self._worker.evaluate(task, shards)
-        return self._worker.perform(task)
+        return self._worker.perform(task, shards)
 
     def extract(self, task: Extract) -> tuple[Done, MemberLevels]:
         """Extract features, and leave them in the object store, which spills to disk."""
@@ -88,21 +87,9 @@ def _array(features: Tensor | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.asarray(features.cpu() if isinstance(features, torch.Tensor) else features)
 
 
-def _nodes() -> list[dict[str, Any]]:
-    import ray
-
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return nodes
-
-
 def workers_that_fit(has: dict[str, float], needs: dict[str, float]) -> int:
     """Return how many workers a node, or a cluster, has the resources for."""
     return max(1, int(min(has.get(name, 0) // count for name, count in needs.items())))
-
-
-def workers_on_device(has: dict[str, float], needs: dict[str, float]) -> int:
-    """Return how many workers share a device's memory: a node's, where they compute on its CPU."""
-    return 1 if "GPU" in needs else workers_that_fit(has, needs)
 
 
 def _choose_device(named: str, has: dict[str, float]) -> str:
@@ -132,7 +119,7 @@ class _Member:
         return [task for task in self.asked.values() if task is not None]
 
 
-class RayCluster:
+class RayCluster(Pool):
     """A Ray cluster: one that runs already, or one of this machine for as long as this runs.
 
     One actor more than the cluster has resources for is always requested: it tells an autoscaler
@@ -154,16 +141,16 @@ class RayCluster:
                 "--executor ray: Ray is not installed; pip install -c constraints.txt -e '.[ray]'"
             ) from None
         joining.join(ray, wanted)
-        self._ray, self._watch = ray, joining.Watch(ray)
+        self._ray: Any = ray
+        self._watch = joining.Watch(ray)
         self.device, self.card = _choose_device(wanted.device, self._has()), ""
         self._wanted = replace(wanted, device=self.device)
         needs, together = {"CPU": float(wanted.threads or 1)}, 1
         if self.device == "cuda":
             needs, together = needs | {"GPU": 1.0}, 2 * AHEAD
         self._needs = needs
-        remote: Any = ray.remote
         resources = {"num_cpus": needs["CPU"], "num_gpus": needs.get("GPU", 0)}
-        self._actor = remote(**resources, max_concurrency=together)(Actor)
+        self._actor = self._ray.remote(**resources, max_concurrency=together)(Actor)
         self._members: dict[int, _Member] = {}
         self._shards: WeakKeyDictionary[Extract, Any] = WeakKeyDictionary()
         self._batches: WeakKeyDictionary[Extract, tuple[int, ...]] = WeakKeyDictionary()
@@ -183,17 +170,20 @@ class RayCluster:
     def start(self, worker: IdleWorker, task: Task) -> None:
         """Have a worker begin a task."""
         member = self._members[worker.number]
-        if self._wanted.share == "folder":
-            answer = member.actor.perform.remote(task)
-        elif isinstance(task, Evaluate):
-            shards = [self._shards[extraction] for extraction in task.needs]
-            if len({self._batches[extraction] for extraction in task.needs}) > 1:
-                shards = []  # features of several batches aren't mixed: it extracts all again
-            answer = member.actor.perform.remote(task, *shards)
-        else:
+        if self._wanted.share == "objects" and isinstance(task, Extract):
             extract = member.actor.extract.options(num_returns=2)
             answer, self._shards[task] = extract.remote(task)
+        else:
+            answer = member.actor.perform.remote(task, *self._shards_for(task))
         member.asked[answer] = task
+
+    def _shards_for(self, task: Task) -> Sequence[Any]:
+        """Return the features that a task needs in the object store; none to be extracted again."""
+        if self._wanted.share == "folder" or not isinstance(task, Evaluate):
+            return ()
+        if len({self._batches[extraction] for extraction in task.needs}) > 1:
+            return ()  # features of several batches aren't mixed
+        return [self._shards[extraction] for extraction in task.needs]
 
     def finished(self) -> Iterator[tuple[IdleWorker, Task, Done | None]]:
         """Wait until some tasks have ended, and yield them; None where the worker was lost.
@@ -220,7 +210,7 @@ class RayCluster:
         """Return the nodes that were lost since the last call, with features stored only there."""
         if time.monotonic() > self._suspicious_until:
             return ()
-        lost = self._places - {node["NodeID"] for node in _nodes() if node["Alive"]}
+        lost = self._places - {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
         self._places -= lost
         self._members = {
             number: member
@@ -284,5 +274,5 @@ class RayCluster:
         return workers_that_fit(self._has(), self._needs)
 
     def _has(self) -> dict[str, float]:
-        resources: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
+        resources: dict[str, float] = self._ray.cluster_resources()
         return resources

@@ -143,6 +143,7 @@ class Pool(Protocol):
 
     def lost_places(self) -> Sequence[str]:
         """Return the nodes that were lost since the last call, with the features stored there."""
+        return ()
 
     def close(self) -> None:
         """End the workers, busy or not."""

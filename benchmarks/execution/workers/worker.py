@@ -99,9 +99,9 @@ class Worker:
         self._data: tuple[str, Lazy[CategoryData]] | None = None
         self._measuring = ThreadPoolExecutor(MEASURED_TOGETHER) if device != "cpu" else None
 
-    def perform(self, task: Task) -> Done:
+    def perform(self, task: Task, shards: Sequence[MemberLevels] = ()) -> Done:
         """Do a task; where features can't be extracted, its cells fail."""
-        return self.evaluate(task) if isinstance(task, Evaluate) else self.extract(task)[0]
+        return self.evaluate(task, shards) if isinstance(task, Evaluate) else self.extract(task)[0]
 
     def extract(self, task: Extract) -> tuple[Done, list[Arrays]]:
         """Extract features into the cache; return each member's, too, none on failure."""
@@ -119,7 +119,7 @@ class Worker:
             failure = failure_of(error)
         return self._end(lane, Done(failure=failure, batches=batches)), members
 
-    def evaluate(self, task: Evaluate, shards: Sequence[MemberLevels] = ()) -> Done:
+    def evaluate(self, task: Evaluate, shards: Sequence[MemberLevels]) -> Done:
         """Evaluate cells.
 
         Args:
