@@ -273,11 +273,10 @@ def detector_of(spec: CellSpec, known: Iterable[Choice], device: str) -> Detecto
         WeightsError: the weights can't be had.
     """
     wanted = spec.protocol.backbone
-    for choice in known:
-        if choice.name == wanted.name:
-            here = describe(choice, download=True)
-            if replace(here, weights=wanted.weights) == wanted:
-                return Detector(spec, choice, device, None)
+    alike = [choice for choice in known if choice.name == wanted.name]
+    for choice, here in backbone_specs(alike, download=True):
+        if replace(here, weights=wanted.weights) == wanted:
+            return Detector(spec, choice, device, None)
     raise BenchmarkError(
         f"{wanted.name}: the run's weights (sha256 {wanted.weights_sha256[:12]}) aren't where they "
         "were: name their file with --weights"

@@ -92,7 +92,7 @@ def _draw_point(panel: Axes, point: Point) -> None:
     panel.errorbar(
         median,
         100 * point.value,
-        xerr=[[0], [late - median]],
+        xerr=[[0.0], [late - median]],
         yerr=[[100 * (point.value - low)], [100 * (high - point.value)]],
         fmt=look.marker,
         color=look.colour,

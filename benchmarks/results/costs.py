@@ -48,13 +48,16 @@ class Cost:
 
 
 def write_costs(run: Path, costs: Iterable[Cost]) -> Path:
-    """Store costs beside a run's cells, in place of earlier ones of the same cell and machine.
+    """Store costs beside a run's cells, last, and earlier ones of the same cell and machine no more.
 
     Raises:
         StorageError: the file can't be written.
     """
-    kept = {(cost.cell, cost.machine): cost for cost in [*read_costs(run), *costs]}
-    content = [asdict(cost) for cost in kept.values()]
+    known = {(cost.cell, cost.machine): cost for cost in read_costs(run)}
+    for cost in costs:
+        known.pop((cost.cell, cost.machine), None)
+        known[cost.cell, cost.machine] = cost
+    content = [asdict(cost) for cost in known.values()]
     write_file(run / FILE, json.dumps(content, indent=1, allow_nan=False).encode())
     return run / FILE
 
