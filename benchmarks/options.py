@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import get_args
 
 from benchmarks.console import say
@@ -20,9 +21,11 @@ from benchmarks.execution.workers import EXECUTORS, WantedPool
 from benchmarks.execution.workers.tasks import Share
 from benchmarks.features import FeatureCache
 from benchmarks.features.cache import DEFAULT_LIMIT_GB, default_folder
-from benchmarks.names import printable
+from benchmarks.names import composed, printable
 from benchmarks.places import written_path
 from benchmarks.processes import cores
+from benchmarks.results import ResultSet
+from benchmarks.results.plans import kept_data
 from benchmarks.specs import GREATEST_SIDE, DType
 from benchmarks.synthetic import writing as synthetic
 from benchmarks.synthetic.products import VERSION
@@ -233,6 +236,34 @@ def chosen_size(options: argparse.Namespace, dataset: Dataset, fit: str) -> int:
     size: int = options.image_size or (EMBEDDED_SIZE if dataset.synthetic else REAL_SIZE)
     require_crop(options.resize or 0, size, fit)
     return size
+
+
+def chosen_datasets(run: Path, options: argparse.Namespace) -> list[Dataset]:
+    """Return the data sets of --data, else of the run's plans, else as a run chooses.
+
+    Each of several plans' is asked for those of --categories that it holds, or that none does.
+    """
+    kept = [] if options.data else kept_data(run)
+    inside = [{*map(composed, datasets.category_names(data))} for data, _ in kept]
+    wanted = options.categories.split(",") if options.categories else []
+    absent, chosen = {*map(composed, wanted)}.difference(*inside), []
+    for (data, no_masks), names in zip(kept, inside, strict=True):
+        here = [name for name in wanted if composed(name) in names | absent]
+        if here or not wanted:
+            given = {"data": data, "categories": ",".join(here)}
+            given |= {"no_masks": no_masks or options.no_masks}
+            chosen.append(chosen_dataset(argparse.Namespace(**{**vars(options), **given})))
+    return chosen or [chosen_dataset(options)]
+
+
+def most_agreeing(results: ResultSet, datasets: Sequence[Dataset]) -> Dataset:
+    """Return the data set that most of the cells saw."""
+    seen = {(cell.spec.category, cell.spec.dataset_fingerprint) for cell in results.cells}
+
+    def agreeing(dataset: Dataset) -> int:
+        return len(seen & {(c.name, c.fingerprint) for c in dataset.categories})
+
+    return max(datasets, key=agreeing)
 
 
 def chosen_cache(options: argparse.Namespace) -> FeatureCache:

@@ -9,9 +9,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing import get_context, parent_process
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
@@ -29,6 +30,15 @@ def cores() -> int:
     """Return how many processors this process may use, within its control groups' quotas."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return int(max(1, min(count or 1, processors())))
+
+
+def processor_name() -> str:
+    """Return the processor's name, "unknown CPU" where the system doesn't say it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return "unknown CPU"
 
 
 def map_in_processes(

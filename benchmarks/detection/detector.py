@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from operator import index
 from pathlib import Path
@@ -22,6 +23,7 @@ from benchmarks.device_memory import room_for, too_large, with_less, within_budg
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.category import RESIDENT_SHARE
 from benchmarks.evaluation.device import choose_device, free_memory
+from benchmarks.evaluation.evaluating import draw_shots
 from benchmarks.evaluation.scoring import (
     Scored,
     describe_missing_levels,
@@ -94,7 +96,8 @@ class Detector:
             DataError: there are none, a file can't be read, or an array isn't of images.
             BenchmarkError: the device's memory is too small.
         """
-        features, spec = self.features(self.squares(images)), self.spec
+        spec = self.spec
+        features = draw_shots(self.features(self.squares(images)), spec.shots, spec.seed)
         parameters = resolve(spec.method).parameters
 
         def fit(spare: int) -> Method:
@@ -255,6 +258,29 @@ def detector(
     check_size(choice, protocol.image_size)
     numbers = identity(variant.parameters), protocol, _integer("seed", seed, 0, GREATEST_SEED)
     return Detector(CellSpec("", "", "", variant.name, *numbers), choice, device, memory)
+
+
+def detector_of(spec: CellSpec, known: Iterable[Choice], device: str) -> Detector:
+    """Return the detector of a cell, not fitted yet.
+
+    Args:
+        spec: the cell's.
+        known: backbones, among which is the cell's.
+        device: auto, cpu, cuda or cuda:N.
+
+    Raises:
+        BenchmarkError: the backbone, or its weights, are none of them.
+        WeightsError: the weights can't be had.
+    """
+    wanted = spec.protocol.backbone
+    alike = [choice for choice in known if choice.name == wanted.name]
+    for choice, here in backbone_specs(alike, download=True):
+        if replace(here, weights=wanted.weights) == wanted:
+            return Detector(spec, choice, device, None)
+    raise BenchmarkError(
+        f"{wanted.name}: the run's weights (sha256 {wanted.weights_sha256[:12]}) aren't where they "
+        "were: name their file with --weights"
+    )
 
 
 def load_detector(

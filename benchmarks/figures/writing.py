@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from benchmarks.console import say
-from benchmarks.figures import curves, example_maps
+from benchmarks.figures import curves, example_maps, pareto
 from benchmarks.figures.critical_difference import draw_critical_difference
 from benchmarks.figures.overview import draw_overview
 from benchmarks.figures.style import (
@@ -52,6 +52,7 @@ def _few(figures: Figures) -> Figures:
 FIGURES: tuple[Figures, ...] = (
     _figure("overview", draw_overview, HEADLINE),
     _few(_figure("working_points", draw_working_points, WORKING_POINTS)),
+    pareto.figures,
     curves.figures,
     example_maps.figures,
 )

@@ -23,7 +23,6 @@ from typing import get_args
 import methods
 from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.datasets import Dataset
-from benchmarks.datasets.indexing import category_names
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import KeptMaps
 from benchmarks.features import Crops, FeatureCache
@@ -33,14 +32,19 @@ from benchmarks.maps.choosing import chosen_measure
 from benchmarks.maps.exporting import DType, Exported, export_category, find_method, folder_of
 from benchmarks.maps.folder import folders_of_methods
 from benchmarks.maps.importing import CheckedMaps, ImportedMaps, column, protocol_of
-from benchmarks.names import composed
-from benchmarks.options import add_data, add_raise, chosen_dataset, side
+from benchmarks.options import (
+    add_data,
+    add_raise,
+    chosen_dataset,
+    chosen_datasets,
+    most_agreeing,
+    side,
+)
 from benchmarks.places import written_path
-from benchmarks.results import Cell, ResultSet, Store, result_sets
+from benchmarks.results import Cell, Store, result_sets
 from benchmarks.results.agreement import differing_data
 from benchmarks.results.folders import default_run, find_run
 from benchmarks.results.lock import only_writer
-from benchmarks.results.plans import kept_data
 from benchmarks.specs import GREATEST_SEED, IMPORTED, Fit, Interpolation, MaskResize, Regions
 from benchmarks.tables.metric_tables import terminal_tables
 
@@ -215,12 +219,12 @@ def _export(options: argparse.Namespace) -> int:
     chosen = [find_method(sets, name) for name in methods.split(options.methods)]
     if not chosen:
         raise BenchmarkError("--methods: name at least one")
-    datasets, nothing = _datasets_of(run, options), True
+    datasets, nothing = chosen_datasets(run, options), True
     for results, method in itertools.chain.from_iterable(chosen):
         several = len({results.dataset for results in sets}) > 1
         out = options.out / (folder_of(results.dataset) if several else "") / folder_of(method)
         exported = Exported(options.dtype)
-        for category in _dataset_of(results, datasets).categories:
+        for category in most_agreeing(results, datasets).categories:
             if category.name in results.categories:
                 export_category(results, method, category, out, exported)
         if exported.scores:
@@ -230,34 +234,6 @@ def _export(options: argparse.Namespace) -> int:
         roots = ", ".join(str(dataset.root) for dataset in datasets)
         raise BenchmarkError(f"{options.methods}: none of the run's categories is in {roots}")
     return 0
-
-
-def _datasets_of(run: Path, options: argparse.Namespace) -> list[Dataset]:
-    """Return the data sets of --data, else of the run's plans, else as a run chooses.
-
-    Each of several plans' is asked for those of --categories that it holds, or that none does.
-    """
-    kept = [] if options.data else kept_data(run)
-    inside = [{*map(composed, category_names(data))} for data, _ in kept]
-    wanted = options.categories.split(",") if options.categories else []
-    absent, chosen = {*map(composed, wanted)}.difference(*inside), []
-    for (data, no_masks), names in zip(kept, inside, strict=True):
-        here = [name for name in wanted if composed(name) in names | absent]
-        if here or not wanted:
-            given = {"data": data, "categories": ",".join(here)}
-            given |= {"no_masks": no_masks or options.no_masks}
-            chosen.append(chosen_dataset(argparse.Namespace(**{**vars(options), **given})))
-    return chosen or [chosen_dataset(options)]
-
-
-def _dataset_of(results: ResultSet, datasets: Sequence[Dataset]) -> Dataset:
-    """Return the data set that most of the cells saw."""
-    seen = {(cell.spec.category, cell.spec.dataset_fingerprint) for cell in results.cells}
-
-    def agreeing(dataset: Dataset) -> int:
-        return len(seen & {(c.name, c.fingerprint) for c in dataset.categories})
-
-    return max(datasets, key=agreeing)
 
 
 def _say_what_was_exported(method: str, out: Path, exported: Exported) -> None:

@@ -13,7 +13,7 @@ from benchmarks.results.maps import open_maps
 from benchmarks.results.result_set import ResultSet, category_of
 from benchmarks.results.scores import read_image_scores
 from benchmarks.statistics.intervals import metric_intervals
-from benchmarks.statistics.proportions import Interval
+from benchmarks.statistics.proportions import Interval, mean_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,3 +82,23 @@ def estimates(results: ResultSet, *, every_seed: bool = False) -> pd.DataFrame:
             at = category_of(cell), method, cell.spec.seed, metric
             records.append((*at, number, *ends))
     return pd.DataFrame(records, columns=ESTIMATE)
+
+
+def method_means(results: ResultSet, metric: str) -> dict[str, tuple[float, Interval | None]]:
+    """Return method → the mean of a metric over the run's categories, with its interval.
+
+    Of the methods that lack no category; the interval is None where one category has none.
+
+    Raises:
+        BenchmarkError: a file of scores or maps is unreadable.
+    """
+    frame = estimates(results)
+    chosen = frame[frame["metric"] == metric]
+    means = {}
+    for name, values in results.table(metric).complete_values().items():
+        ends = chosen[chosen["method"] == name].set_index("category")[["low", "high"]]
+        intervals = ends.reindex(list(results.categories)).to_numpy().tolist()
+        known = [None if np.isnan(low) else (low, high) for low, high in intervals]
+        within = zip(values.tolist(), known, strict=True)
+        means[name] = float(values.mean()), mean_interval(list(within))
+    return means

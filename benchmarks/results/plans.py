@@ -50,8 +50,13 @@ def keep_plan(run: Path, plan: Plan) -> None:
             return
 
 
+def kept_plans(run: Path) -> list[Plan]:
+    """Return what was asked for in a run, as its folder keeps it."""
+    return list(map(read_plan, sorted(run.glob("plan*.toml"))))
+
+
 def kept_data(run: Path) -> list[tuple[Path, bool]]:
     """Return the data of a run's plans: each folder once, and whether its masks were left out."""
-    plans = [plan for plan in map(read_plan, sorted(run.glob("plan*.toml"))) if "data" in plan]
+    plans = [plan for plan in kept_plans(run) if "data" in plan]
     data = ((Path(str(plan["data"])), plan.get("no-masks") is True) for plan in plans)
     return list(dict.fromkeys(data))

@@ -13,6 +13,7 @@ from statistics import median
 
 from benchmarks.console import say
 from benchmarks.evaluation.device import PeakMemory
+from benchmarks.processes import processor_name
 from benchmarks.speed.inputs import Inputs, Scale
 from benchmarks.speed.report import Comparison, Growth
 from methods.base import Scores
@@ -172,12 +173,8 @@ def _return_what_is_free() -> None:
 
 def describe_machine(device: str) -> str:
     """Return what the machine is and how busy it is now: CPU, cores, load, GPU."""
-    processor = "unknown CPU"
-    if (information := Path("/proc/cpuinfo")).exists():
-        names = [s for s in information.read_text().splitlines() if s.startswith("model name")]
-        processor = names[0].partition(":")[2].strip() if names else processor
     parts = [
-        f"{processor}, {len(os.sched_getaffinity(0))} cores",
+        f"{processor_name()}, {len(os.sched_getaffinity(0))} cores",
         f"{torch.get_num_threads()} threads",
         f"load average {os.getloadavg()[0]:.2f} at the start",
     ]

@@ -1,0 +1,132 @@
+"""What a run's methods cost on this machine, from an image's file to its verdict.
+
+    python -m benchmarks.cost RUN
+
+Every method is fitted as it was for the run's cell of one category, and scores that category's test
+images from their files to maps at their own size. The figures are of this machine, and are stored
+beside the cells: RUN/cost.json. RUN's plots show accuracy against time.
+
+Exit status: 0 done, 2 usage or data, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import methods
+from benchmarks.backbones.choice import Choice, choices
+from benchmarks.console import command_parser, run_program, say, show
+from benchmarks.cost.measuring import measure_cost
+from benchmarks.datasets import Dataset
+from benchmarks.detection.detector import detector_of
+from benchmarks.errors import BenchmarkError
+from benchmarks.evaluation.device import choose_device
+from benchmarks.figures.pareto import figures
+from benchmarks.figures.writing import write_figures
+from benchmarks.options import add_data, chosen_datasets, most_agreeing, positive
+from benchmarks.places import written_path
+from benchmarks.results import Cell, ResultSet, result_sets
+from benchmarks.results.costs import Cost, write_costs
+from benchmarks.results.folders import find_run, plots_folder
+from benchmarks.results.plans import kept_plans
+from benchmarks.results.result_set import category_of
+from benchmarks.tables.costs import cost_table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    return run_program(lambda: _main(_parser().parse_args(arguments)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser("benchmarks.cost", __doc__)
+    add = parser.add_argument
+    add("run", metavar="RUN", help="a run's folder, or its name under results/")
+    add("--methods", help="comma-separated, as its tables call them (default: all)")
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    add(
+        "--images",
+        type=positive,
+        default=50,
+        help="how many are scored one by one (default: %(default)s)",
+    )
+    add(
+        "--weights",
+        type=written_path,
+        metavar="FILE",
+        help="of the backbone, where they aren't where the run had them",
+    )
+    add_data(parser)
+    return parser
+
+
+def _main(options: argparse.Namespace) -> int:
+    run, device = find_run(options.run), choose_device(options.device)
+    sets, datasets = result_sets(run), chosen_datasets(run, options)
+    known = dict.fromkeys(method for results in sets for method in results.methods)
+    wanted = methods.split(options.methods) if options.methods else [*known]
+    if unknown := [name for name in wanted if name not in known]:
+        raise BenchmarkError(f"--methods {unknown[0]}: {run} has {', '.join(known)}")
+    costs: list[Cost] = []
+    for results in sets:
+        dataset = most_agreeing(results, datasets)
+        for cell, method in _cells(results, dataset, wanted):
+            say(
+                f"{method} on {category_of(cell)}: fitting, then {options.images} images one by one"
+            )
+            costs.append(_cost(cell, method, dataset, device, options))
+            write_costs(run, costs)
+    if not costs:
+        raise BenchmarkError(f"{run}: none of its methods can be timed here")
+    show(cost_table(costs))
+    for path in write_figures(sets, plots_folder(run), [figures]):
+        say(str(path))
+    return 0
+
+
+def _cells(
+    results: ResultSet, dataset: Dataset, wanted: Sequence[str]
+) -> Iterator[tuple[Cell, str]]:
+    """Yield a cell of each method, all of one category where one has them all."""
+    there = {category.name: category.fingerprint for category in dataset.categories}
+    for method in (method for method in results.methods if method in wanted):
+        if (
+            method in results.imported
+            or results.columns[method][0].spec.protocol.backbone.members > 1
+        ):
+            say(f"{method}: imported maps and ensembles aren't timed")
+            continue
+        for category in results.categories:
+            cell = results.first.get((category, method))
+            if cell and there.get(category) == cell.spec.dataset_fingerprint:
+                yield cell, method
+                break
+        else:
+            say(f"{method}: none of its categories is in {dataset.root} as it was; name --data")
+
+
+def _cost(
+    cell: Cell, method: str, dataset: Dataset, device: str, options: argparse.Namespace
+) -> Cost:
+    category = next(c for c in dataset.categories if c.name == cell.spec.category)
+    detector = detector_of(cell.spec, _known_backbones(options), device)
+    detector.fit([sample.path for sample in category.train])
+    files = [sample.path for sample in category.test]
+    return measure_cost(detector, files, options.images, cell=cell.spec.key, method=method)
+
+
+def _known_backbones(options: argparse.Namespace) -> list[Choice]:
+    """Return the backbones of the run's plans, with the weights of --weights, where it is given."""
+    known: list[Choice] = []
+    for plan in kept_plans(find_run(options.run)):
+        weights, layers = plan.get("weights"), plan.get("layers")
+        file = options.weights or (Path(str(weights)) if weights else None)
+        known += choices(str(plan["backbone"]), file, str(layers) if layers else None)
+    return known
+
+
+if __name__ == "__main__":
+    sys.exit(main())
