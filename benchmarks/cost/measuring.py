@@ -23,7 +23,7 @@ WARM_UP = 3
 BATCHES = (1, 2, 4, 8, 16, 32)
 """Numbers of images that are tried for the most images a second."""
 
-SECONDS = 5.0
+SECONDS = 2.0
 """As long as each batch is tried, where it isn't slower than that."""
 
 

@@ -23,6 +23,7 @@ COMMANDS = (
     "supplement",
     "compare",
     "uncertainty",
+    "cost",
     "report",
     "speed",
     "gpu_check",
@@ -75,14 +76,18 @@ SUBJECTS = {
         *("backbones", "datasets", "synthetic", "features", "evaluation", "results", "compare"),
         *("speed", "options", "methods"),
     },
-    "options": {"datasets", "synthetic", "features", "evaluation", "execution", LAZY},
+    "options": {"datasets", "synthetic", "features", "evaluation", "execution", "results", LAZY},
+    "cost": {
+        *("backbones", "datasets", "evaluation", "detection", "figures", "options", "results"),
+        *("tables", "methods"),
+    },
     "maps": {"options", "datasets", "features", "evaluation", "results", "tables", "methods"},
 }
 LEFT_OUT = {
-    "supplement": {"run", "report", "compare", "speed", "gpu_check", "maps", "join"},
+    "supplement": {"run", "report", "compare", "speed", "gpu_check", "maps", "join", "cost"},
     "run": {
         *("supplement", "compare", "speed", "gpu_check", "uncertainty", "reproduction", "maps"),
-        "join",
+        *("join", "cost"),
     },
 }
 ALLOWED = {
