@@ -189,7 +189,7 @@ def _blended(images: Pixels, maps: Floats) -> Pixels:
     from matplotlib import colormaps
     from matplotlib.colors import Normalize
 
-    scale = Normalize(np.nanmin(maps), np.nanmax(maps))
+    scale = Normalize(float(np.nanmin(maps)), float(np.nanmax(maps)))
     colours = colormaps["inferno"](scale(maps))
     share = _COLOUR * colours[..., 3:]
     grey = images.mean(axis=-1, keepdims=True)
