@@ -187,9 +187,10 @@ def _blended(images: Pixels, maps: Floats) -> Pixels:
     Not as two layers, which take matplotlib twice as long. NaN, around images, has no colour.
     """
     from matplotlib import colormaps
+    from matplotlib.colors import Normalize
 
-    low, high = np.nanmin(maps), np.nanmax(maps)
-    colours = colormaps["inferno"]((maps - low) / (high - low or 1))
+    scale = Normalize(float(np.nanmin(maps)), float(np.nanmax(maps)))
+    colours = colormaps["inferno"](scale(maps))
     share = _COLOUR * colours[..., 3:]
     grey = images.mean(axis=-1, keepdims=True)
     blended: Pixels = (255 * share * colours[..., :3] + (1 - share) * grey).round().astype(np.uint8)

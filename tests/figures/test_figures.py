@@ -206,6 +206,26 @@ def test_examples_show_each_map_on_its_methods_scale_with_its_score(tmp_path: Pa
     assert len(panel.collections) == 3 * 3
 
 
+@pytest.mark.parametrize("maps", ["padded", "even"])
+def test_what_has_no_value_shows_the_grey_image_and_equal_values_one_colour(
+    tmp_path: Path, maps: str
+) -> None:
+    arrays = some_maps("bolt", "a")
+    if maps == "padded":
+        arrays["maps"][:, :, :8] = np.nan
+    else:
+        arrays["maps"][:] = 0.5
+    (panel,) = draw_examples(comparison(tmp_path, [cell("bolt", "a", maps=arrays)])).axes
+    for row, picture in enumerate(panel.images[8:]):
+        drawn, grey = np.asarray(picture.get_array()), arrays["images"][row].mean(axis=-1)
+        if maps == "padded":
+            np.testing.assert_array_equal(drawn[:, :8], grey.round()[:, :8, None].repeat(3, -1))
+            assert np.ptp(drawn[:, 8:], axis=-1).min() > 0
+        else:
+            colour = 0.7 * 255 * np.array(mpl.colormaps["inferno"](0.0)[:3])
+            np.testing.assert_allclose(drawn, colour + 0.3 * grey[..., None], atol=0.51)
+
+
 def test_captions_name_the_data_and_say_where_they_are_synthetic(tmp_path: Path) -> None:
     found = comparison(tmp_path, [cell("bolt", "a", maps=some_maps("bolt", "a"))])
     made = replace(found, dataset="synthetic")
