@@ -23,16 +23,7 @@ from benchmarks.processes import cores
 from benchmarks.speed.drawn_set import drawn_set
 from benchmarks.speed.stages import STAGES
 
-COMMAND = (
-    "--methods",
-    "padim",
-    "--backbone",
-    "filterbank",
-    "--image-size",
-    "64",
-    "--device",
-    "cpu",
-)
+COMMAND = "--methods padim --backbone filterbank --image-size 64 --device cpu"
 
 REST, WHOLE, WALL = "imports, threads of PyTorch, the rest", "all", "wall time"
 
@@ -60,7 +51,7 @@ def _run(data: Path, folder: Path, state: str) -> Mapping[str, float]:
     """Return a run's processor seconds, its children's included, by stage, and its wall time."""
     file, before, begun = folder / f"{state}.json", _seconds(), time.perf_counter()
     places = ("--data", data, "--cache", folder / "cache", "--out", folder / state)
-    named = [str(file), *COMMAND, *map(str, places)]
+    named = [str(file), *COMMAND.split(), *map(str, places)]
     program = [sys.executable, "-m", "benchmarks.speed.stages", *named]
     ended = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     whole, wall = _seconds() - before, time.perf_counter() - begun
@@ -85,7 +76,7 @@ def _table(runs: Mapping[str, Mapping[str, float]], caption: str) -> str:
     table = tabulate(rows, ["CPU seconds", *runs], "pipe", disable_numparse=True)
     load = os.getloadavg()[0]
     return (
-        f"`benchmarks.run {' '.join(COMMAND)}` on drawn images of MVTec AD's numbers and sizes, "
+        f"`benchmarks.run {COMMAND}` on drawn images of MVTec AD's numbers and sizes, "
         f"features not cached (cold) and cached (warm), user and system time of all processes; "
         f"wall time on {cores()} cores, load average {load:.1f} at the end.\n{caption}\n\n{table}\n"
     )
