@@ -138,7 +138,7 @@ def _example_grid(
     columns = 2 + len(results.methods)
     side = min(_LARGEST, (DOUBLE - _MARGIN) / columns)
     width = int(side / CHARACTER)
-    titles = ["image", "ground truth", *(wrap_name(method, width) for method in results.methods)]
+    titles = [wrap_name(title, width) for title in ("image", "ground truth", *results.methods)]
     part = "" if len(names) == total else f" ({len(names)} of {total})"
     caption = results.caption(f"Anomaly maps of {category}{part}", results.first_seed)
     caption += " Colours span each method's least to greatest value over these images;"
