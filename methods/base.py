@@ -153,7 +153,7 @@ class Features:
         """
         rows = self._rows if images is None else _pick(self._rows, images)
         places = self._places(level, rows)
-        parts = [self._read(array, own, channels, lines) for array, own in places]
+        parts = [self._read(array, numbers, channels, lines) for array, numbers in places]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _read(

@@ -58,6 +58,9 @@ class SimulatedPool(Pool):
         self._idle.append(worker)
         yield worker, task, Done()
 
+    def close(self) -> None:
+        """Do nothing: there are no processes to end."""
+
 
 def simulate(portions: Sequence[Portion[Task]], workers: int, room: float) -> Simulation:
     """Return what it would take to do all portions.

@@ -24,6 +24,9 @@ DEFAULT_LIMIT_GB = 50.0
 SPARED = 10**9
 """Bytes of the disk, and a fiftieth of it at most, that are left to results and to others."""
 
+DESCRIPTIONS = 4096
+"""Bytes that the arrays of a split take beside their numbers, at most."""
+
 
 def default_folder() -> Path:
     """Return the cache's folder: $TOTAL_RECALL_CACHE, else one in the user's cache folder."""
@@ -188,7 +191,8 @@ class FeatureCache:
         folder = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         disk = shutil.disk_usage(folder)
         spared = min(SPARED, disk.total // 50)
-        return needed + temporary.still_needed(self.folder) + spared - disk.free
+        others = temporary.still_needed(self.folder)
+        return needed + DESCRIPTIONS + others + spared - disk.free
 
     def cached(self) -> list[CachedArray]:
         """Return what is cached, by category, split and level."""

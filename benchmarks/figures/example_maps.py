@@ -138,7 +138,7 @@ def _example_grid(
     columns = 2 + len(results.methods)
     side = min(_LARGEST, (DOUBLE - _MARGIN) / columns)
     width = int(side / CHARACTER)
-    titles = ["image", "ground truth", *(wrap_name(method, width) for method in results.methods)]
+    titles = [wrap_name(title, width) for title in ("image", "ground truth", *results.methods)]
     part = "" if len(names) == total else f" ({len(names)} of {total})"
     caption = results.caption(f"Anomaly maps of {category}{part}", results.first_seed)
     caption += " Colours span each method's least to greatest value over these images;"
@@ -187,9 +187,10 @@ def _blended(images: Pixels, maps: Floats) -> Pixels:
     Not as two layers, which take matplotlib twice as long. NaN, around images, has no colour.
     """
     from matplotlib import colormaps
+    from matplotlib.colors import Normalize
 
-    low, high = np.nanmin(maps), np.nanmax(maps)
-    colours = colormaps["inferno"]((maps - low) / (high - low or 1))
+    scale = Normalize(float(np.nanmin(maps)), float(np.nanmax(maps)))
+    colours = colormaps["inferno"](scale(maps))
     share = _COLOUR * colours[..., 3:]
     grey = images.mean(axis=-1, keepdims=True)
     blended: Pixels = (255 * share * colours[..., :3] + (1 - share) * grey).round().astype(np.uint8)

@@ -100,7 +100,7 @@ ALLOWED = {
     "places": set(),
     "control_groups": set(),
     "processes": {"errors", "control_groups"},
-    "device_memory": {LAZY},
+    "device_memory": {"errors", LAZY},
     "markdown": set(),
     "names": set(),
     "console": {"errors", "methods", "names", "places"},

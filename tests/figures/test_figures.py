@@ -7,11 +7,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.style
 import numpy as np
 import pytest
 from matplotlib.colors import Normalize, to_rgb
@@ -26,7 +27,7 @@ from benchmarks.figures.__main__ import main
 from benchmarks.figures.curves import CURVES, draw_curves, draw_spread
 from benchmarks.figures.example_maps import draw_examples
 from benchmarks.figures.overview import draw_overview
-from benchmarks.figures.style import style, wrap_name
+from benchmarks.figures.style import LOOK, style, wrap_name
 from benchmarks.figures.working_points import draw_working_points
 from benchmarks.figures.writing import write_figures
 from benchmarks.results import ResultSet, result_sets
@@ -204,6 +205,38 @@ def test_examples_show_each_map_on_its_methods_scale_with_its_score(tmp_path: Pa
         np.testing.assert_allclose(of_b.get_array(), blended["b"][-1 - row], atol=0.51)
     assert shown[-1] == "failed"
     assert len(panel.collections) == 3 * 3
+
+
+def test_titles_of_narrow_columns_of_examples_do_not_overlap(tmp_path: Path) -> None:
+    methods = [f"patchcore-25[patch_size={size}]" for size in range(1, 13)]
+    cells = [cell("bolt", method, maps=some_maps("bolt", method)) for method in methods]
+    with mpl.style.context(["default", LOOK]):
+        figure = draw_examples(comparison(tmp_path, cells))
+        figure.draw_without_rendering()
+        titles = [text.get_window_extent() for text in figure.axes[0].texts[:14]]
+    for left, right in pairwise(titles):
+        assert left.x1 < right.x0
+    assert titles[-1].x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize("maps", ["padded", "even"])
+def test_what_has_no_value_shows_the_grey_image_and_equal_values_one_colour(
+    tmp_path: Path, maps: str
+) -> None:
+    arrays = some_maps("bolt", "a")
+    if maps == "padded":
+        arrays["maps"][:, :, :8] = np.nan
+    else:
+        arrays["maps"][:] = 0.5
+    (panel,) = draw_examples(comparison(tmp_path, [cell("bolt", "a", maps=arrays)])).axes
+    for row, picture in enumerate(panel.images[8:]):
+        drawn, grey = np.asarray(picture.get_array()), arrays["images"][row].mean(axis=-1)
+        if maps == "padded":
+            np.testing.assert_array_equal(drawn[:, :8], grey.round()[:, :8, None].repeat(3, -1))
+            assert np.ptp(drawn[:, 8:], axis=-1).min() > 0
+        else:
+            colour = 0.7 * 255 * np.array(mpl.colormaps["inferno"](0.0)[:3])
+            np.testing.assert_allclose(drawn, colour + 0.3 * grey[..., None], atol=0.51)
 
 
 def test_captions_name_the_data_and_say_where_they_are_synthetic(tmp_path: Path) -> None:
