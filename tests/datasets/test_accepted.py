@@ -26,7 +26,7 @@ def cup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TOTAL_RECALL_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MVTEC_AD_ROOT", raising=False)
-    monkeypatch.setattr(figures, "write_figures", lambda sets, out: [])
+    monkeypatch.setattr(figures, "write_figures", lambda *_, **__: [])
     return write_category(Path("data/cup"))
 
 

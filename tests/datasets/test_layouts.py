@@ -23,6 +23,7 @@ from benchmarks.datasets import KNOWN, Category, index, load_mask
 from benchmarks.datasets import __main__ as datasets_command
 from benchmarks.datasets import indexing as datasets
 from benchmarks.datasets.layouts import visa as layouts_visa
+from benchmarks.datasets.whole_files import WholeFiles
 from benchmarks.errors import DataError
 from benchmarks.run import __main__ as run
 from tests.helpers.data_sets import SIDE, save, write_category
@@ -500,9 +501,11 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_table_is_a_right_index_or_one_line(fuzzed: Path, content: bytes) -> None:
     write_table(fuzzed).write_bytes(content)
     read: list[Path] = []
-    original = datasets.inspect
+    original = WholeFiles.inspect
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets, "inspect", lambda path: (read.append(path), original(path))[1])
+        patch.setattr(
+            WholeFiles, "inspect", lambda self, path: (read.append(path), original(self, path))[1]
+        )
         try:
             dataset = index(fuzzed)
         except DataError as error:

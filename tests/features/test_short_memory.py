@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import device_memory
 from benchmarks.backbones import loading as backbones
 from benchmarks.backbones.backbone import Backbone
 from benchmarks.backbones.choice import Choice
@@ -21,7 +22,6 @@ from benchmarks.datasets import Category, index
 from benchmarks.device_memory import RUNNING, let_go, ran_out, size_that_fits
 from benchmarks.errors import BenchmarkError
 from benchmarks.features import Extractor, FeatureCache
-from benchmarks.features import extraction as extraction_module
 from benchmarks.features.crops import Part
 from benchmarks.specs import EvaluationProtocol
 from methods.testing.pretended import OnDevice, pretended_cuda
@@ -229,7 +229,7 @@ def test_the_size_that_fits_is_named() -> None:
 def test_what_fits_stands_in_the_line(
     tmp_path: Path, category: Category, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction_module, "size_that_fits", lambda *_: " (about 16 would fit)")
+    monkeypatch.setattr(device_memory, "size_that_fits", lambda *_: " (about 16 would fit)")
     with pytest.raises(BenchmarkError) as raised:
         extractor(tmp_path, Small(most=0)).arrays(category, lambda images: None)
     assert str(raised.value) == (

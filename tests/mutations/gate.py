@@ -303,7 +303,7 @@ def surroundings() -> Iterator[Patch]:
     threads = torch.get_num_threads()
     with Patch.context() as patch:
         patch.delenv("MVTEC_AD_ROOT", raising=False)
-        patch.setattr(run, "_show", lambda run, plots: None)
+        patch.setattr(run, "_show", lambda *_: None)
         yield patch
     torch.set_num_threads(threads)
 

@@ -213,7 +213,7 @@ def test_a_run_stores_them_and_reads_each_image_once_for_all_methods(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(figures, "write_figures", lambda run, out: [])
+    monkeypatch.setattr(figures, "write_figures", lambda *_, **__: [])
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     write_dataset(Path("data"), "cup")
     taken: list[Any] = []
