@@ -85,7 +85,13 @@ class Run:
         return self._joined(_image_scores)
 
     def maps(
-        self, method: str, category: str, *, seed: int | None = None, shots: int | None = None
+        self,
+        method: str,
+        category: str,
+        *,
+        seed: int | None = None,
+        shots: int | None = None,
+        calibrate: float | None = None,
     ) -> StoredMaps:
         """Return a cell's stored maps, with names, images, masks and image scores beside them.
 
@@ -94,6 +100,7 @@ class Run:
             category: the category.
             seed: the cell's; None for the method's first.
             shots: how many training images it had; None for all.
+            calibrate: how many, or which share, were held out; None for none.
 
         Raises:
             BenchmarkError: there is no such cell, or several, or its maps aren't stored.
@@ -102,7 +109,7 @@ class Run:
             (results.measure, title, category_of(cell)): results.file_of(cell, "maps")
             for results in self.sets
             for title, cell in results.titled
-            if results.shots == shots
+            if (results.shots, results.calibrate) == (shots, calibrate)
             and cell.spec.seed == (results.methods[title][0] if seed is None else seed)
         }
         paths = [path for (_, *place), path in known.items() if place == [method, category]]

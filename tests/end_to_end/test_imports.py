@@ -76,7 +76,10 @@ SUBJECTS = {
         *("speed", "options", "methods"),
     },
     "options": {"datasets", "synthetic", "features", "evaluation", "execution", LAZY},
-    "maps": {"options", "datasets", "features", "evaluation", "results", "tables", "methods"},
+    "maps": {
+        *("options", "datasets", "features", "evaluation", "metrics", "results", "tables"),
+        "methods",
+    },
 }
 LEFT_OUT = {
     "supplement": {"run", "report", "compare", "speed", "gpu_check", "maps", "join"},
