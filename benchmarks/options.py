@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import get_args
 
@@ -201,6 +201,22 @@ def integers(text: str, what: str, least: int, most: int = 10**9) -> list[int]:
     if large := [part for part in parts if float(part) > most]:
         raise BenchmarkError(f"{what} {large[0][:40]}: give integers up to {most}")
     return list(dict.fromkeys(map(int, parts)))
+
+
+def share_or_number(text: str) -> float:
+    """Return what --calibrate says: a share of images below 1, or a number of them.
+
+    Raises:
+        ArgumentTypeError: it is neither.
+    """
+    with suppress(ValueError):
+        if text.isdecimal() and int(text) >= 1:
+            return int(text)
+        if 0 < float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(
+        f"{text[:40]!r}: give a share of the training images, as 0.35, or a number, as 100"
+    )
 
 
 def chosen_dataset(options: argparse.Namespace) -> Dataset:

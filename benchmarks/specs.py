@@ -170,8 +170,9 @@ class EvaluationProtocol:
 class CellSpec(Identified):
     """Everything that one cell's numbers depend on.
 
-    `shots` is the number of nominal training images, None for all of them; `params` is the
-    `identity` of the method's parameters.
+    `shots` is the number of nominal training images, None for all of them; `calibrate` is the
+    number of them that set thresholds and aren't fitted to, or their share below 1; `params` is
+    the `identity` of the method's parameters.
     """
 
     dataset: str
@@ -184,6 +185,7 @@ class CellSpec(Identified):
     shots: int | None = None
     extractor_version: int = EXTRACTOR_VERSION
     metrics_version: int = METRICS_VERSION
+    calibrate: float | None = later(None)
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> CellSpec:
@@ -205,9 +207,10 @@ class CellSpec(Identified):
 
     @property
     def label(self) -> str:
-        """The cell's name for people: category, method, seed and shots."""
+        """The cell's name for people: category, method, seed, shots and what is held out."""
         shots = "" if self.shots is None else f" {self.shots} shots"
-        return printable(f"{self.category} {self.method} s{self.seed}{shots}")
+        held_out = "" if self.calibrate is None else f" {self.calibrate:g} held out"
+        return printable(f"{self.category} {self.method} s{self.seed}{shots}{held_out}")
 
 
 def flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

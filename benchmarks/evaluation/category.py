@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.array_types import Masks
-from benchmarks.datasets import Category
+from benchmarks.datasets import Category, Sample
 from benchmarks.datasets.seen import defects_lost
 from benchmarks.evaluation.frames import WHITE, frames_of, padding_of, read_masks
 from benchmarks.features import Crops, Split
@@ -44,6 +44,11 @@ class GroundTruth:
         self.masks, self.regions = read_masks(category.test, protocol)
         self.lost = defects_lost(category, protocol)
         self.frames = frames_of(category.test, protocol)
+
+    def padding(self, samples: Sequence[Sample]) -> Masks | None:
+        """Return pixels that no image has, (n, S, S), of any images; None where there are none."""
+        padded = self.protocol.fit == "pad"
+        return padding_of(frames_of(samples, self.protocol)) if padded else None
 
     @property
     def ignored(self) -> Masks | None:

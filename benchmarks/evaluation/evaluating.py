@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.array_types import Masks
 from benchmarks.datasets.seen import unseen_area
 from benchmarks.device_memory import within_budgets
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import PeakMemory, card_of
+from benchmarks.evaluation.drawing import draw_images
 from benchmarks.evaluation.hints import find_hints
 from benchmarks.evaluation.job import Evaluated, Failure, Job, KeptMaps, Prediction, Stage
 from benchmarks.evaluation.kept_maps import maps_to_keep
@@ -25,12 +25,13 @@ from benchmarks.evaluation.method_code import is_judged
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.evaluation.scoring import fit_method, score_images
 from benchmarks.features import Split
+from benchmarks.metrics.calibrated import HeldOut, calibrated_metrics
 from benchmarks.metrics.image import image_metrics
 from benchmarks.metrics.pixel import measure_pixels
 from benchmarks.results import Cell
 from benchmarks.specs import CellSpec
 from methods import checks
-from methods.base import Features
+from methods.base import Features, Method
 from methods.components.precision import full_precision
 from methods.lazy import torch
 
@@ -73,10 +74,10 @@ def predict(job: Job, data: Callable[[], CategoryData], at: OnStage) -> Measurin
         at("features")
         category = data()
         memory = PeakMemory(category.device)
-        outside = category.truth.ignored if job.spec.protocol.score_area == "image" else None
         with checks.seeded_generators(job.spec.seed) as drawn:
             members = [
-                _score_within(job, member, memory, at, outside) for member in category.members
+                _score_within(job, member, memory, at, category.truth)
+                for member in category.members
             ]
         prediction = average_members(members)
         cell = replace(
@@ -148,6 +149,9 @@ def _measure(
             prediction.maps, truth.masks, truth.ignored, truth.regions, nominal
         )
         metrics = {**image_metrics(truth.labels, prediction.images), **of_pixels}
+        if held_out := prediction.held_out:
+            images, pixels = (truth.labels, prediction.images), (truth.masks, prediction.maps)
+            metrics |= calibrated_metrics(held_out, images, pixels, truth.ignored)
         names = zip(truth.category.test, prediction.images, strict=True)
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
         hints = find_hints(metrics, truth.labels, truth.masks, prediction.images, prediction.maps)
@@ -156,7 +160,7 @@ def _measure(
         measured = _measured(cell, truth, prediction, metrics)
         measured = replace(measured, warnings=[*measured.warnings, *lines])
         kept = maps_to_keep(truth, prediction, kept_maps, pro)
-        return Evaluated(measured, rows, kept, hints=lines)
+        return Evaluated(measured, rows, kept, hints=lines, held_out=held_out)
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         return failed(cell, failure_of(error))
 
@@ -164,12 +168,15 @@ def _measure(
 def _measured(
     cell: Cell, truth: GroundTruth, prediction: Prediction, metrics: Mapping[str, float]
 ) -> Cell:
-    shots, lost = cell.spec.shots, truth.lost
+    lost, held_out = truth.lost, prediction.held_out
+    draw = draw_images(cell.spec, len(truth.category.train))
     return replace(
         cell,
         status="ok",
         metrics={name: None if np.isnan(value) else value for name, value in metrics.items()},
-        n_train=len(truth.category.train) if shots is None else shots,
+        n_train=len(draw.fitted),
+        n_held_out=len(draw.held_out) if held_out else None,
+        thresholds=held_out.thresholds if held_out else {},
         n_test_good=int((truth.labels == 0).sum()),
         n_test_defect=int((truth.labels == 1).sum()),
         fit_seconds=prediction.fit_seconds,
@@ -181,21 +188,21 @@ def _measured(
 
 
 def _score_within(
-    job: Job, features: BySplit, memory: PeakMemory, at: OnStage, outside: Masks | None
+    job: Job, features: BySplit, memory: PeakMemory, at: OnStage, truth: GroundTruth
 ) -> Prediction:
     """Score, with less memory where the device runs out of it; raises as `within_budgets`."""
     training = features["train"]
 
     def score(spare: int) -> Prediction:
         within = {split: part.within(spare) for split, part in features.items()}
-        return _score(job, within, memory, at, outside)
+        return _score(job, within, memory, at, truth)
 
     side, device = job.spec.protocol.image_size, training.device
     return within_budgets(score, training.memory, job.spec.method, side, device)
 
 
 def _score(
-    job: Job, features: BySplit, memory: PeakMemory, at: OnStage, outside: Masks | None
+    job: Job, features: BySplit, memory: PeakMemory, at: OnStage, truth: GroundTruth
 ) -> Prediction:
     """Fit the method to one member's training features, and score the test images.
 
@@ -203,19 +210,36 @@ def _score(
         ConformanceError: it isn't a method as the comparison relies on.
     """
     spec, test = job.spec, features["test"]
-    training = draw_shots(features["train"], spec.shots, spec.seed)
+    draw = draw_images(spec, len(features["train"]))
     at("fit")
     begun = time.perf_counter()
-    method = fit_method(job.parameters, training, spec.seed)
+    method = fit_method(job.parameters, features["train"].select(draw.fitted), spec.seed)
     memory.synchronise()
     at("score")
     fitted = time.perf_counter()
+    outside = truth.ignored if spec.protocol.score_area == "image" else None
     scored = score_images(method, test, spec.protocol, outside)
     finished = time.perf_counter()
     if not is_judged(job.parameters):  # the others are held to it by the project's tests
         with full_precision():
             checks.check_again(method, scored.raw, test)
-    return Prediction(scored.images, scored.maps, fitted - begun, finished - fitted)
+    held_out = _score_held_out(method, features["train"], draw.held_out, truth)
+    return Prediction(scored.images, scored.maps, fitted - begun, finished - fitted, held_out)
+
+
+def _score_held_out(
+    method: Method, training: Features, rows: Sequence[int], truth: GroundTruth
+) -> HeldOut | None:
+    """Score training images that the method wasn't fitted to; None where none are held out."""
+    if not rows:
+        return None
+    samples = [truth.category.train[row] for row in rows]
+    padding, protocol = truth.padding(samples), truth.protocol
+    outside = padding if protocol.score_area == "image" else None
+    scored = score_images(method, training.select(rows), protocol, outside)
+    inside = scored.maps if padding is None else np.where(padding, -np.inf, scored.maps)
+    names = [sample.name for sample in samples]
+    return HeldOut(names, scored.images, inside.max(axis=(1, 2)).astype(float))
 
 
 def average_members(members: Sequence[Prediction]) -> Prediction:
@@ -241,17 +265,3 @@ def average_members(members: Sequence[Prediction]) -> Prediction:
 def _normalised(scores: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     least, greatest = scores.min(), scores.max()
     return (scores - least) / (greatest - least if greatest > least else 1)
-
-
-def draw_shots(features: Features, count: int | None, seed: int) -> Features:
-    """Return `count` training images drawn by the seed; its 5 shots contain its 2 shots.
-
-    Raises:
-        BenchmarkError: there are fewer images than that.
-    """
-    if count is None:
-        return features
-    if count > len(features):
-        raise BenchmarkError(f"{count} shots asked for, but there are {len(features)} images")
-    drawn = np.random.default_rng(seed).permutation(len(features))[:count]
-    return features.select(sorted(drawn.tolist()))

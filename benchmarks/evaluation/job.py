@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.errors import FailedCellError
+from benchmarks.metrics.calibrated import HeldOut
 from benchmarks.results import Cell
 from benchmarks.specs import CellSpec
 from methods.base import Parameters
@@ -56,6 +57,8 @@ class Failure:
 class Evaluated:
     """A cell and what is stored beside it: scores, maps, and the traceback of its failure.
 
+    Images that were held out have scores of their own.
+
     `hints` are those of the cell's warnings that are of its method, not of its data.
     """
 
@@ -64,6 +67,7 @@ class Evaluated:
     maps: Mapping[str, np.ndarray[Any, Any]] | None = None
     traceback: str = ""
     hints: Sequence[str] = ()
+    held_out: HeldOut | None = None
 
     def raise_failure(self) -> None:
         """Stop where the cell failed.
@@ -88,9 +92,11 @@ class Prediction:
             float64 where imported maps need it.
         fit_seconds: time to fit; None where that isn't known.
         score_seconds: time to score and to post-process the maps, likewise.
+        held_out: scores of training images that it wasn't fitted to; None where there are none.
     """
 
     images: np.ndarray[Any, Any]
     maps: np.ndarray[Any, Any]
     fit_seconds: float | None = None
     score_seconds: float | None = None
+    held_out: HeldOut | None = None

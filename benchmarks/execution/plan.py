@@ -29,13 +29,14 @@ JobsByCategory = dict[Category, list[Job]]
 
 @dataclass(frozen=True)
 class Request:
-    """One requested evaluation: method, shots (None for all images), seed."""
+    """One requested evaluation: method, shots (None for all images), seed, what is held out."""
 
     variant: Variant
     shots: int | None
     seed: int
     kept_maps: KeptMaps = "errors"
     needed_maps: KeptMaps = "none"
+    calibrate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,7 @@ def _job(
         protocol=protocol,
         seed=request.seed,
         shots=request.shots,
+        calibrate=request.calibrate,
     )
     parameters = request.variant.parameters
     code = method_code(parameters)

@@ -65,7 +65,8 @@ class Recorder:
             FailedCellError: it is the first to fail, and that is to stop the run.
         """
         cell = replace(evaluated.cell, place=self.place)
-        stored = self.store.write(cell, evaluated.scores, evaluated.maps, evaluated.traceback)
+        e = evaluated
+        stored = self.store.write(cell, e.scores, e.maps, e.traceback, e.held_out)
         self.progress.cell(stored)
         self.stored(stored)
         self.cards.update({stored.card["name"]} if stored.card else ())

@@ -38,6 +38,7 @@ from benchmarks.options import (
     chosen_dataset,
     chosen_datasets,
     most_agreeing,
+    share_or_number,
     side,
 )
 from benchmarks.places import written_path
@@ -87,6 +88,19 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.csv",
         help="image scores: columns image (<category>/test/<defect>/<file>) and score (default: "
         "each map's maximum)",
+    )
+    add(
+        "--held-out",
+        type=written_path,
+        metavar="FILE.csv",
+        help="scores of nominal training images that the method wasn't fitted to, which set "
+        "thresholds: columns image (<category>/train/good/<file>) and score",
+    )
+    add(
+        "--calibrate",
+        type=share_or_number,
+        metavar="SHARE|NUMBER",
+        help="how many these are, as a run's --calibrate, beside whose cells they then stand",
     )
     add(
         "--out",
@@ -149,9 +163,7 @@ def _import(options: argparse.Namespace) -> int:
     if len(below := folders_of_methods(options.maps, names)) > 1:
         named = ", ".join(map(str, below))
         raise BenchmarkError(f"{options.maps} holds folders of several maps: name one of {named}")
-    table = options.scores
-    scores = image_scores.read(table) if table else None
-    imported = ImportedMaps(options.maps, column(options.name), options.seed, table, scores)
+    imported = _imported(options)
     store = Store(options.out or Path("results"))
     stored = store.standing(lambda line: say(f"warning: {line}")).cells if options.out else []
     protocol = protocol_of(chosen_measure(options, dataset, stored))
@@ -171,6 +183,21 @@ def _import(options: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
+def _imported(options: argparse.Namespace) -> ImportedMaps:
+    table = options.scores
+    scores = image_scores.read(table) if table else None
+    imported = ImportedMaps(options.maps, column(options.name), options.seed, table, scores)
+    if bool(options.held_out) != bool(options.calibrate):
+        raise BenchmarkError(
+            "--calibrate and --held-out belong together: how many training images weren't fitted "
+            "to, and their scores"
+        )
+    if not options.held_out:
+        return imported
+    scores, file = image_scores.read(options.held_out), options.held_out
+    return replace(imported, calibrate=options.calibrate, held_out_table=file, held_out=scores)
+
+
 def _store(
     checked: Sequence[CheckedMaps], dataset: Dataset, store: Store, options: argparse.Namespace
 ) -> int:
@@ -181,7 +208,8 @@ def _store(
     for maps in checked:
         result = importing.import_category(maps, dataset, crops=crops, kept_maps=kept)
         store.ask([maps.spec], dataset.place)
-        cell = store.write(result.cell, result.scores, result.maps, result.traceback)
+        r = result
+        cell = store.write(r.cell, r.scores, r.maps, r.traceback, r.held_out)
         if cell.status == "failed":
             say(f"{cell.spec.label}: FAILED: {cell.failure}")
             failures += 1

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.datasets import Category
+from benchmarks.datasets import Category, Sample
 from benchmarks.errors import DataError, listed
 from benchmarks.files import as_csv, write_file
 from benchmarks.maps.folder import nearest, plain
@@ -86,7 +86,37 @@ def of_category(path: Path, scores: Mapping[str, float], category: Category) -> 
     Raises:
         DataError: an image has none or two, or a score of the category is of no test image.
     """
+    given, problems = _matched(scores, category, category.test, "test image")
     names = [image_name(category.name, sample.name) for sample in category.test]
+    missing = [name for name in names if name not in given]
+    if missing:
+        left = [name for name in scores if name not in given.values()]
+        missing[0] += f"; the nearest name is {nearest(missing[0], left)}"
+    if problems := [*(f"no score of {name}" for name in missing), *problems]:
+        raise DataError(listed(f"{path}: {category.name} needs one row a test image", problems))
+    return [scores[given[name]] for name in names]
+
+
+def of_held_out(path: Path, scores: Mapping[str, float], category: Category) -> dict[str, float]:
+    """Return the scores of a category's nominal training images that there are any of, by name.
+
+    Arguments as `of_category`.
+
+    Raises:
+        DataError: an image has two, or a score of the category is of no training image.
+    """
+    given, problems = _matched(scores, category, category.train, "training image")
+    if problems:
+        raise DataError(listed(f"{path}: {category.name} has rows of other images", problems))
+    names = {sample.name: image_name(category.name, sample.name) for sample in category.train}
+    return {name: scores[given[row]] for name, row in names.items() if row in given}
+
+
+def _matched(
+    scores: Mapping[str, float], category: Category, samples: Sequence[Sample], kind: str
+) -> tuple[dict[str, str], list[str]]:
+    """Return image → what the file calls it, and which of the category's rows are of no image."""
+    names = [image_name(category.name, sample.name) for sample in samples]
     wanted = {plain(name): name for name in names}
     given: dict[str, str] = {}
     problems = []
@@ -95,15 +125,9 @@ def of_category(path: Path, scores: Mapping[str, float], category: Category) -> 
         ends = ("/".join(parts[start:]) for start in range(len(parts)))
         image = next((wanted[end] for end in ends if end in wanted), "")
         if not image and plain(name).startswith(f"{plain(category.name)}/"):
-            problems.append(f"{name} is no test image")
+            problems.append(f"{name} is no {kind}")
         elif image in given:
             problems.append(f"{name} and {given[image]} are the same image; keep one")
         elif image:
             given[image] = name
-    missing = [name for name in names if name not in given]
-    if missing:
-        left = [name for name in scores if name not in given.values()]
-        missing[0] += f"; the nearest name is {nearest(missing[0], left)}"
-    if problems := [*(f"no score of {name}" for name in missing), *problems]:
-        raise DataError(listed(f"{path}: {category.name} needs one row a test image", problems))
-    return [scores[given[name]] for name in names]
+    return given, problems

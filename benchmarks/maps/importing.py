@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ from benchmarks.datasets import Category, Dataset, Sample
 from benchmarks.datasets.placing import Placing
 from benchmarks.errors import DataError, listed
 from benchmarks.evaluation.category import GroundTruth
+from benchmarks.evaluation.drawing import held_out_count
 from benchmarks.evaluation.evaluating import measure
 from benchmarks.evaluation.job import Evaluated, KeptMaps, Prediction
 from benchmarks.features import Crops
 from benchmarks.maps import image_scores
 from benchmarks.maps.folder import find_maps, stem
 from benchmarks.maps.reading import Map, read_map
+from benchmarks.metrics.calibrated import HeldOut
 from benchmarks.results.agreement import Measure
 from benchmarks.specs import IMPORTED, BackboneSpec, CellSpec, EvaluationProtocol, digest
 
@@ -36,6 +38,9 @@ class ImportedMaps:
         seed: with which the method was trained.
         table: the file of the image scores; None where they are each map's maximum.
         scores: what it holds.
+        calibrate: how many training images, or which share, weren't fitted to; None for none.
+        held_out_table: the file of their image scores.
+        held_out: what it holds.
     """
 
     folder: Path
@@ -43,6 +48,9 @@ class ImportedMaps:
     seed: int = 0
     table: Path | None = None
     scores: Mapping[str, float] | None = None
+    calibrate: float | None = None
+    held_out_table: Path = Path()
+    held_out: Mapping[str, float] = field(default_factory=dict)
 
     def image_scores(self, category: Category, maxima: Sequence[float]) -> tuple[list[float], str]:
         """Return the score of each test image, and where they are from.
@@ -54,6 +62,26 @@ class ImportedMaps:
             return list(maxima), MAXIMUM
         scores = list(image_scores.of_category(self.table, self.scores, category))
         return scores, f"a file's, sha256 {digest(scores)}"
+
+    def held_out_scores(self, category: Category) -> HeldOut | None:
+        """Return the scores of a category's held-out images; None where none are held out.
+
+        They are taken for their maps' maxima where the test images' scores are.
+
+        Raises:
+            DataError: they are of other images, or not as many as were to be held out.
+        """
+        if self.calibrate is None:
+            return None
+        given = image_scores.of_held_out(self.held_out_table, self.held_out, category)
+        wanted = held_out_count(self.calibrate, len(category.train))
+        if len(given) != wanted or not 0 < wanted < len(category.train):
+            raise DataError(
+                f"{self.held_out_table}: {len(given)} of {len(category.train)} training images of "
+                f"{category.name} have scores, and --calibrate {self.calibrate} says {wanted}"
+            )
+        scores = np.array([*given.values()])
+        return HeldOut([*given], scores, scores if self.table is None else None)
 
 
 def column(name: str) -> str:
@@ -81,6 +109,7 @@ class CheckedMaps:
         scores: the images' scores.
         dtype: float32 where that holds every number of the maps as it is, else float64.
         spec: the specification of their cell.
+        held_out: scores of images that weren't fitted to; None where none are known.
     """
 
     category: Category
@@ -89,6 +118,7 @@ class CheckedMaps:
     scores: Sequence[float]
     dtype: np.dtype[np.floating[Any]]
     spec: CellSpec
+    held_out: HeldOut | None
 
 
 def check_category(
@@ -112,16 +142,20 @@ def check_category(
         maxima.append(float(values.max()))
         dtype = np.promote_types(dtype, values.dtype)
     scores, origin = imported.image_scores(category, maxima)
+    params = {"maps_sha256": sha256.hexdigest(), "scores": origin}
+    if held_out := imported.held_out_scores(category):
+        params["held_out_sha256"] = digest([*held_out.names, *held_out.images.tolist()])
     spec = CellSpec(
         dataset=dataset.name,
         dataset_fingerprint=category.fingerprint,
         category=category.name,
         method=imported.method,
-        params={"maps_sha256": sha256.hexdigest(), "scores": origin},
+        params=params,
         protocol=protocol,
         seed=imported.seed,
+        calibrate=imported.calibrate,
     )
-    return CheckedMaps(category, paths, others, scores, dtype, spec)
+    return CheckedMaps(category, paths, others, scores, dtype, spec, held_out)
 
 
 def import_category(
@@ -148,7 +182,8 @@ def import_category(
     if sha256.hexdigest() != spec.params["maps_sha256"]:
         raise DataError(f"maps of {category.name} changed while they were read; import them again")
     truth = GroundTruth(category, spec.protocol, crops)
-    result = measure(spec, kept_maps, truth, Prediction(np.array(checked.scores), squares))
+    scored = Prediction(np.array(checked.scores), squares, held_out=checked.held_out)
+    result = measure(spec, kept_maps, truth, scored)
     return replace(result, cell=replace(result.cell, place=dataset.place))
 
 

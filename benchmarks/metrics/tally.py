@@ -30,6 +30,16 @@ class Confusion:
     true_negatives: Any
 
     @property
+    def positives(self) -> Any:
+        """Anomalous samples."""
+        return self.true_positives + self.false_negatives
+
+    @property
+    def recall(self) -> Any:
+        """Anomalous samples called so, over all of them."""
+        return self.true_positives / self.positives
+
+    @property
     def errors(self) -> Any:
         """Misclassified samples."""
         return self.false_positives + self.false_negatives

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
 from benchmarks.results import ResultSet
+from benchmarks.results.captions import held_out_label
 from benchmarks.results.journal import Call
 from benchmarks.results.result_set import category_of
 
@@ -70,6 +71,8 @@ def _protocol(results: ResultSet) -> Iterable[tuple[str, str]]:
     yield "masks", f"resized: {measure.mask_resize}"
     yield "regions", _REGIONS[measure.regions]
     yield "training images", f"{results.shots} shots" if results.shots else "all"
+    if results.calibrate:
+        yield "held out for thresholds", f"{held_out_label(results.calibrate)} of them"
     seeds = sorted({seed for seeds in results.methods.values() for seed in seeds})
     yield "seeds", ", ".join(map(str, seeds))
 

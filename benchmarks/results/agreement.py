@@ -58,7 +58,7 @@ def usual_settings(image_size: int, fit: Fit) -> dict[str, object]:
     usual = EvaluationProtocol(BackboneSpec("", "", "", {}), image_size, fit=fit)
     names = ("resize", "interpolation", "dtype", "mask_resize", "smoothing_sigma", "regions")
     values = {name: getattr(usual, name) for name in (*names, "score_area")}
-    return {"fit": EvaluationProtocol.fit, **values, "shots": None}
+    return {"fit": EvaluationProtocol.fit, **values, "shots": None, "calibrate": None}
 
 
 def differing_data(before: Iterable[Cell], after: Iterable[Cell]) -> str:
@@ -83,6 +83,7 @@ def settings_of(cells: Iterable[Cell]) -> dict[str, list[Any]]:
     for cell in cells:
         protocol = cell.spec.protocol
         values = {**Measure.of(protocol)._asdict(), "shots": cell.spec.shots}
+        values["calibrate"] = cell.spec.calibrate
         if protocol.backbone.name != IMPORTED:
             values |= FeatureSource.of(protocol)._asdict()
         for name, value in values.items():

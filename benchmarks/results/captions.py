@@ -23,10 +23,15 @@ def failures(count: int) -> list[str]:
     return [f"{count} cell{'s' * (count > 1)} failed"] if count else []
 
 
-def seeds_label(seeds: Sequence[int]) -> str:
-    """Say of which seeds a value is: of the only one, or the mean over several."""
+def seeds_label(seeds: Sequence[int], spread: str = "± standard deviation") -> str:
+    """Say of which seeds a value is: of the only one, or the mean with a spread over several."""
     text = ", ".join(map(str, seeds))
-    return f"mean ± standard deviation over seeds {text}" if len(seeds) > 1 else f"seed {text}"
+    return f"mean {spread} over seeds {text}" if len(seeds) > 1 else f"seed {text}"
+
+
+def held_out_label(calibrate: float) -> str:
+    """Say how many training images are held out, or which share of them."""
+    return f"{100 * calibrate:g} %" if calibrate < 1 else f"{calibrate:g}"
 
 
 def mean_label(categories: Sequence[str]) -> str:

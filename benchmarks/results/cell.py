@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.datasets.losses import DefectsLost
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.calibrated import KNOWN
 from benchmarks.specs import (
     EXTRACTOR_VERSION,
     METRICS_VERSION,
@@ -54,7 +54,7 @@ def later_parts(stored: Mapping[str, Any]) -> list[str]:
     ]
     versions = {"extractor_version": EXTRACTOR_VERSION, "metrics_version": METRICS_VERSION}
     newer = [f"{name} {spec[name]}" for name, version in versions.items() if spec[name] > version]
-    return [*names, *sorted(stored.get("metrics", {}).keys() - METRICS.keys()), *newer]
+    return [*names, *sorted(stored.get("metrics", {}).keys() - KNOWN.keys()), *newer]
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,10 @@ class Cell:
         warnings: what looked wrong with the category's data, or with what the method does.
         code: hash of the method's code; behind `@` the release of the project, if it is of it.
             Empty where that is not known.
+        n_held_out: training images that set thresholds; None where none were held out.
+        thresholds: `image_05` → above which score an image is an alarm for 5 % of false ones,
+            `pixel_05` → likewise a pixel; None where that takes more images.
+        held_out: path of their scores, as `scores`.
     """
 
     spec: CellSpec
@@ -116,6 +120,9 @@ class Cell:
     measured_regions: int | None = None
     warnings: Sequence[str] = field(default_factory=list)
     code: str = ""
+    n_held_out: int | None = None
+    thresholds: Mapping[str, float | None] = field(default_factory=dict)
+    held_out: str | None = None
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Cell:

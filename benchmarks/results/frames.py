@@ -101,7 +101,13 @@ class Run:
         return self._joined(_image_scores)
 
     def maps(
-        self, method: str, category: str, *, seed: int | None = None, shots: int | None = None
+        self,
+        method: str,
+        category: str,
+        *,
+        seed: int | None = None,
+        shots: int | None = None,
+        calibrate: float | None = None,
     ) -> LabelledMaps:
         """Return a cell's stored maps, with images, masks, scores and labels beside them.
 
@@ -110,6 +116,7 @@ class Run:
             category: the category.
             seed: the cell's; None for the method's first.
             shots: how many training images it had; None for all.
+            calibrate: how many, or which share, were held out; None for none.
 
         Raises:
             BenchmarkError: there is no such cell, or several, or its maps aren't stored.
@@ -118,7 +125,7 @@ class Run:
             (f"{title} on {category_of(cell)}", results, cell)
             for results in self.sets
             for title, cell in results.titled
-            if results.shots == shots
+            if (results.shots, results.calibrate) == (shots, calibrate)
             and cell.spec.seed == (results.methods[title][0] if seed is None else seed)
         ]
         place = f"{method} on {category}"

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.metrics.calibrated import CALIBRATED
+from benchmarks.results.cell import Cell
 from benchmarks.results.maps import open_maps
 from benchmarks.results.result_set import ResultSet, category_of
 from benchmarks.results.scores import read_image_scores
 from benchmarks.statistics.intervals import metric_intervals
-from benchmarks.statistics.proportions import Interval, mean_interval
+from benchmarks.statistics.proportions import Interval, mean_interval, proportion_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +42,20 @@ def cell_intervals(scores: Path, maps: Path | None) -> dict[str, Interval]:
             if stored["names"].tolist() == frame["path"].tolist():
                 return metric_intervals(labels, values, **_measured(stored))
     return metric_intervals(labels, values)
+
+
+def calibrated_intervals(cell: Cell) -> dict[str, Interval]:
+    """Return Clopper & Pearson's intervals of a cell's calibrated rates, given its thresholds.
+
+    They hold the threshold: what other held-out images would set isn't in them.
+    """
+    rates = {name: cell.metrics.get(name) for name, metric in CALIBRATED.items()}
+    return {
+        name: proportion_interval(rate, getattr(cell, counted))
+        for name, rate in rates.items()
+        for counted in CALIBRATED[name].counted_images
+        if rate is not None
+    }
 
 
 def _measured(stored: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -75,6 +91,8 @@ def estimates(results: ResultSet, *, every_seed: bool = False) -> pd.DataFrame:
             continue
         scores, maps = results.file_of(cell, "scores"), results.file_of(cell, "maps")
         intervals = cell_intervals(scores, maps) if scores else {}
+        if len(results.methods[method]) == 1:  # else their splits share the test images
+            intervals |= calibrated_intervals(cell)
         for metric in results.metrics:
             value = cell.metrics.get(metric)
             number = nan if value is None else float(value)

@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import as_csv
+from benchmarks.metrics.calibrated import KNOWN
 from benchmarks.metrics.definitions import METRICS, Metric
 from benchmarks.results.cell import Cell, checked_time
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol, canonical_json
@@ -25,7 +26,7 @@ COLUMNS = (
     "started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "resize", "spec",
     "fit", "unseen_defects", "unseen_share", "warnings", "interpolation", "regions", "score_area",
     "unseen_area", "vanished_defects", "defect_regions", "vanished_regions", "torn_regions",
-    "measured_regions",
+    "measured_regions", "calibrate", "n_held_out",
 )
 # fmt: on
 
@@ -38,6 +39,7 @@ _NEEDED = {
 
 _TYPES: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(("n_train", "n_test_good", "n_test_defect", "unseen_defects"), int),
+    "n_held_out": int,
     **dict.fromkeys(("vanished_defects", "defect_regions", "vanished_regions"), int),
     **dict.fromkeys(("torn_regions", "measured_regions"), int),
     **dict.fromkeys(("fit_seconds", "score_seconds", "peak_memory_mb"), float),
@@ -53,6 +55,7 @@ NUMBERS: Mapping[str, str] = {
     **{name: "float64" for name, kind in _TYPES.items() if kind is float},
     **{"value": "float64", "smoothing_sigma": "float64", "higher_is_better": "bool"},
     **{"seed": "int64", "shots": "Int64", "image_size": "int64", "resize": "int64"},
+    "calibrate": "float64",
 }
 """Column → pandas' type, of those that aren't text."""
 
@@ -68,8 +71,7 @@ def category_label(name: str) -> str:
 def named_metrics(cells: Iterable[Cell]) -> list[Metric]:
     """Return the metrics that any cell names, all of them where none does."""
     named = {name for cell in cells for name in cell.metrics}
-    known = list(METRICS.values())
-    return [metric for metric in known if metric.name in named] or known
+    return [metric for metric in KNOWN.values() if metric.name in named] or [*METRICS.values()]
 
 
 def as_metrics_csv(run: str, cells: Iterable[Cell]) -> bytes:
@@ -126,7 +128,7 @@ def read_cells(path: Path) -> list[Cell]:
         if missing := sorted(_NEEDED.difference(header)):
             raise ValueError(f"columns missing: {', '.join(missing)}")
         cells = _cells(dict(zip(header, record, strict=True)) for record in records)
-        if unknown := sorted({name for cell in cells for name in cell.metrics} - {*METRICS}):
+        if unknown := sorted({name for cell in cells for name in cell.metrics} - {*KNOWN}):
             raise ValueError(f"unknown metrics: {', '.join(unknown)}")
     except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
         why = getattr(error, "strerror", None) or str(error).splitlines()[0]
@@ -174,6 +176,7 @@ def _cell(row: Mapping[str, Any]) -> Cell:
         protocol=protocol,
         seed=int(row["seed"]),
         shots=int(row["shots"]) if row["shots"] else None,
+        calibrate=json.loads(row["calibrate"]) if row.get("calibrate") else None,
     )
     known = {name: read(row[name]) for name, read in _TYPES.items() if row.get(name)}
     return Cell(spec, row["status"], started_utc=checked_time(row["started_utc"]), **known)

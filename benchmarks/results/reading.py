@@ -15,7 +15,8 @@ from benchmarks.results.store import Store
 
 
 def result_sets(run: Path) -> list[ResultSet]:
-    """Return the result sets of a run, one a data set, crop and number of shots.
+    """Return the result sets of a run, one a data set, crop, and number of shots
+    and of held-out images.
 
     They are in order of appearance, and hold all backbones, and imported maps.
 
@@ -45,10 +46,10 @@ def sets_so_far(run: Path) -> list[ResultSet]:
 def _sets(run: Path, stand: Standing) -> list[ResultSet]:
     metrics = tuple(metric.name for metric in named_metrics(stand.cells))
     categories: dict[str, set[str]] = {}
-    groups: dict[tuple[str, Measure, int | None], list[Cell]] = {}
+    groups: dict[tuple[str, Measure, int | None, float | None], list[Cell]] = {}
     for dataset, cell in zip(stand.datasets, stand.cells, strict=True):
         categories.setdefault(dataset, set()).add(category_of(cell))
-        key = dataset, Measure.of(cell.spec.protocol), cell.spec.shots
+        key = dataset, Measure.of(cell.spec.protocol), cell.spec.shots, cell.spec.calibrate
         groups.setdefault(key, []).append(cell)
     varying = {name for name, values in settings_of(stand.cells).items() if len(values) > 1}
     varying |= {"dataset"} if len(categories) > 1 else set()

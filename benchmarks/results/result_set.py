@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.datasets.known import is_complete
 from benchmarks.datasets.losses import LEAST_SHARE, area_lost
-from benchmarks.metrics.definitions import METRICS, Metric
+from benchmarks.metrics.calibrated import KNOWN
+from benchmarks.metrics.definitions import Metric
 from benchmarks.results.agreement import Measure, settings_of, usual_settings
-from benchmarks.results.captions import caption, failures, seeds_label
+from benchmarks.results.captions import caption, failures, held_out_label, seeds_label
 from benchmarks.results.cell import Cell
 from benchmarks.results.feature_sources import FeatureSource, column_titles, feature_sources
 from benchmarks.results.identity import count_folders
@@ -46,12 +47,16 @@ class Table:
             value is failed, undefined, absent, or a mean over an incomplete set.
         deviations: the same shape: sample standard deviation over the seeds; NaN for one seed.
         failed: the same shape: whether a cell failed; False in the last row.
+        lows: the same shape: the lowest value of any seed, NaN as `values`.
+        highs: likewise the highest.
     """
 
     metric: Metric
     values: pd.DataFrame
     deviations: pd.DataFrame
     failed: pd.DataFrame
+    lows: pd.DataFrame
+    highs: pd.DataFrame
 
     def complete_values(self) -> dict[str, Floats]:
         """Return method → its value in every category, (C,), of the methods that lack none."""
@@ -65,7 +70,8 @@ class Table:
 
 @dataclass(frozen=True)
 class ResultSet:
-    """The cells of a run that are measured on the same data, crop and masks, and the same shots.
+    """The cells of a run that are measured on the same data, crop and masks, the same shots and
+    as many held-out images.
 
     They stand in one table. Where several backbones made them, methods are named with theirs.
 
@@ -115,11 +121,11 @@ class ResultSet:
         import pandas as pd
 
         columns = {method: self._column(metric, method) for method in self.methods}
-        values, deviations, failed = (
+        frames = (
             pd.DataFrame({method: column[name] for method, column in columns.items()})
-            for name in ("value", "deviation", "failed")
+            for name in ("value", "deviation", "failed", "low", "high")
         )
-        return Table(METRICS[metric], values, deviations, failed)
+        return Table(KNOWN[metric], *frames)
 
     def _column(self, metric: str, method: str) -> pd.DataFrame:
         """Return one method's value, deviation and failure in every category and their mean."""
@@ -143,6 +149,8 @@ class ResultSet:
                 "value": grid.mean(axis=1, skipna=False),
                 "deviation": grid.std(axis=1, ddof=1, skipna=False),
                 "failed": [*(category in failed for category in self.categories), False],
+                "low": grid.min(axis=1, skipna=False),
+                "high": grid.max(axis=1, skipna=False),
             }
         )
 
@@ -168,7 +176,7 @@ class ResultSet:
                 f"{method}: maps of another program, image scores: {origin.partition(',')[0]}"
                 for method, origin in self.imported.items()
             ),
-            seeds or self._seeds(),
+            seeds or self.seeds(),
             *self._lost(),
             *self._unmasked(),
             *self._warnings(),
@@ -189,6 +197,11 @@ class ResultSet:
     def shots(self) -> int | None:
         """How many nominal training images all methods had, None for all."""
         return self.cells[0].spec.shots
+
+    @property
+    def calibrate(self) -> float | None:
+        """How many, or which share, of these were held out to set thresholds; None for none."""
+        return self.cells[0].spec.calibrate
 
     @property
     def imported(self) -> dict[str, str]:
@@ -236,16 +249,19 @@ class ResultSet:
             said.append(self.sources[0].describe("weights_sha256"))
         if self.shots:
             said.append(f"{self.shots} shot{'s' * (self.shots != 1)}")
+        if self.calibrate:
+            said.append(f"{held_out_label(self.calibrate)} of the training images held out")
         return said
 
-    def _seeds(self) -> str:
+    def seeds(self, *spread: str) -> str:
+        """Say over which seeds values are means, and what of them stands beside."""
         every = sorted({seed for seeds in self.methods.values() for seed in seeds})
         fewer = [
             f"{method}: {', '.join(map(str, seeds))}"
             for method, seeds in self.methods.items()
             if list(seeds) != every
         ]
-        return seeds_label(every) + (f" ({'; '.join(fewer)})" if fewer else "")
+        return seeds_label(every, *spread) + (f" ({'; '.join(fewer)})" if fewer else "")
 
     def _lost(self) -> list[str]:
         """Say what the crop cuts off, and what resizing takes from defects."""
@@ -268,7 +284,7 @@ class ResultSet:
 
     def _unmasked(self) -> list[str]:
         """Say where no defect has a mask: both classes, nothing to lose, no pixel metric."""
-        pixel_metrics = [name for name in self.metrics if METRICS[name].level == "pixel"]
+        pixel_metrics = [name for name in self.metrics if KNOWN[name].level == "pixel"]
         known: dict[str, list[bool]] = {}
         for cell in self.cells:
             both = cell.n_test_good and cell.n_test_defect
@@ -369,7 +385,7 @@ def distinctions(sets: Sequence[ResultSet]) -> list[dict[str, str]]:
 
     A setting that varies within a set is empty, as shots are where all images are used.
     """
-    names = ("dataset", *Measure._fields, "shots", *FeatureSource._fields)
+    names = ("dataset", *Measure._fields, "shots", "calibrate", *FeatureSource._fields)
     settings = [{**results.shared, "dataset": results.dataset} for results in sets]
     texts = [
         {name: "" if values.get(name) is None else str(values[name]) for name in names}

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import StorageError
 from benchmarks.files import atomic_file, write_file
+from benchmarks.metrics.calibrated import HeldOut
 from benchmarks.results.cell import Cell, later_parts
 from benchmarks.results.maps import count_maps, write_maps
 from benchmarks.results.metrics_csv import as_metrics_csv
-from benchmarks.results.scores import count_scores, write_scores
+from benchmarks.results.scores import count_held_out, count_scores, write_held_out, write_scores
 from benchmarks.results.standing import Standing, note, read_notes, standing
 from benchmarks.specs import CellSpec, canonical_json
 
 if TYPE_CHECKING:
     import numpy as np
 
-SUFFIXES = {"cells": "json", "scores": "csv", "maps": "npz", "logs": "txt"}
+SUFFIXES = {"cells": "json", "scores": "csv", "maps": "npz", "logs": "txt", "held_out": "csv"}
 """Folder of a run → how the name of a cell's file in it ends."""
 
 
@@ -46,7 +47,7 @@ class Store:
         if cell is None or cell.status != "ok":
             return False
         self.require_replaceable([spec])
-        for name in filter(None, (cell.scores, cell.maps)):
+        for name in filter(None, (cell.scores, cell.maps, cell.held_out)):
             if (other.run / name).is_file():
                 with atomic_file(self.run / name) as file:
                     file.write((other.run / name).read_bytes())
@@ -61,6 +62,7 @@ class Store:
         scores: Sequence[tuple[str, int, float]] = (),
         maps: Mapping[str, np.ndarray[Any, Any]] | None = None,
         traceback: str = "",
+        held_out: HeldOut | None = None,
     ) -> Cell:
         """Store a cell; its other files first, so that a cell never names a missing one.
 
@@ -71,9 +73,10 @@ class Store:
             scores: (path in the category's folder, label, image score) for each test image.
             maps: arrays for the maps file; None stores none.
             traceback: of its failure; an empty one stores none, and removes an earlier one.
+            held_out: scores of the images that set its thresholds; None stores none.
 
         Returns:
-            The cell with the paths of its `scores`, `maps` and `log`.
+            The cell with the paths of its `scores`, `maps`, `log` and `held_out`.
 
         Raises:
             StorageError: it can't be written, or a later version's cell lies there.
@@ -86,6 +89,8 @@ class Store:
             write_scores(paths["scores"], scores)
         if maps is not None:
             write_maps(paths["maps"], maps)
+        if held_out is not None:
+            write_held_out(paths["held_out"], held_out)
         if traceback:
             write_file(paths["logs"], traceback.encode())
         names = {folder: path.relative_to(self.run).as_posix() for folder, path in paths.items()}
@@ -94,6 +99,7 @@ class Store:
             scores=names["scores"] if scores else None,
             maps=None if maps is None else names["maps"],
             log=names["logs"] if traceback else None,
+            held_out=None if held_out is None else names["held_out"],
         )
         if kept:
             return replace(stored, error=f"{cell.error}; the result stored before stays")
@@ -132,6 +138,8 @@ class Store:
         """Whether what is stored beside a cell can be read; maps may be gone, but not damaged."""
         images = (cell.n_test_good or 0) + (cell.n_test_defect or 0)
         if cell.scores and count_scores(self.run / cell.scores) != images:
+            return False
+        if cell.held_out and count_held_out(self.run / cell.held_out) != cell.n_held_out:
             return False
         gone = not cell.maps or not (self.run / cell.maps).exists()
         return gone or count_maps(self.run / str(cell.maps)) is not None

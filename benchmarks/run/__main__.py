@@ -33,6 +33,7 @@ from benchmarks.options import (
     add_shared,
     chosen_cache,
     chosen_machine,
+    share_or_number,
     side,
     simulated_machine,
 )
@@ -43,7 +44,7 @@ from benchmarks.results.folders import plots_folder, report_path
 from benchmarks.results.lock import only_writer
 from benchmarks.results.plans import as_toml
 from benchmarks.run.plan_file import add_plan, parse_with_plan, plan_to_store
-from benchmarks.run.request import plan_of, run_folder, say_what_is_cut_off
+from benchmarks.run.request import plan_of, run_folder, say_promises, say_what_is_cut_off
 from benchmarks.specs import Fit, Interpolation, MaskResize, Regions
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
 
@@ -77,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
         "--shots",
         default="all",
         help="comma-separated numbers of nominal training images, or all (default: %(default)s)",
+    )
+    add(
+        "--calibrate",
+        type=share_or_number,
+        metavar="SHARE|NUMBER",
+        help="hold out a share of the nominal training images, as 0.35, or a number, as 100, and "
+        "set thresholds by their scores (default: none)",
     )
     add(
         "--mask-resize",
@@ -188,6 +196,7 @@ def _run(options: argparse.Namespace) -> int:
 def _missing(plan: Plan, store: Store, options: argparse.Namespace) -> JobsByCategory:
     missing = plan.missing(store, force=options.force)
     say_what_is_cut_off(plan.protocol, missing)
+    say_promises(options.calibrate, missing)
     say_changed_code(plan, missing, store)
     if missing:
         for choice, _ in plan.members:

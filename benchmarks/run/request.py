@@ -13,9 +13,11 @@ from benchmarks.console import say
 from benchmarks.datasets import Category, Dataset
 from benchmarks.datasets.seen import losses
 from benchmarks.errors import BenchmarkError
+from benchmarks.evaluation.drawing import describe_promise, held_out_count
 from benchmarks.evaluation.job import KeptMaps
 from benchmarks.execution import Plan, make_plan
 from benchmarks.execution.plan import Request
+from benchmarks.names import printable
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
     REAL_BACKBONE,
@@ -48,7 +50,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
     ]
     maps: tuple[KeptMaps, KeptMaps] = ("all", "all") if options.save_maps else ("errors", "none")
     requests = [
-        Request(variant, count, seed, *maps)
+        Request(variant, count, seed, *maps, options.calibrate)
         for variant in variants.values()
         for count in shots
         for seed in seeds
@@ -60,6 +62,11 @@ def plan_of(options: argparse.Namespace) -> Plan:
     dataset = chosen_dataset(options)
     members = backbone_specs(_members(options, dataset), download=not options.dry_run)
     size = chosen_size(options, dataset, options.fit)
+    if options.calibrate and len(members) > 1:
+        raise BenchmarkError(
+            "--calibrate takes no ensemble: its scores are normalised over the test images, and "
+            "held-out images' aren't exchangeable with them; name a single backbone"
+        )
     protocol = EvaluationProtocol(
         backbone=ensemble_spec([spec for _, spec in members]),
         image_size=size,
@@ -92,6 +99,13 @@ def say_what_is_cut_off(protocol: EvaluationProtocol, categories: Iterable[Categ
     """Print what crop and resizing take from each category's defects, with the remedies."""
     for line in losses(categories, protocol):
         say(line)
+
+
+def say_promises(calibrate: float | None, categories: Iterable[Category]) -> None:
+    """Print which false-alarm rates each category's held-out images can promise."""
+    for category in categories if calibrate else ():
+        held_out = held_out_count(calibrate, len(category.train))
+        say(f"{printable(category.name)}: {describe_promise(held_out)}")
 
 
 def _members(options: argparse.Namespace, dataset: Dataset) -> tuple[Choice, ...]:

@@ -7,9 +7,10 @@ from math import isnan
 from pathlib import Path
 
 from benchmarks.files import write_file
-from benchmarks.metrics.definitions import MAIN, METRICS
+from benchmarks.metrics import calibrated
+from benchmarks.metrics.definitions import MAIN, METRICS, Metric
 from benchmarks.results import ResultSet
-from benchmarks.results.result_set import Table, distinctions
+from benchmarks.results.result_set import Place, Table, distinctions
 from benchmarks.tables.latex import latex
 from benchmarks.tables.marks import Marks, marks_note, tested_marks
 from benchmarks.tables.rendering import (
@@ -27,25 +28,32 @@ MOST_COLUMNS = 12
 """Methods that people read side by side; of more than these, and than categories, each is a row."""
 
 
-def _columns(table: Table, per_fraction: int = 100) -> list[Column]:
+def _columns(
+    table: Table, per_fraction: int = 100, absent: Mapping[Place, str] | None = None
+) -> list[Column]:
     """Return a column a method; counts in one category, over one seed, have no decimals.
 
     Args:
         table: the values.
         per_fraction: what a fraction of 1 is shown as.
+        absent: (category, method) → a word in the place of a value that is undefined.
     """
     scale = per_fraction if table.metric.unit == "fraction" else 1
     whole = table.metric.unit == "images"
     columns = []
     for method in table.values:
-        parts = (frame[method].tolist() for frame in (table.values, table.deviations, table.failed))
+        frames = table.values, table.deviations, table.failed, table.lows, table.highs
+        parts = (frame[method].tolist() for frame in frames)
         values = []
-        for row, (number, deviation, failed) in enumerate(zip(*parts, strict=True)):
+        for row, (number, deviation, failed, *span) in enumerate(zip(*parts, strict=True)):
+            word = (absent or {}).get((str(table.values.index[row]), str(method)))
             if failed or isnan(number):
-                values.append(Value("failed" if failed else None))
+                values.append(Value("failed" if failed else word))
             elif isnan(deviation):
                 decimals = 0 if whole and row < len(table.values) - 1 else 1
                 values.append(Value(scale * number, decimals=decimals))
+            elif table.metric.name in calibrated.CALIBRATED:
+                values.append(Value(scale * number, span=(scale * span[0], scale * span[1])))
             else:
                 values.append(Value(scale * number, scale * deviation))
         columns.append(Column(str(method), values))
@@ -92,19 +100,30 @@ def _text_table(
     kind, methods = table.metric, list(results.methods)
     unit = ("fractions" if exact else "%") if kind.unit == "fraction" else kind.unit
     direction = "higher" if kind.higher_is_better else "lower"
-    caption = results.caption(f"{kind.label} in {unit} ({direction} is better)")
+    seeds = results.seeds("(lowest–highest)") if metric in calibrated.CALIBRATED else None
+    caption = results.caption(f"{kind.label} in {unit} ({direction} is better)", seeds)
     marked = [frozenset[int]()] * len(table.values)
-    if not exact and len(methods) > 1:
+    if not exact and len(methods) > 1 and metric in METRICS:
         marks = tested_marks(results, table)
         caption = f"{caption} {marks_note(marks)}"
         marked = [frozenset(map(methods.index, row)) for row in marked_methods(table, marks)]
     settings = settings or {}
     *categories, mean = [(*settings.values(), str(name)) for name in table.values.index]
-    columns = _columns(table, 1 if exact else 100)
+    columns = _columns(table, 1 if exact else 100, {} if exact else _too_few(results, kind))
     index, groups = (*settings, "category"), [categories, [mean]]
     shown = TextTable(caption, index, groups, columns, marked, metric)
     many = len(methods) > max(MOST_COLUMNS, len(categories))
     return shown if exact or not many else transposed(shown, "method")
+
+
+def _too_few(results: ResultSet, kind: Metric) -> dict[Place, str]:
+    """Return (category, method) → how many held-out images a calibrated metric needs there."""
+    return {
+        place: f"needs {calibrated.images_needed(int(kind.name[-2:]))}"
+        for place, cell in results.first.items()
+        if kind.name in calibrated.CALIBRATED
+        and cell.thresholds.get(calibrated.threshold_name(kind), 0) is None
+    }
 
 
 def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
@@ -118,11 +137,16 @@ def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
         StorageError: the tables can't be written.
     """
     paths = []
-    for metric in filter(sets[0].has, METRICS):
-        shown = [_text_table(results, metric) for results in sets]
+    for metric in filter(sets[0].has, calibrated.KNOWN):
+        named = [
+            (results, settings)
+            for results, settings in zip(sets, distinctions(sets), strict=True)
+            if results.calibrate or metric in METRICS
+        ]
+        shown = [_text_table(results, metric) for results, _ in named]
         exact = [
             _text_table(results, metric, exact=True, settings=settings)
-            for results, settings in zip(sets, distinctions(sets), strict=True)
+            for results, settings in named
         ]
         for suffix, text in (
             ("md", "\n".join(map(markdown, shown))),
@@ -143,6 +167,7 @@ def terminal_tables(sets: Sequence[ResultSet]) -> str:
     """
     return "\n".join(
         terminal(_text_table(results, metric))
-        for metric in filter(sets[0].has, MAIN)
+        for metric in filter(sets[0].has, (*MAIN, *calibrated.SHOWN))
         for results in sets
+        if results.calibrate or metric in METRICS
     )

@@ -23,12 +23,14 @@ class Value:
         deviation: its standard deviation over seeds, None where there is none.
         decimals: how many are shown.
         signed: whether a plus is shown, too.
+        span: the lowest and the highest of several seeds, instead of their deviation.
     """
 
     number: float | str | None
     deviation: float | None = None
     decimals: int = 1
     signed: bool = False
+    span: tuple[float, float] | None = None
 
     @property
     def text(self) -> str:
@@ -37,6 +39,8 @@ class Value:
             return self.number or "–"
         sign = "+" if self.signed else ""
         spread = "" if self.deviation is None else f" ± {self.deviation:.1f}"
+        if self.span is not None:
+            spread = f" ({self.span[0]:.1f}–{self.span[1]:.1f})"
         return f"{self.number:{sign}z.{self.decimals}f}{spread}".replace("-", "−")
 
     @property
@@ -171,6 +175,10 @@ def _numbers(table: TextTable) -> dict[str, list[float | str | None]]:
         columns[column.heading] = [value.number for value in column.values]
         if any(value.deviation is not None for value in column.values):
             columns[f"{column.heading} std"] = [value.deviation for value in column.values]
+        if any(value.span for value in column.values):
+            spans = [value.span or (None, None) for value in column.values]
+            for place, name in enumerate(("min", "max")):
+                columns[f"{column.heading} {name}"] = [span[place] for span in spans]
     return columns
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.metrics.calibrated import CALIBRATED
 from benchmarks.metrics.definitions import METRICS
 
 SIGNIFICANTLY_LOW = 89
@@ -12,9 +13,16 @@ HELD = (
     "others it is too low at its upper end, and covered as little as {}% in simulations."
 )
 
+GIVEN = (
+    "The interval is exact for these thresholds (Clopper & Pearson): other held-out images would "
+    "set others. Over several seeds, which share the test images, there is none."
+)
+
 
 def caveat(metric: str) -> str:
     """Return what to know of a metric's intervals, a sentence or two; see docs/uncertainty.md."""
+    if metric in CALIBRATED:
+        return GIVEN
     coverage = METRICS[metric].coverage
     if coverage is None:
         return "How often these intervals cover was not measured."

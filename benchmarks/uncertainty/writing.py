@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.files import frame_as_csv, write_file
-from benchmarks.metrics.definitions import MAIN, METRICS
+from benchmarks.metrics.calibrated import CALIBRATED, KNOWN, SHOWN
+from benchmarks.metrics.definitions import MAIN
 from benchmarks.results import ResultSet
 from benchmarks.results.intervals import estimates
 from benchmarks.results.pairs import OVER, all_pairs
@@ -28,7 +29,7 @@ FILES = ("uncertainty.md", "uncertainty.csv", "pairs.md", "pairs.csv")
 
 def _estimates_table(results: ResultSet, frame: pd.DataFrame, metric: str) -> str:
     """Return one metric's categories × methods as Markdown."""
-    fraction = METRICS[metric].unit == "fraction"
+    fraction = KNOWN[metric].unit == "fraction"
     texts = {}
     row: Any
     for row in frame[frame["metric"] == metric].itertuples():
@@ -39,7 +40,7 @@ def _estimates_table(results: ResultSet, frame: pd.DataFrame, metric: str) -> st
         spread = "" if np.isnan(row.low) else f" [{low}, {high}]"
         texts[row.category, row.method] = "–" if np.isnan(row.value) else value + spread
     unit = "%" if fraction else "images"
-    subject = f"{METRICS[metric].label} in {unit} [{COVERAGE:.0%} interval over test images]"
+    subject = f"{KNOWN[metric].label} in {unit} [{COVERAGE:.0%} interval over test images]"
     rows = [
         [category, *(texts.get((category, method), "–") for method in results.methods)]
         for category in results.categories
@@ -70,12 +71,16 @@ def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:
             header = not heads[name]  # one file is one table
             heads[name] += f"# {caption}\n"
             bodies[name] += frame_as_csv(labelled, header=header)
-        for metric in filter(results.has, METRICS):
+        for metric in filter(results.has, KNOWN):
+            if metric in CALIBRATED and not results.calibrate:
+                continue
             texts["uncertainty.md"].append(_estimates_table(results, cells, metric))
-            texts["pairs.md"].append(pairs_markdown(results, tests, metric))
-            if metric in MAIN:
+            if metric in (*MAIN, *SHOWN):
                 shown.append(texts["uncertainty.md"][-1])
-                shown.append(pairs_markdown(results, tests, metric, [OVER]))
+            if metric not in CALIBRATED:
+                texts["pairs.md"].append(pairs_markdown(results, tests, metric))
+                if metric in MAIN:
+                    shown.append(pairs_markdown(results, tests, metric, [OVER]))
     folder = sets[0].run / "tables"
     for name in FILES:
         text = heads[name] + bodies[name] if name in heads else "\n".join(texts[name])

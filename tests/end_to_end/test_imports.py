@@ -81,7 +81,10 @@ SUBJECTS = {
         *("backbones", "datasets", "evaluation", "detection", "figures", "options", "results"),
         *("tables", "methods"),
     },
-    "maps": {"options", "datasets", "features", "evaluation", "results", "tables", "methods"},
+    "maps": {
+        *("options", "datasets", "features", "evaluation", "metrics", "results", "tables"),
+        "methods",
+    },
 }
 LEFT_OUT = {
     "supplement": {"run", "report", "compare", "speed", "gpu_check", "maps", "join", "cost"},

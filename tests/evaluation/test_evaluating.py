@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,10 +16,11 @@ import methods
 from benchmarks.errors import BenchmarkError, DataError
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.evaluation.category import CategoryData
-from benchmarks.evaluation.evaluating import average_members, draw_shots, evaluate
+from benchmarks.evaluation.drawing import draw_images
+from benchmarks.evaluation.evaluating import average_members, evaluate
 from benchmarks.evaluation.job import Job, Prediction
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
-from methods.base import Features, Scores
+from methods.base import Scores
 
 
 def definition(maps: torch.Tensor, size: int, sigma: float) -> np.ndarray:
@@ -57,22 +60,24 @@ def test_no_smoothing_is_upsampling_alone() -> None:
     torch.testing.assert_close(upsample_and_smooth(Scores(maps), 9, 0), expected)
 
 
-FEATURES = Features({2: torch.arange(20.0).reshape(20, 1, 1, 1)})
+def fitted(images: int, shots: int | None, seed: int) -> list[int]:
+    return draw_images(replace(cell_spec("padim"), shots=shots, seed=seed), images).fitted
 
 
 @given(st.integers(0, 100), st.integers(1, 20), st.integers(1, 20))
 def test_more_shots_contain_fewer(seed: int, few: int, many: int) -> None:
     few, many = sorted((few, many))
-    fewer = set(draw_shots(FEATURES, few, seed).read(2).flatten().tolist())
-    more = set(draw_shots(FEATURES, many, seed).read(2).flatten().tolist())
+    fewer, more = ({*fitted(20, shots, seed)} for shots in (few, many))
     assert len(fewer) == few
     assert fewer <= more
 
 
-def test_all_shots_are_the_features_as_they_are_and_too_many_are_refused() -> None:
-    assert draw_shots(FEATURES, None, 0) is FEATURES
+def test_all_shots_are_the_images_in_their_order_and_too_many_are_refused() -> None:
+    assert fitted(20, None, 0) == [*range(20)]
+    drawn = np.random.default_rng(3).permutation(20)[:7]  # as cells were drawn that are stored
+    assert fitted(20, 7, 3) == sorted(drawn.tolist())
     with pytest.raises(BenchmarkError, match="21 shots asked for, but there are 20"):
-        draw_shots(FEATURES, 21, 0)
+        fitted(20, 21, 0)
 
 
 def cell_spec(method: str) -> CellSpec:

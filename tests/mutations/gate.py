@@ -188,8 +188,8 @@ MUTATIONS = [
     Mutation("image score is the mean of the map", "padim",
              wrap(padim.Padim, "score", mean_images)),
     Mutation("one training image fewer", EVERY,
-             wrap(evaluate, "draw_shots",
-                  lambda f, images, *_: images.select(range(len(images) - 1)))),
+             wrap(evaluate, "draw_images",
+                  lambda f, *given: f(*given)._replace(fitted=f(*given).fitted[:-1]))),
     Mutation("masks eroded", EVERY,
              wrap(frames, "frame_mask", lambda f, defect, resize, size, _, fit:
                   f(defect, resize, size, "official", fit))),

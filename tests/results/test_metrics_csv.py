@@ -31,11 +31,18 @@ PROTOCOL = EvaluationProtocol(
     interpolation="lanczos",
     regions="original",
 )
-SPEC = CellSpec("parts", "f0", "cup", "spade", {"neighbours": 50}, PROTOCOL, seed=3, shots=10)
+SPEC = CellSpec(
+    "parts", "f0", "cup", "spade", {"neighbours": 50}, PROTOCOL, seed=3, shots=10, calibrate=20
+)
 CELL = Cell(
     SPEC,
     "ok",
-    metrics={"image_auroc": 0.1 + 0.2, "pixel_auroc": None, "false_positives_at_full_recall": 3},
+    metrics={
+        "image_auroc": 0.1 + 0.2,
+        "pixel_auroc": None,
+        "false_positives_at_full_recall": 3,
+        "calibrated_recall_05": 0.5,
+    },
     n_train=10,
     n_test_good=4,
     n_test_defect=5,
@@ -54,9 +61,10 @@ CELL = Cell(
     vanished_regions=2,
     torn_regions=3,
     measured_regions=11,
+    n_held_out=20,
     warnings=["a, b", 'say "c"'],
 )
-BARE = Cell(replace(SPEC, shots=None, seed=4), "ok", metrics={"image_auroc": 1.0})
+BARE = Cell(replace(SPEC, shots=None, seed=4, calibrate=0.35), "ok", metrics={"image_auroc": 1.0})
 
 
 def read(folder: Path, content: bytes) -> list[Cell]:
@@ -82,18 +90,19 @@ def test_what_is_written_is_read_in_its_own_types(tmp_path: Path) -> None:
 
 def test_older_files_lack_later_columns_and_mean_the_usual(tmp_path: Path) -> None:
     usual = replace(PROTOCOL, fit="crop", interpolation="bilinear", regions="resized")
-    spec = replace(SPEC, protocol=usual)
+    spec = replace(SPEC, protocol=usual, calibrate=None)
     (header, *rows) = csv.reader(
         io.StringIO(as_metrics_csv("run", [replace(CELL, spec=spec)]).decode())
     )
     kept = header.index("fit")
     lost = {part.name for part in fields(DefectsLost)}
     protocol = {"interpolation", "regions", "score_area"}
-    assert {*lost, *protocol, "unseen_area", "warnings"} == {*header[kept + 1 :]}
+    held_out = {"calibrate", "n_held_out"}
+    assert {*lost, *protocol, *held_out, "unseen_area", "warnings"} == {*header[kept + 1 :]}
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows(row[:kept] for row in (header, *rows))
     (cell,) = read(tmp_path, file.getvalue().encode())
-    unknown = dict.fromkeys([*lost, "unseen_area"])
+    unknown = dict.fromkeys([*lost, "unseen_area", "n_held_out"])
     assert cell == replace(CELL, spec=spec, warnings=Cell(SPEC, "ok").warnings, **unknown)
     assert cell.lost is None
 
