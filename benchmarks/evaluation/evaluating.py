@@ -170,6 +170,7 @@ def _measured(
 ) -> Cell:
     lost, held_out = truth.lost, prediction.held_out
     draw = draw_images(cell.spec, len(truth.category.train))
+    unmarked = (truth.labels == 1) & ~truth.masks.any(axis=(1, 2))
     return replace(
         cell,
         status="ok",
@@ -181,6 +182,7 @@ def _measured(
         n_test_defect=int((truth.labels == 1).sum()),
         fit_seconds=prediction.fit_seconds,
         score_seconds=prediction.score_seconds,
+        unmarked_defects=int(unmarked.sum()) if lost else None,
         unseen_area=None if lost else unseen_area(truth.category, truth.protocol),
         **(asdict(lost) if lost else {}),
         warnings=list(truth.category.warnings),

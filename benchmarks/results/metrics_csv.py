@@ -26,7 +26,7 @@ COLUMNS = (
     "started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "resize", "spec",
     "fit", "unseen_defects", "unseen_share", "warnings", "interpolation", "regions", "score_area",
     "unseen_area", "vanished_defects", "defect_regions", "vanished_regions", "torn_regions",
-    "measured_regions", "calibrate", "n_held_out",
+    "measured_regions", "calibrate", "n_held_out", "unmarked_defects",
 )
 # fmt: on
 
@@ -41,7 +41,7 @@ _TYPES: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(("n_train", "n_test_good", "n_test_defect", "unseen_defects"), int),
     "n_held_out": int,
     **dict.fromkeys(("vanished_defects", "defect_regions", "vanished_regions"), int),
-    **dict.fromkeys(("torn_regions", "measured_regions"), int),
+    **dict.fromkeys(("torn_regions", "measured_regions", "unmarked_defects"), int),
     **dict.fromkeys(("fit_seconds", "score_seconds", "peak_memory_mb"), float),
     **dict.fromkeys(("unseen_share", "unseen_area"), float),
     **dict.fromkeys(("error", "device", "git_sha"), str),

@@ -101,7 +101,8 @@ def _text_table(
     unit = ("fractions" if exact else "%") if kind.unit == "fraction" else kind.unit
     direction = "higher" if kind.higher_is_better else "lower"
     seeds = results.seeds("(lowest–highest)") if metric in calibrated.CALIBRATED else None
-    caption = results.caption(f"{kind.label} in {unit} ({direction} is better)", seeds)
+    subject = f"{kind.label} in {unit} ({direction} is better){results.unmarked(metric)}"
+    caption = results.caption(subject, seeds)
     marked = [frozenset[int]()] * len(table.values)
     if not exact and len(methods) > 1 and metric in METRICS:
         marks = tested_marks(results, table)
@@ -159,15 +160,16 @@ def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
     return paths
 
 
-def terminal_tables(sets: Sequence[ResultSet]) -> str:
+def terminal_tables(sets: Sequence[ResultSet], metrics: Sequence[str] = ()) -> str:
     """Return a run's main tables as text, the best of each row marked *; raises as `write_tables`.
 
     Args:
         sets: a run's result sets.
+        metrics: those of these metrics, whether or not any cell has them; none for the main ones.
     """
     return "\n".join(
         terminal(_text_table(results, metric))
-        for metric in filter(sets[0].has, (*MAIN, *calibrated.SHOWN))
+        for metric in metrics or filter(sets[0].has, (*MAIN, *calibrated.SHOWN))
         for results in sets
         if results.calibrate or metric in METRICS
     )

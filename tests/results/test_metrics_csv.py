@@ -62,6 +62,7 @@ CELL = Cell(
     torn_regions=3,
     measured_regions=11,
     n_held_out=20,
+    unmarked_defects=2,
     warnings=["a, b", 'say "c"'],
 )
 BARE = Cell(replace(SPEC, shots=None, seed=4, calibrate=0.35), "ok", metrics={"image_auroc": 1.0})
@@ -97,12 +98,12 @@ def test_older_files_lack_later_columns_and_mean_the_usual(tmp_path: Path) -> No
     kept = header.index("fit")
     lost = {part.name for part in fields(DefectsLost)}
     protocol = {"interpolation", "regions", "score_area"}
-    held_out = {"calibrate", "n_held_out"}
-    assert {*lost, *protocol, *held_out, "unseen_area", "warnings"} == {*header[kept + 1 :]}
+    others = {"unseen_area", "unmarked_defects", "warnings", "calibrate", "n_held_out"}
+    assert {*lost, *protocol, *others} == {*header[kept + 1 :]}
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows(row[:kept] for row in (header, *rows))
     (cell,) = read(tmp_path, file.getvalue().encode())
-    unknown = dict.fromkeys([*lost, "unseen_area", "n_held_out"])
+    unknown = dict.fromkeys([*lost, "unseen_area", "unmarked_defects", "n_held_out"])
     assert cell == replace(CELL, spec=spec, warnings=Cell(SPEC, "ok").warnings, **unknown)
     assert cell.lost is None
 
