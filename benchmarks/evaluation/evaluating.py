@@ -143,7 +143,10 @@ def _measure(
 ) -> Evaluated:
     try:
         at("measure")
-        of_pixels, pro = measure_pixels(prediction.maps, truth.masks, truth.ignored, truth.regions)
+        nominal = truth.labels == 0
+        of_pixels, pro = measure_pixels(
+            prediction.maps, truth.masks, truth.ignored, truth.regions, nominal
+        )
         metrics = {**image_metrics(truth.labels, prediction.images), **of_pixels}
         names = zip(truth.category.test, prediction.images, strict=True)
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import nan
 from typing import Any, Literal
 
+import numpy as np
+
 HEADLINE = ("image_auroc", "pixel_auroc", "aupro_30")
 
 PRO_LIMIT = 0.3
@@ -54,6 +56,13 @@ class Metric:
     counted_images: tuple[Literal["n_test_good", "n_test_defect"], ...] = ()
 
 
+def _false_positive_rate(points: Any, recall: int) -> Any:
+    """Return the least rate of all thresholds, (..., D), that reach a recall in per cent."""
+    positives = points.true_positives + points.false_negatives
+    reached = 100 * points.true_positives >= recall * positives  # exact in integers
+    return np.where(reached, points.false_positive_rate, 1).min(axis=-1)
+
+
 # fmt: off
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (
     Metric("image_auroc", "Image AUROC", "image", "fraction", True,
@@ -70,7 +79,7 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in (
            lambda counts: counts.average_precision(), images_per_defect=2, coverage=92),
     Metric("aupro_30", "AUPRO (FPR ≤ 0.3)", "pixel", "fraction", True,
            "Mean share of a defect region that is found, averaged over pixel FPRs from 0 to 0.3.",
-           lambda counts: counts.aupro, images_per_defect=2, coverage=96),
+           lambda counts: counts.aupro(PRO_LIMIT), images_per_defect=2, coverage=96),
     Metric("error_at_full_recall", "Error at 100% recall", "image", "fraction", False,
            "Share of test images misclassified when every anomalous image is found.",
            lambda counts: counts.full_recall.error,
@@ -102,6 +111,21 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in (
     Metric("f1_max", "Maximal F1", "image", "fraction", True,
            "The highest F1 of any threshold, anomalous images being the positives.",
            lambda counts: counts.f1_optimal.f1, images_per_defect=2, coverage=95),
+    Metric("aupro_05", "AUPRO (FPR ≤ 0.05)", "pixel", "fraction", True,
+           "Mean share of a defect region that is found, averaged over pixel FPRs from 0 to 0.05.",
+           lambda counts: counts.aupro(0.05), images_per_defect=2),
+    Metric("aupimo", "AUPIMO", "pixel", "fraction", True,
+           "Mean share of an image's defect that is found, averaged over the logarithm of normal "
+           "images' mean FPR from 1e-5 to 1e-4.",
+           lambda counts: counts.aupimo),
+    Metric("pixel_f1_max", "Maximal pixel F1", "pixel", "fraction", True,
+           "The highest F1 of any threshold over the pixels of all test images.",
+           lambda counts: counts.f1_optimal.f1, images_per_defect=2),
+    Metric("false_positive_rate_at_95_recall", "False-positive rate at 95% recall",
+           "image", "fraction", False,
+           "Share of normal images called anomalous when 95% of the anomalous ones are found.",
+           lambda counts: _false_positive_rate(counts.points, 95),
+           counted_images=("n_test_good",)),
 )}
 # fmt: on
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.array_types import Counts, Curve, Floats, Masks, RegionNumbers
 from benchmarks.metrics.definitions import PRO_LIMIT, level_metrics, level_values
+from benchmarks.metrics.pimo import aupimo, count_overlaps, nominal_tail
 from benchmarks.metrics.resampled import count_pixels, pixel_orders
 from benchmarks.metrics.tally import Tally, make_tally, real_numbers
 
@@ -28,20 +29,21 @@ class PixelTally(Tally):
 
     Attributes:
         shares: each defect pixel's share of its region, (P,); those of a region add up to 1.
+        aupimo: the mean over images of the overlap at `pimo.RATES`; nan where it is undefined.
     """
 
     shares: Floats
+    aupimo: float
 
     @cached_property
     def pro(self) -> Curve:
         """The PRO curve up to `PRO_LIMIT`."""
         return _pro_curve(self, PRO_LIMIT)
 
-    @property
-    def aupro(self) -> float:
-        """The area under that curve, divided by `PRO_LIMIT`."""
-        fpr, pro = self.pro
-        return float(np.trapezoid(pro, fpr)) / PRO_LIMIT
+    def aupro(self, limit: float) -> float:
+        """Return the area under the PRO curve up to a false-positive rate, divided by that rate."""
+        fpr, pro = self.pro if limit == PRO_LIMIT else _pro_curve(self, limit)
+        return float(np.trapezoid(pro, fpr)) / limit
 
 
 def pixel_metrics(
@@ -49,9 +51,10 @@ def pixel_metrics(
     masks: ArrayLike,
     ignored: Masks | None = None,
     regions: RegionNumbers | None = None,
+    nominal: Masks | None = None,
 ) -> dict[str, float]:
     """Return every pixel-level metric of METRICS; arguments and errors as `measure_pixels`."""
-    return measure_pixels(maps, masks, ignored, regions)[0]
+    return measure_pixels(maps, masks, ignored, regions, nominal)[0]
 
 
 def measure_pixels(
@@ -59,10 +62,12 @@ def measure_pixels(
     masks: ArrayLike,
     ignored: Masks | None = None,
     regions: RegionNumbers | None = None,
+    nominal: Masks | None = None,
 ) -> tuple[dict[str, float], Curve]:
     """Return every pixel-level metric of METRICS, and the PRO curve up to `PRO_LIMIT`.
 
-    Without both defect and defect-free pixels metrics are nan, and the curve is empty.
+    Without both defect and defect-free pixels metrics are nan, and the curve is empty. AUPIMO is
+    nan, too, where nominal images have too few pixels for its false-positive rates.
 
     Args:
         maps: anomaly maps of all test images, (N, H, W), higher is more anomalous, on any scale.
@@ -70,12 +75,15 @@ def measure_pixels(
         ignored: pixels that count as nothing, (N, H, W), bool, none of them a defect.
         regions: the number of each defect pixel's region within its image, from 1, 0 elsewhere,
             (N, H, W); None where regions are the masks' own, 8-connected.
+        nominal: which images are nominal, (N,), bool; None for those without a defect pixel, which
+            defects are, too, whose mask has vanished.
 
     Raises:
-        ValueError: shapes differ, masks or `ignored` aren't bool, maps are no real numbers of at
-            most 64 bits, or hold NaN or infinite values; `regions` aren't those of the masks.
+        ValueError: shapes differ, masks, `ignored` or `nominal` aren't bool, maps are no real
+            numbers of at most 64 bits, or hold NaN or infinite values; `regions` aren't those of
+            the masks.
     """
-    tally = _tally_pixels(maps, masks, ignored, regions)
+    tally = _tally_pixels(maps, masks, ignored, regions, nominal)
     values = level_values("pixel", tally)
     return values, (np.empty(0), np.empty(0)) if tally is None else tally.pro
 
@@ -107,7 +115,7 @@ def pro_curve(
     """
     if not 0 < limit <= 1:
         raise ValueError(f"limit is a false-positive rate in (0, 1], not {limit}")
-    tally = _tally_pixels(maps, masks, ignored, None)
+    tally = _tally_pixels(maps, masks, ignored, None, None)
     return (np.empty(0), np.empty(0)) if tally is None else _pro_curve(tally, limit)
 
 
@@ -117,48 +125,63 @@ def resampled_pixel_bounds(
     drawn: Counts,
     ignored: Masks | None = None,
     regions: RegionNumbers | None = None,
+    nominal: Masks | None = None,
 ) -> dict[str, Bounds]:
     """Return between which bounds every pixel-level metric of each resample lies.
 
     Exact are the counts of pixels at or above each of `resampled.THRESHOLDS` scores. Between two of
     them the pixels' order is left open, and the bounds are what the worst and the best order give:
-    the exact metric (`pixel_metrics` of the resampled maps) lies within them. Resamples without
-    both defect and defect-free pixels are left out, and metrics without an interval.
+    the exact metric (`pixel_metrics` of the resampled maps) lies within them; AUPIMO is counted
+    likewise at scores of its own. Resamples without both defect and defect-free pixels are left
+    out, and metrics without an interval. Bounds are nan where the metric is.
 
     Arguments and errors as `measure_pixels`, and
 
     Args:
         drawn: how often each resample holds each image, (B, N).
     """
-    maps, masks = _check_pixels(maps, masks)
+    maps, masks, nominal = _check_pixels(maps, masks, nominal)
     free = ~masks if ignored is None else ~(masks | ignored)
     counts = count_pixels(maps, masks, free, _region_shares(masks, regions))
     complete = np.logical_and(*((drawn @ part.sum(axis=1)) > 0 for part in counts[:2]))
     if not complete.any():
         return {}
+    overlaps = count_overlaps(maps, masks, nominal, ignored)
     metrics = [metric for metric in level_metrics("pixel") if metric.interval]
     weights = drawn[complete].astype(float)
     values = []
     for batch in np.array_split(weights, ceil(len(weights) / RESAMPLES_TOGETHER)):
-        orders = pixel_orders(*(batch @ part for part in counts))
+        undefined = np.full(len(batch), np.nan)
+        aupimo = overlaps.bounds(batch) if overlaps else (undefined, undefined)
+        orders = pixel_orders(*(batch @ part for part in counts), aupimo)
         values.append([[metric.value(order) for order in orders] for metric in metrics])
     bounds = np.concatenate(values, axis=2)  # (metrics, 2, B)
     return {metric.name: (low, high) for metric, (low, high) in zip(metrics, bounds, strict=True)}
 
 
-def _check_pixels(maps: ArrayLike, masks: ArrayLike) -> tuple[Floats, Masks]:
+def _check_pixels(
+    maps: ArrayLike, masks: ArrayLike, nominal: Masks | None
+) -> tuple[Floats, Masks, Masks]:
     maps, masks = real_numbers(maps, "maps"), np.asarray(masks)
     if maps.ndim != 3 or maps.shape != masks.shape:
         raise ValueError(f"maps {maps.shape} and masks {masks.shape} are not both (N, H, W)")
     if masks.dtype != bool:
         raise ValueError(f"masks are {masks.dtype}, not bool")
-    return maps, masks
+    if nominal is None:
+        nominal = ~masks.any(axis=(1, 2))
+    if nominal.shape != maps.shape[:1] or nominal.dtype != bool:
+        raise ValueError(f"nominal images are {nominal.dtype} {nominal.shape}, not bool (N,)")
+    return maps, masks, nominal
 
 
 def _tally_pixels(
-    maps: ArrayLike, masks: ArrayLike, ignored: Masks | None, regions: RegionNumbers | None
+    maps: ArrayLike,
+    masks: ArrayLike,
+    ignored: Masks | None,
+    regions: RegionNumbers | None,
+    nominal: Masks | None,
 ) -> PixelTally | None:
-    maps, masks = _check_pixels(maps, masks)
+    maps, masks, nominal = _check_pixels(maps, masks, nominal)
     kept: Any = ...
     if ignored is not None:
         if ignored.shape != masks.shape or ignored.dtype != bool or (ignored & masks).any():
@@ -167,7 +190,13 @@ def _tally_pixels(
     tally = make_tally(maps[kept].ravel(), masks[kept].ravel())
     if tally is None:
         return None
-    return PixelTally(**vars(tally), shares=_region_shares(masks, regions))
+    tail = nominal_tail(maps, nominal, ignored)
+    pixels = np.count_nonzero(masks, axis=(1, 2))
+    return PixelTally(
+        **vars(tally),
+        shares=_region_shares(masks, regions),
+        aupimo=aupimo(tail, tally.thresholds, tally.rank, pixels),
+    )
 
 
 def _pro_curve(tally: PixelTally, limit: float) -> Curve:

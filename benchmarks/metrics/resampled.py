@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 
 from benchmarks.array_types import Counts, Floats, Masks
-from benchmarks.metrics.definitions import PRO_LIMIT
 from benchmarks.metrics.tally import Confusion, confusion
 
 THRESHOLDS = 4096
@@ -94,11 +93,20 @@ class ResampledPixels(Resampled):
 
     Attributes:
         counted: with how many true positives each of `at` has its precision, (B, D).
-        aupro: the normalised area under the PRO curve up to `PRO_LIMIT`, (B,).
+        rates: false-positive rates from 0 up, between which overlaps are, (B, D + 1).
+        overlap: the mean share of a region that is found there, (B, D).
+        aupimo: the AUPIMO, (B,).
     """
 
     counted: Floats
-    aupro: Floats
+    rates: Floats
+    overlap: Floats
+    aupimo: Floats
+
+    def aupro(self, limit: float) -> Floats:
+        """Return the area under the PRO curve up to a rate, divided by that rate, (B,)."""
+        widths = np.diff(np.minimum(self.rates, limit))
+        return (widths * self.overlap).sum(axis=1) / limit
 
     def average_precision(self) -> Floats:
         """Return Σ (recall step · precision), (B,)."""
@@ -107,7 +115,7 @@ class ResampledPixels(Resampled):
 
 
 def pixel_orders(
-    normal: Floats, defect: Floats, share: Floats
+    normal: Floats, defect: Floats, share: Floats, aupimo: tuple[Floats, Floats]
 ) -> tuple[ResampledPixels, ResampledPixels]:
     """Return the counts for the worst order of the pixels between two thresholds, and the best.
 
@@ -118,18 +126,19 @@ def pixel_orders(
             the highest down, (B, D).
         defect: likewise its defect pixels.
         share: likewise their shares of regions, where a region's pixels share 1.
+        aupimo: the AUPIMO of the worst order, and of the best, (B,) each.
     """
     false, true, overlap = (part.cumsum(axis=1) for part in (normal, defect, share))
     normals, positives = false[:, -1:], true[:, -1:]
-    rate, rate_before = (np.minimum(part / normals, PRO_LIMIT) for part in (false, false - normal))
-    regions = overlap[:, -1] * PRO_LIMIT
+    regions = overlap[:, -1:]
+    rates = np.pad(false / normals, ((0, 0), (1, 0)))
 
-    def order(above: Floats, counted: Floats, overlap: Floats) -> ResampledPixels:
-        area = ((rate - rate_before) * overlap).sum(axis=1) / regions
-        return ResampledPixels(defect, true, above, above, positives, normals, counted, area)
+    def order(above: Floats, counted: Floats, found: Floats, aupimo: Floats) -> ResampledPixels:
+        counts = defect, true, above, above, positives, normals, counted
+        return ResampledPixels(*counts, rates, found / regions, aupimo)
 
-    worst = order(false, true - defect + 1, overlap - share)
-    return worst, order(false - normal, true, overlap)
+    worst = order(false, true - defect + 1, overlap - share, aupimo[0])
+    return worst, order(false - normal, true, overlap, aupimo[1])
 
 
 def count_pixels(

@@ -57,7 +57,7 @@ def evaluate(
             f"of {len(defects)} masks, labels are of shape {truth.shape} and scores of "
             f"{np.shape(scores)}: give both as (N,)"
         )
-    values = {**image_metrics(truth, scores), **pixel_metrics(floats, defects)}
+    values = {**image_metrics(truth, scores), **pixel_metrics(floats, defects, nominal=truth == 0)}
     intervals = metric_intervals(truth, scores, floats, defects)
     rows = {name: (values[name], *intervals.get(name, (np.nan, np.nan))) for name in METRICS}
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])

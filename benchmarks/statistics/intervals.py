@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -44,10 +46,13 @@ def metric_intervals(
         for name, resamples in resampled_image_metrics(labels, scores, drawn).items()
     }
     if maps is not None and masks is not None:
-        values = pixel_metrics(maps, masks, ignored, regions)
+        nominal = labels == 0
+        values = pixel_metrics(maps, masks, ignored, regions, nominal)
         defects = int(masks.any(axis=(1, 2)).sum())
-        resamples = resampled_pixel_bounds(maps, masks, drawn, ignored, regions)
+        resamples = resampled_pixel_bounds(maps, masks, drawn, ignored, regions, nominal)
         for name, bounds in resamples.items():
+            if isnan(values[name]):
+                continue
             most = METRICS[name].images_per_defect * defects
             intervals[name] = _interval(values[name], bounds, most)
     return intervals

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from itertools import pairwise
+from math import log, nan
 from typing import Any
 
 import numpy as np
 from scipy.ndimage import label
+
+from benchmarks.metrics import pimo
 
 Maps = np.ndarray[Any, Any]
 
@@ -90,12 +93,56 @@ def aupro(maps: Maps, masks: Maps, limit: Fraction = Fraction(3, 10)) -> Fractio
     return area / limit
 
 
+def false_positive_rate(labels: Any, scores: Any, recall: Fraction) -> Fraction:
+    """The rate at the highest threshold whose recall reaches that one."""
+    for threshold in sorted(set(scores), reverse=True):
+        tp, fp, fn = confusion(labels, scores, threshold)
+        if Fraction(tp, tp + fn) >= recall:
+            return Fraction(fp, labels.count(0))
+    raise AssertionError("the lowest threshold finds all")
+
+
+def pimo_points(
+    maps: Maps, masks: Maps, nominal: Any, ignored: Maps
+) -> list[tuple[float, list[float]]]:
+    """Every distinct score is a threshold: shared FPR and each marked image's TPR, from (0, 0)."""
+    marked = [i for i, mask in enumerate(masks) if mask.any()]
+    points = [(0.0, [0.0] * len(marked))]
+    for threshold in sorted(set(maps[~ignored].tolist()), reverse=True):
+        called = maps >= threshold
+        rates = [float(called[i][~ignored[i]].mean()) for i in np.flatnonzero(nominal)]
+        points.append((float(np.mean(rates)), [float(called[i][masks[i]].mean()) for i in marked]))
+    return points
+
+
+def aupimo(
+    maps: Maps, masks: Maps, nominal: Any = None, ignored: Any = None, rates: Any = None
+) -> float:
+    """Each image's largest TPR of thresholds whose shared FPR is at most x, integrated over ln x.
+
+    The steps are taken at each FPR that occurs; nan where no image is nominal, or none of their
+    pixels could be above the lowest rate without exceeding it.
+    """
+    nominal = ~masks.any(axis=(1, 2)) if nominal is None else nominal
+    ignored = np.zeros_like(masks) if ignored is None else ignored
+    low, high = pimo.RATES if rates is None else rates
+    if (~ignored[nominal]).sum() < 1 / low:
+        return nan
+    points = pimo_points(maps, masks, nominal, ignored)
+    ends = sorted({low, high, *(fpr for fpr, _ in points if low < fpr < high)})
+    total = 0.0
+    for start, end in pairwise(ends):
+        best = np.max([tpr for fpr, tpr in points if fpr <= start], axis=0)
+        total += float(np.mean(best)) * log(end / start)
+    return total / log(high / low)
+
+
 def of_pixels(reference: Callable[[Any, Any], Fraction]) -> Callable[[Maps, Maps], Fraction]:
     """Return a reference of labels and scores, over all pixels of maps and masks."""
     return lambda maps, masks: reference(masks.ravel().tolist(), maps.ravel().tolist())
 
 
-REFERENCES: Mapping[str, Callable[[Any, Any], Fraction | int]] = {
+REFERENCES: Mapping[str, Callable[[Any, Any], Fraction | int | float]] = {
     "image_auroc": auroc,
     "image_ap": average_precision,
     "pixel_auroc": of_pixels(auroc),
@@ -108,5 +155,9 @@ REFERENCES: Mapping[str, Callable[[Any, Any], Fraction | int]] = {
     "false_positives_at_f1_optimal": lambda y, s: confusion_at_best_f1(y, s)[1],
     "false_negatives_at_f1_optimal": lambda y, s: confusion_at_best_f1(y, s)[2],
     "f1_max": lambda y, s: best_f1(y, s)[0],
+    "aupro_05": lambda maps, masks: aupro(maps, masks, Fraction(1, 20)),
+    "aupimo": aupimo,
+    "pixel_f1_max": of_pixels(lambda y, s: best_f1(y, s)[0]),
+    "false_positive_rate_at_95_recall": lambda y, s: false_positive_rate(y, s, Fraction(95, 100)),
 }
 """Metric → its value of labels and scores (lists), or of maps and masks (arrays)."""
