@@ -125,6 +125,7 @@ def resampled_pixel_bounds(
     drawn: Counts,
     ignored: Masks | None = None,
     regions: RegionNumbers | None = None,
+    *,
     nominal: Masks | None = None,
 ) -> dict[str, Bounds]:
     """Return between which bounds every pixel-level metric of each resample lies.

@@ -133,9 +133,9 @@ def pixel_orders(
     regions = overlap[:, -1:]
     rates = np.pad(false / normals, ((0, 0), (1, 0)))
 
-    def order(above: Floats, counted: Floats, found: Floats, aupimo: Floats) -> ResampledPixels:
+    def order(above: Floats, counted: Floats, reached: Floats, aupimo: Floats) -> ResampledPixels:
         counts = defect, true, above, above, positives, normals, counted
-        return ResampledPixels(*counts, rates, found / regions, aupimo)
+        return ResampledPixels(*counts, rates, reached / regions, aupimo)
 
     worst = order(false, true - defect + 1, overlap - share, aupimo[0])
     return worst, order(false - normal, true, overlap, aupimo[1])

@@ -49,7 +49,7 @@ def metric_intervals(
         nominal = labels == 0
         values = pixel_metrics(maps, masks, ignored, regions, nominal)
         defects = int(masks.any(axis=(1, 2)).sum())
-        resamples = resampled_pixel_bounds(maps, masks, drawn, ignored, regions, nominal)
+        resamples = resampled_pixel_bounds(maps, masks, drawn, ignored, regions, nominal=nominal)
         for name, bounds in resamples.items():
             if isnan(values[name]):
                 continue

@@ -9,11 +9,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    precision_recall_curve,
+    roc_auc_score,
+    roc_curve,
+)
 
 from benchmarks.compare import baseline
 from benchmarks.metrics import image as metrics
-from benchmarks.metrics import tally
+from benchmarks.metrics import pimo, tally
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.metrics.image import image_metrics
 from benchmarks.metrics.pixel import pixel_metrics, pro_curve
@@ -24,6 +29,17 @@ from tests.metrics.inputs import labelled_scores, maps_and_masks
 EXACT = 1e-12
 IMAGE_NAMES = [name for name, metric in METRICS.items() if metric.level == "image"]
 PIXEL_NAMES = [name for name, metric in METRICS.items() if metric.level == "pixel"]
+
+
+RATES = (0.4, 0.9)
+"""Of AUPIMO, so that a few pixels are enough for it."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def rates_of_few_pixels():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pimo, "RATES", RATES)
+        yield
 
 
 def one_image(rows):
@@ -44,7 +60,8 @@ def test_each_metric_is_computed_by_its_level_and_no_other(images, pixels):
     assert sorted(pixel_metrics(*pixels)) == sorted(PIXEL_NAMES)
     for name, value in (image_metrics(*images) | pixel_metrics(*pixels)).items():
         assert type(value) is float
-        assert METRICS[name].unit == "images" or 0 <= value <= 1 + EXACT, name
+        few = isnan(value) and name == "aupimo"
+        assert few or METRICS[name].unit == "images" or 0 <= value <= 1 + EXACT, name
 
 
 # Images ------------------------------------------------------------------------------------------
@@ -67,9 +84,26 @@ def test_image_metrics_of_a_worked_example():
         "false_positives_at_f1_optimal": 2,
         "false_negatives_at_f1_optimal": 0,
         "f1_max": 0.8,
+        "false_positive_rate_at_95_recall": 2 / 4,
     }
     measured = image_metrics(labels, scores)
     assert {name: measured[name] for name in expected} == expected
+
+
+def test_95_recall_is_reached_without_the_last_of_twenty():
+    # 19 of 20 are above 2: there 1 of 4 normal images is an alarm. Of 19, 18 are 94.7 %.
+    scores = [3] * 18 + [2.5, 0] + [2.5, 2, 1, 0]
+    labels = [1] * 20 + [0] * 4
+    assert image_metrics(labels, scores)["false_positive_rate_at_95_recall"] == 1 / 4
+    assert image_metrics(labels[1:], scores[1:])["false_positive_rate_at_95_recall"] == 1
+    assert image_metrics(labels, scores)["false_positive_rate_at_full_recall"] == 1
+
+
+@given(labelled_scores())
+def test_the_rate_at_95_recall_is_of_scikit_learns_roc_curve(images):
+    false, true, _ = roc_curve(*images, drop_intermediate=False)
+    expected = false[(100 * true >= 95 - 1e-9).argmax()]
+    assert image_metrics(*images)["false_positive_rate_at_95_recall"] == pytest.approx(expected)
 
 
 def test_f1_optimum_may_leave_an_anomalous_image_unfound():
@@ -339,6 +373,27 @@ def test_pixel_auroc_and_precision_are_scikit_learns_over_all_pixels(pixels):
     assert measured["pixel_ap"] == pytest.approx(average_precision_score(truth, scores), abs=EXACT)
 
 
+@given(maps_and_masks())
+def test_maximal_pixel_f1_is_of_scikit_learns_curve_over_all_pixels(pixels):
+    maps, masks = pixels
+    precision, recall, _ = precision_recall_curve(masks.ravel(), maps.ravel())
+    both = precision + recall
+    best = (2 * precision * recall / np.where(both > 0, both, 1)).max()
+    assert pixel_metrics(maps, masks)["pixel_f1_max"] == pytest.approx(best, abs=EXACT)
+
+
+def test_aupro_to_5_percent_and_pixel_f1_of_a_worked_example():
+    # Of 40 defect-free pixels one scores 9, one 7, the others 0: the FPR reaches 0.025 at 9, 0.05
+    # at 7. Of a region of 2, 10 lies above both, 8 between: PRO 1/2 up to 0.025, then 1 from there.
+    maps, masks = np.zeros((1, 6, 7)), np.zeros((1, 6, 7), bool)
+    maps[0, 0, :2], masks[0, 0, :2] = (10, 8), True
+    maps[0, 5, 5:] = 9, 7
+    measured = pixel_metrics(maps, masks)
+    assert measured["aupro_05"] == pytest.approx((1 / 2 + 1) / 2, abs=EXACT)
+    assert measured["aupro_30"] == pytest.approx((0.025 / 2 + 0.275) / 0.3, abs=EXACT)
+    assert measured["pixel_f1_max"] == 2 * 2 / (2 * 2 + 1)  # at 8: both, and the 9
+
+
 @given(maps_and_masks(low=0, high=30), st.integers(1, 20))
 def test_pro_curve_runs_through_the_naive_points_up_to_any_limit(pixels, twentieths):
     limit = twentieths / 20
@@ -358,7 +413,7 @@ def test_pro_curve_runs_through_the_naive_points_up_to_any_limit(pixels, twentie
 @given(maps_and_masks(), st.randoms())
 def test_pixel_metrics_ignore_the_order_of_images_and_their_orientation(pixels, random):
     maps, masks = pixels
-    expected = pytest.approx(pixel_metrics(maps, masks), abs=EXACT)
+    expected = pytest.approx(pixel_metrics(maps, masks), abs=EXACT, nan_ok=True)
     order = random.sample(range(len(maps)), len(maps))
     assert pixel_metrics(maps[order], masks[order]) == expected
     assert pixel_metrics(maps[:, ::-1], masks[:, ::-1]) == expected
@@ -369,6 +424,8 @@ def test_float32_and_float64_maps_of_the_same_values_agree_exactly():
     rng = np.random.default_rng(0)
     maps = rng.normal(size=(6, 20, 20)).astype(np.float32)
     masks = rng.random((6, 20, 20)) < 0.1
+    masks[:2] = False
+    assert not isnan(pixel_metrics(maps, masks)["aupimo"])
     assert pixel_metrics(maps.astype(np.float64), masks) == pixel_metrics(maps, masks)
 
 

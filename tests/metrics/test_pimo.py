@@ -151,7 +151,8 @@ def test_bounds_hold_the_value_of_resamples_of_images_of_unlike_sizes(
     maps, masks, ignored, labels = padded_images()
     drawn = multiplicities(labels, 60)
     drawn = drawn[(drawn @ masks.any(axis=(1, 2))) > 0]
-    lower, upper = resampled_pixel_bounds(maps, masks, drawn, ignored, None, labels == 0)["aupimo"]
+    bounds = resampled_pixel_bounds(maps, masks, drawn, ignored, nominal=labels == 0)
+    lower, upper = bounds["aupimo"]
     exact = []
     for times in drawn:
         parts = (part.repeat(times, axis=0) for part in (maps, masks, ignored))
