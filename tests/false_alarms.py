@@ -27,10 +27,10 @@ from benchmarks.compare.check import REGRESSIONS, Row
 from benchmarks.results import Cell, Store
 from benchmarks.results.scores import read_scores
 from tests.helpers.paths import ROOT
-from tests.mutations.gate import BASELINE, Gate, Patch, Plant, judged
+from tests.mutations.gate import BASELINE, Gate, Patch, Plant, calls, judged
 
 GATE = read(BASELINE)
-METHODS = tuple(dict.fromkeys(cell.spec.method for cell in GATE.cells))
+CALLS = calls(GATE)
 CATEGORIES = tuple(dict.fromkeys(cell.spec.category for cell in GATE.cells))
 
 NOISE = (1e-6, 1e-5)
@@ -76,20 +76,21 @@ SURROUNDINGS = (
 
 
 def run(gate: Gate, folder: Path, surroundings: Surroundings) -> Path:
-    """Run the gate's command without cached features; return the folder of its results.
+    """Run the gate's commands without cached features; return the folder of their results.
 
     Raises:
         subprocess.CalledProcessError: the command failed.
     """
     name = surroundings.name.replace(" ", "-")
-    out, cache = folder / f"run-{name}", gate.cache_without_features(f"cache-{name}")
-    chosen = [",".join(names[:: surroundings.order]) for names in (METHODS, CATEGORIES)]
-    command = [sys.executable, "-m", "benchmarks.run", "--methods", chosen[0]]
-    command += ["--categories", chosen[1], "--image-size", "64", "--device", "cpu"]
-    command += ["--cache", str(cache), "--out", str(out), *surroundings.options]
+    out, cache = folder / "runs" / name, gate.cache_without_features(f"cache-{name}")
     kept = {name: value for name, value in os.environ.items() if name != "MVTEC_AD_ROOT"}
     environment = {**kept, "PYTHONPATH": str(ROOT), **surroundings.environment}
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    for size, names in CALLS.items():
+        chosen = [",".join(some[:: surroundings.order]) for some in names]
+        command = [sys.executable, "-m", "benchmarks.run", "--methods", chosen[0]]
+        command += ["--categories", chosen[1], "--image-size", str(size), "--device", "cpu"]
+        command += ["--cache", str(cache), "--out", str(out), *surroundings.options]
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     return out
 
 
@@ -160,12 +161,14 @@ def report_surroundings(gate: Gate, folder: Path) -> Iterator[str]:
 
 def report_noise(gate: Gate) -> Iterator[str]:
     """Yield a table of what noise on every feature turns."""
-    chosen = ",".join(METHODS)
     yield "| noise on every feature | runs | stop the gate | rows that stop it, at most |"
     yield "|--:|--:|--:|--:|"
     for share in NOISE:
         stops = [
-            turned(gate.rows(chosen, noise(share, seed), CATEGORIES, extract=True))[0]
+            sum(
+                turned(gate.rows(",".join(names), noise(share, seed), places, extract=True))[0]
+                for names, places in CALLS.values()
+            )
             for seed in range(DRAWS)
         ]
         yield f"| {share:.0e} | {DRAWS} | {sum(map(bool, stops))} | {max(stops)} |"

@@ -1,6 +1,6 @@
 """Writes the report of a run, or of two and their differences, as one HTML page.
 
-python -m benchmarks.report RUN [RUN_B]
+python -m benchmarks.report RUN [RUN_B] [--metrics NAMES]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from benchmarks.console import command_parser, run_program, show
 from benchmarks.report.page import write_report
 from benchmarks.results import result_sets
+from benchmarks.results.command import add_metrics
 from benchmarks.results.folders import find_run, report_path
 
 
@@ -20,13 +21,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command_parser("benchmarks.report", __doc__)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
     parser.add_argument("other", metavar="RUN_B", nargs="?", help="another, to compare it with")
+    add_metrics(parser)
     return run_program(lambda: _write(parser.parse_args(arguments)))
 
 
 def _write(options: argparse.Namespace) -> int:
     names = [options.run, *([options.other] if options.other else [])]
     runs = [find_run(name) for name in names]
-    show(str(write_report([result_sets(run) for run in runs], report_path(runs))))
+    sets = [result_sets(run) for run in runs]
+    show(str(write_report(sets, report_path(runs), options.metrics)))
     return 0
 
 

@@ -45,12 +45,15 @@ _LINE = 2
 """Width of the page's curves in pixels."""
 
 
-def build(runs: Sequence[Sequence[ResultSet]], sheets: Sheets) -> schema.Content:
+def build(
+    runs: Sequence[Sequence[ResultSet]], sheets: Sheets, first: Sequence[str] = ()
+) -> schema.Content:
     """Return the content of the page of one run, or of two and their differences.
 
     Args:
         runs: the result sets of each.
         sheets: where pictures are added.
+        first: the metrics in front of the others.
 
     Raises:
         BenchmarkError: a file that a run refers to is unreadable.
@@ -60,7 +63,10 @@ def build(runs: Sequence[Sequence[ResultSet]], sheets: Sheets) -> schema.Content
     return schema.Content(
         title=" against ".join(names),
         note="",
-        metrics=[_fields_of(schema.PageMetric, metric) for metric in METRICS.values()],
+        metrics=[
+            _fields_of(schema.PageMetric, METRICS[name])
+            for name in dict.fromkeys((*first, *METRICS))
+        ],
         sets=[
             page_set
             for suffix, sets in zip(suffixes, runs, strict=True)

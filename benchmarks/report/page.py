@@ -48,7 +48,9 @@ FRAME = 100
 """More bytes than stand around a sheet in the page."""
 
 
-def write_report(runs: Sequence[Sequence[ResultSet]], out: Path) -> Path:
+def write_report(
+    runs: Sequence[Sequence[ResultSet]], out: Path, metrics: Sequence[str] = ()
+) -> Path:
     """Write the report of one run, or of two and their differences, to `out`; return `out`.
 
     The same cells give the same bytes.
@@ -56,13 +58,14 @@ def write_report(runs: Sequence[Sequence[ResultSet]], out: Path) -> Path:
     Args:
         runs: the result sets of each.
         out: the page.
+        metrics: those that are shown first.
 
     Raises:
         BenchmarkError: a file that a run refers to is unreadable.
         StorageError: the page can't be written.
     """
     gathered = Sheets()
-    content = build(runs, gathered)
+    content = build(runs, gathered, metrics)
     rest = len(_page(content, ()).encode()) + FRAME * len(gathered.all())
     sheets, times = shrunk_to(gathered.all(), LIMIT - rest)
     if times:

@@ -1,4 +1,4 @@
-"""What commands that show one run have in common: how the run is named."""
+"""What commands that show runs have in common: how a run is named, and what is shown first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,30 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.console import run_program
+from benchmarks.metrics.definitions import METRICS
+from benchmarks.names import suggest
 from benchmarks.results.folders import find_run
+
+
+def add_metrics(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses what is shown first: names, none where it isn't given."""
+    parser.add_argument(
+        "--metrics",
+        type=_metric_names,
+        default=(),
+        metavar="NAMES",
+        help="metrics that the terminal shows, and the report first, comma-separated: "
+        f"{', '.join(METRICS)}",
+    )
+
+
+def _metric_names(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    for name in names:
+        if name not in METRICS:
+            near = suggest(name, METRICS) or f"; there are {', '.join(METRICS)}"
+            raise argparse.ArgumentTypeError(f"there is no metric {name!r}{near}")
+    return names
 
 
 def run_on_run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.files import write_file
@@ -16,26 +16,30 @@ NAME = "derived.json"
 SOURCES = ("cells", "scores", "maps", "journal")
 
 
-def is_current(run: Path) -> bool:
-    """Whether everything that was made from the run is as it was made, and so is the run."""
+def is_current(run: Path, metrics: Sequence[str] = ()) -> bool:
+    """Whether everything that was made from the run is as it was made, and so is the run.
+
+    Args:
+        run: its folder.
+        metrics: those that are to be shown first.
+    """
     try:
         noted = json.loads((run / NAME).read_text(encoding="utf-8"))
         files: Mapping[str, str] = noted["files"]
-        return noted["sources"] == _sources(run) and all(
-            _checksum(run / name) == checksum for name, checksum in files.items()
-        )
+        same = noted["sources"] == _sources(run) and noted.get("metrics", []) == [*metrics]
+        return same and all(_checksum(run / name) == checksum for name, checksum in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
-def record(run: Path, files: Iterable[Path]) -> None:
-    """Store beside the run what state of it the files were made from.
+def record(run: Path, files: Iterable[Path], metrics: Sequence[str] = ()) -> None:
+    """Store beside the run what state of it the files were made from, and what they show first.
 
     Raises:
         StorageError: it can't be written.
     """
     checksums = {os.path.relpath(path, run): _checksum(path) for path in files}
-    content = {"sources": _sources(run), "files": checksums}
+    content = {"sources": _sources(run), "files": checksums, "metrics": [*metrics]}
     write_file(run / NAME, json.dumps(content, indent=1, sort_keys=True).encode())
 
 

@@ -39,6 +39,7 @@ from benchmarks.options import (
 from benchmarks.places import written_path
 from benchmarks.report.page import write_report
 from benchmarks.results import Store, derived, result_sets
+from benchmarks.results.command import add_metrics
 from benchmarks.results.folders import plots_folder, report_path
 from benchmarks.results.lock import only_writer
 from benchmarks.results.plans import as_toml
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="store all anomaly maps (default: an example of each kind, and what is misclassified)",
     )
+    add_metrics(parser)
     add("--list", action="store_true", help="list the methods with their parameters")
     add_plan(parser)
     return parser
@@ -179,7 +181,7 @@ def _run(options: argparse.Namespace) -> int:
     plots = run / "plots" if options.out else plots_folder(run)
     with only_writer(run), Ahead(run, plots) as ahead:
         left = _evaluate(plan, Store(run), cache, options, stored_plan, ahead=ahead)
-        _show(run, plots, ahead)
+        _show(run, plots, options.metrics, ahead)
     if plan.dataset.synthetic:
         say(NOTICE)
     return 1 if left else 0
@@ -221,17 +223,17 @@ def _evaluate(
     return bool(failed or plan.missing(store))
 
 
-def _show(run: Path, plots: Path, ahead: Ahead) -> None:
+def _show(run: Path, plots: Path, metrics: Sequence[str], ahead: Ahead) -> None:
     """Print the tables, and write them, the figures and the report unless they match the cells."""
     sets = result_sets(run)
-    show(terminal_tables(sets))
-    if derived.is_current(run):
+    show(terminal_tables(sets, metrics))
+    if derived.is_current(run, metrics):
         return
     written = [*write_tables(sets), *writing.write_figures(sets, plots, drawn=ahead.drawn())]
     say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
-    report = write_report([sets], report_path([run]))
+    report = write_report([sets], report_path([run]), metrics)
     say(f"everything on one page: {report}")
-    derived.record(run, [*written, report])
+    derived.record(run, [*written, report], metrics)
 
 
 if __name__ == "__main__":

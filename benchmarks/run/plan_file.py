@@ -14,7 +14,7 @@ from benchmarks.places import written_path
 from benchmarks.results import plans
 
 OF_THE_COMMAND_LINE = frozenset({"help", "plan", "save-plan"})
-OF_THE_MOMENT = frozenset({"list", "dry-run", "workers", "force"})
+OF_THE_MOMENT = frozenset({"list", "dry-run", "workers", "force", "metrics"})
 """Options that no plan has, and those that say what is done this time, and aren't written."""
 
 

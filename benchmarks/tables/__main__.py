@@ -1,30 +1,36 @@
 """Tables of a run's stored cells: categories × methods, one a metric, as Markdown, CSV and LaTeX.
 
-python -m benchmarks.tables RUN
+python -m benchmarks.tables RUN [--metrics NAMES]
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from benchmarks.console import say, show
+from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.results import result_sets
-from benchmarks.results.command import run_on_run
+from benchmarks.results.command import add_metrics
+from benchmarks.results.folders import find_run
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write and print a run's tables; return 0, or 2 where there is nothing to make them from."""
-    return run_on_run("benchmarks.tables", __doc__, _write, argv)
+    parser = command_parser("benchmarks.tables", __doc__)
+    parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
+    add_metrics(parser)
+    return run_program(lambda: _write(parser.parse_args(argv)))
 
 
-def _write(run: Path) -> None:
+def _write(options: argparse.Namespace) -> int:
+    run = find_run(options.run)
     sets = result_sets(run)
     paths = write_tables(sets)
-    show(terminal_tables(sets).rstrip("\n"))
+    show(terminal_tables(sets, options.metrics).rstrip("\n"))
     say(f"{len(paths)} tables written to {run / 'tables'}")
+    return 0
 
 
 if __name__ == "__main__":

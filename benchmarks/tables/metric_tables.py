@@ -135,14 +135,15 @@ def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
     return paths
 
 
-def terminal_tables(sets: Sequence[ResultSet]) -> str:
+def terminal_tables(sets: Sequence[ResultSet], metrics: Sequence[str] = ()) -> str:
     """Return a run's main tables as text, the best of each row marked *; raises as `write_tables`.
 
     Args:
         sets: a run's result sets.
+        metrics: those of these metrics, whether or not any cell has them; none for the main ones.
     """
     return "\n".join(
         terminal(_text_table(results, metric))
-        for metric in filter(sets[0].has, MAIN)
+        for metric in metrics or filter(sets[0].has, MAIN)
         for results in sets
     )

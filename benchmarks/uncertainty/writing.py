@@ -12,7 +12,7 @@ from benchmarks.files import frame_as_csv, write_file
 from benchmarks.metrics.definitions import MAIN, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.results.intervals import estimates
-from benchmarks.results.pairs import OVER, all_pairs
+from benchmarks.results.pairs import OVER, WITHIN, all_pairs
 from benchmarks.results.result_set import distinctions
 from benchmarks.statistics.proportions import COVERAGE
 from benchmarks.tables.rendering import captioned_table
@@ -49,6 +49,16 @@ def _estimates_table(results: ResultSet, frame: pd.DataFrame, metric: str) -> st
     return captioned_table(caption, header, rows)
 
 
+def _pairs_shown(results: ResultSet, frame: pd.DataFrame, metric: str) -> list[str]:
+    """Return what is printed of a metric's pairs: of few categories what each of them tells."""
+    pairs = frame[frame["metric"] == metric]
+    verdicts = pairs[pairs["holm"].notna()]
+    if len(results.categories) > 1 and (OVER in {*verdicts["test"]} or verdicts.empty):
+        return [pairs_markdown(results, frame, metric, [OVER])]
+    has_pairs = WITHIN in {*pairs["test"]}
+    return [pairs_markdown(results, frame, metric, [WITHIN])] if has_pairs else []
+
+
 def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:
     """Write tables/uncertainty and pairs, .md and .csv; return paths and the main tables.
 
@@ -75,7 +85,7 @@ def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:
             texts["pairs.md"].append(pairs_markdown(results, tests, metric))
             if metric in MAIN:
                 shown.append(texts["uncertainty.md"][-1])
-                shown.append(pairs_markdown(results, tests, metric, [OVER]))
+                shown += _pairs_shown(results, tests, metric)
     folder = sets[0].run / "tables"
     for name in FILES:
         text = heads[name] + bodies[name] if name in heads else "\n".join(texts[name])

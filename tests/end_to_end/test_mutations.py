@@ -29,7 +29,9 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_the_gate_sees_a_fault(gate: Gate, mutation: Mutation) -> None:
-    rows = gate.rows(mutation.methods, mutation.plant, extract=mutation.before_features)
+    rows = gate.rows(
+        mutation.methods, mutation.plant, mutation.categories, extract=mutation.before_features
+    )
     assert "worse" in {row.mark for row in rows}
 
 

@@ -23,7 +23,7 @@ from benchmarks.datasets import images
 from benchmarks.evaluation import anomaly_maps, frames, scoring
 from benchmarks.evaluation import evaluating as evaluate
 from benchmarks.features import crops
-from benchmarks.metrics import pixel
+from benchmarks.metrics import definitions, pimo, pixel
 from benchmarks.metrics import tally as metrics
 from benchmarks.results import Cell, Store
 from benchmarks.run import __main__ as run
@@ -39,6 +39,7 @@ from tests.helpers.paths import ROOT
 
 BASELINE = ROOT / "results" / "baselines" / "embedded.json"
 CATEGORIES = ("circuit_board", "washer")  # in colour, and grey
+LARGE = ("button",)  # at 96 pixels, so that nominal images have enough of them for AUPIMO
 EVERY = "patchcore-10,spade-5,padim"
 
 Patch = pytest.MonkeyPatch
@@ -53,6 +54,7 @@ class Mutation:
     methods: str
     plant: Plant
     before_features: bool = False
+    categories: tuple[str, ...] = CATEGORIES
 
 
 def wrap(owner: Any, name: str, change: Callable[..., Any]) -> Plant:
@@ -195,13 +197,23 @@ MUTATIONS = [
                   f(defect, resize, size, "official", fit))),
     Mutation("masks one pixel to the right", EVERY,
              wrap(frames, "frame_mask", lambda f, *given: np.roll(f(*given), 1, axis=1))),
-    Mutation("AUPRO up to 0.2", EVERY, put(pixel, "PRO_LIMIT", 0.2)),
+    Mutation("AUPRO up to two thirds of its limit", EVERY,
+             wrap(pixel.PixelTally, "aupro", lambda f, tally, limit: f(tally, limit * 2 / 3))),
     Mutation("AUPRO counts pixels, not regions", EVERY,
              wrap(pixel, "_region_shares", lambda f, *given: np.ones_like(f(*given)))),
     Mutation("AUPRO divided by the last FPR below 0.3", EVERY,
              wrap(pixel, "_pro_curve", by_the_last_rate)),
     Mutation("anomalous above the threshold, not at it", EVERY,
              wrap(metrics.Tally, "working_point", strictly_above)),
+    Mutation("pixel F1 where no pixel is missed", EVERY,
+             put(pixel.PixelTally, "f1_optimal", property(lambda tally: tally.full_recall))),
+    Mutation("95 % recall taken for 100 %", EVERY,
+             wrap(definitions, "_false_positive_rate", lambda f, points, _: f(points, 100))),
+    Mutation("AUPIMO up to 5e-5", "patchcore-10,padim", put(pimo, "RATES", (1e-5, 5e-5)),
+             categories=LARGE),
+    Mutation("AUPIMO with the sum of images' rates", "patchcore-10,padim",
+             wrap(pimo.NominalTail, "rates", lambda f, tail, thresholds:
+                  tail.sizes.size * f(tail, thresholds)), categories=LARGE),
     Mutation("images cropped one pixel to the right", EVERY,
              wrap(crops, "load_image", one_to_the_right), before_features=True),
     Mutation("images resized to one pixel more", EVERY,
@@ -242,7 +254,7 @@ class Gate:
         categories: those that are drawn.
     """
 
-    def __init__(self, folder: Path, categories: tuple[str, ...] = CATEGORIES) -> None:
+    def __init__(self, folder: Path, categories: tuple[str, ...] = CATEGORIES + LARGE) -> None:
         self._folder, self._runs = folder, 0
         with Patch.context() as patch:
             chosen = {name: writing.PRODUCTS[name] for name in categories}
@@ -275,21 +287,35 @@ class Gate:
         out, cache = self._folder / f"run-{self._runs}", self._folder / "cache"
         if extract:
             cache = self.cache_without_features(f"cache-{self._runs}")
-        arguments = ["--methods", methods, "--categories", ",".join(categories)]
-        arguments += ["--image-size", "64", "--cache", str(cache), "--out", str(out)]
-        with surroundings() as patch:
-            torch.set_num_threads(1)  # on a busy machine, waiting for others takes minutes
-            plant(patch)
-            run.main([*arguments, "--device", "cpu"])
-        cells = Store(out).cells()
-        assert len(cells) == len(categories) * len(methods.split(","))
         baseline = read(BASELINE)
         asked = [
             cell
             for cell in baseline.cells
             if cell.spec.category in categories and cell.spec.method in methods.split(",")
         ]
+        (size,) = {cell.spec.protocol.image_size for cell in asked}
+        arguments = ["--methods", methods, "--categories", ",".join(categories)]
+        arguments += ["--image-size", str(size), "--cache", str(cache), "--out", str(out)]
+        with surroundings() as patch:
+            torch.set_num_threads(1)  # on a busy machine, waiting for others takes minutes
+            plant(patch)
+            run.main([*arguments, "--device", "cpu"])
+        cells = Store(out).cells()
+        assert len(cells) == len(categories) * len(methods.split(","))
         return judged(replace(baseline, cells=tuple(asked)), cells)
+
+
+Calls = dict[int, tuple[tuple[str, ...], tuple[str, ...]]]
+"""Image size → the methods and the categories of a call."""
+
+
+def calls(baseline: Baseline) -> Calls:
+    """Return the calls that a baseline's cells are from."""
+    by_size: dict[int, tuple[dict[str, None], dict[str, None]]] = {}
+    for cell in baseline.cells:
+        methods, categories = by_size.setdefault(cell.spec.protocol.image_size, ({}, {}))
+        methods[cell.spec.method], categories[cell.spec.category] = None, None
+    return {size: (tuple(names), tuple(places)) for size, (names, places) in by_size.items()}
 
 
 def judged(baseline: Baseline, cells: Iterable[Cell]) -> list[Row]:
@@ -312,7 +338,7 @@ def table(gate: Gate) -> str:
     """Return, as Markdown, how many rows each fault turns."""
     lines = ["| fault | methods | rows | worse | better | unchanged |", "|:--|:--|--:|--:|--:|--:|"]
     for one in (*MUTATIONS, *BLESSINGS, INVISIBLE):
-        rows = gate.rows(one.methods, one.plant, extract=one.before_features)
+        rows = gate.rows(one.methods, one.plant, one.categories, extract=one.before_features)
         marks = Counter(row.mark for row in rows)
         numbers = [len(rows), *(marks[mark] for mark in ("worse", "better", "unchanged"))]
         methods = one.methods.replace(",", ", ")

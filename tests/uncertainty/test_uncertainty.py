@@ -129,10 +129,36 @@ def test_a_run_with_one_category_says_that_ranks_need_more(tmp_path: Path) -> No
         assert [text.get_text() for text in panel.texts] == [
             "Ranks of 2 methods need 6 categories."
         ]
-    assert "no verdict |" in write_uncertainty(result_sets(run))[1]
+    assert "no verdict" not in write_uncertainty(result_sets(run))[1]
     (lone,) = result_sets(write_run(tmp_path, cells(["bolt"], ["padim"])))
     (text, *_) = draw_critical_difference(lone).axes[0].texts
     assert "need two methods" in text.get_text()
+
+
+def rows_of_pairs(shown: str) -> list[list[str]]:
+    """Return the cells of printed rows that name two methods, spade first."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown.splitlines()]
+    return [row for row in rows if len(row) == 8 and row[1] == "spade"]
+
+
+def test_of_one_category_its_pairs_verdicts_are_shown(tmp_path: Path) -> None:
+    run = write_run(tmp_path, cells(["bolt"], ["spade", "padim", "patchcore-1"]))
+    shown = rows_of_pairs(write_uncertainty(result_sets(run))[1])
+    table = read_csv(run, "pairs.csv")
+    within = table[(table["test"] == "paired") & (table["first"] == "spade")]
+    assert len(within) == 2
+    expected = [["bolt", *row] for row in within[["first", "second", "differ"]].to_numpy()]
+    assert [[*row[:3], row[-1]] for row in shown] == expected
+    assert {row[-1] for row in shown} <= {"yes", "no"}
+
+
+def test_of_too_few_categories_each_ones_verdicts_are_shown_where_it_has_some(
+    tmp_path: Path,
+) -> None:
+    run = write_run(tmp_path, cells(["bolt", "gear"]))
+    shown = rows_of_pairs(write_uncertainty(result_sets(run))[1])
+    assert [row[0] for row in shown if row[-1] != "no verdict"] == ["bolt", "gear"]
+    assert {row[0] for row in shown if row[-1] == "no verdict"} == {"all"}  # of other metrics
 
 
 def test_main_writes_tables_and_figure_the_same_every_time(
