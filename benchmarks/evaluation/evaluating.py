@@ -165,6 +165,7 @@ def _measured(
     cell: Cell, truth: GroundTruth, prediction: Prediction, metrics: Mapping[str, float]
 ) -> Cell:
     shots, lost = cell.spec.shots, truth.lost
+    unmarked = (truth.labels == 1) & ~truth.masks.any(axis=(1, 2))
     return replace(
         cell,
         status="ok",
@@ -174,6 +175,7 @@ def _measured(
         n_test_defect=int((truth.labels == 1).sum()),
         fit_seconds=prediction.fit_seconds,
         score_seconds=prediction.score_seconds,
+        unmarked_defects=int(unmarked.sum()) if lost else None,
         unseen_area=None if lost else unseen_area(truth.category, truth.protocol),
         **(asdict(lost) if lost else {}),
         warnings=list(truth.category.warnings),

@@ -82,6 +82,8 @@ class Cell:
         vanished_regions: those of them that have no pixel left.
         torn_regions: those of them that resizing has made several of.
         measured_regions: the regions that AUPRO is a mean of.
+        unmarked_defects: anomalous images without a defect pixel in the square, which AUPIMO leaves
+            out; None without masks, and where that isn't known.
         warnings: what looked wrong with the category's data, or with what the method does.
         code: hash of the method's code; behind `@` the release of the project, if it is of it.
             Empty where that is not known.
@@ -114,6 +116,7 @@ class Cell:
     vanished_regions: int | None = None
     torn_regions: int | None = None
     measured_regions: int | None = None
+    unmarked_defects: int | None = None
     warnings: Sequence[str] = field(default_factory=list)
     code: str = ""
 

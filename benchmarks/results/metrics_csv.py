@@ -25,7 +25,7 @@ COLUMNS = (
     "started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "resize", "spec",
     "fit", "unseen_defects", "unseen_share", "warnings", "interpolation", "regions", "score_area",
     "unseen_area", "vanished_defects", "defect_regions", "vanished_regions", "torn_regions",
-    "measured_regions",
+    "measured_regions", "unmarked_defects",
 )
 # fmt: on
 
@@ -39,7 +39,7 @@ _NEEDED = {
 _TYPES: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(("n_train", "n_test_good", "n_test_defect", "unseen_defects"), int),
     **dict.fromkeys(("vanished_defects", "defect_regions", "vanished_regions"), int),
-    **dict.fromkeys(("torn_regions", "measured_regions"), int),
+    **dict.fromkeys(("torn_regions", "measured_regions", "unmarked_defects"), int),
     **dict.fromkeys(("fit_seconds", "score_seconds", "peak_memory_mb"), float),
     **dict.fromkeys(("unseen_share", "unseen_area"), float),
     **dict.fromkeys(("error", "device", "git_sha"), str),

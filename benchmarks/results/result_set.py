@@ -266,6 +266,16 @@ class ResultSet:
         )
         return [text for text in texts if text]
 
+    def left_out(self, metric: str) -> str:
+        """Say how many defect images AUPIMO leaves out, as none of their pixels is marked."""
+        counts = {
+            category_of(cell): f"{cell.unmarked_defects} of {cell.n_test_defect}"
+            for cell in self.cells
+            if metric == "aupimo" and cell.unmarked_defects
+        }
+        images = ", ".join(f"{category}: {count}" for category, count in sorted(counts.items()))
+        return f"; defect images without a mask pixel left out, {images}" if images else ""
+
     def _unmasked(self) -> list[str]:
         """Say where no defect has a mask: both classes, nothing to lose, no pixel metric."""
         pixel_metrics = [name for name in self.metrics if METRICS[name].level == "pixel"]

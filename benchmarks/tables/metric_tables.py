@@ -92,7 +92,8 @@ def _text_table(
     kind, methods = table.metric, list(results.methods)
     unit = ("fractions" if exact else "%") if kind.unit == "fraction" else kind.unit
     direction = "higher" if kind.higher_is_better else "lower"
-    caption = results.caption(f"{kind.label} in {unit} ({direction} is better)")
+    subject = f"{kind.label} in {unit} ({direction} is better){results.left_out(metric)}"
+    caption = results.caption(subject)
     marked = [frozenset[int]()] * len(table.values)
     if not exact and len(methods) > 1:
         marks = tested_marks(results, table)

@@ -54,6 +54,7 @@ CELL = Cell(
     vanished_regions=2,
     torn_regions=3,
     measured_regions=11,
+    unmarked_defects=2,
     warnings=["a, b", 'say "c"'],
 )
 BARE = Cell(replace(SPEC, shots=None, seed=4), "ok", metrics={"image_auroc": 1.0})
