@@ -266,7 +266,7 @@ class ResultSet:
         )
         return [text for text in texts if text]
 
-    def left_out(self, metric: str) -> str:
+    def unmarked(self, metric: str) -> str:
         """Say how many defect images AUPIMO leaves out, as none of their pixels is marked."""
         counts = {
             category_of(cell): f"{cell.unmarked_defects} of {cell.n_test_defect}"

@@ -92,7 +92,7 @@ def _text_table(
     kind, methods = table.metric, list(results.methods)
     unit = ("fractions" if exact else "%") if kind.unit == "fraction" else kind.unit
     direction = "higher" if kind.higher_is_better else "lower"
-    subject = f"{kind.label} in {unit} ({direction} is better){results.left_out(metric)}"
+    subject = f"{kind.label} in {unit} ({direction} is better){results.unmarked(metric)}"
     caption = results.caption(subject)
     marked = [frozenset[int]()] * len(table.values)
     if not exact and len(methods) > 1:

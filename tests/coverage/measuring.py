@@ -14,7 +14,7 @@ from benchmarks.metrics.pixel import pixel_metrics
 from benchmarks.statistics.intervals import metric_intervals
 from benchmarks.statistics.paired import compare_images, paired_test
 from benchmarks.statistics.pairs import LEVEL, correct_table
-from tests.coverage.maps import draw_maps
+from tests.coverage.maps import FINE_SIDE, SIDE, draw_maps
 from tests.coverage.scores import SHAPES, draw_scores
 
 if TYPE_CHECKING:
@@ -78,19 +78,30 @@ def pixel_coverage(
 ) -> dict[str, float]:
     """Return metric → share of test sets whose interval holds its mean over `MAP_SETS` others.
 
+    AUPIMO's is of maps of `FINE_SIDE`.
+
     Args:
         random: where chance comes from.
         labels: (N,), 0 normal, 1 anomalous, normal images first.
         clarity: a key of `maps.CLARITIES`.
         rounds: how many test sets are tried.
     """
+    coarse, fine = (
+        _map_coverage(random, labels, clarity, rounds, side) for side in (SIDE, FINE_SIDE)
+    )
+    return {**coarse, "aupimo": fine["aupimo"]}
+
+
+def _map_coverage(
+    random: np.random.Generator, labels: Counts, clarity: str, rounds: int, side: int
+) -> dict[str, float]:
     anomalous = int(labels.sum())
     sizes = labels.size - anomalous, anomalous
-    values = [pixel_metrics(*draw_maps(random, *sizes, clarity)) for _ in range(MAP_SETS)]
+    values = [pixel_metrics(*draw_maps(random, *sizes, clarity, side)) for _ in range(MAP_SETS)]
     truth = {name: float(np.mean([value[name] for value in values])) for name in values[0]}
     held: Counter[str] = Counter()
     for _ in range(rounds):
-        maps, masks = draw_maps(random, *sizes, clarity)
+        maps, masks = draw_maps(random, *sizes, clarity, side)
         intervals = metric_intervals(labels, maps.max(axis=(1, 2)), maps, masks)
         held.update(_holding(intervals, truth))
     return {name: held[name] / rounds for name in truth}

@@ -50,6 +50,20 @@ def test_tables_print_the_metrics_that_are_named(
     assert (run / "tables" / "aupimo.csv").read_bytes() == written
 
 
+def test_the_table_of_aupimo_counts_the_images_that_it_leaves_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = {"n_test_defect": 20, "unmarked_defects": 3}
+    values = {"image_auroc": 0.9, "aupimo": 0.25}
+    cells = [Cell("gear", "padim", values, measured=counts), Cell("bolt", "padim", values)]
+    run = write_run(tmp_path / "run", cells)
+    said = "; defect images without a mask pixel left out, gear: 3 of 20 on "
+    assert tables([str(run), "--metrics", "aupimo"]) == 0
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert said in (run / "tables" / "aupimo.csv").read_text()
+    assert "left out" not in (run / "tables" / "image_auroc.md").read_text()
+
+
 def test_a_report_has_them_in_front_of_the_others(tmp_path: Path) -> None:
     run = old_and_new(tmp_path / "run")
 
