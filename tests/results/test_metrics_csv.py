@@ -95,7 +95,7 @@ def test_older_files_lack_later_columns_and_mean_the_usual(tmp_path: Path) -> No
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows(row[:kept] for row in (header, *rows))
     (cell,) = read(tmp_path, file.getvalue().encode())
-    unknown = dict.fromkeys([*lost, "unseen_area"])
+    unknown = dict.fromkeys([*lost, "unseen_area", "unmarked_defects"])
     assert cell == replace(CELL, spec=spec, warnings=Cell(SPEC, "ok").warnings, **unknown)
     assert cell.lost is None
 
