@@ -154,7 +154,8 @@ def resampled_pixel_bounds(
     for batch in np.array_split(weights, ceil(len(weights) / RESAMPLES_TOGETHER)):
         undefined = np.full(len(batch), np.nan)
         aupimo = overlaps.bounds(batch) if overlaps else (undefined, undefined)
-        orders = pixel_orders(*(batch @ part for part in counts), aupimo)
+        normal, defect, share = (batch @ part for part in counts)
+        orders = pixel_orders(normal, defect, share, aupimo)
         values.append([[metric.value(order) for order in orders] for metric in metrics])
     bounds = np.concatenate(values, axis=2)  # (metrics, 2, B)
     return {metric.name: (low, high) for metric, (low, high) in zip(metrics, bounds, strict=True)}
@@ -168,11 +169,10 @@ def _check_pixels(
         raise ValueError(f"maps {maps.shape} and masks {masks.shape} are not both (N, H, W)")
     if masks.dtype != bool:
         raise ValueError(f"masks are {masks.dtype}, not bool")
-    if nominal is None:
-        nominal = ~masks.any(axis=(1, 2))
-    if nominal.shape != maps.shape[:1] or nominal.dtype != bool:
-        raise ValueError(f"nominal images are {nominal.dtype} {nominal.shape}, not bool (N,)")
-    return maps, masks, nominal
+    images = np.asarray(~masks.any(axis=(1, 2)) if nominal is None else nominal)
+    if images.shape != maps.shape[:1] or images.dtype != bool:
+        raise ValueError(f"nominal images are {images.dtype} {images.shape}, not bool (N,)")
+    return maps, masks, images
 
 
 def _tally_pixels(
