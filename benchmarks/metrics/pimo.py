@@ -165,9 +165,10 @@ def count_overlaps(
     overlap = np.zeros((len(maps), grid.size + 1))
     for number, image in enumerate(np.flatnonzero(nominal)):
         scores = tail.scores[tail.images == number]
-        for side, counts in (("right", above), ("left", at_or_above)):
-            counts[image] = (scores.size - np.searchsorted(scores, grid, side)) / tail.sizes[number]
-    marked = masks.any(axis=(1, 2))
+        size = tail.sizes[number]
+        above[image] = (scores.size - np.searchsorted(scores, grid, "right")) / size
+        at_or_above[image] = (scores.size - np.searchsorted(scores, grid, "left")) / size
+    marked = np.asarray(masks.any(axis=(1, 2)))
     for image in np.flatnonzero(marked):
         place = np.searchsorted(grid, maps[image][masks[image]], "left")
         overlap[image] = np.bincount(place, minlength=grid.size + 1) / place.size
