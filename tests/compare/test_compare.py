@@ -414,19 +414,29 @@ def test_help_starts_without_heavy_libraries() -> None:
 # --- the baseline that is shipped ------------------------------------------------------------
 
 
+UNMEASURED = {"aupro_05", "aupimo", "pixel_f1_max", "false_positive_rate_at_95_recall"}
+"""Metrics whose tolerances are rounding's until `tests.reruns` has measured them; the table of
+`tests.false_alarms` that is shipped is from before them, and from before the cells of 96 pixels."""
+
+
 def test_the_shipped_baseline_is_small_whole_and_of_this_code() -> None:
     stored = baseline.read(SHIPPED)
     assert SHIPPED.stat().st_size < 100_000
-    assert len(stored.cells) == 5 * 5
+    sizes = [cell.spec.protocol.image_size for cell in stored.cells]
+    assert (sizes.count(64), sizes.count(96), len(sizes)) == (5 * 5, 2, 27)
     assert {cell.spec.dataset for cell in stored.cells} == {"synthetic"}
-    assert {cell.spec.protocol.image_size for cell in stored.cells} == {64}
     versions = {(c.spec.extractor_version, c.spec.metrics_version) for c in stored.cells}
     assert versions == {(protocol.EXTRACTOR_VERSION, protocol.METRICS_VERSION)}
     assert stored.tolerances.keys() <= METRICS.keys()
     rows = re.findall(r"^\| one thread \| (\d+) \|", QUOTED.read_text("utf-8"), re.MULTILINE)
-    assert rows == [str(len(stored.cells) * len(stored.tolerances))]
-    values = [cell.metrics[metric] for cell in stored.cells for metric in stored.tolerances]
-    assert None not in values
+    assert rows == [str(sizes.count(64) * len(stored.tolerances.keys() - UNMEASURED))]
+    undefined = [
+        (cell.spec.protocol.image_size, metric)
+        for cell in stored.cells
+        for metric in stored.tolerances
+        if cell.metrics[metric] is None
+    ]
+    assert undefined == [(64, "aupimo")] * 25  # too few nominal pixels
 
 
 def test_a_metric_that_the_shipped_baseline_never_saw_is_new_and_passes(
@@ -444,4 +454,5 @@ def test_no_shipped_tolerance_is_wide() -> None:
     for metric, tolerance in baseline.read(SHIPPED).tolerances.items():
         assert tolerance.unit == baseline.unit(metric)
         assert tolerance.amount <= (1 if tolerance.unit == "images" else 1e-4)
-        assert "largest difference in 25 cells" in tolerance.origin
+        origin = "rounding alone" if metric in UNMEASURED else "largest difference in 25 cells"
+        assert origin in tolerance.origin

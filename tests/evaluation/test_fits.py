@@ -171,7 +171,10 @@ def test_the_crops_loss_is_said_before_the_run_and_in_the_tables(
     assert "--fit stretch" in said
     assert "--fit pad" in said
     assert (cells()["crop"]["unseen_defects"], cells()["crop"]["unseen_share"]) == (2, 0.5)
+    table = Path("out/tables/aupimo.md").read_text()
+    assert "defect images without a mask pixel left out, cup: 2 of 4 on " in table
     table = Path("out/tables/image_auroc.md").read_text()
+    assert "left out" not in table
     assert "the crop cuts off cup: 2 of 4 defects whole, 50 % of defect pixels (--fit" in table
 
 

@@ -177,6 +177,8 @@ MUTATIONS = [
     Mutation("PaDiM divides by N, not N - 1", "padim",
              wrap(padim.Gaussians, "fit", lambda f, samples, cells, epsilon:
                   f(samples, cells, epsilon * samples[0].shape[1] / (samples[0].shape[1] - 1)))),
+    Mutation("PaDiM with one dimension fewer", "padim",
+             wrap(padim.Padim, "_choose", one_dimension_fewer)),
     Mutation("maps not smoothed", EVERY,
              wrap(scoring, "upsample_and_smooth",
                   lambda f, scores, size, sigma: f(scores, size, 0))),
@@ -233,9 +235,6 @@ MUTATIONS = [
 BLESSINGS = (
     Mutation("SPADE without level 3", "spade,spade-5", put(spade, "PIXEL_LEVELS", (1, 2))),
     Mutation("PaDiM takes the first dimensions", "padim", wrap(padim.Padim, "_choose", first_dims)),
-    Mutation(
-        "PaDiM with one dimension fewer", "padim", wrap(padim.Padim, "_choose", one_dimension_fewer)
-    ),
 )
 """Faults that raise all that they change at this image size."""
 
