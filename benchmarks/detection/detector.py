@@ -140,7 +140,8 @@ class Detector:
 
     def _pass(self, squares: Sequence[Square]) -> dict[int, torch.Tensor]:
         """Return the features' arrays, on the device where they fit, else on the host."""
-        levels, arrays = resolve(self.spec.method).parameters.levels, dict[int, torch.Tensor]()
+        read, arrays = resolve(self.spec.method).parameters.levels, dict[int, torch.Tensor]()
+        levels = tuple(self.spec.protocol.backbone.extracted(read))
         for first in range(0, len(squares), self.batch):
             pixels = stacked([square.pixels for square in squares[first : first + self.batch]])
             outputs = pass_images(self.backbone, pixels, levels, self.spec.protocol.dtype)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.array_types import Masks
+from benchmarks.array_types import Curve, Masks
 from benchmarks.datasets.seen import unseen_area
 from benchmarks.device_memory import within_budgets
 from benchmarks.errors import BenchmarkError
@@ -25,6 +25,7 @@ from benchmarks.evaluation.method_code import is_judged
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.evaluation.scoring import fit_method, score_images
 from benchmarks.features import Split
+from benchmarks.metrics.definitions import level_values
 from benchmarks.metrics.image import image_metrics
 from benchmarks.metrics.pixel import measure_pixels
 from benchmarks.results import Cell
@@ -143,7 +144,7 @@ def _measure(
 ) -> Evaluated:
     try:
         at("measure")
-        of_pixels, pro = measure_pixels(prediction.maps, truth.masks, truth.ignored, truth.regions)
+        of_pixels, pro = _measured_pixels(truth, prediction)
         metrics = {**image_metrics(truth.labels, prediction.images), **of_pixels}
         names = zip(truth.category.test, prediction.images, strict=True)
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
@@ -156,6 +157,13 @@ def _measure(
         return Evaluated(measured, rows, kept, hints=lines)
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         return failed(cell, failure_of(error))
+
+
+def _measured_pixels(truth: GroundTruth, prediction: Prediction) -> tuple[dict[str, float], Curve]:
+    """Return pixel-level metrics and the PRO curve; NaN and an empty one without maps."""
+    if not prediction.has_maps:
+        return level_values("pixel", None), (np.empty(0), np.empty(0))
+    return measure_pixels(prediction.maps, truth.masks, truth.ignored, truth.regions)
 
 
 def _measured(

@@ -215,7 +215,7 @@ def join_shards(
         {
             split: {
                 level: join([shard[member][level] for part, shard in pairs if part.split == split])
-                for level in needs[0].setting.plan.levels
+                for level in shards[0][member]
             }
             for split in get_args(Split)
         }
