@@ -15,6 +15,7 @@ from methods.base import (
     NotFittedError,
     Scores,
     State,
+    later,
     require_finite,
     require_inputs,
 )
@@ -58,16 +59,20 @@ class Parameters:
         dims: number of randomly chosen dimensions; 0 for the paper's choice by backbone: 100 where
             the pyramid has at most ResNet18's 448, else 550; -1 for all of them.
         epsilon: what is added to the covariances' diagonals (section 3.2).
+        projection: "drawn" dimensions, as in the paper, or as many by a random "orthogonal" one.
     """
 
     dims: int = 0
     epsilon: float = 0.01
+    projection: str = later("drawn")
 
     def __post_init__(self) -> None:
         if self.dims < -1:
             raise ValueError(f"dims must be positive, 0 (by backbone) or -1 (all), not {self.dims}")
         if self.epsilon <= 0:
             raise ValueError(f"epsilon must be positive, not {self.epsilon}")
+        if self.projection not in ("drawn", "orthogonal"):
+            raise ValueError(f"projection must be drawn or orthogonal, not {self.projection!r}")
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -76,6 +81,10 @@ class Parameters:
 
     def create(self) -> Padim:
         """Return an unfitted PaDiM with these parameters."""
+        if self.projection == "orthogonal":
+            from methods.components.orthogonal_padim import OrthogonalPadim
+
+            return OrthogonalPadim(self)
         return Padim(self)
 
 
@@ -153,11 +162,14 @@ class Padim:
         """Draw each level's dimensions; the draw depends on their numbers and the seed alone."""
         channels = [features.shape(level)[0] for level in LEVELS]
         total = sum(channels)
-        by_backbone = dims_of_backbone(total)
-        wanted = total if self.parameters.dims == -1 else self.parameters.dims or by_backbone
         drawn = torch.zeros(total, dtype=torch.bool)
-        drawn[torch.randperm(total, generator=generator)[:wanted]] = True
+        drawn[torch.randperm(total, generator=generator)[: self._wanted(total)]] = True
         return [level.nonzero().flatten().tolist() for level in drawn.split(channels)]
+
+    def _wanted(self, total: int) -> int:
+        """Return the number of dimensions, where the pyramid has so many."""
+        wanted = self.parameters.dims or dims_of_backbone(total)
+        return total if wanted == -1 else min(wanted, total)
 
     def _bytes(self, training: Features) -> int:
         """Return the memory for all positions' Gaussians: their samples and factors."""
@@ -182,15 +194,18 @@ class Padim:
     ) -> Samples:
         samples = []
         for level, of_level in zip(LEVELS, dims, strict=True):
-            lines, _ = _beneath(features, level, rows)
+            lines, _ = beneath(features, level, rows)
             part = features.read(level, images, of_level, lines).flatten(2).permute(2, 0, 1)
             samples.append(_empty(*part.shape, device=part.device).copy_(part))
         return samples
 
     def _gaussians(self, training: Features, rows: slice) -> Gaussians:
         samples = self._read(training, self._training_dims, slice(0, len(training)), rows)
-        grid_cells = [_beneath(training, level, rows)[1] for level in LEVELS]
-        return Gaussians.fit(samples, grid_cells, self.parameters.epsilon)
+        return Gaussians.fit(samples, self._cells(training, rows), self.parameters.epsilon)
+
+    def _cells(self, training: Features, rows: slice) -> Sequence[Tensor]:
+        """Return by samples' levels the cell of their grid beneath each position, (P,)."""
+        return [beneath(training, level, rows)[1] for level in LEVELS]
 
 
 @dataclass(frozen=True)
@@ -329,7 +344,7 @@ class Gaussians:
             yield torch.cat([level[grid_cells[chunk]] for level, grid_cells in pairs], dim=2)
 
 
-def _beneath(features: Features, level: int, rows: slice) -> tuple[slice, Tensor]:
+def beneath(features: Features, level: int, rows: slice) -> tuple[slice, Tensor]:
     """Return a level's rows beneath these of level 1, and the cell among them by position, (P,).
 
     Coarser levels are repeated to level 1's grid, i.e. nearest-neighbour upsampling.
