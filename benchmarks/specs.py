@@ -50,6 +50,9 @@ Regions = Literal["resized", "original"]
 """Where the connected regions of defects are labelled: in the resized masks, as the official
 PatchCore code measures, or at the images' own size."""
 
+Augment = Literal["none", "flip", "rotate8"]
+"""Copies of training images that methods learn from, too: mirrored, or turned by 45° to 315°."""
+
 ScoreArea = Literal["square", "image"]
 """Over what an image's score is the maximum of its map: the whole square, or the image in it."""
 
@@ -124,7 +127,10 @@ class Identified:
 
 @dataclass(frozen=True)
 class FeatureSpec(Identified):
-    """Everything that one cached array depends on: one category, one split, one level."""
+    """Everything that one cached array depends on: one category, one split, one level.
+
+    With `augment` it is of the training images' copies alone.
+    """
 
     dataset: str
     dataset_fingerprint: str
@@ -142,6 +148,7 @@ class FeatureSpec(Identified):
     fit: Fit = later("crop")
     interpolation: Interpolation = later("bilinear")
     batch: int = later(16)
+    augment: Augment = later("none")
 
 
 @dataclass(frozen=True)
@@ -182,6 +189,7 @@ class EvaluationProtocol:
     interpolation: Interpolation = later("bilinear")
     regions: Regions = later("resized")
     score_area: ScoreArea | Literal[""] = later("square", unset="")
+    augment: Augment = later("none")
 
     def __post_init__(self) -> None:
         usual = resize_for(self.image_size) if self.fit == "crop" else self.image_size

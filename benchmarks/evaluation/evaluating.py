@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -208,7 +208,8 @@ def _score(
         ConformanceError: it isn't a method as the comparison relies on.
     """
     spec, test = job.spec, features["test"]
-    training = draw_shots(features["train"], spec.shots, spec.seed)
+    training, *copies = (draw_shots(f, spec.shots, spec.seed) for f in _with_copies(features))
+    training = sum(copies, start=training)
     at("fit")
     begun = time.perf_counter()
     method = fit_method(job.parameters, training, spec.seed)
@@ -221,6 +222,14 @@ def _score(
         with full_precision():
             checks.check_again(method, scored.raw, test)
     return Prediction(scored.images, scored.maps, fitted - begun, finished - fitted)
+
+
+def _with_copies(features: BySplit) -> Iterator[Features]:
+    """Yield the training images, then each kind of their copies, all in the same order."""
+    training, copies = features["train"], features.get("copies")
+    yield training
+    for start in range(0, len(copies or ()), len(training)):
+        yield copies.select(range(start, start + len(training)))  # type: ignore[union-attr]
 
 
 def average_members(members: Sequence[Prediction]) -> Prediction:

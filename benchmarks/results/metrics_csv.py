@@ -25,7 +25,7 @@ COLUMNS = (
     "started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "resize", "spec",
     "fit", "unseen_defects", "unseen_share", "warnings", "interpolation", "regions", "score_area",
     "unseen_area", "vanished_defects", "defect_regions", "vanished_regions", "torn_regions",
-    "measured_regions",
+    "measured_regions", "augment",
 )
 # fmt: on
 
@@ -164,6 +164,7 @@ def _cell(row: Mapping[str, Any]) -> Cell:
         interpolation=row.get("interpolation", EvaluationProtocol.interpolation),
         regions=row.get("regions", EvaluationProtocol.regions),
         score_area=row.get("score_area", "square"),
+        augment=row.get("augment", EvaluationProtocol.augment),
     )
     spec = CellSpec(
         dataset=row["dataset"],

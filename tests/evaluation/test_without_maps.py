@@ -60,7 +60,7 @@ def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TOTAL_RECALL_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MVTEC_AD_ROOT", raising=False)
-    monkeypatch.setattr("benchmarks.figures.writing.write_figures", lambda sets, out: [])
+    monkeypatch.setattr("benchmarks.figures.writing.write_figures", lambda *_, **__: [])
     write_dataset(tmp_path / "data", "cup")
     assert compare("knn,padim") == 0
     return tmp_path / "out"
