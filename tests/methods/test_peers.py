@@ -21,7 +21,7 @@ LEVELS = (1, 2, 3, 4)
 def tokens(count: int, seed: int) -> Features:
     """Return features of a transformer: all levels on one grid, a descriptor and a last block."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = {level: (16, GRID, GRID) for level in (*LEVELS, LAST)} | {GLOBAL: (16, 1, 1)}
+    shapes = dict.fromkeys((*LEVELS, LAST), (16, GRID, GRID)) | {GLOBAL: (16, 1, 1)}
     return Features({i: torch.randn(count, *s, generator=generator) for i, s in shapes.items()})
 
 
