@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from methods import patchcore
-from methods.base import LAST, Features, Scores, require_comparable
-from methods.components.pooling import top_mean, unit
+from methods.base import LAST, Features, Scores
+from methods.components.pooling import read, top_mean, unit
 from methods.components.precision import full_precision
 from methods.lazy import Tensor, torch
 
@@ -65,8 +65,7 @@ class AnomalyDino(patchcore.PatchCore):
         self.parameters = replace(self.parameters, dims=channels[0])
 
     def _embed(self, features: Features, images: slice) -> Tensor:
-        (level,) = self.parameters.levels
-        return unit(require_comparable(features.read(level, images), "features"))
+        return unit(read(features, self.parameters.levels[0], images))
 
     @full_precision()
     def score(self, features: Features) -> Scores:

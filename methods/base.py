@@ -388,6 +388,13 @@ class NotFittedError(ValueError):
     """A method was asked for scores before it was fitted."""
 
 
+def require_fitted(learnt: Default | None, call: str) -> Default:
+    """Return what a method has learnt; raise NotFittedError, naming the call, where it is None."""
+    if learnt is None:
+        raise NotFittedError(f"{call} was called before fit")
+    return learnt
+
+
 def require_inputs(features: Features, generator: torch.Generator) -> None:
     """Raise TypeError or ValueError, with the remedy, where these are not what `fit` takes."""
     if not isinstance(features, Features):

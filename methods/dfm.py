@@ -11,16 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from methods.base import (
-    MEMORY,
-    Features,
-    NotFittedError,
-    Scores,
-    State,
-    require_comparable,
-    require_inputs,
-)
-from methods.components.pooling import IMAGES_TOGETHER, top_mean
+from methods.base import MEMORY, Features, Scores, State, require_fitted, require_inputs
+from methods.components.pooling import IMAGES_TOGETHER, read, top_mean
 from methods.components.precision import full_precision
 from methods.components.subspace import Subspace
 from methods.lazy import Tensor, torch
@@ -97,19 +89,14 @@ class Dfm:
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Find the subspace; nothing is random."""
         require_inputs(features, generator)
-
-        def batches() -> Iterator[Tensor]:
-            for maps in self._batches(features):
-                yield self._vectors(maps)
-
-        self._subspace = Subspace.of(batches, self.parameters.variance)
+        self._subspace = Subspace.of(
+            lambda: map(self._vectors, self._batches(features)), self.parameters.variance
+        )
         return self
 
     def state(self) -> State:
         """Return the subspace's mean, (d,), basis, (d, k), and variances, (k,), float64."""
-        if self._subspace is None:
-            raise NotFittedError("Dfm.state was called before fit")
-        return dict(vars(self._subspace))
+        return dict(vars(require_fitted(self._subspace, "Dfm.state")))
 
     def from_state(
         self, state: State, device: torch.device | str = "cpu", memory: int = MEMORY
@@ -128,15 +115,13 @@ class Dfm:
             images: by the parameters `score` and `image_score`.
             maps: squared residuals on the pooled grid; None of likelihoods.
         """
-        if self._subspace is None:
-            raise NotFittedError("Dfm.score was called before fit")
-        p, scores = self.parameters, []
+        subspace, p, scores = require_fitted(self._subspace, "Dfm.score"), self.parameters, []
         for maps in self._batches(features):
             vectors = self._vectors(maps)
             if p.score == "likelihood":
-                scores.append(self._subspace.unlikeliness(vectors, p.ridge))
+                scores.append(subspace.unlikeliness(vectors, p.ridge))
                 continue
-            squared = self._subspace.residuals(vectors).square()
+            squared = subspace.residuals(vectors).square()
             if p.vectors == "images":
                 scores.append(squared.unflatten(1, maps.shape[1:]).sum(dim=1))
             else:
@@ -154,8 +139,7 @@ class Dfm:
         _, height, width = features.shape(level)
         window = min(self.parameters.pooling, height, width)
         for images in features.batches(IMAGES_TOGETHER):
-            maps = require_comparable(features.read(level, images), "features").double()
-            yield torch.nn.functional.avg_pool2d(maps, window)
+            yield torch.nn.functional.avg_pool2d(read(features, level, images).double(), window)
 
     def _vectors(self, maps: Tensor) -> Tensor:
         if self.parameters.vectors == "images":

@@ -5,15 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from methods.base import (
-    GLOBAL,
-    MEMORY,
-    Features,
-    NotFittedError,
-    Scores,
-    State,
-    require_inputs,
-)
+from methods.base import GLOBAL, MEMORY, Features, Scores, State, require_fitted, require_inputs
 from methods.components.neighbours import nearest
 from methods.components.pooling import pooled
 from methods.components.precision import full_precision
@@ -64,9 +56,7 @@ class Knn:
 
     def state(self) -> State:
         """Return the training images' descriptors, (N, C)."""
-        if self._descriptors is None:
-            raise NotFittedError("Knn.state was called before fit")
-        return {"descriptors": self._descriptors}
+        return {"descriptors": require_fitted(self._descriptors, "Knn.state")}
 
     def from_state(
         self, state: State, device: torch.device | str = "cpu", memory: int = MEMORY
@@ -78,8 +68,6 @@ class Knn:
     @full_precision()
     def score(self, features: Features) -> Scores:
         """Return image scores, (N,): the mean squared distance to the k nearest. No maps."""
-        if self._descriptors is None:
-            raise NotFittedError("Knn.score was called before fit")
-        p = self.parameters
-        distances, _ = nearest(pooled(features, GLOBAL), self._descriptors, p.neighbours)
+        known = require_fitted(self._descriptors, "Knn.score")
+        distances, _ = nearest(pooled(features, GLOBAL), known, self.parameters.neighbours)
         return Scores(None, distances.square().mean(dim=1))

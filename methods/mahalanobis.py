@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from methods.base import MEMORY, Features, NotFittedError, Scores, State, require_inputs
+from methods.base import MEMORY, Features, Scores, State, require_fitted, require_inputs
 from methods.components.covariance import Gaussian
 from methods.components.pooling import pooled
 from methods.components.precision import full_precision
@@ -60,9 +60,7 @@ class Mahalanobis:
 
     def state(self) -> State:
         """Return each level's mean, (C,), and the factor of its covariance, (C, C), float64."""
-        if not self._gaussians:
-            raise NotFittedError("Mahalanobis.state was called before fit")
-        known = self._gaussians.items()
+        known = require_fitted(self._gaussians or None, "Mahalanobis.state").items()
         means = {f"mean_{level}": gaussian.mean for level, gaussian in known}
         return {**means, **{f"factor_{level}": gaussian.factor for level, gaussian in known}}
 
@@ -83,10 +81,6 @@ class Mahalanobis:
     @full_precision()
     def score(self, features: Features) -> Scores:
         """Return image scores, (N,): the sum of the Mahalanobis distances. No maps."""
-        if not self._gaussians:
-            raise NotFittedError("Mahalanobis.score was called before fit")
-        distances = [
-            gaussian.distances(pooled(features, level).double())
-            for level, gaussian in self._gaussians.items()
-        ]
+        known = require_fitted(self._gaussians or None, "Mahalanobis.score").items()
+        distances = [g.distances(pooled(features, level).double()) for level, g in known]
         return Scores(None, torch.stack(distances).sum(dim=0).float())

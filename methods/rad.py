@@ -6,18 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from methods.base import (
-    GLOBAL,
-    MEMORY,
-    Features,
-    NotFittedError,
-    Scores,
-    State,
-    require_comparable,
-    require_inputs,
-)
+from methods.base import GLOBAL, MEMORY, Features, Scores, State, require_fitted, require_inputs
 from methods.components.neighbours import nearest
-from methods.components.pooling import pooled, top_mean, unit
+from methods.components.pooling import pooled, read, top_mean, unit
 from methods.components.precision import full_precision
 from methods.lazy import Tensor, torch
 
@@ -84,20 +75,15 @@ class Rad:
         self._training, self._descriptors, self._kept = training, descriptors, {}
         levels = self.parameters.levels
         numbers = sum(torch.Size(training.shape(level)).numel() for level in levels)
-        if 4 * len(training) * numbers <= KEPT_SHARE * training.memory:
-            self._kept = {level: list(_blocks(training, level)) for level in levels}
-        else:  # what can't be compared is refused while fitting
-            for level in levels:
-                for _ in _blocks(training, level):
-                    pass
+        fits = 4 * len(training) * numbers <= KEPT_SHARE * training.memory
+        for level in levels:  # all are made once, so that fitting refuses what can't be compared
+            self._kept[level] = [block for block in _blocks(training, level) if fits]
         return self
 
     def state(self) -> State:
         """Return the descriptors' directions, (N, C), and the training features by level."""
-        if self._training is None:
-            raise NotFittedError("Rad.state was called before fit")
-        levels = self.parameters.levels
-        stored = {f"level_{level}": self._training.stored(level) for level in levels}
+        training, levels = require_fitted(self._training, "Rad.state"), self.parameters.levels
+        stored = {f"level_{level}": training.stored(level) for level in levels}
         return {"descriptors": self._descriptors, **stored}
 
     @full_precision()
@@ -117,11 +103,10 @@ class Rad:
             images: mean of the largest `top_share` of the map.
             maps: mean over the levels of distances, on the first level's grid.
         """
-        if self._training is None or self._descriptors is None:
-            raise NotFittedError("Rad.score was called before fit")
-        p, count = self.parameters, len(self._descriptors)
-        _, retrieved = nearest(_directions(features), self._descriptors, p.neighbours)
-        asked = torch.zeros(len(features), count, dtype=torch.bool).scatter_(1, retrieved.cpu(), 1)
+        p, known = self.parameters, require_fitted(self._descriptors, "Rad.score")
+        _, retrieved = nearest(_directions(features), known, p.neighbours)
+        asked = torch.zeros(len(features), len(known), dtype=torch.bool)
+        asked.scatter_(1, retrieved.cpu(), 1)
         size, resized = features.shape(p.levels[0])[1:], []
         for level in p.levels:
             maps = [self._distances(features, level, *pair) for pair in enumerate(asked)]
@@ -141,10 +126,8 @@ class Rad:
             image: which of them.
             asked: which training images are compared, (N,) bool, on the CPU.
         """
-        assert self._training is not None
         _, height, width = features.shape(level)
-        maps = require_comparable(features.read(level, [image]), "features")
-        query = unit(maps)[0].flatten(0, 1)  # (P, C)
+        query = unit(read(features, level, slice(image, image + 1)))[0].flatten(0, 1)  # (P, C)
         places, inside = _around(height, width, self.parameters.radius, features.device)
         shifted = query[places]  # (P, O, C): what a training position is compared with
         most = query.new_full(places.shape, -torch.inf)
@@ -164,10 +147,8 @@ class Rad:
         vectors = torch.zeros_like(query)
         for number, block in self._asked_blocks(level, asked):
             row = image_there - number * BLOCK
-            here = (row >= 0) & (row < block.shape[1])
-            vectors = torch.where(
-                here[:, None], block[position, row.clamp(0, block.shape[1] - 1)], vectors
-            )
+            within = row.clamp(0, block.shape[1] - 1)
+            vectors = torch.where((row == within)[:, None], block[position, within], vectors)
         halves = (query.double() - vectors.double()).square().sum(dim=1) / 2
         return halves.unflatten(0, (height, width))
 
@@ -193,8 +174,7 @@ def _blocks(training: Features, level: int) -> Iterator[Tensor]:
 
 def _block(training: Features, level: int, number: int) -> Tensor:
     images = slice(number * BLOCK, min((number + 1) * BLOCK, len(training)))
-    maps = require_comparable(training.read(level, images), "features")
-    return unit(maps).flatten(1, 2).transpose(0, 1).contiguous()
+    return unit(read(training, level, images)).flatten(1, 2).transpose(0, 1).contiguous()
 
 
 def _around(height: int, width: int, radius: int, device: torch.device) -> tuple[Tensor, Tensor]:

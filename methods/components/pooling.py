@@ -9,16 +9,19 @@ IMAGES_TOGETHER = 16
 """Images that are read together: memory changes neither how many nor any sum."""
 
 
+def read(features: Features, level: int, images: slice) -> Tensor:
+    """Return a level of some images, (n, C, h, w); raises as `pooled`."""
+    return require_comparable(features.read(level, images), "features")
+
+
 def pooled(features: Features, level: int) -> Tensor:
     """Return a level's mean over space, (N, C) float32; of `GLOBAL` the descriptors.
 
     Raises:
         ValueError: features that can't be compared in float32, as NaN.
     """
-    vectors = [
-        features.read(level, images).mean(dim=(2, 3))
-        for images in features.batches(IMAGES_TOGETHER)
-    ]
+    batches = features.batches(IMAGES_TOGETHER)
+    vectors = [features.read(level, images).mean(dim=(2, 3)) for images in batches]
     return require_comparable(torch.cat(vectors), "features")
 
 
