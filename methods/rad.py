@@ -105,17 +105,19 @@ class Rad:
         """
         p, known = self.parameters, require_fitted(self._descriptors, "Rad.score")
         _, retrieved = nearest(_directions(features), known, p.neighbours)
-        asked = torch.zeros(len(features), len(known), dtype=torch.bool)
-        asked.scatter_(1, retrieved.cpu(), 1)
+        asked = torch.zeros(len(features), len(known), dtype=torch.bool, device=known.device)
+        pairs = list(zip(asked.scatter_(1, retrieved, 1), asked.cpu(), strict=True))
         size, resized = features.shape(p.levels[0])[1:], []
         for level in p.levels:
-            maps = [self._distances(features, level, *pair) for pair in enumerate(asked)]
+            maps = [self._distances(features, level, i, *pair) for i, pair in enumerate(pairs)]
             grid = torch.stack(maps)[:, None]
             resized.append(torch.nn.functional.interpolate(grid, size=size, mode="bilinear"))
         mean = torch.cat(resized, dim=1).mean(dim=1)
         return Scores(mean.float(), top_mean(mean, p.top_share).float())
 
-    def _distances(self, features: Features, level: int, image: int, asked: Tensor) -> Tensor:
+    def _distances(
+        self, features: Features, level: int, image: int, asked: Tensor, on_host: Tensor
+    ) -> Tensor:
         """Return a test image's distances on a level's grid, (h, w) float64.
 
         One product finds the nearest; its distance is computed from differences.
@@ -124,7 +126,8 @@ class Rad:
             features: of test images.
             level: which level.
             image: which of them.
-            asked: which training images are compared, (N,) bool, on the CPU.
+            asked: which training images are compared, (N,) bool.
+            on_host: the same on the CPU, which says what to skip without waiting for a device.
         """
         _, height, width = features.shape(level)
         query = unit(read(features, level, slice(image, image + 1)))[0].flatten(0, 1)  # (P, C)
@@ -132,9 +135,9 @@ class Rad:
         shifted = query[places]  # (P, O, C): what a training position is compared with
         most = query.new_full(places.shape, -torch.inf)
         images = torch.zeros_like(places)
-        for number, block in self._asked_blocks(level, asked):
-            of_block = asked[number * BLOCK :][:BLOCK].to(query.device)
-            products = torch.bmm(shifted, block.mT).masked_fill_(~of_block, -torch.inf)
+        for number, block in self._asked_blocks(level, on_host):
+            left_out = ~asked[number * BLOCK :][:BLOCK]
+            products = torch.bmm(shifted, block.mT).masked_fill_(left_out, -torch.inf)
             largest, rows = products.max(dim=2)
             images = torch.where(largest > most, rows + number * BLOCK, images)
             most = torch.maximum(most, largest)
@@ -145,7 +148,7 @@ class Rad:
         position = places.gather(1, best)[:, 0]
         image_there = images[position, offsets[best[:, 0]]]
         vectors = torch.zeros_like(query)
-        for number, block in self._asked_blocks(level, asked):
+        for number, block in self._asked_blocks(level, on_host):
             row = image_there - number * BLOCK
             within = row.clamp(0, block.shape[1] - 1)
             vectors = torch.where((row == within)[:, None], block[position, within], vectors)

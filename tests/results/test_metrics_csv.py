@@ -88,7 +88,7 @@ def test_older_files_lack_later_columns_and_mean_the_usual(tmp_path: Path) -> No
     )
     kept = header.index("fit")
     lost = {part.name for part in fields(DefectsLost)}
-    protocol = {"interpolation", "regions", "score_area"}
+    protocol = {"interpolation", "regions", "score_area", "augment"}
     assert {*lost, *protocol, "unseen_area", "warnings"} == {*header[kept + 1 :]}
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows(row[:kept] for row in (header, *rows))
