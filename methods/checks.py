@@ -47,7 +47,7 @@ def check_scores(scores: object, features: Features) -> Scores:
         kind = _kind(scores)
         raise ConformanceError(f"`score` returned {kind}, not Scores: write `return Scores(maps)`")
     tensors = tensors_of(scores)
-    if not tensors or scores.maps == ():
+    if not tensors or (isinstance(scores.maps, tuple) and not scores.maps):
         raise ConformanceError("`score` returned Scores without maps and image scores")
     for name, tensor in tensors.items():
         _check_tensor(name, tensor, features)
