@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
 from benchmarks.names import printable
-from methods.base import identity, later
+from methods.base import GLOBAL, LAST, identity, later
 
 EXTRACTOR_VERSION = 2
 """Raised whenever the same image and weights give other features."""
@@ -33,6 +34,11 @@ GREATEST_SEED = 2**32 - 1
 GREATEST_SIDE = 8192
 """Pixels; a square of so many is 200 MB before a network sees it."""
 
+TRANSFORMERS = re.compile(r"timm/(vit|deit3?|eva02|beit(v2)?)_[^+]*")
+"""Names of backbones whose tokens all pass a last norm, the module `FINAL_NORM`."""
+
+FINAL_NORM = "norm"
+
 MaskResize = Literal["nearest", "official"]
 
 DType = Literal["float32", "float16"]
@@ -43,6 +49,9 @@ Fit = Literal["crop", "stretch", "pad"]
 Regions = Literal["resized", "original"]
 """Where the connected regions of defects are labelled: in the resized masks, as the official
 PatchCore code measures, or at the images' own size."""
+
+Augment = Literal["none", "flip", "rotate8"]
+"""Copies of training images that methods learn from, too: mirrored, or turned by 45° to 315°."""
 
 ScoreArea = Literal["square", "image"]
 """Over what an image's score is the maximum of its map: the whole square, or the image in it."""
@@ -71,7 +80,10 @@ def resize_for(image_size: int) -> int:
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """A backbone with its weights; `layers` maps a level to the backbone's own layer name."""
+    """A backbone with its weights; `layers` maps a level to the backbone's own layer name.
+
+    What lies beside the pyramid, `GLOBAL` and `LAST`, follows from the name: no identity holds it.
+    """
 
     name: str
     weights: str
@@ -82,6 +94,21 @@ class BackboneSpec:
     def members(self) -> int:
         """How many backbones it joins: more than one in an ensemble."""
         return self.name.count("+") + 1
+
+    @property
+    def every_layer(self) -> dict[int, str]:
+        """Level → layer, with those beside the pyramid where the backbone has any."""
+        beside = (GLOBAL, LAST) if TRANSFORMERS.fullmatch(self.name) else ()
+        return {**dict.fromkeys(beside, FINAL_NORM), **self.layers}
+
+    def extracted(self, levels: Iterable[int]) -> dict[int, str]:
+        """Return level → layer of what is extracted for methods that read these levels.
+
+        Without a last block and a descriptor of its own, that is the deepest level for these.
+        """
+        layers = self.every_layer
+        stand_in = dict.fromkeys({GLOBAL, LAST} - layers.keys(), max(self.layers))
+        return {level: layers[level] for level in sorted({stand_in.get(i, i) for i in levels})}
 
 
 class Identified:
@@ -100,7 +127,10 @@ class Identified:
 
 @dataclass(frozen=True)
 class FeatureSpec(Identified):
-    """Everything that one cached array depends on: one category, one split, one level."""
+    """Everything that one cached array depends on: one category, one split, one level.
+
+    With `augment` it is of the training images' copies alone.
+    """
 
     dataset: str
     dataset_fingerprint: str
@@ -118,6 +148,7 @@ class FeatureSpec(Identified):
     fit: Fit = later("crop")
     interpolation: Interpolation = later("bilinear")
     batch: int = later(16)
+    augment: Augment = later("none")
 
 
 @dataclass(frozen=True)
@@ -158,6 +189,7 @@ class EvaluationProtocol:
     interpolation: Interpolation = later("bilinear")
     regions: Regions = later("resized")
     score_area: ScoreArea | Literal[""] = later("square", unset="")
+    augment: Augment = later("none")
 
     def __post_init__(self) -> None:
         usual = resize_for(self.image_size) if self.fit == "crop" else self.image_size

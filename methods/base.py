@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     Array = Tensor | np.ndarray[Any, Any]
 
+GLOBAL, LAST = 0, 5
+"""Two levels beside the pyramid's 1 to 4: an image's descriptor, which is a transformer's class
+token, and a transformer's last block behind its final norm. Of other networks the deepest level
+stands for the last block, and its mean over space for the descriptor."""
+
 COMPARABLE = 1e-16, 1e16
 """Magnitudes whose squared distances neither vanish nor overflow in float32."""
 
@@ -50,7 +55,8 @@ class Features:
 
     Args:
         levels: level → array of shape (N, C, H, W), any float type; or several, the same number at
-            each level, whose images follow each other.
+            each level, whose images follow each other. Where `GLOBAL` or `LAST` isn't among them,
+            it is read from the deepest.
         rows: the images to see, as indices into the arrays; None for all of them.
         device: where `read` puts its tensors.
         memory: bytes on the device that a method may fill with caches and blocks; changes no
@@ -106,6 +112,8 @@ class Features:
     def shape(self, level: int) -> tuple[int, int, int]:
         """Channels, height and width of a level."""
         _, channels, height, width = self._arrays(level)[0].shape
+        if level == GLOBAL:
+            return int(channels), 1, 1
         return int(channels), int(height), int(width)
 
     def stored(self, level: int) -> Array:
@@ -119,10 +127,17 @@ class Features:
         return np.concatenate([p.cpu() if isinstance(p, torch.Tensor) else p for p in parts])
 
     def _arrays(self, level: int) -> tuple[Array, ...]:
-        if level not in self._levels:
+        source = self._source(level)
+        if source not in self._levels:
             here = ", ".join(map(str, self.levels))
             raise MissingLevelError(f"level {level} is missing: these features have level {here}")
-        return self._levels[level]
+        return self._levels[source]
+
+    def _source(self, level: int) -> int:
+        """Return the level that a level is read from: itself, or the deepest."""
+        deepest = max(self._levels)
+        absent = level in (GLOBAL, LAST) and level not in self._levels
+        return deepest if absent and deepest != GLOBAL else level
 
     def _places(self, level: int, rows: list[int]) -> list[tuple[Array, list[int]]]:
         """Return where images lie, in their order: arrays, each with its own rows; at least one."""
@@ -143,7 +158,7 @@ class Features:
         """Return a level as float32, (n, C, H, W): all of it, or the parts named.
 
         Args:
-            level: the pyramid level.
+            level: the pyramid level, `GLOBAL` or `LAST`.
             images: which images.
             channels: which channels.
             lines: which rows of the grid.
@@ -151,6 +166,9 @@ class Features:
         Raises:
             MissingLevelError: there are no features of that level.
         """
+        if level == GLOBAL != self._source(level):
+            source = self.read(self._source(level), images, channels)
+            return source.mean(dim=(2, 3), keepdim=True)
         rows = self._rows if images is None else _pick(self._rows, images)
         places = self._places(level, rows)
         parts = [self._read(array, numbers, channels, lines) for array, numbers in places]
@@ -250,14 +268,21 @@ class Scores:
     Attributes:
         maps: anomaly maps on the method's own grid, (N, h, w), float32, neither upsampled nor
             smoothed: the harness does both, the same for every method. Several maps on different
-            grids are upsampled each and averaged.
+            grids are upsampled each and averaged. None of a method that judges whole images.
         images: image scores, (N,); None where the image score is the maximum of the finished map.
             Of padded images maxima are taken within the image: of the finished map, and of the
             method's own where its image scores are that map's maxima.
     """
 
-    maps: Tensor | tuple[Tensor, ...]
+    maps: Tensor | tuple[Tensor, ...] | None
     images: Tensor | None = None
+
+    @property
+    def grids(self) -> tuple[Tensor, ...]:
+        """The maps of an image: none, one or several."""
+        if self.maps is None:
+            return ()
+        return self.maps if isinstance(self.maps, tuple) else (self.maps,)
 
 
 class Method(Protocol):
@@ -308,7 +333,7 @@ class Parameters(Protocol):
 
     @property
     def levels(self) -> tuple[int, ...]:
-        """The pyramid levels that the method reads, 1 (stride 4) to 4 (stride 32)."""
+        """The levels that the method reads: 1 (stride 4) to 4 (stride 32), `GLOBAL`, `LAST`."""
 
     def create(self) -> Method:
         """Return an unfitted method with these parameters."""
@@ -361,6 +386,13 @@ def identity(value: Any) -> Any:
 
 class NotFittedError(ValueError):
     """A method was asked for scores before it was fitted."""
+
+
+def require_fitted(learnt: Default | None, call: str) -> Default:
+    """Return what a method has learnt; raise NotFittedError, naming the call, where it is None."""
+    if learnt is None:
+        raise NotFittedError(f"{call} was called before fit")
+    return learnt
 
 
 def require_inputs(features: Features, generator: torch.Generator) -> None:

@@ -47,8 +47,8 @@ def check_scores(scores: object, features: Features) -> Scores:
         kind = _kind(scores)
         raise ConformanceError(f"`score` returned {kind}, not Scores: write `return Scores(maps)`")
     tensors = tensors_of(scores)
-    if "map 0" not in tensors:
-        raise ConformanceError("`score` returned Scores without maps")
+    if not tensors or (isinstance(scores.maps, tuple) and not scores.maps):
+        raise ConformanceError("`score` returned Scores without maps and image scores")
     for name, tensor in tensors.items():
         _check_tensor(name, tensor, features)
     return scores
@@ -56,8 +56,7 @@ def check_scores(scores: object, features: Features) -> Scores:
 
 def tensors_of(scores: Scores) -> dict[str, torch.Tensor]:
     """Return "map 0" and on, and "image scores" where there are some → tensor."""
-    maps = scores.maps if isinstance(scores.maps, tuple) else (scores.maps,)
-    tensors = {f"map {number}": grid for number, grid in enumerate(maps)}
+    tensors = {f"map {number}": grid for number, grid in enumerate(scores.grids)}
     return tensors if scores.images is None else {**tensors, "image scores": scores.images}
 
 

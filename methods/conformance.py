@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import cast
 
 from methods import create, resolve
-from methods.base import Features, Method, NotFittedError, Scores, Storable
+from methods.base import GLOBAL, LAST, Features, Method, NotFittedError, Scores, Storable
 from methods.checks import ConformanceError, check_finite, check_fitted, check_scores, tensors_of
 from methods.components.precision import full_precision
 from methods.lazy import torch
@@ -18,8 +18,9 @@ from methods.lazy import torch
 TOLERANCE = 1e-4
 """Largest relative difference that the order of floating-point sums may make."""
 
-CHANNELS = {1: 12, 2: 20, 3: 24, 4: 32}
-TRAINING_IMAGES, TEST_IMAGES, GRID = 12, 5, 16
+CHANNELS = {1: 12, 2: 20, 3: 24, 4: 32, LAST: 28, GLOBAL: 28}
+SIDES = {1: 16, 2: 8, 3: 4, 4: 2, LAST: 4, GLOBAL: 1}
+TRAINING_IMAGES, TEST_IMAGES = 12, 5
 
 MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What code raises that isn't prepared for what it is given."""
@@ -51,8 +52,7 @@ def make_features(count: int, seed: int, levels: tuple[int, ...], device: str = 
     generator = torch.Generator().manual_seed(seed)
     arrays = {}
     for level in levels:
-        side = max(1, GRID >> (level - 1))
-        shape = (count, CHANNELS[level], side, side)
+        shape = (count, CHANNELS[level], SIDES[level], SIDES[level])
         arrays[level] = torch.rand(shape, generator=generator).square()
     return Features(arrays, device=device)
 
@@ -106,7 +106,10 @@ def fit_returns_self(specification: str, device: str) -> None:
 
 
 def scores_have_the_promised_shapes(specification: str, device: str) -> None:
-    """Maps must be (N, h, w) and image scores (N,), finite: the harness ranks them as they are."""
+    """Maps must be (N, h, w), if any, image scores (N,), all finite: they are ranked as they are.
+
+    A method without maps has image scores.
+    """
     training, test = _data(specification, device)
     for name, tensor in _tensors(_run(specification, training, test)).items():
         check_finite(name, tensor)
@@ -238,7 +241,8 @@ def one_image_is_enough(specification: str, device: str) -> None:
 def anomalies_score_higher(specification: str, device: str) -> None:
     """Higher must mean more anomalous: features far from all nominal ones score above these."""
     training, test = _data(specification, device)
-    shifted = Features({i: test.read(i) + 3.0 for i in test.levels}, device=device)
+    # below zero, so that directions differ too: some methods compare nothing else
+    shifted = Features({i: test.read(i) - 3.0 for i in test.levels}, device=device)
     method = _fit(specification, training)
     nominal, anomalous = _tensors(_score(method, test)), _tensors(_score(method, shifted))
     for name, tensor in nominal.items():

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Self
-
-import numpy as np
 
 from methods.base import (
     MEMORY,
@@ -15,10 +13,10 @@ from methods.base import (
     NotFittedError,
     Scores,
     State,
-    require_finite,
+    later,
     require_inputs,
 )
-from methods.components import split_products
+from methods.components.gaussians import Gaussians, Samples, empty
 from methods.components.parallel import parallel_map
 from methods.components.precision import full_precision
 from methods.lazy import Tensor, torch
@@ -27,22 +25,9 @@ LEVELS = (1, 2, 3)
 SCORED_IMAGES = 512
 BLOCK_SHARE = 1 / 8
 """Share of the memory for the Gaussians of one block; on the CPU, every core is at work on one."""
-CONDITION = 1e11
-"""Largest samples' spread over epsilon at which a difference of float64 keeps five digits."""
-SPLIT_CONDITION = 1e7
-"""The same up to which split products, of vectors rounded by 2⁻²⁰, keep four digits of a distance:
-rounding moves it by 2⁻²⁰ of the vector's length, which is √SPLIT_CONDITION / √d of it or so.
-Beyond, a device's products stay in float64."""
 KEPT_SHARE, KEPT_BYTES = 1 / 2, 1 << 30
 """Memory for all positions' Gaussians. Beyond it they are made block by block when scoring, which
 takes no longer: filling gigabytes of memory for the first time costs as much as factoring."""
-CHUNK_BYTES = {"cpu": 1 << 22, "cuda": 1 << 30}
-"""Memory for the matrices factored in one call: a core's share of the cache, or a GPU's fill."""
-
-TOO_SMALL = "epsilon={:g} is lost beside features of this size: pass a larger one"
-
-Samples = Sequence["Tensor"]
-"""Features by level, (cells, n, dims) in float64; a coarse grid's lie beneath many positions."""
 
 
 def dims_of_backbone(total: int) -> int:
@@ -58,16 +43,20 @@ class Parameters:
         dims: number of randomly chosen dimensions; 0 for the paper's choice by backbone: 100 where
             the pyramid has at most ResNet18's 448, else 550; -1 for all of them.
         epsilon: what is added to the covariances' diagonals (section 3.2).
+        projection: "drawn" dimensions, as in the paper, or as many by a random "orthogonal" one.
     """
 
     dims: int = 0
     epsilon: float = 0.01
+    projection: str = later("drawn")
 
     def __post_init__(self) -> None:
         if self.dims < -1:
             raise ValueError(f"dims must be positive, 0 (by backbone) or -1 (all), not {self.dims}")
         if self.epsilon <= 0:
             raise ValueError(f"epsilon must be positive, not {self.epsilon}")
+        if self.projection not in ("drawn", "orthogonal"):
+            raise ValueError(f"projection must be drawn or orthogonal, not {self.projection!r}")
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -76,6 +65,8 @@ class Parameters:
 
     def create(self) -> Padim:
         """Return an unfitted PaDiM with these parameters."""
+        if self.projection == "orthogonal":
+            return OrthogonalPadim(self)
         return Padim(self)
 
 
@@ -153,11 +144,14 @@ class Padim:
         """Draw each level's dimensions; the draw depends on their numbers and the seed alone."""
         channels = [features.shape(level)[0] for level in LEVELS]
         total = sum(channels)
-        by_backbone = dims_of_backbone(total)
-        wanted = total if self.parameters.dims == -1 else self.parameters.dims or by_backbone
         drawn = torch.zeros(total, dtype=torch.bool)
-        drawn[torch.randperm(total, generator=generator)[:wanted]] = True
+        drawn[torch.randperm(total, generator=generator)[: self._wanted(total)]] = True
         return [level.nonzero().flatten().tolist() for level in drawn.split(channels)]
+
+    def _wanted(self, total: int) -> int:
+        """Return the number of dimensions, where the pyramid has so many."""
+        wanted = self.parameters.dims or dims_of_backbone(total)
+        return total if wanted == -1 else min(wanted, total)
 
     def _bytes(self, training: Features) -> int:
         """Return the memory for all positions' Gaussians: their samples and factors."""
@@ -184,149 +178,71 @@ class Padim:
         for level, of_level in zip(LEVELS, dims, strict=True):
             lines, _ = _beneath(features, level, rows)
             part = features.read(level, images, of_level, lines).flatten(2).permute(2, 0, 1)
-            samples.append(_empty(*part.shape, device=part.device).copy_(part))
+            samples.append(empty(*part.shape, device=part.device).copy_(part))
         return samples
 
     def _gaussians(self, training: Features, rows: slice) -> Gaussians:
         samples = self._read(training, self._training_dims, slice(0, len(training)), rows)
-        grid_cells = [_beneath(training, level, rows)[1] for level in LEVELS]
-        return Gaussians.fit(samples, grid_cells, self.parameters.epsilon)
+        return Gaussians.fit(samples, self._cells(training, rows), self.parameters.epsilon)
+
+    def _cells(self, training: Features, rows: slice) -> Sequence[Tensor]:
+        """Return by samples' levels the cell of their grid beneath each position, (P,)."""
+        return [_beneath(training, level, rows)[1] for level in LEVELS]
 
 
-@dataclass(frozen=True)
-class Gaussians:
-    """The Gaussians of P positions, their covariances C + epsilon·I factored, never inverted.
+class OrthogonalPadim(Padim):
+    """PaDiM behind a random semi-orthogonal projection of all features instead of drawn dimensions.
 
-    With a position's centred samples X (N, d) and e = epsilon·(N - 1), C + epsilon·I is
-    (XᵀX + e·I)/(N - 1). With N ≥ d, XᵀX + e·I = LLᵀ is factored, and a difference x from the mean
-    has the squared distance (N - 1)·|L⁻¹x|². With fewer samples, XXᵀ + e·I = LLᵀ is smaller, and
-    the squared distance is (|x|² - |L⁻¹Xx|²)/epsilon by Woodbury's identity. There, XXᵀ and Xx are
-    sums over the levels, and a coarse level's term is the same at all positions above a cell.
-    The difference cancels by up to the covariance's condition, hence float64 throughout; on a
-    device its products are made of float32's (`methods.components.split_products`).
-
-    Attributes:
-        grid_cells: by level, the cell of its grid that lies beneath each position, (P,).
-        means: by level, (cells, 1, dims).
-        centred: X by level, (cells, N, dims).
-        epsilon: what is added to the covariances' diagonals.
-        kept: L, (P, k, k), k = min(N, d); None to make it when it is needed.
-        split: products are made of float32's.
+    (Kim et al., "Semi-Orthogonal Embedding for Efficient Unsupervised Anomaly Segmentation", 2021.)
+    A projection mixes the levels, so that samples are of level 1's grid alone.
     """
 
-    grid_cells: Sequence[Tensor]
-    means: Samples
-    centred: Samples
-    epsilon: float
-    kept: Tensor | None = None
-    split: bool = False
+    _matrices: Sequence[Tensor] = ()
+    """By level the projection's rows, (C, k) float64."""
 
-    @classmethod
-    def fit(cls, samples: Samples, grid_cells: Sequence[Tensor], epsilon: float) -> Gaussians:
-        """Return the Gaussians of `samples`, which are overwritten; a single image's have C = 0.
+    def state(self) -> State:
+        """Return each level's rows of the projection, (C, k), and training features."""
+        matrices = zip(LEVELS, self._matrices, strict=False)
+        return {**super().state(), **{f"projection_{level}": m for level, m in matrices}}
 
-        Raises:
-            ValueError: the samples hold NaN or infinite values, or epsilon is too small for them.
-        """
-        means = [require_finite(level.mean(dim=1, keepdim=True), "features") for level in samples]
-        gaussians = cls(grid_cells, means, _subtract(samples, means), epsilon)
-        count, dims = gaussians._size
-        on_device = samples[0].device.type != "cpu"
-        if count >= dims and not on_device:
-            return gaussians
-        spreads = [level.square().sum(dim=(1, 2)).amax() for level in gaussians.centred]
-        condition = float(torch.stack(spreads).sum()) / (epsilon * max(count - 1, 1))
-        if count < dims and condition > CONDITION:
-            raise ValueError(TOO_SMALL.format(epsilon))
-        return replace(gaussians, split=on_device and condition <= SPLIT_CONDITION)
+    def from_state(
+        self, state: State, device: torch.device | str = "cpu", memory: int = MEMORY
+    ) -> Self:
+        """Become the fitted method that had this state."""
+        rows = (state[f"projection_{level}"] for level in LEVELS)
+        self._matrices = [torch.as_tensor(matrix).to(device) for matrix in rows]
+        return super().from_state(state, device, memory)
 
-    def factored(self) -> Gaussians:
-        """Return the same Gaussians with L kept."""
-        order = min(self._size)
-        kept = _empty(len(self.grid_cells[0]), order, order, device=self.grid_cells[0].device).mT
-        for chunk, factors in self._factors():
-            kept[chunk] = factors
-        return replace(self, kept=kept)
+    def _choose(self, features: Features, generator: torch.Generator) -> list[list[int]]:
+        """Draw the projection, uniformly among all; every dimension is read."""
+        channels = [features.shape(level)[0] for level in LEVELS]
+        total = sum(channels)
+        shape = total, self._wanted(total)
+        matrix, triangle = torch.linalg.qr(torch.randn(shape, generator=generator).double())
+        matrix = matrix * triangle.diagonal().sign()
+        self._matrices = matrix.to(features.device).split(channels)
+        return [list(range(count)) for count in channels]
 
-    def distances(self, samples: Samples) -> Tensor:
-        """Return the Mahalanobis distances of `samples`, (P, n); the samples are overwritten.
+    def _bytes(self, training: Features) -> int:
+        _, height, width = training.shape(LEVELS[0])
+        dims = self._matrices[0].shape[1]
+        order = min(len(training), dims)
+        return 8 * height * width * (len(training) * dims + order**2)
 
-        Raises:
-            ValueError: the samples hold NaN or infinite values.
-        """
-        count, dims = self._size
-        differences = _subtract(samples, self.means)
-        sides = self._products(differences) if count < dims else self._joined(differences)
-        squared = differences[0].new_empty(len(self.grid_cells[0]), differences[0].shape[1])
-        for (chunk, factors), side in zip(self._factors(), sides, strict=True):
-            torch.linalg.solve_triangular(factors.mT, side, upper=True, left=False, out=side)
-            squared[chunk] = side.square_().sum(dim=2)
-        if count < dims:
-            for level, grid_cells in zip(differences, self.grid_cells, strict=True):
-                multiplied = split_products.rounded(level) if self.split else level
-                squared -= multiplied.square_().sum(dim=2)[grid_cells]
-            squared /= -self.epsilon
-        else:
-            squared *= max(count - 1, 1)
-        return require_finite(squared.clamp_(min=0).sqrt_(), "features")
+    def _read(
+        self, features: Features, dims: list[list[int]], images: slice, rows: slice
+    ) -> Samples:
+        levels = super()._read(features, dims, images, rows)
+        cells = super()._cells(features, rows)
+        triples = zip(levels, self._matrices, cells, strict=True)
+        first, *others = ((samples @ matrix)[below] for samples, matrix, below in triples)
+        for projected in others:
+            first += projected
+        return [first]
 
-    @property
-    def _size(self) -> tuple[int, int]:
-        """N and d."""
-        return self.centred[0].shape[1], sum(level.shape[2] for level in self.centred)
-
-    def _multiply(self, left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
-        """Return left·rightᵀ."""
-        if self.split:
-            return split_products.bmm(left, right, out)
-        return torch.bmm(left, right.mT, out=out)
-
-    def _chunks(self) -> Iterator[slice]:
-        """Yield slices of positions whose matrices are made and factored together."""
-        positions, count = len(self.grid_cells[0]), self._size[0]
-        step = CHUNK_BYTES[self.grid_cells[0].device.type] // (8 * count * min(self._size))
-        for start in range(0, positions, max(1, step)):
-            yield slice(start, min(start + max(1, step), positions))
-
-    def _factors(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yield L by chunks of positions, (p, k, k)."""
-        if self.kept is not None:
-            yield from ((chunk, self.kept[chunk]) for chunk in self._chunks())
-            return
-        count, dims = self._size
-        if count < dims:
-            matrices = self._products(self.centred)
-        else:
-            joined = (samples.mT for samples in self._joined(self.centred))
-            matrices = (self._multiply(samples, samples) for samples in joined)
-        for chunk, matrix in zip(self._chunks(), matrices, strict=True):
-            matrix.diagonal(dim1=1, dim2=2).add_(self.epsilon * max(count - 1, 1))
-            factors, failed = torch.linalg.cholesky_ex(matrix)
-            if bool(failed.any()):
-                raise ValueError(TOO_SMALL.format(self.epsilon))
-            yield chunk, factors
-
-    def _products(self, left: Samples) -> Iterator[Tensor]:
-        """Yield left·Xᵀ, summed over the levels, by chunks, (p, n, N); each overwrites the last."""
-        shape, device = (left[0].shape[1], self._size[0]), left[0].device
-        shared = [
-            self._multiply(ours, x, out=_empty(len(x), *shape, device=device))
-            for ours, x in zip(left[1:], self.centred[1:], strict=True)
-        ]
-        chunks = list(self._chunks())
-        buffers = _empty(2, chunks[0].stop, *shape, device=device)
-        for chunk in chunks:
-            total, term = buffers[:, : chunk.stop - chunk.start]
-            self._multiply(left[0][chunk], self.centred[0][chunk], out=total)
-            for product, grid_cells in zip(shared, self.grid_cells[1:], strict=True):
-                total += torch.index_select(product, 0, grid_cells[chunk], out=term)
-            yield total
-
-    def _joined(self, samples: Samples) -> Iterator[Tensor]:
-        """Yield the levels side by side, by chunks of positions, (p, n, d)."""
-        for chunk in self._chunks():
-            pairs = zip(samples, self.grid_cells, strict=True)
-            yield torch.cat([level[grid_cells[chunk]] for level, grid_cells in pairs], dim=2)
+    def _cells(self, training: Features, rows: slice) -> Sequence[Tensor]:
+        _, _, width = training.shape(LEVELS[0])
+        return [torch.arange((rows.stop - rows.start) * width, device=training.device)]
 
 
 def _beneath(features: Features, level: int, rows: slice) -> tuple[slice, Tensor]:
@@ -341,15 +257,3 @@ def _beneath(features: Features, level: int, rows: slice) -> tuple[slice, Tensor
     beside = torch.arange(width, device=features.device) * level_width // width
     grid_cells = (below - first)[:, None] * level_width + beside
     return slice(first, last + 1), grid_cells.flatten()
-
-
-def _subtract(samples: Samples, means: Samples) -> Samples:
-    """Return samples - means, in the samples' memory."""
-    return [level.sub_(mean) for level, mean in zip(samples, means, strict=True)]
-
-
-def _empty(*shape: int, device: torch.device) -> Tensor:
-    """Return an uninitialised float64 tensor; numpy's memory has huge pages, fast to fill."""
-    if device.type == "cpu":
-        return torch.from_numpy(np.empty(shape))
-    return torch.empty(shape, dtype=torch.float64, device=device)

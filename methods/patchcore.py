@@ -9,6 +9,7 @@ from functools import partial
 from typing import Self
 
 from methods.base import (
+    LAST,
     MEMORY,
     Features,
     NotFittedError,
@@ -86,8 +87,8 @@ class Parameters:
             raise ValueError(f"coreset_ratio must lie in (0, 1], not {self.coreset_ratio}")
         if self.patch_size < 1 or self.patch_size % 2 == 0:
             raise ValueError(f"patch_size must be odd and positive, not {self.patch_size}")
-        if not self.levels or list(self.levels) != sorted(set(self.levels) & {1, 2, 3, 4}):
-            raise ValueError(f"levels must ascend within 1 to 4, not {self.levels}")
+        if not self.levels or list(self.levels) != sorted(set(self.levels) & {1, 2, 3, 4, LAST}):
+            raise ValueError(f"levels must ascend within 1 to {LAST}, not {self.levels}")
         if min(self.level_dims, self.dims, self.projection_dims, self.starting_points) < 1:
             raise ValueError("dimensions and starting_points must be positive")
         if self.reweight < 0 or self.reweight == 1:
@@ -170,7 +171,8 @@ class PatchCore:
     def _coreset(self, features: Features, patches: int, generator: torch.Generator) -> MemoryBank:
         """Return the memory bank, of any size, which all ratios with the same seed share."""
         p = self.parameters
-        key = ("patchcore", replace(p, coreset_ratio=1, squared=False, reweight=0, search="exact"))
+        alike = replace(p, coreset_ratio=1, squared=False, reweight=0, search="exact")
+        key = (type(self).__name__, alike)
         state = generator.get_state().numpy().tobytes()
         mapping = moved(projection(p.dims, p.projection_dims, generator), features.device)
         drawn = moved(draw(patches, p.starting_points, generator), features.device)
@@ -223,7 +225,7 @@ class PatchCore:
             raise NotFittedError("PatchCore.score was called before fit")
         maps, peaks, neighbours = [], [], []
         for embedding, distances, rows in self._compared(features):
-            maps.append(distances.reshape(embedding.shape[:3]))
+            maps.append(self._weighted(distances, rows).reshape(embedding.shape[:3]))
             farthest = maps[-1].flatten(1).argmax(dim=1, keepdim=True)
             peaks.append(embedding.flatten(1, 2).take_along_dim(farthest[..., None], 1)[:, 0])
             neighbours.append(rows.reshape(len(embedding), -1).gather(1, farthest)[:, 0])
@@ -232,6 +234,10 @@ class PatchCore:
         where = self._bank.device  # few are re-weighted: a bank on the host is searched there
         weights = self._weights(torch.cat(peaks).to(where), torch.cat(neighbours).to(where))
         return Scores(scores, scores.amax(dim=(1, 2)) * moved(weights, scores.device))
+
+    def _weighted(self, distances: Tensor, rows: Tensor) -> Tensor:
+        """Return scores by distances to, and the rows of, the nearest in the bank, (n,) each."""
+        return distances
 
     def _compared(self, features: Features) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield patch features (n, h, w, dims), and distances to, and rows of, the nearest."""

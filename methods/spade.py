@@ -11,16 +11,14 @@ from methods.base import (
     NotFittedError,
     Scores,
     State,
-    require_comparable,
     require_inputs,
 )
 from methods.components.correspondence import Gallery, gallery
 from methods.components.neighbours import nearest
+from methods.components.pooling import pooled
 from methods.components.precision import full_precision
 from methods.components.uploads import moved
 from methods.lazy import Tensor, torch
-
-BATCH_IMAGES = 16
 
 IMAGE_LEVEL = 4
 PIXEL_LEVELS = (1, 2, 3)
@@ -77,7 +75,7 @@ class Spade:
     def fit(self, features: Features, generator: torch.Generator) -> Self:
         """Keep the training images' features and their pooled descriptors; nothing is random."""
         require_inputs(features, generator)
-        return self._know(features, _descriptors(features))
+        return self._know(features, pooled(features, IMAGE_LEVEL))
 
     def _know(self, training: Features, descriptors: Tensor) -> Self:
         groups = [PIXEL_LEVELS] if self.parameters.concatenate else [(i,) for i in PIXEL_LEVELS]
@@ -114,7 +112,9 @@ class Spade:
         if self._descriptors is None:
             raise NotFittedError("Spade.score was called before fit")
         p = self.parameters
-        distances, retrieved = nearest(_descriptors(features), self._descriptors, p.neighbours)
+        distances, retrieved = nearest(
+            pooled(features, IMAGE_LEVEL), self._descriptors, p.neighbours
+        )
         correspondences = [
             gallery.correspond(features, retrieved, p.gallery_neighbours)
             for gallery in self._galleries
@@ -125,12 +125,3 @@ class Spade:
     def _mean(self, distances: Tensor) -> Tensor:
         """Return the mean over the last dimension, of the squares if the scores are of those."""
         return (distances.square() if self.parameters.squared else distances).mean(dim=-1)
-
-
-def _descriptors(features: Features) -> Tensor:
-    """Return the average-pooled features of the image level, (N, C)."""
-    pooled = [
-        features.read(IMAGE_LEVEL, images).mean(dim=(2, 3))
-        for images in features.batches(BATCH_IMAGES)
-    ]
-    return require_comparable(torch.cat(pooled), "features")

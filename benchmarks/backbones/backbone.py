@@ -17,7 +17,7 @@ class Backbone:
 
     Attributes:
         spec: what identifies its features.
-        levels: the levels it has, ascending.
+        levels: its pyramid's levels, ascending.
         channels: channels per level.
         strides: pixels between neighbouring positions, per level.
     """
@@ -40,17 +40,17 @@ class Backbone:
         Args:
             images: uint8 RGB, (B, 3, H, W), on any device; moved to the backbone's as they are,
                 and normalised there.
-            levels: which levels to return.
+            levels: which levels to return, of the specification's `every_layer`.
 
         Returns:
-            Level → float32, (B, C, h, w), contiguous.
+            Level → float32, (B, C, h, w), contiguous; a descriptor's h and w are 1.
 
         Raises:
             BenchmarkError: a level that the backbone doesn't have, or an image size that the
                 network doesn't take.
         """
         wanted = sorted(set(levels))
-        if absent := sorted(set(wanted) - set(self.levels)):
+        if absent := sorted(set(wanted) - self.spec.every_layer.keys()):
             raise BenchmarkError(f"{self.spec.name} has levels {self.levels}, not {absent}")
         if not wanted:
             return {}

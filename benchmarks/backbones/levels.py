@@ -19,6 +19,15 @@ RESNET = {1: "layer1", 2: "layer2", 3: "layer3", 4: "layer4"}
 DENSENET = {level: f"features.denseblock{level}" for level in STRIDES}
 
 
+JOINER = "/"
+"""Joins the names of layers whose mean is a level: `blocks.8/blocks.9`."""
+
+
+def split_layer(name: str) -> list[str]:
+    """Return the modules that a level's layer is the mean of; mostly one."""
+    return name.split(JOINER)
+
+
 class NetworkSource(Protocol):
     """Where a network and its weights come from."""
 

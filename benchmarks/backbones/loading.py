@@ -15,7 +15,7 @@ from benchmarks.backbones import filterbank, sources
 from benchmarks.backbones import weights as checkpoints
 from benchmarks.backbones.backbone import Backbone, Extract
 from benchmarks.backbones.choice import Choice
-from benchmarks.backbones.levels import STRIDES, NetworkSource
+from benchmarks.backbones.levels import STRIDES, NetworkSource, split_layer
 from benchmarks.backbones.pyramid import TruncatedNetwork
 from benchmarks.console import say
 from benchmarks.device_memory import ran_out
@@ -105,7 +105,8 @@ def load(
         choice: the backbone, or its name: `wide_resnet50_2` and all other torchvision classifiers,
             `timm/<name.tag>`, or `filterbank`.
         weights: of a name: a checkpoint to read instead of the published ImageNet weights.
-        layers: of a name: 1 to 4 modules for levels 1, 2, …; None for the network's own pyramid.
+        layers: of a name: 1 to 4 modules for levels 1, 2, …, or several joined by / whose mean is
+            the level; None for the network's own pyramid.
         device: where it runs.
         image_size: side of the images to come, in pixels, for networks that take one size only.
 
@@ -121,7 +122,8 @@ def load(
     cut = _truncated_network(spec, device)
     _choose_side(cut, choice.name, image_size)
     state = checkpoints.read_state(file)
-    checkpoints.install(cut.network, state, file, spec.layers.values(), cut.is_finite)
+    read = [module for layer in spec.layers.values() for module in split_layer(layer)]
+    checkpoints.install(cut.network, state, file, read, cut.is_finite)
     cut.fold()
     backbone = Backbone(spec, cut, device, cut.side)
     flat = len(set(backbone.strides.values())) == 1
@@ -166,9 +168,10 @@ def shapes(choice: Choice, image_size: int) -> dict[int, tuple[int, int, int]]:
         levels = tuple(filterbank.spec().layers)
     else:
         chosen = _layers(choice, sources.source(choice.name))
-        extract = _truncated_network(BackboneSpec(choice.name, "", "", chosen), "meta")
+        spec = BackboneSpec(choice.name, "", "", chosen)
+        extract = _truncated_network(spec, "meta")
         blank = torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device="meta")
-        levels = tuple(chosen)
+        levels = tuple(spec.every_layer)
     with torch.no_grad():
         maps = extract(blank, levels)
     return {level: tuple(features.shape[1:]) for level, features in maps.items()}  # type: ignore[misc]
@@ -224,6 +227,6 @@ def _layers(choice: Choice, source: NetworkSource) -> dict[int, str]:
 
 def _require_modules(network: nn.Module, layers: Iterable[str]) -> None:
     known = dict(network.named_modules())
-    for layer in layers:
+    for layer in (module for level in layers for module in split_layer(level)):
         if not layer or layer not in known:
             raise BenchmarkError(f"there is no layer {layer!r}{suggest(layer, known)}")

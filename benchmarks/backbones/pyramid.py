@@ -8,9 +8,10 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from benchmarks.backbones.folding import fold_batch_norms
-from benchmarks.backbones.levels import Normalisation
+from benchmarks.backbones.levels import Normalisation, split_layer
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
+from methods.base import GLOBAL
 from methods.components.precision import full_precision
 from methods.lazy import Tensor, nn, torch
 
@@ -72,26 +73,37 @@ class TruncatedNetwork:
 
     def _pass(self, network: nn.Module, batch: Tensor, levels: Sequence[int]) -> dict[int, Tensor]:
         """Return the maps of some levels; the pass stops after the last of them."""
-        collected: dict[int, Tensor] = {}
+        layers = {level: split_layer(self._spec.every_layer[level]) for level in levels}
+        outputs: dict[int, list[Tensor]] = {level: [] for level in levels}
 
         def collect(level: int) -> Callable[[nn.Module, Any, Any], None]:
             def hook(module: nn.Module, inputs: Any, output: Any) -> None:
                 # A copy, since an in-place activation may follow.
                 maps = self._maps(level, output, batch)
-                collected[level] = maps.clone(memory_format=torch.contiguous_format)
-                if len(collected) == len(levels):
+                outputs[level].append(maps.clone(memory_format=torch.contiguous_format))
+                if all(len(outputs[level]) == len(layers[level]) for level in levels):
                     raise _AllCollected
 
             return hook
 
         with ExitStack() as hooks, suppress(_AllCollected):
             for level in levels:
-                module = network.get_submodule(self._spec.layers[level])
-                hooks.enter_context(module.register_forward_hook(collect(level)))
+                for layer in layers[level]:
+                    module = network.get_submodule(layer)
+                    hooks.enter_context(module.register_forward_hook(collect(level)))
             network(batch)
-        if unseen := [self._spec.layers[level] for level in levels if level not in collected]:
+        if unseen := [", ".join(layers[i]) for i in levels if len(outputs[i]) < len(layers[i])]:
             raise BenchmarkError(f"{self._spec.name} never runs its layers {', '.join(unseen)}")
-        return collected
+        return {level: self._averaged(level, outputs[level]) for level in levels}
+
+    def _averaged(self, level: int, maps: Sequence[Tensor]) -> Tensor:
+        """Return the mean of the layers that a level is made of; of one, the layer as it is."""
+        if len(shapes := {tuple(layer.shape[1:]) for layer in maps}) > 1:
+            raise BenchmarkError(
+                f"{self._spec.layers[level]}: a mean of layers needs maps of one shape (C, h, w), "
+                f"not {', '.join(map(str, sorted(shapes)))}"
+            )
+        return maps[0] if len(maps) == 1 else torch.stack(list(maps)).mean(dim=0)
 
     def _require_size(self, height: int, width: int) -> None:
         if self._fixed is not None and (height, width) != tuple(self._fixed):
@@ -106,7 +118,11 @@ class TruncatedNetwork:
             )
 
     def _maps(self, level: int, output: Any, batch: Tensor) -> Tensor:
-        """Return a layer's output as (B, C, h, w)."""
+        """Return a layer's output as (B, C, h, w); a class token, or the tokens' mean, as 1 × 1."""
+        if level == GLOBAL:
+            has_token = getattr(self.network, "cls_token", None) is not None
+            token = output[:, 0] if has_token else output.mean(dim=1)
+            return token[:, :, None, None].float()
         shape = tuple(getattr(output, "shape", ()))
         if len(shape) == 4 and str(getattr(self.network, "output_fmt", "")).endswith("NHWC"):
             return output.permute(0, 3, 1, 2).float()
@@ -119,6 +135,6 @@ class TruncatedNetwork:
                 return output[:, prefix:].transpose(1, 2).unflatten(2, (height, width)).float()
         kind = f"has shape {shape}" if shape else f"is a {type(output).__name__}"
         raise BenchmarkError(
-            f"the output of {self._spec.name}'s layer {self._spec.layers[level]} {kind}, "
+            f"the output of {self._spec.name}'s layer {self._spec.every_layer[level]} {kind}, "
             "not (B, C, h, w): name another in --layers"
         )

@@ -23,7 +23,7 @@ from benchmarks.device_memory import room_for, too_large, with_less, within_budg
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.category import RESIDENT_SHARE
 from benchmarks.evaluation.device import choose_device, free_memory
-from benchmarks.evaluation.evaluating import draw_shots
+from benchmarks.evaluation.drawing import draw_images
 from benchmarks.evaluation.scoring import (
     Scored,
     describe_missing_levels,
@@ -97,7 +97,8 @@ class Detector:
             BenchmarkError: the device's memory is too small.
         """
         spec = self.spec
-        features = draw_shots(self.features(self.squares(images)), spec.shots, spec.seed)
+        every = self.features(self.squares(images))
+        features = every.select(draw_images(spec, len(every)).fitted)
         parameters = resolve(spec.method).parameters
 
         def fit(spare: int) -> Method:
@@ -143,7 +144,8 @@ class Detector:
 
     def _pass(self, squares: Sequence[Square]) -> dict[int, torch.Tensor]:
         """Return the features' arrays, on the device where they fit, else on the host."""
-        levels, arrays = resolve(self.spec.method).parameters.levels, dict[int, torch.Tensor]()
+        read, arrays = resolve(self.spec.method).parameters.levels, dict[int, torch.Tensor]()
+        levels = tuple(self.spec.protocol.backbone.extracted(read))
         for first in range(0, len(squares), self.batch):
             pixels = stacked([square.pixels for square in squares[first : first + self.batch]])
             outputs = pass_images(self.backbone, pixels, levels, self.spec.protocol.dtype)

@@ -17,14 +17,17 @@ def upsample_and_smooth(scores: Scores, size: int, sigma: float) -> Tensor:
 
     Bilinear upsampling, then a Gaussian (`scipy.ndimage.gaussian_filter`'s, reflecting, cut at
     four sigma). Both are linear and separable, so that together they are one matrix on either side
-    of a map. Several maps an image are averaged.
+    of a map. Several maps an image are averaged. Where a method makes none, all is NaN.
 
     Args:
         scores: a method's scores, its maps (N, h, w).
         size: side of the crop in pixels.
         sigma: the Gaussian's standard deviation in pixels, 0 for none.
     """
-    maps = scores.maps if isinstance(scores.maps, tuple) else (scores.maps,)
+    maps = scores.grids
+    if not maps:
+        assert scores.images is not None
+        return torch.full((1, 1, 1), torch.nan).expand(len(scores.images), size, size)
     sides = [
         [_matrix_on(grid.device, length, size, sigma) for length in grid.shape[1:]] for grid in maps
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.array_types import Curve
 from benchmarks.datasets.seen import unseen_area
 from benchmarks.device_memory import within_budgets
 from benchmarks.errors import BenchmarkError
@@ -26,6 +27,7 @@ from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.evaluation.scoring import fit_method, score_images
 from benchmarks.features import Split
 from benchmarks.metrics.calibrated import HeldOut, calibrated_metrics
+from benchmarks.metrics.definitions import level_values
 from benchmarks.metrics.image import image_metrics
 from benchmarks.metrics.pixel import measure_pixels
 from benchmarks.results import Cell
@@ -144,10 +146,7 @@ def _measure(
 ) -> Evaluated:
     try:
         at("measure")
-        nominal = truth.labels == 0
-        of_pixels, pro = measure_pixels(
-            prediction.maps, truth.masks, truth.ignored, truth.regions, nominal
-        )
+        of_pixels, pro = _measured_pixels(truth, prediction)
         metrics = {**image_metrics(truth.labels, prediction.images), **of_pixels}
         if held_out := prediction.held_out:
             images, pixels = (truth.labels, prediction.images), (truth.masks, prediction.maps)
@@ -163,6 +162,14 @@ def _measure(
         return Evaluated(measured, rows, kept, hints=lines, held_out=held_out)
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         return failed(cell, failure_of(error))
+
+
+def _measured_pixels(truth: GroundTruth, prediction: Prediction) -> tuple[dict[str, float], Curve]:
+    """Return pixel-level metrics and the PRO curve; NaN and an empty one without maps."""
+    if not prediction.has_maps:
+        return level_values("pixel", None), (np.empty(0), np.empty(0))
+    nominal = truth.labels == 0
+    return measure_pixels(prediction.maps, truth.masks, truth.ignored, truth.regions, nominal)
 
 
 def _measured(
@@ -213,9 +220,11 @@ def _score(
     """
     spec, test = job.spec, features["test"]
     draw = draw_images(spec, len(features["train"]))
+    training = [images.select(draw.fitted) for images in _with_copies(features)]
+    learnt = sum(training[1:], start=training[0])
     at("fit")
     begun = time.perf_counter()
-    method = fit_method(job.parameters, features["train"].select(draw.fitted), spec.seed)
+    method = fit_method(job.parameters, learnt, spec.seed)
     memory.synchronise()
     at("score")
     fitted = time.perf_counter()
@@ -242,6 +251,14 @@ def _score_held_out(
     inside = scored.maps if padding is None else np.where(padding, -np.inf, scored.maps)
     names = [sample.name for sample in samples]
     return HeldOut(names, scored.images, inside.max(axis=(1, 2)).astype(float))
+
+
+def _with_copies(features: BySplit) -> Iterator[Features]:
+    """Yield the training images, then each kind of their copies, all in the same order."""
+    training, copies = features["train"], features.get("copies")
+    yield training
+    for start in range(0, len(copies or ()), len(training)):
+        yield copies.select(range(start, start + len(training)))  # type: ignore[union-attr]
 
 
 def average_members(members: Sequence[Prediction]) -> Prediction:

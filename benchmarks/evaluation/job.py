@@ -89,7 +89,7 @@ class Prediction:
     Attributes:
         images: image scores, (N,) float64.
         maps: anomaly maps at the crop's resolution, (N, S, S), float32, or
-            float64 where imported maps need it.
+            float64 where imported maps need it; NaN of a method that makes none.
         fit_seconds: time to fit; None where that isn't known.
         score_seconds: time to score and to post-process the maps, likewise.
         held_out: scores of training images that it wasn't fitted to; None where there are none.
@@ -100,3 +100,8 @@ class Prediction:
     fit_seconds: float | None = None
     score_seconds: float | None = None
     held_out: HeldOut | None = None
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether the method makes maps."""
+        return not bool(np.isnan(self.maps).all())

@@ -9,7 +9,7 @@ from benchmarks.array_types import Floats, Masks
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.specs import BackboneSpec, EvaluationProtocol
 from methods import checks
-from methods.base import Features, Method, Parameters, Scores, Variant
+from methods.base import GLOBAL, LAST, Features, Method, Parameters, Scores, Variant
 from methods.components.precision import full_precision
 from methods.components.uploads import moved
 from methods.lazy import Tensor, torch
@@ -22,7 +22,8 @@ class Scored:
     Attributes:
         raw: as the method returns it.
         images: image scores, (N,) float64.
-        maps: anomaly maps, upsampled to the square and smoothed, (N, S, S) float32.
+        maps: anomaly maps, upsampled to the square and smoothed, (N, S, S) float32; NaN where the
+            method makes none.
     """
 
     raw: Scores
@@ -60,7 +61,8 @@ def score_images(
         finished = upsample_and_smooth(scores, protocol.image_size, protocol.smoothing_sigma)
     image_scores = image_scores_of(scores, finished, outside)
     scored = Scored(scores, image_scores.double().cpu().numpy(), finished.cpu().numpy())
-    checks.check_finite("maps", scored.maps)
+    if scores.grids:
+        checks.check_finite("maps", scored.maps)
     checks.check_finite("image scores", scored.images)
     return scored
 
@@ -73,7 +75,7 @@ def image_scores_of(scores: Scores, finished: Tensor, outside: Masks | None) -> 
     """
     grid = finished
     if scores.images is not None:
-        if outside is None or isinstance(scores.maps, tuple):
+        if outside is None or not isinstance(scores.maps, torch.Tensor):
             return scores.images
         grid = scores.maps
         if bool((scores.images != grid.amax(dim=(1, 2))).any()):
@@ -87,7 +89,8 @@ def image_scores_of(scores: Scores, finished: Tensor, outside: Masks | None) -> 
 
 def describe_missing_levels(backbone: BackboneSpec, variants: Iterable[Variant]) -> str:
     """Return which methods read levels that a backbone lacks, and the remedy; "" if none do."""
-    absent = {v.name: set(v.parameters.levels) - backbone.layers.keys() for v in variants}
+    known = {*backbone.layers, GLOBAL, LAST}
+    absent = {v.name: set(v.parameters.levels) - known for v in variants}
     lacking = [name for name, levels in absent.items() if levels]
     if not lacking:
         return ""

@@ -129,7 +129,7 @@ def _passes(plan: Plan, missing: JobsByCategory, cache: FeatureCache) -> Iterato
     size = plan.protocol.image_size
     for (choice, spec), extractor in zip(plan.members, plan.extractors(cache), strict=True):
         if images := sum(map(extractor.missing, missing)):
-            levels = ", ".join(map(str, plan.levels))
+            levels = ", ".join(map(str, spec.extracted(plan.levels)))
             what = f"{spec.name} at {size} px, levels {levels}"
             yield Passes(images, what, images * plan.image_bytes(choice))
 

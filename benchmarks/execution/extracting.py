@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from benchmarks.datasets import Category
 from benchmarks.errors import StorageError
 from benchmarks.features import Extractor, Split
+from benchmarks.features.crops import count_images
 from benchmarks.features.uploading import Arrays
 from benchmarks.results.journal import Extraction
 
@@ -62,7 +63,7 @@ def extract_category(
         BenchmarkError: an image can't be decoded, or the cache can't be written.
         InterruptedExtractionError: the extractor was told to stop.
     """
-    images = len(category.train) + len(category.test)
+    images = count_images(category, extractors[0].protocol.augment)
     members = []
     for extractor in extractors:
         with noted(extractor, category, images, note):

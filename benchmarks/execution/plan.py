@@ -73,9 +73,10 @@ class Plan:
     def image_bytes(self, *choices: Choice) -> int:
         """Return the bytes of one image's features, of some members of the ensemble or all."""
         size, total = self.protocol.image_size, 0
-        for choice in choices or [choice for choice, _ in self.members]:
-            of_image = _shapes(choice, size)
-            total += sum(math.prod(of_image[level]) for level in self.levels)
+        for choice, spec in self.members:
+            if choice in (choices or [choice]):
+                of_image = _shapes(choice, size)
+                total += sum(math.prod(of_image[level]) for level in spec.extracted(self.levels))
         return total * np.dtype(self.protocol.dtype).itemsize
 
     def extractors(

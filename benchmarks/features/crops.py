@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from benchmarks.datasets import Category, Sample, load_image
 from benchmarks.features.cache import FeatureCache
+from benchmarks.features.copying import COPIES, copied
 from benchmarks.processes import cores
-from benchmarks.specs import CropSpec, EvaluationProtocol
+from benchmarks.specs import Augment, CropSpec, EvaluationProtocol
 
-Split = Literal["train", "test"]
+Split = Literal["train", "test", "copies"]
+"""Which images: "copies" are those of training images that a protocol's `augment` makes."""
 
 BATCH_IMAGES = 16
 
@@ -27,15 +29,21 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 @dataclass(frozen=True)
 class Part:
-    """Some of a split's images: all of them, or from the beginning of a batch to the end of one."""
+    """Some of a split's images: all of them, or from the beginning of a batch to the end of one.
+
+    Copies come kind by kind, each of all training images.
+    """
 
     category: Category
     split: Split
     rows: range
+    augment: Augment = "none"
 
     @property
     def samples(self) -> Sequence[Sample]:
         """All images of the split."""
+        if self.split == "copies":
+            return tuple(self.category.train) * len(COPIES[self.augment])
         return self.category.train if self.split == "train" else self.category.test
 
     @property
@@ -44,24 +52,31 @@ class Part:
         return len(self.samples)
 
 
-def whole(category: Category, split: Split) -> Part:
+def whole(category: Category, split: Split, augment: Augment = "none") -> Part:
     """Return all images of a split."""
-    return Part(category, split, range(Part(category, split, range(0)).count))
+    part = Part(category, split, range(0), augment)
+    return replace(part, rows=range(part.count))
 
 
 def described(dataset: str, part: Part, protocol: EvaluationProtocol) -> dict[str, Any]:
     """Return the fields that the specifications of crops and of features share."""
-    category, p = part.category, protocol
+    category, p, split = part.category, protocol, "test" if part.split == "test" else "train"
     return {
         **{"dataset": dataset, "dataset_fingerprint": category.fingerprint},
-        **{"category": category.name, "split": part.split, "image_size": p.image_size},
+        **{"category": category.name, "split": split, "image_size": p.image_size},
         **{"resize": p.resize, "fit": p.fit, "interpolation": p.interpolation},
     }
 
 
-def parts_of(category: Category) -> list[Part]:
-    """Return all images of each split."""
-    return [whole(category, split) for split in get_args(Split)]
+def parts_of(category: Category, augment: Augment) -> list[Part]:
+    """Return all images of each split that a protocol has."""
+    splits: tuple[Split, ...] = get_args(Split) if COPIES[augment] else ("train", "test")
+    return [whole(category, split, augment) for split in splits]
+
+
+def count_images(category: Category, augment: Augment) -> int:
+    """Return how many images pass a backbone, those of all splits."""
+    return sum(part.count for part in parts_of(category, augment))
 
 
 class Crops:
@@ -95,6 +110,9 @@ class Crops:
             DataError: an image can't be decoded, or has changed since it was hashed.
             StorageError: the cache can't be written.
         """
+        if part.split == "copies":
+            yield from self._copies(part)
+            return
         stored = self._stored(part)
         if stored is None:
             yield from self._decode(part)
@@ -107,6 +125,14 @@ class Crops:
         part = whole(category, split)
         stored = self._stored(part)
         return np.concatenate(list(self._decode(part))) if stored is None else stored
+
+    def _copies(self, part: Part) -> Iterator[Pixels]:
+        """Make copies of decoded training images; making them again costs less than a cache."""
+        images, angles = self.images(part.category, "train"), COPIES[part.augment]
+        for start in range(part.rows.start, part.rows.stop, BATCH_IMAGES):
+            rows = range(start, min(start + BATCH_IMAGES, part.rows.stop))
+            pairs = (divmod(row, len(images)) for row in rows)
+            yield np.stack([copied(images[image], angles[number]) for number, image in pairs])
 
     def _spec(self, part: Part) -> CropSpec:
         return CropSpec(**described(self._dataset, part, self._protocol))

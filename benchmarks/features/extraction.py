@@ -62,7 +62,7 @@ class Extractor:
         resident: int = 0,
         device: str = "cpu",
     ) -> None:
-        self._cache, self._dataset, self._protocol = cache, dataset, protocol
+        self._cache, self._dataset, self.protocol = cache, dataset, protocol
         self._levels, self._make_backbone = tuple(levels), backbone
         self.crops = crops or Crops(cache, dataset, protocol)
         self._resident, self._device = resident, torch.device(device)
@@ -82,7 +82,7 @@ class Extractor:
     @property
     def backbone(self) -> str:
         """The backbone's name; of an ensemble, the member's."""
-        return self._protocol.backbone.name
+        return self.protocol.backbone.name
 
     def prepare(self) -> Backbone:
         """Make the backbone, if that has not been done; return it.
@@ -117,7 +117,7 @@ class Extractor:
         """
 
         def bring() -> dict[Split, Arrays]:
-            return {part.split: self._part(part, advance)() for part in parts_of(category)}
+            return {part.split: self._part(part, advance)() for part in self._parts(category)}
 
         arrays = self._within_memory(bring, category, advance)
         with self._beside(self._device):
@@ -153,7 +153,7 @@ class Extractor:
             advance(before - self.passes)
             self.passes, self._again = before, True
             if times > 0 and self._batch == 1:
-                side, device = self._protocol.image_size, self.prepare().device
+                side, device = self.protocol.image_size, self.prepare().device
                 raise too_large(error, self.backbone, side, device) from error
             if times > 0:
                 self._fitting = self._batch = min(self._fitting, self._batch // 2)
@@ -172,7 +172,10 @@ class Extractor:
         self._batch = self._fitting
 
     def _missing(self, category: Category) -> int:
-        return sum(part.count for part in parts_of(category) if self._absent(part))
+        return sum(part.count for part in self._parts(category) if self._absent(part))
+
+    def _parts(self, category: Category) -> list[Part]:
+        return parts_of(category, self.protocol.augment)
 
     def _part(self, part: Part, advance: Advance) -> Callable[[], Arrays]:
         absent = self._absent(part, check=True)
@@ -209,7 +212,7 @@ class Extractor:
         return array
 
     def _specs(self, part: Part) -> dict[int, FeatureSpec]:
-        wanted = self._dataset, part, self._protocol, self._levels
+        wanted = self._dataset, part, self.protocol, self._levels
         return feature_specs(*wanted, batch=self._batch)
 
     def _absent(self, part: Part, *, check: bool = False) -> list[int]:
@@ -234,7 +237,7 @@ class Extractor:
             for images in self._images(part):
                 if self.stopped.is_set():
                     raise InterruptedExtractionError
-                outputs = pass_images(backbone, images, levels, self._protocol.dtype)
+                outputs = pass_images(backbone, images, levels, self.protocol.dtype)
                 if first == 0:
                     stays, on_disk = self._room(part, outputs)
                     for level in levels if on_disk else ():
@@ -275,7 +278,7 @@ class Extractor:
         """
         name, parts, stays, full = (
             part.category.name,
-            parts_of(part.category),
+            self._parts(part.category),
             dict[int, Tensor](),
             "",
         )

@@ -18,6 +18,7 @@ def feature_specs(
 ) -> dict[int, FeatureSpec]:
     """Return level → the specification of the cached array for one category and split.
 
+    Levels that the backbone doesn't have, as a descriptor of its own, are those that stand for it.
     That of images of which `batch` passed the backbone together.
     """
     backbone = protocol.backbone
@@ -28,9 +29,10 @@ def feature_specs(
             weights=backbone.weights,
             weights_sha256=backbone.weights_sha256,
             level=level,
-            layer=backbone.layers[level],
+            layer=layer,
             dtype=protocol.dtype,
             batch=batch,
+            augment=protocol.augment if part.split == "copies" else "none",
         )
-        for level in levels
+        for level, layer in backbone.extracted(levels).items()
     }

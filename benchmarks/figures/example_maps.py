@@ -184,12 +184,14 @@ def _draw_maps(grid: _Grid, column: int, examples: StoredMaps, names: Sequence[s
 def _blended(images: Pixels, maps: Floats) -> Pixels:
     """Return maps, (n, H, W), in colours over grey images, (n, H, W, 3), as such images.
 
-    Not as two layers, which take matplotlib twice as long. NaN, around images, has no colour.
+    Not as two layers, which take matplotlib twice as long. NaN, around images and of methods
+    without maps, has no colour.
     """
     from matplotlib import colormaps
     from matplotlib.colors import Normalize
 
-    scale = Normalize(float(np.nanmin(maps)), float(np.nanmax(maps)))
+    known = maps[~np.isnan(maps)]
+    scale = Normalize(known.min(initial=np.inf), known.max(initial=-np.inf))
     colours = colormaps["inferno"](scale(maps))
     share = _COLOUR * colours[..., 3:]
     grey = images.mean(axis=-1, keepdims=True)

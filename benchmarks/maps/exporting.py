@@ -133,6 +133,8 @@ def _stored(results: ResultSet, method: str, category: Category) -> tuple[CellSp
                 f"{ALL_MAPS}"
             )
         squares: np.ndarray[Any, Any] = stored["measured" if "measured" in stored else "maps"]
+    if np.isnan(squares).all():
+        raise BenchmarkError(f"{method} judges whole images: it makes no maps to export")
     if spec.protocol.fit == "stretch" and np.isnan(squares).any():
         raise BenchmarkError(
             f"{results.run}: the maps of {what} are stored as they are shown, not as they were "

@@ -118,7 +118,7 @@ def _add_scores(cell: PageCell, path: Path, frame: pd.DataFrame, names: list[str
 def _add_maps(cell: PageCell, previews: Previews, count: int, sheets: Sheets) -> None:
     """Add the previews of `count` maps, and the PRO curve where it is defined."""
     cell["pro"] = previews.pro.round(DIGITS).tolist() if previews.pro.size else None
-    cell["maps"] = sheets.add(previews.maps, count)
+    cell["maps"] = sheets.add(previews.maps, count) if previews.maps else None
 
 
 def _point(point: WorkingPoint | None) -> PagePoint | None:

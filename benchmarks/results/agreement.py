@@ -57,7 +57,7 @@ def usual_settings(image_size: int, fit: Fit) -> dict[str, object]:
     """
     usual = EvaluationProtocol(BackboneSpec("", "", "", {}), image_size, fit=fit)
     names = ("resize", "interpolation", "dtype", "mask_resize", "smoothing_sigma", "regions")
-    values = {name: getattr(usual, name) for name in (*names, "score_area")}
+    values = {name: getattr(usual, name) for name in (*names, "score_area", "augment")}
     return {"fit": EvaluationProtocol.fit, **values, "shots": None, "calibrate": None}
 
 

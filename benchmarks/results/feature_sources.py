@@ -24,6 +24,7 @@ class FeatureSource(NamedTuple):
     layers: tuple[tuple[int, str], ...]
     dtype: str
     smoothing_sigma: float
+    augment: str
 
     @classmethod
     def of(cls, protocol: EvaluationProtocol) -> FeatureSource:
@@ -31,7 +32,7 @@ class FeatureSource(NamedTuple):
         backbone = protocol.backbone
         weights, layers = backbone.weights, tuple(sorted(backbone.layers.items()))
         loaded = backbone.name, weights, backbone.weights_sha256, layers
-        return cls(*loaded, protocol.dtype, protocol.smoothing_sigma)
+        return cls(*loaded, protocol.dtype, protocol.smoothing_sigma, protocol.augment)
 
     def describe(self, column: str) -> str:
         """Return one of its values in words."""

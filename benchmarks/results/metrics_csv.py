@@ -26,7 +26,7 @@ COLUMNS = (
     "started_utc", "layers", "dtype", "mask_resize", "smoothing_sigma", "resize", "spec",
     "fit", "unseen_defects", "unseen_share", "warnings", "interpolation", "regions", "score_area",
     "unseen_area", "vanished_defects", "defect_regions", "vanished_regions", "torn_regions",
-    "measured_regions", "calibrate", "n_held_out", "unmarked_defects",
+    "measured_regions", "calibrate", "n_held_out", "unmarked_defects", "augment",
 )
 # fmt: on
 
@@ -166,6 +166,7 @@ def _cell(row: Mapping[str, Any]) -> Cell:
         interpolation=row.get("interpolation", EvaluationProtocol.interpolation),
         regions=row.get("regions", EvaluationProtocol.regions),
         score_area=row.get("score_area", "square"),
+        augment=row.get("augment", EvaluationProtocol.augment),
     )
     spec = CellSpec(
         dataset=row["dataset"],

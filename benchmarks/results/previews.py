@@ -37,7 +37,8 @@ class Previews(NamedTuple):
 
     images: bytes  # WebP, RGB
     masks: bytes  # PNG, 1 bit, its tiles as large as those of the images
-    maps: bytes  # WebP, grey from the least (0) to the greatest value (255) of the cell's maps
+    # WebP, grey from the least (0) to the greatest value (255) of the cell's maps; b"" without any
+    maps: bytes
     span: tuple[float, float]  # those two values
     pro: NDArray[np.float64]  # (2, K): false-positive rate and overlap, K = 0 where undefined
 
@@ -60,9 +61,13 @@ def map_sheet(maps: Floats, pro: Curve) -> Arrays:
     """Return the arrays to store of a cell: its anomaly maps, their range, and the PRO curve.
 
     Args:
-        maps: anomaly maps of all test images, (N, S, S), NaN around what isn't a square.
+        maps: anomaly maps of all test images, (N, S, S), NaN around what isn't a square, and of
+            methods that make none.
         pro: the curve's points, as `metrics.pixel.thinned` returns them.
     """
+    if np.isnan(maps).all():
+        sheet, span = b"", np.full(2, np.nan)
+        return {"preview_maps": _stored(sheet), "preview_range": span, "pro_curve": np.stack(pro)}
     low, high = float(np.nanmin(maps)), float(np.nanmax(maps))
     side, extent = _side(maps, MAP_SIDE), (high - low) or 1.0
     filled = (np.nan_to_num(pixels.astype(float), nan=low) for pixels in maps)

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from benchmarks.array_types import Floats
 
 
-_SAID = ("dtype", "mask_resize", "smoothing_sigma", "fit", "interpolation", "regions", "score_area")
+_SAID = (
+    *("dtype", "mask_resize", "smoothing_sigma", "fit", "interpolation", "regions", "score_area"),
+    "augment",
+)
 """Settings that captions name where they aren't as usual."""
 
 Place = tuple[str, str]

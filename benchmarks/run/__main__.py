@@ -46,7 +46,7 @@ from benchmarks.results.lock import only_writer
 from benchmarks.results.plans import as_toml
 from benchmarks.run.plan_file import add_plan, parse_with_plan, plan_to_store
 from benchmarks.run.request import plan_of, run_folder, say_promises, say_what_is_cut_off
-from benchmarks.specs import Fit, Interpolation, MaskResize, Regions
+from benchmarks.specs import Augment, Fit, Interpolation, MaskResize, Regions
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
 
 DEFAULT_METHODS = "patchcore-25,spade,padim"
@@ -69,8 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--methods",
         default=DEFAULT_METHODS,
-        help="comma-separated names, parameters in brackets: patchcore-25[patch_size=5] "
-        "(default: %(default)s)",
+        help="comma-separated names, parameters in brackets: patchcore-25[patch_size=5]; all: what "
+        "is registered and reads no level that the backbone lacks (default: %(default)s)",
     )
     add_shared(parser)
     _add_images(parser)
@@ -86,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SHARE|NUMBER",
         help="hold out a share of the nominal training images, as 0.35, or a number, as 100, and "
         "set thresholds by their scores (default: none)",
+    )
+    add(
+        "--augment",
+        choices=get_args(Augment),
+        default="none",
+        help="learn from copies of the training images, too: mirrored, or turned by each multiple "
+        "of 45 degrees (default: %(default)s)",
     )
     add(
         "--mask-resize",

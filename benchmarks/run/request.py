@@ -15,6 +15,7 @@ from benchmarks.datasets.seen import losses
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.drawing import describe_promise, held_out_count
 from benchmarks.evaluation.job import KeptMaps
+from benchmarks.evaluation.scoring import describe_missing_levels
 from benchmarks.execution import Plan, make_plan
 from benchmarks.execution.plan import Request
 from benchmarks.names import printable
@@ -26,7 +27,11 @@ from benchmarks.options import (
     integers,
 )
 from benchmarks.results.folders import default_run
-from benchmarks.specs import GREATEST_SEED, EvaluationProtocol
+from benchmarks.specs import GREATEST_SEED, BackboneSpec, EvaluationProtocol
+from methods.base import Variant
+
+EVERY = "all"
+"""What --methods takes for all that the backbone allows."""
 
 LONGEST_NAME = 200
 """Bytes of a folder's name; file systems take 255, and temporary names are longer."""
@@ -38,9 +43,9 @@ def plan_of(options: argparse.Namespace) -> Plan:
     Raises:
         BenchmarkError: an option is wrong, or data or weights can't be had.
     """
-    variants = {
-        variant.name: variant for variant in map(methods.resolve, methods.split(options.methods))
-    }
+    named = methods.split(options.methods)
+    every = named == [EVERY]
+    variants = {v.name: v for v in map(methods.resolve, methods.names() if every else named)}
     if not variants:
         raise BenchmarkError(f"--methods: name at least one of {', '.join(methods.names())}")
     seeds = integers(options.seeds, "--seeds", 0, GREATEST_SEED)
@@ -49,18 +54,15 @@ def plan_of(options: argparse.Namespace) -> Plan:
         for part in dict.fromkeys(part.strip() for part in options.shots.split(","))
     ]
     maps: tuple[KeptMaps, KeptMaps] = ("all", "all") if options.save_maps else ("errors", "none")
-    requests = [
-        Request(variant, count, seed, *maps, options.calibrate)
-        for variant in variants.values()
-        for count in shots
-        for seed in seeds
-    ]
     if long := [name for name in variants if len(name.encode()) > LONGEST_NAME]:
         raise BenchmarkError(
             f"--methods {long[0]}: longer than {LONGEST_NAME} bytes, too long for a folder's name"
         )
     dataset = chosen_dataset(options)
     members = backbone_specs(_members(options, dataset), download=not options.dry_run)
+    backbone = ensemble_spec([spec for _, spec in members])
+    if every:
+        variants = _readable(variants, backbone)
     size = chosen_size(options, dataset, options.fit)
     if options.calibrate and len(members) > 1:
         raise BenchmarkError(
@@ -68,7 +70,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
             "held-out images' aren't exchangeable with them; name a single backbone"
         )
     protocol = EvaluationProtocol(
-        backbone=ensemble_spec([spec for _, spec in members]),
+        backbone=backbone,
         image_size=size,
         dtype=options.dtype,
         mask_resize=options.mask_resize,
@@ -76,8 +78,23 @@ def plan_of(options: argparse.Namespace) -> Plan:
         fit=options.fit,
         interpolation=options.interpolation,
         regions=options.regions,
+        augment=options.augment,
     )
+    requests = [
+        Request(variant, count, seed, *maps, options.calibrate)
+        for variant in variants.values()
+        for count in shots
+        for seed in seeds
+    ]
     return make_plan(dataset, members, protocol, requests)
+
+
+def _readable(variants: dict[str, Variant], backbone: BackboneSpec) -> dict[str, Variant]:
+    """Return the methods that read no level that a backbone lacks, and say which others do."""
+    lacking = {name for name, v in variants.items() if describe_missing_levels(backbone, [v])}
+    if lacking:
+        say(f"{backbone.name} lacks levels that these read: {', '.join(sorted(lacking))}; left out")
+    return {name: variant for name, variant in variants.items() if name not in lacking}
 
 
 def run_folder(options: argparse.Namespace, plan: Plan) -> Path:

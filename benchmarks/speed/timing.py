@@ -193,4 +193,4 @@ def close(ours: Tensor, expected: Tensor, what: str) -> Agreement:
 
 def only_maps(scores: Scores) -> Tensor:
     """Return the maps of a method that makes one an image."""
-    return scores.maps[0] if isinstance(scores.maps, tuple) else scores.maps
+    return scores.grids[0]

@@ -91,7 +91,8 @@ def _tile(image: Any, stored: StoredMaps, row: int | None) -> _Tile:
         return _Tile(image)
     # Copies: views would keep all of the maps in memory.
     picture, mask = stored.images[row].copy(), stored.masks[row].copy()
-    return _Tile(image, picture, mask, stored.maps[row] / image.threshold)
+    drawn = None if np.isnan(stored.maps[row]).all() else stored.maps[row] / image.threshold
+    return _Tile(image, picture, mask, drawn)
 
 
 def _scale(tiles: Sequence[_Tile]) -> Normalize:

@@ -23,6 +23,8 @@ from benchmarks.backbones import loading as backbones
 from benchmarks.backbones import torchvision_networks as networks
 from benchmarks.backbones.choice import Choice
 from benchmarks.errors import BenchmarkError, WeightsError
+from benchmarks.specs import FINAL_NORM, TRANSFORMERS
+from methods.base import GLOBAL, LAST
 from tests.helpers.networks import LARGE, network
 from tests.helpers.rounding import same_but_for_rounding
 
@@ -411,6 +413,63 @@ def test_a_self_supervised_transformer_loads_weights_of_its_shapes(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
+    "architecture",
+    ["vit_tiny_patch16_224.augreg_in21k", "deit_tiny_patch16_224.fb_in1k"],
+)
+def test_last_tokens_are_a_descriptor_and_a_map(architecture: str, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    made: Any = timm.create_model(architecture, pretrained=False, dynamic_img_size=True).eval()
+    made.norm.weight.data.uniform_(0.5, 1.5)
+    torch.save(made.state_dict(), tmp_path / "weights.pth")
+    backbone = backbones.load(f"timm/{architecture}", weights=tmp_path / "weights.pth")
+    images = noise(2, 3, 64, 64)
+    with torch.no_grad():
+        mean, std = (
+            torch.tensor(made.pretrained_cfg[part]).view(1, 3, 1, 1) for part in ("mean", "std")
+        )
+        tokens = made.forward_features((images.float() / 255 - mean) / std)
+    maps = backbone.forward(images, (GLOBAL, 2, LAST))
+    assert {level: tuple(one.shape) for level, one in maps.items()} == {
+        GLOBAL: (2, 192, 1, 1),
+        2: (2, 192, 4, 4),
+        LAST: (2, 192, 4, 4),
+    }
+    torch.testing.assert_close(maps[GLOBAL].flatten(1), tokens[:, 0], rtol=1e-5, atol=1e-5)
+    last = maps[LAST].flatten(2).transpose(1, 2)
+    torch.testing.assert_close(last, tokens[:, 1:], rtol=1e-5, atol=1e-5)
+
+
+def test_a_level_may_be_the_mean_of_several_layers(tmp_path: Path) -> None:
+    name, file = "timm/vit_tiny_patch16_224.augreg_in21k", tmp_path / "weights.pth"
+    torch.save(sources.source(name).build()[0].state_dict(), file)
+    images, blocks = noise(2, 3, 64, 64), ("blocks.3", "blocks.4", "blocks.6")
+    backbone = backbones.load(name, weights=file, layers=["blocks.1", "/".join(blocks)])
+    assert backbone.spec.layers == {1: "blocks.1", 2: "blocks.3/blocks.4/blocks.6"}
+    single = backbones.load(name, weights=file, layers=blocks).forward(images, (1, 2, 3))
+    expected = torch.stack(list(single.values())).double().mean(dim=0)
+    torch.testing.assert_close(backbone.forward(images, (2,))[2].double(), expected)
+
+
+def test_a_mean_is_of_layers_of_one_shape(resnet: Path) -> None:
+    with pytest.raises(BenchmarkError, match=r"layer1/layer2: a mean of layers needs maps of one"):
+        backbones.load("resnet18", weights=resnet, layers=["layer1/layer2"])
+    with pytest.raises(BenchmarkError, match="there is no layer 'layer9'"):
+        backbones.load("resnet18", weights=resnet, layers=["layer1/layer9"])
+
+
+def test_every_transformer_by_name_ends_in_a_norm() -> None:
+    families: dict[str, str] = {}
+    for name in timm.list_models():
+        if TRANSFORMERS.fullmatch(f"timm/{name}"):
+            families.setdefault(name.split("_")[0], name)
+    assert {"vit", "deit", "deit3", "eva02", "beit", "beitv2"} == families.keys()
+    for name in families.values():
+        with torch.device("meta"):
+            made: Any = timm.create_model(name, pretrained=False)
+        made.get_submodule(FINAL_NORM)
+
+
+@pytest.mark.parametrize(
     ("name", "layers", "size"),
     [
         ("resnet18", None, 90),
@@ -429,6 +488,6 @@ def test_shapes_are_those_of_the_features_though_nothing_is_computed(
         file = tmp_path / "weights.pth"
         torch.save(made.state_dict(), file)
     backbone = backbones.load(name, weights=file, layers=layers)
-    maps = backbone.forward(noise(1, 3, size, size), backbone.levels)
+    maps = backbone.forward(noise(1, 3, size, size), backbone.spec.every_layer)
     expected = {level: tuple(one.shape[1:]) for level, one in maps.items()}
     assert backbones.shapes(Choice(name, layers=layers), size) == expected

@@ -45,10 +45,11 @@ LAZY = "methods.lazy"
 PRECISION = "methods.components.precision"
 COMPILED = "methods.components.compiled"
 UPLOADS = "methods.components.uploads"
+LEVELS = "methods.base"
 SUBJECTS = {
     "metrics": {COMPILED},
     "datasets": set(),
-    "backbones": {LAZY, PRECISION},
+    "backbones": {LAZY, PRECISION, LEVELS},
     "statistics": {"metrics"},
     "synthetic": {"datasets"},
     "features": {"datasets", "backbones", LAZY, UPLOADS},

@@ -47,6 +47,33 @@ def scored(name: str, memory: int, training: int = 40, test: int = 14) -> tuple[
     return host, counts
 
 
+LEVEL_2, LEVEL_3 = 4 * 4, 2 * 2
+"""Positions of a grid of 8 × 8 and coarser."""
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("knn", 0),
+        ("anomalydino", 0),
+        ("rad", 0),
+        ("softpatch", 2 * LEVEL_2 * 20 * 20 * 128),  # a position's patches with each other
+        ("dfm", 2 * 1024 * (20 * 20 + 20 * 20 + 2 * 6 * 20)),  # images with each other
+        ("subspace", 2 * 1024 * 1024 * LEVEL_3 * 20 + 4 * 1024 * 6 * LEVEL_3 * 80),
+        ("mahalanobis", 2 * 20 * (256**2 + 512**2 + 1024**2 + 2048**2)),
+    ],
+)
+def test_float64_is_for_small_matrices(name: str, most: int) -> None:
+    with pretended_cuda() as counts, full_precision():
+        given, asked = features(20, 8, 0), features(6, 8, 1)
+        before = counts["pageable copy by the main thread"]
+        fitted = methods.create(name).fit(given, torch.Generator().manual_seed(0))
+        fitted.score(asked)
+        copies = counts["pageable copy by the main thread"] - before
+    assert dict(counts.work.products).get("float64", 0) <= most
+    assert copies <= 2  # none an image
+
+
 @pytest.mark.parametrize("name", ["patchcore-25", "spade", "padim"])
 def test_hardly_a_product_is_of_float64(name: str) -> None:
     """An ordinary card does float64 at 1/64 of float32: at a tenth of the time, nobody minds."""

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from methods import create, padim
 from methods.base import Features
+from methods.components import gaussians
 
 GRIDS = {1: (10, 8, 8), 2: (12, 4, 4), 3: (16, 2, 2)}
 UNEVEN = {1: (10, 7, 9), 2: (12, 4, 5), 3: (16, 2, 3)}
@@ -130,7 +131,7 @@ def test_blocks_and_budget_do_not_change_the_numbers(
     training, test = features(count, 0, grids=grids), features(3, 1, grids=grids)
     whole = maps("padim-full", training, test)
     training.memory = 1
-    monkeypatch.setattr(padim, "CHUNK_BYTES", {"cpu": 5 * 8 * count * min(count, DIMS)})
+    monkeypatch.setattr(gaussians, "CHUNK_BYTES", {"cpu": 5 * 8 * count * min(count, DIMS)})
     monkeypatch.setattr(padim, "KEPT_SHARE", kept)
     monkeypatch.setattr(padim, "SCORED_IMAGES", 2)
     torch.testing.assert_close(maps("padim-full", training, test), whole, rtol=1e-6, atol=0)

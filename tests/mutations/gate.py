@@ -33,6 +33,7 @@ from methods import padim, patchcore, spade
 from methods.base import Features, Scores
 from methods.components import memory_bank
 from methods.components.coreset import Selection
+from methods.components.gaussians import Gaussians
 from methods.components.memory_bank import MemoryBank
 from methods.components.neighbours import nearest
 from tests.helpers.paths import ROOT
@@ -171,11 +172,11 @@ MUTATIONS = [
     Mutation("SPADE retrieves by level 3", "spade-5", put(spade, "IMAGE_LEVEL", 3)),
     Mutation("PaDiM with level 4 for level 3", "padim", put(padim, "LEVELS", (1, 2, 4))),
     Mutation("PaDiM without the square root", "padim",
-             wrap(padim.Gaussians, "distances", lambda f, *given: f(*given).square_())),
+             wrap(Gaussians, "distances", lambda f, *given: f(*given).square_())),
     Mutation("PaDiM almost without regularisation", "padim",
-             wrap(padim.Gaussians, "fit", lambda f, samples, cells, _: f(samples, cells, 1e-6))),
+             wrap(Gaussians, "fit", lambda f, samples, cells, _: f(samples, cells, 1e-6))),
     Mutation("PaDiM divides by N, not N - 1", "padim",
-             wrap(padim.Gaussians, "fit", lambda f, samples, cells, epsilon:
+             wrap(Gaussians, "fit", lambda f, samples, cells, epsilon:
                   f(samples, cells, epsilon * samples[0].shape[1] / (samples[0].shape[1] - 1)))),
     Mutation("PaDiM with one dimension fewer", "padim",
              wrap(padim.Padim, "_choose", one_dimension_fewer)),

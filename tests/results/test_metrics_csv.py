@@ -97,7 +97,7 @@ def test_older_files_lack_later_columns_and_mean_the_usual(tmp_path: Path) -> No
     )
     kept = header.index("fit")
     lost = {part.name for part in fields(DefectsLost)}
-    protocol = {"interpolation", "regions", "score_area"}
+    protocol = {"interpolation", "regions", "score_area", "augment"}
     others = {"unseen_area", "unmarked_defects", "warnings", "calibrate", "n_held_out"}
     assert {*lost, *protocol, *others} == {*header[kept + 1 :]}
     file = io.StringIO()

@@ -12,6 +12,7 @@ from benchmarks.evaluation.job import Job, Stage
 from benchmarks.execution.plan import JobsByCategory, Plan
 from benchmarks.execution.progress.board import Board, State
 from benchmarks.execution.progress.forecast import MINUTE, Forecast, pixels
+from benchmarks.features.crops import count_images
 from benchmarks.metrics.definitions import HEADLINE, METRICS
 from benchmarks.names import printable
 from benchmarks.results import Cell
@@ -51,7 +52,7 @@ class Progress:
         }
         self._states |= dict.fromkeys(self._pixels, State("waiting"))
         self._to_pass = dict(images)
-        self._images = {c.name: len(c.train) + len(c.test) for c in missing}
+        self._images = {c.name: count_images(c, plan.protocol.augment) for c in missing}
         self._evaluated, self._passed = 0, 0
         self._extracted = Counter[str]()
         self._from_cache = Counter[str]()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -215,9 +215,9 @@ def join_shards(
         {
             split: {
                 level: join([shard[member][level] for part, shard in pairs if part.split == split])
-                for level in needs[0].setting.plan.levels
+                for level in shards[0][member]
             }
-            for split in get_args(Split)
+            for split in dict.fromkeys(part.split for part in parts)
         }
         for member in range(len(shards[0]))
     ]

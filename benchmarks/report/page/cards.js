@@ -9,7 +9,8 @@ function picture(content, caption) {
 
 /** A canvas that `drawTile` fills with an image of a category; a word where none is stored. */
 function canvasOf(images, image, description, options) {
-  if (images.images === null || (options.cell && options.cell.maps === null)) return "not stored";
+  if (images.images === null) return "not stored";
+  if (options.cell && options.cell.maps === null) return "no map";
   const canvas = element("canvas", { role: "img", "aria-label": description });
   drawTile(canvas, images, image, options);
   return canvas;
