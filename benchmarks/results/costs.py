@@ -48,7 +48,7 @@ class Cost:
 
 
 def write_costs(run: Path, costs: Iterable[Cost]) -> Path:
-    """Store costs beside a run's cells, last, and earlier ones of the same cell and machine no more.
+    """Store costs beside a run's cells, last, in place of earlier ones of a cell and machine.
 
     Raises:
         StorageError: the file can't be written.

@@ -74,7 +74,8 @@ def test_costs_are_measured_stored_and_drawn(
     (cost,) = read_costs(run)
     assert (cost.method, cost.category, cost.images) == ("padim", "cup", 4)
     assert 0 < cost.milliseconds[0] <= cost.milliseconds[1]
-    assert cost.batch in (1, 2) and cost.images_per_second > 0 and cost.peak_memory_mb > 0
+    assert cost.batch in (1, 2)
+    assert min(cost.images_per_second, cost.peak_memory_mb) > 0
     assert "padim" in capsys.readouterr().out
     assert (run / "plots/pareto.png").stat().st_size > 0
 
@@ -115,7 +116,8 @@ def test_what_is_measured_again_replaces_what_was(folder: Path) -> None:
     said: list[str] = []
     (run / "cost.json").write_text("[{}]")
     assert read_costs(run, said.append) == []
-    assert "cost.json" in said[0] and "benchmarks.cost" in said[0]
+    assert "cost.json" in said[0]
+    assert "benchmarks.cost" in said[0]
 
 
 def test_points_are_means_with_times_of_the_machine_measured_last(tmp_path: Path) -> None:
@@ -131,7 +133,8 @@ def test_points_are_means_with_times_of_the_machine_measured_last(tmp_path: Path
     (point,) = points(results, "image_auroc")
     assert (point.method, point.cost.milliseconds) == ("padim", (3.0, 4.0))
     assert point.value == pytest.approx(0.85)
-    assert point.interval is not None and point.interval[0] < 0.85 < point.interval[1]
+    assert point.interval is not None
+    assert point.interval[0] < 0.85 < point.interval[1]
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1), st.booleans())
