@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import methods
+from benchmarks.run.request import EVERY
 from methods.base import Features
 from methods.conformance import make_features
 from tests.helpers.paths import ROOT
