@@ -68,7 +68,7 @@ def described(dataset: str, part: Part, protocol: EvaluationProtocol) -> dict[st
     }
 
 
-def parts_of(category: Category, augment: Augment) -> list[Part]:
+def parts_of(category: Category, augment: Augment = "none") -> list[Part]:
     """Return all images of each split that a protocol has."""
     splits: tuple[Split, ...] = get_args(Split) if COPIES[augment] else ("train", "test")
     return [whole(category, split, augment) for split in splits]

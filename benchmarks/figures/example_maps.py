@@ -191,7 +191,7 @@ def _blended(images: Pixels, maps: Floats) -> Pixels:
     from matplotlib.colors import Normalize
 
     known = maps[~np.isnan(maps)]
-    scale = Normalize(known.min(initial=np.inf), known.max(initial=-np.inf))
+    scale = Normalize(*((known.min(), known.max()) if known.size else (0, 1)))
     colours = colormaps["inferno"](scale(maps))
     share = _COLOUR * colours[..., 3:]
     grey = images.mean(axis=-1, keepdims=True)

@@ -13,6 +13,7 @@ from benchmarks.datasets import index
 from benchmarks.detection.detector import detector
 from benchmarks.evaluation.evaluating import average_members
 from benchmarks.evaluation.job import Prediction
+from benchmarks.features.crops import whole
 from benchmarks.features.wanted import feature_specs
 from benchmarks.figures.example_maps import figures
 from benchmarks.maps import __main__ as maps
@@ -45,7 +46,7 @@ def test_other_networks_have_no_tokens(name: str) -> None:
 def test_arrays_beside_the_pyramid_are_specified_by_level_and_layer(tmp_path: Path) -> None:
     category = index(write_dataset(tmp_path, "cup")).categories[0]
     protocol = EvaluationProtocol(spec("timm/vit_tiny_patch16_224.x"))
-    specs = feature_specs("data", category, "train", protocol, (GLOBAL, 2, LAST))
+    specs = feature_specs("data", whole(category, "train"), protocol, (GLOBAL, 2, LAST))
     assert {level: (s.level, s.layer) for level, s in specs.items()} == {
         GLOBAL: (0, "norm"),
         2: (2, "two"),

@@ -129,6 +129,7 @@ OTHER: dict[str, Any] = {
     "fit": "pad",
     "interpolation": "lanczos",
     "batch": 8,
+    "augment": "flip",
 }
 
 
