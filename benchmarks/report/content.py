@@ -102,7 +102,8 @@ def _set(results: ResultSet, short: str, calls: Sequence[Call], sheets: Sheets) 
     checked, checked_note = _reproduction(results, intervals_of)
     return schema.PageSet(
         short=short,
-        caption=caption("", results.describe("Results")),
+        caption=caption("", [s for s in results.describe("Results") if s not in results.notes]),
+        notes=results.notes,
         synthetic=results.dataset == "synthetic",
         facts=facts(results, calls),
         categories=[_category(results, category) for category in results.categories],
@@ -176,7 +177,7 @@ def _reproduction(results: ResultSet, intervals_of: IntervalsOf) -> tuple[list[l
 
 
 def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, schema.PageTable]:
-    """Return metric → its table, of all metrics that any cell names."""
+    """Return metric → its table, of all metrics that are measured."""
     intervals = {
         (category, method): intervals_of(path, results.maps.get((category, method)))
         for (category, method), path in results.scores.items()
@@ -186,7 +187,7 @@ def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, schema.P
     published = Published.load() if full else Published()
     return {
         metric: _table(results, metric, intervals, published)
-        for metric in filter(results.has, METRICS)
+        for metric in filter(results.measured, METRICS)
     }
 
 

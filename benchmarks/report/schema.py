@@ -75,7 +75,8 @@ class PageTable(TypedDict):
 class PageImages(TypedDict):
     """A category's test images, in the order of their tiles, and what each defect covers.
 
-    `images` and `masks` are numbers of sheets with `columns` tiles in a row, None without maps.
+    `images` and `masks` are numbers of sheets with `columns` tiles in a row, None without maps;
+    `masks` and `areas` are None without masks, too.
     """
 
     names: list[str]
@@ -133,6 +134,7 @@ class PageSet(TypedDict):
 
     short: str
     caption: str
+    notes: list[str]
     synthetic: bool
     facts: list[list[str]]
     categories: list[PageCategory]
@@ -149,13 +151,15 @@ class PageSet(TypedDict):
 class PagePair(TypedDict):
     """Two sets that are compared: what differs in their specifications, and the paired tests.
 
-    `spec` has a field and its two values a row; `tests` category → method → p value.
+    `spec` has a field and its two values a row; `tests` category → method → p value, which shows a
+    difference where it is below `level`.
     """
 
     first: int
     second: int
     spec: Sequence[Sequence[Any]]
     tests: Mapping[str, Mapping[str, float | None]]
+    level: float
 
 
 class Content(TypedDict):

@@ -10,6 +10,7 @@ from benchmarks.files import write_file
 from benchmarks.metrics import calibrated
 from benchmarks.metrics.definitions import MAIN, METRICS, Metric
 from benchmarks.results import ResultSet
+from benchmarks.results.captions import noted_once
 from benchmarks.results.result_set import Place, Table, distinctions
 from benchmarks.tables.latex import latex
 from benchmarks.tables.marks import Marks, marks_note, tested_marks
@@ -161,15 +162,22 @@ def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
 
 
 def terminal_tables(sets: Sequence[ResultSet], metrics: Sequence[str] = ()) -> str:
-    """Return a run's main tables as text, the best of each row marked *; raises as `write_tables`.
+    """Return a run's main tables as text, those that hold something, the best of each row marked *.
+
+    Raises as `write_tables`.
 
     Args:
         sets: a run's result sets.
         metrics: those of these metrics, whether or not any cell has them; none for the main ones.
     """
-    return "\n".join(
+    tables = [
         terminal(_text_table(results, metric))
         for metric in metrics or filter(sets[0].has, (*MAIN, *calibrated.SHOWN))
         for results in sets
-        if results.calibrate or metric in METRICS
-    )
+        if (
+            results.calibrate
+            if metric in calibrated.CALIBRATED
+            else metrics or results.measured(metric)
+        )
+    ]
+    return "\n".join(noted_once(tables, [note for results in sets for note in results.notes]))

@@ -12,6 +12,7 @@ from benchmarks.files import frame_as_csv, write_file
 from benchmarks.metrics.calibrated import CALIBRATED, KNOWN, SHOWN
 from benchmarks.metrics.definitions import MAIN
 from benchmarks.results import ResultSet
+from benchmarks.results.captions import noted_once
 from benchmarks.results.intervals import estimates
 from benchmarks.results.pairs import OVER, WITHIN, all_pairs
 from benchmarks.results.result_set import distinctions
@@ -95,4 +96,5 @@ def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:
     for name in FILES:
         text = heads[name] + bodies[name] if name in heads else "\n".join(texts[name])
         write_file(folder / name, text.encode())
-    return [folder / name for name in FILES], "\n".join(shown)
+    notes = [note for results in sets for note in results.notes]
+    return [folder / name for name in FILES], "\n".join(noted_once(shown, notes))

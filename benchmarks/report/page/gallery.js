@@ -13,9 +13,10 @@ function renderCounts(chosen) {
   }
   const { tp, tn, fp, fn } = countsOf(state.judge);
   const all = tp + tn + fp + fn;
-  const rates = all ? ` (${((100 * (fp + fn)) / all).toFixed(1)} % wrong)` : "";
+  const wrongly = all ? `; ${((100 * (fp + fn)) / all).toFixed(1)} % wrong` : "";
   byId("counts").textContent =
-    `${currentSet().methods[state.judge].name}: ${fp} false positives, ${fn} false negatives, ${tp} found, ${tn} passed${rates}. ${said}`;
+    `${currentSet().methods[state.judge].name}: ${fp} false positives (${ofImages(fp, fp + tn)}), ` +
+    `${fn} false negatives (${ofImages(fn, fn + tp)}), ${tp} found, ${tn} passed${wrongly}. ${said}`;
 }
 
 function renderGallery() {
@@ -26,7 +27,9 @@ function renderGallery() {
   const cards = chosen
     .slice(PAGE * state.page, PAGE * (state.page + 1))
     .map(([row, image]) => card(row, image));
-  byId("cards").style.setProperty("--across", 2 + shownMethods().length);
+  const masked = galleryRows().some((row) => hasMasks(currentSet().images[row]));
+  byId("cards").style.setProperty("--across", 1 + masked + shownMethods().length);
+  byId("outline-note").hidden = !masked;
   replace(
     byId("cards"),
     cards.length ? cards : [element("p", {}, "No image is left by these filters.")],
@@ -45,7 +48,7 @@ function renderGallery() {
 /** The kinds of test images of the chosen categories. */
 function kindChoices() {
   const kinds = new Set(galleryRows().flatMap((row) => currentSet().images[row].kinds));
-  return [["all", "all"], ...[...kinds].sort().map((kind) => [kind, kind])];
+  return [["all", "all"], ...[...kinds].sort().map((kind) => [kind, kindName(kind)])];
 }
 
 const judgeChoices = () => [
@@ -69,9 +72,9 @@ function startGallery() {
   turn("previous-page", () => state.page - 1);
   turn("next-page", () => state.page + 1);
   turn("last-page", () => Infinity);
-  watch(["set", "hidden", "category", "judge", "point", "own"], renderThreshold);
+  watch(["set", "hidden", "category", "judge", "point", "own", "rate"], renderThreshold);
   watch(
-    ["set", "hidden", "category", "kind", "judge", "outcome", "point", "own", "page"],
+    ["set", "hidden", "category", "kind", "judge", "outcome", "point", "own", "rate", "page"],
     renderGallery,
   );
 }

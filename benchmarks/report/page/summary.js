@@ -37,7 +37,7 @@ function spanOf(ranked) {
 const placing = ([least, greatest]) => (value) =>
   `${(4 + (92 * (value - least)) / (greatest - least || 1)).toFixed(2)}%`;
 
-function rankingRow(one, metric, place, failing) {
+function rankingRow(one, metric, place, failing, bounded) {
   const look = currentSet().methods[one.method];
   const chosen = one.method === failing;
   const choose = () => change({ failing: one.method });
@@ -57,13 +57,16 @@ function rankingRow(one, metric, place, failing) {
       element(one.marked ? "strong" : "span", {}, shown(one.value, metric), spread),
       one.marked ? spoken(" (marked)") : null,
     ),
-    element("td", {}, one.low === null ? "–" : interval(one.low, one.high, metric)),
+    bounded
+      ? element("td", {}, one.low === null ? "–" : interval(one.low, one.high, metric))
+      : null,
     element("td", { class: "track" }, whisker(one, place)),
   );
 }
 
 function rankingTable(ranked, metric, failing) {
-  const head = ["method", unitOf(metric), "95 % interval"];
+  const bounded = ranked.some(({ low }) => low !== null);
+  const head = ["method", unitOf(metric), ...(bounded ? ["95 % interval"] : [])];
   const span = spanOf(ranked);
   const ends = span.map((end) => element("small", {}, shown(end, metric)));
   return element(
@@ -83,7 +86,7 @@ function rankingTable(ranked, metric, failing) {
     element(
       "tbody",
       {},
-      ranked.map((one) => rankingRow(one, metric, placing(span), failing)),
+      ranked.map((one) => rankingRow(one, metric, placing(span), failing, bounded)),
     ),
   );
 }
@@ -124,6 +127,12 @@ const toGallery = (method, row, kind, ...texts) =>
     ...texts,
   );
 
+/** A kind of images in words, with its category where there are several. */
+function kindPhrase(set, row, kind) {
+  const named = kind === "good" ? "normal images" : kind;
+  return set.categories.length > 1 ? `${set.categories[row].name}: ${named}` : named;
+}
+
 function failureLists(set, metric, method, verdicts) {
   const table = set.tables[metric.name];
   const worst = set.categories.length > 1 ? worstCategories(set, metric, method) : [];
@@ -138,8 +147,8 @@ function failureLists(set, metric, method, verdicts) {
   });
   const kinds = failingKinds(set, verdicts).slice(0, SHOWN.kinds);
   const lines = kinds.map(({ row, kind, anomalous, count, total }) => [
-    toGallery(method, row, kind, `${set.categories[row].name} · ${kind}`),
-    ` ${count} of ${total} ${anomalous ? "missed" : "false alarms"}`,
+    toGallery(method, row, kind, kindPhrase(set, row, kind)),
+    ` ${count} of ${total} ${anomalous ? "missed" : "called anomalous"}`,
   ]);
   return element(
     "div",
@@ -153,20 +162,26 @@ function missedPicture(set, { row, image, area, above }) {
   const [{ name }, images] = [set.categories[row], set.images[row]];
   const size =
     area === null
-      ? `below ${(100 * above).toFixed(0)} % of normal`
-      : `${(100 * area).toPrecision(2)} %`;
+      ? `${(100 * above).toFixed(0)} % of normal images score higher`
+      : `${(100 * area).toPrecision(2)} % of the image`;
   const description = `${nameOf(row, image)}, missed: ${size}`;
   return address.link(
     { image: { row, image } },
     { class: "missed" },
     canvasOf(images, image, description, { outlined: true }),
-    element("span", { "aria-hidden": "true" }, name, element("br"), size),
+    element(
+      "span",
+      { "aria-hidden": "true" },
+      set.categories.length > 1 ? name : kindName(images.kinds[image]),
+      element("br"),
+      size,
+    ),
   );
 }
 
 function missedPictures(set, missed) {
   const sized = missed.some(({ area }) => area !== null);
-  const title = sized ? "Largest defects missed, of the image" : "Defects missed, the lowest scores first";
+  const title = sized ? "Largest defects missed" : "Defects missed, the lowest scores first";
   if (!missed.length) return null;
   return element(
     "div",
