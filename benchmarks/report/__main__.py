@@ -1,6 +1,6 @@
 """Writes the report of a run, or of two and their differences, as one HTML page.
 
-python -m benchmarks.report RUN [RUN_B] [--metrics NAMES]
+python -m benchmarks.report RUN [RUN_B] [--metrics NAMES] [--difference POINTS]
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from math import nan
 
 from benchmarks.console import command_parser, run_program, show
+from benchmarks.report.decision import POINT
 from benchmarks.report.page import write_report
 from benchmarks.results import result_sets
 from benchmarks.results.command import add_metrics
@@ -22,6 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
     parser.add_argument("other", metavar="RUN_B", nargs="?", help="another, to compare it with")
     add_metrics(parser)
+    parser.add_argument(
+        "--difference",
+        type=_points,
+        default=POINT,
+        metavar="POINTS",
+        help="the smallest difference of Image AUROC that matters, in points: how many test images "
+        "would show it (default: %(default)g)",
+    )
     return run_program(lambda: _write(parser.parse_args(arguments)))
 
 
@@ -29,8 +39,18 @@ def _write(options: argparse.Namespace) -> int:
     names = [options.run, *([options.other] if options.other else [])]
     runs = [find_run(name) for name in names]
     sets = [result_sets(run) for run in runs]
-    show(str(write_report(sets, report_path(runs), options.metrics)))
+    show(str(write_report(sets, report_path(runs), options.metrics, options.difference)))
     return 0
+
+
+def _points(text: str) -> float:
+    try:
+        points = float(text)
+    except ValueError:
+        points = nan
+    if not 0 < points < 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of points above 0 and below 100")
+    return points
 
 
 if __name__ == "__main__":

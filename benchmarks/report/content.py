@@ -9,10 +9,12 @@ from math import isnan
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from benchmarks.console import say
+from benchmarks.figures.pareto import Point, front, latest_costs
 from benchmarks.figures.style import dash_lengths, style
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.report import schema
 from benchmarks.report.cells import category_parts
+from benchmarks.report.decision import POINT, decision
 from benchmarks.report.differences import pairs
 from benchmarks.report.facts import facts
 from benchmarks.report.pictures import Sheets
@@ -46,7 +48,10 @@ _LINE = 2
 
 
 def build(
-    runs: Sequence[Sequence[ResultSet]], sheets: Sheets, first: Sequence[str] = ()
+    runs: Sequence[Sequence[ResultSet]],
+    sheets: Sheets,
+    first: Sequence[str] = (),
+    points: float = POINT,
 ) -> schema.Content:
     """Return the content of the page of one run, or of two and their differences.
 
@@ -54,6 +59,7 @@ def build(
         runs: the result sets of each.
         sheets: where pictures are added.
         first: the metrics in front of the others.
+        points: the smallest difference of AUROC that matters, in per cent.
 
     Raises:
         BenchmarkError: a file that a run refers to is unreadable.
@@ -70,7 +76,7 @@ def build(
         sets=[
             page_set
             for suffix, sets in zip(suffixes, runs, strict=True)
-            for page_set in _sets(sets, sheets, suffix)
+            for page_set in _sets(sets, sheets, suffix, points)
         ],
         pairs=pairs(*runs) if len(runs) == 2 else [],
     )
@@ -81,7 +87,9 @@ def _fields_of(part: type[Part], source: object) -> Part:
     return cast(Part, {name: getattr(source, name) for name in part.__annotations__})
 
 
-def _sets(sets: Sequence[ResultSet], sheets: Sheets, suffix: str) -> Iterator[schema.PageSet]:
+def _sets(
+    sets: Sequence[ResultSet], sheets: Sheets, suffix: str, points: float
+) -> Iterator[schema.PageSet]:
     """Yield everything of a run's result sets, `suffix` behind their short names."""
     calls = journal.read(sets[0].run, lambda line: say(f"warning: {line}"))
     for results in sets:
@@ -92,23 +100,29 @@ def _sets(sets: Sequence[ResultSet], sheets: Sheets, suffix: str) -> Iterator[sc
             if (call.dataset, call.image_size) == (results.dataset, results.measure.image_size)
             and call.backbone in backbones
         ]
-        yield _set(results, _short(results) + suffix, alike, sheets)
+        yield _set(results, _short(results) + suffix, alike, sheets, points)
 
 
-def _set(results: ResultSet, short: str, calls: Sequence[Call], sheets: Sheets) -> schema.PageSet:
+def _set(
+    results: ResultSet, short: str, calls: Sequence[Call], sheets: Sheets, points: float
+) -> schema.PageSet:
     """Return everything of one result set; `calls` are those that evaluated its like."""
     parts = [category_parts(results, category, sheets) for category in results.categories]
     intervals_of = cache(cell_intervals)
     checked, checked_note = _reproduction(results, intervals_of)
+    tables = _tables(results, intervals_of)
+    names = list(results.methods)
+    by_auroc = tables["image_auroc"]["ranking"]["methods"] if "image_auroc" in tables else []
     return schema.PageSet(
         short=short,
         caption=caption("", [s for s in results.describe("Results") if s not in results.notes]),
         notes=results.notes,
+        decision=decision(results, [names[ranked["method"]] for ranked in by_auroc], points),
         synthetic=results.dataset == "synthetic",
         facts=facts(results, calls),
         categories=[_category(results, category) for category in results.categories],
         methods=[_method(results, method) for method in results.methods],
-        tables=_tables(results, intervals_of),
+        tables=tables,
         verdicts=checked,
         verdicts_note=checked_note,
         images=[images for images, _ in parts],
@@ -203,6 +217,7 @@ def _table(
         [intervals.get((str(row), method), {}).get(metric) for method in methods] for row in rows
     ]
     beside = _published(published, metric, results)
+    ranking = Ranking(table, results.dataset, spans, marks.rows)
     return schema.PageTable(
         values=_grid(table.values),
         deviations=_grid(table.deviations),
@@ -212,10 +227,19 @@ def _table(
         interval_note=caveat(metric),
         best=best,
         note=marks_note(marks) if len(methods) > 1 else "",
-        ranking=Ranking(table, results.dataset, spans, marks.rows).content(),
+        ranking=ranking.content(),
+        front=_front(results, ranking),
         published=beside,
         published_note=_SOURCES.format(*TABLES[metric]) if beside else "",
     )
+
+
+def _front(results: ResultSet, ranking: Ranking) -> list[int]:
+    """Return the methods that no other is as good as in time and by a metric, fastest first."""
+    costs, names = latest_costs(results), list(results.methods)
+    chosen = [Point(n, costs[n], ranking.means[n], None) for n in ranking.ranked if n in costs]
+    best = front(chosen, higher_is_better=ranking.table.metric.higher_is_better)
+    return [names.index(point.method) for point in best]
 
 
 def _grid(frame: pd.DataFrame) -> schema.Grid:

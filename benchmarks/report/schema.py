@@ -57,7 +57,10 @@ class PageRanking(TypedDict):
 
 
 class PageTable(TypedDict):
-    """A metric's values; `best` are the indices of the methods that are marked in each row."""
+    """A metric's values; `best` are the indices of the methods that are marked in each row.
+
+    `front` are the methods, fastest first, that no other is as good as in time and in the mean.
+    """
 
     values: Grid
     deviations: Grid
@@ -68,6 +71,7 @@ class PageTable(TypedDict):
     best: list[list[int]]
     note: str
     ranking: PageRanking
+    front: list[int]
     published: Grid | None
     published_note: str
 
@@ -95,7 +99,11 @@ class PagePoint(TypedDict):
 
 
 class PageCell(TypedDict):
-    """A cell; `maps` is the number of the sheet of its maps, `pro` rates and overlaps."""
+    """A cell; `maps` is the number of the sheet of its maps, `pro` rates and overlaps.
+
+    `calibrated` are thresholds that held-out images set, by false-alarm rate; a score above is an
+    alarm.
+    """
 
     status: str
     error: str
@@ -104,6 +112,7 @@ class PageCell(TypedDict):
     f1_optimal: PagePoint | None
     pro: list[list[float]] | None
     maps: int | None
+    calibrated: Mapping[str, float]
     fit_seconds: float | None
     score_seconds: float | None
     peak_memory_mb: float | None
@@ -135,6 +144,7 @@ class PageSet(TypedDict):
     short: str
     caption: str
     notes: list[str]
+    decision: PageDecision
     synthetic: bool
     facts: list[list[str]]
     categories: list[PageCategory]
@@ -146,6 +156,55 @@ class PageSet(TypedDict):
     cells: list[list[PageCell | None]]
     extractions: list[PageExtraction]
     calls: list[PageCall]
+
+
+class PageCost(TypedDict):
+    """What a method takes from file to verdict: see `benchmarks.results.costs.Cost`."""
+
+    method: int
+    milliseconds: tuple[float, float]
+    batch: int
+    images_per_second: float
+    state_bytes: int | None
+    peak_memory_mb: float
+
+
+class PageJudged(TypedDict):
+    """A method at thresholds that held-out images set: means over categories, with intervals.
+
+    `images` are the false alarms, normal images, missed and anomalous images of all categories.
+    """
+
+    method: int
+    alarms: list[float | None]
+    missed: list[float | None]
+    images: list[int]
+
+
+class PageWorkingPoint(TypedDict):
+    """A promised false-alarm rate in per cent, what follows, and how thresholds were set."""
+
+    alpha: int
+    methods: list[PageJudged]
+    note: str
+
+
+class PageEnough(TypedDict):
+    """How many test images would tell two methods apart, in words."""
+
+    first: int
+    second: int
+    text: str
+
+
+class PageDecision(TypedDict):
+    """What the first view decides by; `timed` says how costs were measured, "" without any."""
+
+    points: list[PageWorkingPoint]
+    note: str
+    enough: list[PageEnough]
+    costs: list[PageCost]
+    timed: str
 
 
 class PagePair(TypedDict):

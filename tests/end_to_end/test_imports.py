@@ -70,7 +70,7 @@ SUBJECTS = {
     "reproduction": {"metrics", "datasets.known", "results", "statistics", "tables"},
     "report": {
         *("metrics", "results", "statistics", "tables", "uncertainty", "reproduction"),
-        *("figures.style", "datasets.known"),
+        *("figures.style", "figures.pareto", "datasets.known"),
     },
     "join": {"results"},
     "gpu_check": {

@@ -51,6 +51,14 @@ function kindChoices() {
   return [["all", "all"], ...[...kinds].sort().map((kind) => [kind, kindName(kind)])];
 }
 
+const pointChoices = () => [
+  ["f1_optimal", "F1-optimal"],
+  ["full_recall", "100 % recall"],
+  ...(currentSet().decision.points.length ? [["calibrated", "by held-out images"]] : []),
+  ["own", "your own"],
+  ["rate", "one false-alarm rate"],
+];
+
 const judgeChoices = () => [
   ...shownMethods().map((index) => [index, currentSet().methods[index].name]),
   ["any", "any method"],
@@ -64,7 +72,7 @@ function startGallery() {
   tie("kind", "kind", { choices: kindChoices, on: ["set", "category"], also });
   tie("judge", "judge", { choices: judgeChoices, on: ["set", "hidden"], read: method, also });
   tie("outcome", "outcome", { also });
-  tie("point", "point", { also });
+  tie("point", "point", { choices: pointChoices, on: ["set"], also });
   tie("size", "size");
   watch(["size"], () => byId("gallery").style.setProperty("--tile", `${state.size}px`));
   const turn = (id, to) => byId(id).addEventListener("click", () => change({ page: to() }));
@@ -72,9 +80,9 @@ function startGallery() {
   turn("previous-page", () => state.page - 1);
   turn("next-page", () => state.page + 1);
   turn("last-page", () => Infinity);
-  watch(["set", "hidden", "category", "judge", "point", "own", "rate"], renderThreshold);
+  watch(["set", "hidden", "category", "judge", "point", "own", "rate", "alpha"], renderThreshold);
   watch(
-    ["set", "hidden", "category", "kind", "judge", "outcome", "point", "own", "rate", "page"],
+    ["set", "hidden", "category", "kind", "judge", "outcome", "point", "own", "rate", "alpha", "page"],
     renderGallery,
   );
 }

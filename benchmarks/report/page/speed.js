@@ -131,6 +131,7 @@ function callsTable(set) {
 }
 
 function startSpeed() {
+  watch(["set", "hidden", "metric"], renderPareto);
   const choices = () => [["all", "all"], ...categoryChoices()];
   tie("speed-category", "speedCategory", { choices, on: ["set"] });
   watch(["set", "hidden", "speedCategory", "speedSorting"], () => {

@@ -112,7 +112,7 @@ const listed = (title, items) =>
     : null;
 
 /** The way to what a method misclassifies in a category, of one kind or of all. */
-const toGallery = (method, row, kind, ...texts) =>
+const toGallery = (method, row, kind, alpha, ...texts) =>
   address.link(
     {
       section: "gallery",
@@ -120,7 +120,7 @@ const toGallery = (method, row, kind, ...texts) =>
       judge: method,
       kind,
       outcome: "errors",
-      point: "f1_optimal",
+      point: alpha === null ? "f1_optimal" : "calibrated",
       page: 0,
     },
     {},
@@ -133,21 +133,21 @@ function kindPhrase(set, row, kind) {
   return set.categories.length > 1 ? `${set.categories[row].name}: ${named}` : named;
 }
 
-function failureLists(set, metric, method, verdicts) {
+function failureLists(set, metric, method, verdicts, alpha) {
   const table = set.tables[metric.name];
   const worst = set.categories.length > 1 ? worstCategories(set, metric, method) : [];
   const categories = worst.slice(0, SHOWN.categories).map(({ row, value }) => {
     const low = table.low?.[row]?.[method] ?? null;
     const spread = low === null ? "" : ` ${interval(low, table.high[row][method], metric)}`;
     return [
-      toGallery(method, row, "all", set.categories[row].name),
+      toGallery(method, row, "all", alpha, set.categories[row].name),
       ` ${shown(value, metric)}`,
       element("small", {}, spread),
     ];
   });
   const kinds = failingKinds(set, verdicts).slice(0, SHOWN.kinds);
   const lines = kinds.map(({ row, kind, anomalous, count, total }) => [
-    toGallery(method, row, kind, kindPhrase(set, row, kind)),
+    toGallery(method, row, kind, alpha, kindPhrase(set, row, kind)),
     ` ${count} of ${total} ${anomalous ? "missed" : "called anomalous"}`,
   ]);
   return element(
@@ -195,8 +195,15 @@ function missedPictures(set, missed) {
   );
 }
 
-/** What a method gets wrong, in one sentence. */
-function failureSentence(set, method, verdicts) {
+/** What a method gets wrong, in one sentence; at thresholds by held-out images as Python has it. */
+function failureSentence(set, method, verdicts, alpha) {
+  if (alpha !== null) {
+    const [alarms, normal, missed, anomalous] = judgedOf(set, method).images;
+    return (
+      `It misses ${missed} of ${anomalous} anomalous images and calls ${alarms} of ${normal} normal ` +
+      `ones anomalous, at thresholds that held-out images set for ${alpha} % of false alarms.`
+    );
+  }
   const of = (anomalous) => verdicts.filter((one) => one.anomalous === anomalous);
   const failed = (some) => some.filter((one) => one.wrong).length;
   const [defects, normal] = [of(true), of(false)];
@@ -204,7 +211,7 @@ function failureSentence(set, method, verdicts) {
   return (
     `It misses ${failed(defects)} of ${defects.length} anomalous images and calls ` +
     `${failed(normal)} of ${normal.length} normal ones anomalous, at F1-optimal thresholds, which ` +
-    `these images chose.`
+    `these images chose. ${set.decision.note}`
   );
 }
 
@@ -213,7 +220,8 @@ function renderSummary() {
   const table = set.tables[metric.name];
   const ranked = table ? rankedMethods(set, table.ranking) : [];
   const method = failingMethod(set, ranked);
-  const verdicts = method === undefined ? [] : judged(set, method);
+  const alpha = judgedOf(set, method) ? state.alpha : null;
+  const verdicts = method === undefined ? [] : judged(set, method, alpha);
   const missed = missedImages(set, method, verdicts);
   replace(
     byId("summary-content"),
@@ -229,10 +237,11 @@ function renderSummary() {
           "div",
           { class: "where" },
           element("h3", {}, `Where ${set.methods[method].name} fails`),
-          element("p", { class: "quiet" }, failureSentence(set, method, verdicts)),
-          table ? failureLists(set, metric, method, verdicts) : null,
+          element("p", { class: "quiet" }, failureSentence(set, method, verdicts, alpha)),
+          table ? failureLists(set, metric, method, verdicts, alpha) : null,
         ),
     missedPictures(set, missed),
+    decisionPart(set),
     table ? element("p", { id: "summary-note", class: "quiet" }, table.ranking.note) : null,
   );
 }
@@ -240,5 +249,5 @@ function renderSummary() {
 sections.push({
   id: "summary",
   title: "Summary",
-  start: () => watch(["set", "hidden", "metric", "failing"], renderSummary),
+  start: () => watch(["set", "hidden", "metric", "failing", "alpha", "limit"], renderSummary),
 });

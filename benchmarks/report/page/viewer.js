@@ -53,5 +53,5 @@ function startViewer() {
   byId("viewer").addEventListener("keydown", ({ key }) => {
     if (key === "ArrowLeft" || key === "ArrowRight") turn(key === "ArrowLeft" ? -1 : 1);
   });
-  watch(["set", "hidden", "image", "point", "own", "rate"], renderViewer);
+  watch(["set", "hidden", "image", "point", "own", "rate", "alpha"], renderViewer);
 }
