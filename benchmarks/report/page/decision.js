@@ -24,7 +24,7 @@ const milliseconds = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0
 /** Of so many images a rate with its interval, as Python has them. */
 function rateOf([rate, low, high], count, total) {
   const span = low === null ? "" : ` [${[low, high].map((end) => (100 * end).toFixed(1)).join(", ")}]`;
-  return [`${(100 * rate).toFixed(1)}`, element("small", {}, `${count} of ${total}${span}`)];
+  return [`${(100 * rate).toFixed(1)} `, element("small", {}, `${count} of ${total}${span}`)];
 }
 
 /** The methods shown that are left by the limit, fewest misses first; then those of which less is known. */
@@ -51,7 +51,7 @@ function decisionTable(set) {
       element("span", {}, swatch(set.methods[method]), ` ${set.methods[method].name}`),
       ...(judged ? [point && rateOf(point.missed, missed, anomalous), point && rateOf(point.alarms, alarms, normal)] : []),
       ...(timed
-        ? [cost && [milliseconds(cost.milliseconds[0]), element("small", {}, `95 % within ${milliseconds(cost.milliseconds[1])}`)]]
+        ? [cost && [`${milliseconds(cost.milliseconds[0])} `, element("small", {}, `95 % within ${milliseconds(cost.milliseconds[1])}`)]]
         : []),
     ];
   });
