@@ -103,11 +103,13 @@ def _how(results: ResultSet, alpha: int) -> str:
             f"images that no method is fitted to; {_span(held_out) or 'none'} are held out."
         )
     means = "Rates are means over categories. " * (len(results.categories) > 1)
+    several = any(len(seeds) > 1 for seeds in results.methods.values())
+    without = "; several seeds, which share the test images, have none" * several
     return (
         f"Each threshold is the score of place {_span(ranks)} from the top among {_span(held_out)} "
         "nominal training images that the method wasn’t fitted to; a score above it is an alarm, "
         f"of a further such image with a chance of {alpha} % at most. {means}Intervals are 95 % "
-        "and hold the threshold; several seeds, which share the test images, have none."
+        f"and hold the threshold{without}."
     )
 
 
