@@ -15,6 +15,10 @@ from benchmarks.places import written_path
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """List or clear the cache; return the exit status."""
+    return run_program(lambda: _list(_parser().parse_args(arguments)))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.features", description=__doc__)
     parser.add_argument(
         "--cache",
@@ -23,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="folder (default: %(default)s)",
     )
     parser.add_argument("--clear", action="store_true", help="remove all cached features")
-    return run_program(lambda: _list(parser.parse_args(arguments)))
+    return parser
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ def find_run(name: str) -> Path:
     Raises:
         BenchmarkError: neither holds cells or a metrics.csv.
     """
-    for folder in (written_path(name), Path("results") / name):
+    for folder in (written_path(name), Path("results") / name) if name else ():
         if (folder / "metrics.csv").is_file() or any((folder / "cells").glob("*/*.json")):
             return folder
     raise BenchmarkError(
