@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from benchmarks.console import command_parser, run_program, show
 from benchmarks.errors import BenchmarkError
+from benchmarks.places import written_path
 from benchmarks.report.decision import POINT
 from benchmarks.report.page import write_report
 from benchmarks.results import result_sets
@@ -24,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
     parser.add_argument("other", metavar="RUN_B", nargs="?", help="another, to compare it with")
     add_metrics(parser)
+    parser.add_argument(
+        "--out", type=written_path, metavar="FILE", help="the page (default: in the run's folder)"
+    )
     parser.add_argument(
         "--difference",
         type=float,
@@ -43,7 +47,9 @@ def _write(options: argparse.Namespace) -> int:
     names = [options.run, *([options.other] if options.other else [])]
     runs = [find_run(name) for name in names]
     sets = [result_sets(run) for run in runs]
-    show(str(write_report(sets, report_path(runs), options.metrics, options.difference)))
+    page = options.out or report_path(runs)
+    page = page / report_path(runs).name if page.is_dir() else page
+    show(str(write_report(sets, page, options.metrics, options.difference)))
     return 0
 
 
