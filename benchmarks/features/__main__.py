@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 
 from benchmarks.console import run_program, show
+from benchmarks.errors import StorageError
 from benchmarks.features.cache import FeatureCache, default_folder
 from benchmarks.names import printable
 from benchmarks.places import written_path
@@ -34,7 +36,8 @@ def _list(options: argparse.Namespace) -> int:
     cache = FeatureCache(options.cache)
     cached = cache.cached()
     for array in cached:
-        spec, used = array.spec, time.strftime("%Y-%m-%d %H:%M", time.localtime(array.used))
+        spec = defaultdict(lambda: "?", array.spec)
+        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(array.used))
         what = f"level {spec['level']}" if "level" in spec else "crops"
         names = printable(f"{spec['dataset']:12} {spec['category']:14}")
         show(
@@ -43,9 +46,11 @@ def _list(options: argparse.Namespace) -> int:
             f"{array.bytes / 1e6:9.1f} MB  used {used}"
         )
     size = f"{len(cached)} arrays, {sum(a.bytes for a in cached) / 1e9:.2f} GB in {cache.folder}"
-    if options.clear:
-        for array in cached:
-            cache.remove(array)
+    if options.clear and (stays := cache.clear()):
+        raise StorageError(
+            f"{stays[0]}: can't be removed, as {len(stays)} files in all: whoever owns them can; "
+            "the others are gone"
+        )
     show(f"removed {size}" if options.clear else size)
     return 0
 

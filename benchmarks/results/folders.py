@@ -16,7 +16,7 @@ def find_run(name: str) -> Path:
         BenchmarkError: neither holds cells or a metrics.csv.
     """
     for folder in (written_path(name), Path("results") / name) if name else ():
-        if (folder / "metrics.csv").is_file() or any((folder / "cells").glob("*/*.json")):
+        if (folder / "metrics.csv").is_file() or any((folder / "cells").glob("[!.]*/[!.]*.json")):
             return folder
     raise BenchmarkError(
         f"no cells and no metrics.csv in {name} or results/{name}; python -m benchmarks.run writes "

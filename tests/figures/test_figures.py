@@ -434,7 +434,7 @@ def font_of_squares(path: Path, characters: str) -> Path:
     font.setupGlyf(dict.fromkeys([".notdef", *names], square))
     font.setupHorizontalMetrics(dict.fromkeys([".notdef", *names], (1000, 0)))
     font.setupHorizontalHeader(ascent=1000, descent=0)
-    font.setupNameTable({"familyName": "Squares", "styleName": "Regular"})
+    font.setupNameTable({"familyName": "Squares", "styleName": "Regular", "psName": "Squares"})
     font.setupOS2()
     font.setupPost()
     font.save(path)

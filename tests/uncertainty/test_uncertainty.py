@@ -153,7 +153,7 @@ def rows_of_pairs(shown: str) -> list[list[str]]:
 
 def test_of_one_category_its_pairs_verdicts_are_shown(tmp_path: Path) -> None:
     run = write_run(tmp_path, cells(["bolt"], ["spade", "padim", "patchcore-1"]))
-    shown = rows_of_pairs(write_uncertainty(result_sets(run))[1])
+    shown = rows_of_pairs(written(result_sets(run))[1])
     table = read_csv(run, "pairs.csv")
     within = table[(table["test"] == "paired") & (table["first"] == "spade")]
     assert len(within) == 2
@@ -166,7 +166,7 @@ def test_of_too_few_categories_each_ones_verdicts_are_shown_where_it_has_some(
     tmp_path: Path,
 ) -> None:
     run = write_run(tmp_path, cells(["bolt", "gear"]))
-    shown = rows_of_pairs(write_uncertainty(result_sets(run))[1])
+    shown = rows_of_pairs(written(result_sets(run))[1])
     assert [row[0] for row in shown if row[-1] != "no verdict"] == ["bolt", "gear"]
     assert {row[0] for row in shown if row[-1] == "no verdict"} == {"all"}  # of other metrics
 
