@@ -17,6 +17,7 @@ from typing import get_args
 
 import methods
 from benchmarks.backbones.loading import check_size
+from benchmarks.backbones.timm_networks import DINO
 from benchmarks.console import CONTINUES, command_parser, run_program, say, show
 from benchmarks.execution import Plan, run_plan, say_changed_code, summary
 from benchmarks.execution.plan import JobsByCategory
@@ -118,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         help="store all anomaly maps (default: an example of each kind, and what is misclassified)",
     )
     add_metrics(parser)
-    add("--list", action="store_true", help="list the methods with their parameters")
+    add("--list", action="store_true", help="list methods, and timm's DINO networks")
     add_plan(parser)
     return parser
 
@@ -178,6 +179,9 @@ def _list() -> int:
             continue
         values = ", ".join(f"{key}={value}" for key, value in parameters.items())
         show(f"{name:15} {values}")
+    for name in DINO:
+        patch = name.partition("_patch")[2][:2]
+        show(f"--backbone timm/{name:38} --image-size: a multiple of {patch}")
     return 0
 
 

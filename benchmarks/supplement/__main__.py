@@ -49,10 +49,14 @@ from benchmarks.supplement.trials import PAPER_SIZE, Settings
 
 _LARGE = "wide_resnet101_2"
 
+# The ends of stages 2, 4 and 5, as public code of PaDiM on this network reads them.
+_EFFICIENTNET = "timm/tf_efficientnet_b5.aa_in1k[layers=blocks.1+blocks.3+blocks.4]"
+
 _RESNETS = "resnet50,wide_resnet50_2,resnet101,wide_resnet101_2,resnext101_32x8d"
 
 _BACKBONES = {
     "backbone": ("S1–S3, S5, and the figures'", REAL_BACKBONE, EMBEDDED_BACKBONE),
+    "starred": ("PaDiM*'s, in S1", _EFFICIENTNET, EMBEDDED_BACKBONE),
     "large": ("S4's", _LARGE, EMBEDDED_BACKBONE),
     "ensemble": (
         "S4's last, joined by +",
@@ -191,6 +195,7 @@ def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
             parse(backbone)  # a misspelt one stops everything, not only its rows
     return Settings(
         backbone=chosen["backbone"],
+        starred=chosen["starred"],
         large=chosen["large"],
         ensemble=chosen["ensemble"],
         backbones=tuple(dict.fromkeys(split(chosen["backbones"]))),

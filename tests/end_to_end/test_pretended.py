@@ -238,7 +238,8 @@ def test_the_supplement_gives_the_cpus_numbers() -> None:
         with pretended_cuda():
             status = supplement.main(
                 ["S1", "S5", "figS4", "--data", "data", "--image-size", "32", "--device", device,
-                 "--backbone", "filterbank", "--out", f"results/{device}", "--cache", device]
+                 "--backbone", "filterbank", "--starred", "filterbank",
+                 "--out", f"results/{device}", "--cache", device]
             )  # fmt: skip
         assert status == 0
         with Path(f"results/{device}/metrics.csv").open(newline="") as file:
