@@ -41,7 +41,7 @@ from benchmarks.options import (
 from benchmarks.places import written_path
 from benchmarks.report.page import write_report
 from benchmarks.results import Store, derived, result_sets
-from benchmarks.results.command import add_metrics
+from benchmarks.results.command import add_metrics, unless_read_only
 from benchmarks.results.folders import plots_folder, report_path
 from benchmarks.results.lock import only_writer
 from benchmarks.results.plans import as_toml
@@ -249,11 +249,12 @@ def _show(run: Path, plots: Path, metrics: Sequence[str], ahead: Ahead) -> None:
     show(terminal_tables(sets, metrics))
     if derived.is_current(run, metrics):
         return
-    written = [*write_tables(sets), *writing.write_figures(sets, plots, drawn=ahead.drawn())]
-    say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
-    report = write_report([sets], report_path([run]), metrics)
-    say(f"everything on one page: {report}")
-    derived.record(run, [*written, report], metrics)
+    with unless_read_only(run):
+        written = [*write_tables(sets), *writing.write_figures(sets, plots, drawn=ahead.drawn())]
+        say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
+        report = write_report([sets], report_path([run]), metrics)
+        say(f"everything on one page: {report}")
+        derived.record(run, [*written, report], metrics)
 
 
 if __name__ == "__main__":

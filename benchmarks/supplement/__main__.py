@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import methods
@@ -228,19 +229,24 @@ def _evaluate(grouped: Sequence[Group], store: Store, options: argparse.Namespac
 
 def _write(evaluated: EvaluatedTrials, parts: Sequence[str], plots: Path) -> Iterator[Path]:
     """Write the tables of some parts into the run, the figures into `plots`; yield the paths."""
-    import matplotlib.style
+    from benchmarks.figures.fonts import drawn_with_fonts, say_boxes
+    from benchmarks.figures.style import save
 
-    from benchmarks.figures.style import LOOK, save
+    def draw(part: str) -> list[Path]:
+        figures = PARTS[part].figures(evaluated)
+        mine = ((name, figure) for name, figure in figures if name.startswith(part))
+        return [path for name, figure in mine for path in save(figure, plots, name)]
 
+    boxes = set[str]()
     for part in parts:
         for name, text in PARTS[part].tables(evaluated):
             path = evaluated.run / "tables" / name
             write_file(path, text.encode())
             yield path
-        with matplotlib.style.context(["default", LOOK]):
-            for name, figure in PARTS[part].figures(evaluated):
-                if name.startswith(part):
-                    yield from save(figure, plots, name)
+        paths, lacking = drawn_with_fonts(partial(draw, part))
+        boxes |= lacking
+        yield from paths
+    say_boxes(boxes)
 
 
 if __name__ == "__main__":
