@@ -97,7 +97,7 @@ def table(paths: dict[str, Path], category: str, *metrics: str) -> Iterator[str]
     yield "| " + " | ".join([*first, *map(heading, names)]) + " |"
     yield "|" + ":--|" * len(first) + "--:|" * len(names)
     for identity, values in rows.items():
-        cells = [*filter(None, identity), *(values[each] for each in names)]
+        cells = [*filter(None, identity), *(values.get(each, "–") for each in names)]
         yield "| " + " | ".join(cells) + " |"
 
 
@@ -109,7 +109,7 @@ def methods(path: Path, category: str, names: list[str]) -> dict[str, dict[str, 
             if row["category"] != category:
                 continue
             values = rows.setdefault(row["method"], {})
-            if row["metric"] in names:
+            if row["metric"] in names and row["value"]:
                 if row["metric"] in values:
                     sys.exit(f"{path}: several values of {row['method']}'s {row['metric']}")
                 scale, digits = (100, 1) if row["unit"] == "fraction" else (1, 0)
