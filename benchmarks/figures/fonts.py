@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TypeVar
@@ -53,44 +53,31 @@ def say_boxes(boxes: Collection[str]) -> None:
 @contextmanager
 def _noting_boxes(boxes: set[str]) -> Iterator[None]:
     """Add the characters that are drawn as boxes meanwhile, instead of matplotlib's warnings."""
-    with warnings.catch_warnings():
-        show = warnings.showwarning
-
-        def note(message: Warning | str, *more: object) -> None:
-            if lacking := _LACKING.match(str(message)):
-                boxes.add(chr(int(lacking[1])))
-            elif not str(message).startswith(_SCRIPT):
-                show(message, *more)  # type: ignore[arg-type]
-
+    with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", message=f"{_LACKING.pattern}|{_SCRIPT}")
-        warnings.showwarning = note  # type: ignore[assignment]
         yield
+    for warning in caught:
+        if lacking := _LACKING.match(str(warning.message)):
+            boxes.add(chr(int(lacking[1])))
+        elif not str(warning.message).startswith(_SCRIPT):
+            warnings.warn(warning.message, stacklevel=3)
 
 
 @cache
 def fonts_with(characters: frozenset[str]) -> Sequence[str]:
     """Return the fonts of this machine that together have most of these characters."""
-    from matplotlib.font_manager import fontManager
+    from matplotlib.font_manager import findSystemFonts, fontManager
     from matplotlib.ft2font import FT2Font
 
-    _add_new_fonts(fontManager.ttflist)
     left, chosen = {*characters}, list[str]()
+    for file in {*findSystemFonts()} - {font.fname for font in fontManager.ttflist}:
+        with suppress(OSError, RuntimeError):  # no font
+            fontManager.addfont(file)  # installed after matplotlib last looked
     for font in sorted(fontManager.ttflist, key=lambda f: (f.weight != 400, f.style != "normal")):
         if left and not font.name.startswith(_BOXES):
-            with suppress(OSError, RuntimeError):  # gone, or no font
+            with suppress(OSError, RuntimeError):
                 face = FT2Font(font.fname)
                 held = left.intersection(map(chr, face.get_charmap())) if face.scalable else set()
                 left -= held
                 chosen += [font.name] * bool(held)
     return chosen
-
-
-def _add_new_fonts(known: Iterable[object]) -> None:
-    """Add fonts that were installed after matplotlib last looked for them."""
-    from matplotlib.font_manager import findSystemFonts, fontManager
-
-    files = {getattr(font, "fname", "") for font in known}
-    for file in findSystemFonts():
-        if file not in files:
-            with suppress(OSError, RuntimeError):
-                fontManager.addfont(file)

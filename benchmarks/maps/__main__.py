@@ -27,16 +27,9 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import KeptMaps
 from benchmarks.features import Crops, FeatureCache
 from benchmarks.files import require_writable
-from benchmarks.maps import image_scores, importing
+from benchmarks.maps import exporting, image_scores, importing
 from benchmarks.maps.choosing import chosen_measure
-from benchmarks.maps.exporting import (
-    DType,
-    Exported,
-    export_category,
-    find_method,
-    folder_of,
-    require_short_names,
-)
+from benchmarks.maps.exporting import DType, Exported, export_category, find_method, folder_of
 from benchmarks.maps.folder import folders_of_methods
 from benchmarks.maps.importing import CheckedMaps, ImportedMaps, column, protocol_of
 from benchmarks.options import (
@@ -257,7 +250,7 @@ def _export(options: argparse.Namespace) -> int:
     datasets, nothing = chosen_datasets(run, options), True
     for _, method in itertools.chain.from_iterable(chosen):
         for category in itertools.chain.from_iterable(dataset.categories for dataset in datasets):
-            require_short_names(method, category)
+            exporting.require_short_names(method, category)
     for results, method in itertools.chain.from_iterable(chosen):
         several = len({results.dataset for results in sets}) > 1
         out = options.out / (folder_of(results.dataset) if several else "") / folder_of(method)

@@ -25,9 +25,7 @@ NOMINAL_NAMES = frozenset(
 """What people call a folder of nominal images, in lower case."""
 
 
-ARCHIVES = frozenset(
-    {".zip", ".tar", ".tgz", ".txz", ".tbz", ".gz", ".xz", ".bz2", ".zst", ".7z", ".rar"}
-)
+ARCHIVES = (".zip", ".tar", ".tgz", ".txz", ".tbz", ".gz", ".xz", ".bz2", ".zst", ".7z", ".rar")
 """Endings of files that are to be unpacked."""
 
 _OF_SYSTEMS = frozenset(
@@ -166,17 +164,11 @@ def listing(folder: Path) -> list[Path]:
         raise DataError(f"{folder}: {error.strerror}; make the folder readable") from error
 
 
-def archives_in(folder: Path) -> list[str]:
-    """Return the names of the archives in `folder` beside which what they held doesn't lie."""
-    paths = [path for path in listing(folder) if not os.path.isdir(path)]
-    packed = [path for path in paths if path.suffix.lower() in ARCHIVES]
-    return [path.name for path in packed if not os.path.isdir(folder / path.name.split(".")[0])]
-
-
 def to_unpack(folder: Path) -> str:
-    """Return a remedy in parentheses where archives lie in `folder`, "" where none does."""
-    archives = archives_in(folder)
-    return f" (first unpack {', '.join(archives[:3])})" if archives else ""
+    """Return a remedy in parentheses where archives lie in `folder`, without what they held."""
+    packed = (path.name for path in listing(folder) if path.suffix.lower() in ARCHIVES)
+    left = [name for name in packed if not os.path.isdir(folder / name.split(".")[0])]
+    return f" (first unpack {', '.join(left[:3])})" if left else ""
 
 
 def dead_link(path: Path) -> str:
