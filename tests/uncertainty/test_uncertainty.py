@@ -176,11 +176,12 @@ def test_metrics_that_no_cell_has_a_value_of_are_written_but_not_printed(tmp_pat
         replace(cell, values=cell.values | {"pixel_auroc": None, "aupro_30": None})
         for cell in cells(["bolt"])
     ]
-    paths, shown = written(result_sets(write_run(tmp_path, unmasked)))
+    run = write_run(tmp_path, unmasked)
+    _, shown = written(result_sets(run))
     assert "Image AUROC in %" in shown
     for label in ("Pixel AUROC", "AUPRO"):
         assert label not in shown
-        assert label in paths[0].read_text("utf-8")
+        assert label in (run / "tables" / "uncertainty.md").read_text("utf-8")
 
 
 def test_main_writes_tables_and_figure_the_same_every_time(
