@@ -85,11 +85,11 @@ def uncertainty_files(sets: Sequence[ResultSet]) -> tuple[dict[str, str], str]:
             if metric in CALIBRATED and not results.calibrate:
                 continue
             texts["uncertainty.md"].append(_estimates_table(results, cells, metric))
-            if metric in (*MAIN, *SHOWN):
+            if metric in (*MAIN, *SHOWN) and results.measured(metric):
                 shown.append(texts["uncertainty.md"][-1])
             if metric not in CALIBRATED:
                 texts["pairs.md"].append(pairs_markdown(results, tests, metric))
-                if metric in MAIN:
+                if metric in MAIN and results.measured(metric):
                     shown += _pairs_shown(results, tests, metric)
     files = {name: heads[name] + bodies[name] for name in heads}
     files |= {name: "\n".join(texts[name]) for name in texts}

@@ -171,6 +171,19 @@ def test_of_too_few_categories_each_ones_verdicts_are_shown_where_it_has_some(
     assert {row[0] for row in shown if row[-1] == "no verdict"} == {"all"}  # of other metrics
 
 
+def test_metrics_that_no_cell_has_a_value_of_are_written_but_not_printed(tmp_path: Path) -> None:
+    unmasked = [
+        replace(cell, values=cell.values | {"pixel_auroc": None, "aupro_30": None})
+        for cell in cells(["bolt"])
+    ]
+    run = write_run(tmp_path, unmasked)
+    _, shown = written(result_sets(run))
+    assert "Image AUROC in %" in shown
+    for label in ("Pixel AUROC", "AUPRO"):
+        assert label not in shown
+        assert label in (run / "tables" / "uncertainty.md").read_text("utf-8")
+
+
 def test_main_writes_tables_and_figure_the_same_every_time(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
