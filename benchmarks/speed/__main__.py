@@ -25,7 +25,6 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.device import choose_device
 from benchmarks.evaluation.provenance import git_sha, versions
 from benchmarks.places import written_path
-from benchmarks.results.folders import plots_folder
 from benchmarks.speed import references as plain
 from benchmarks.speed.host import measure_host
 from benchmarks.speed.inputs import SCALES, Scale
@@ -82,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=written_path,
         default=Path("results/speed"),
-        help="folder of the tables (default: %(default)s); figures go to plots/ beside results/",
+        help="folder of the tables (default: %(default)s)",
     )
     add("--keep", action="store_true", help="keep other steps' rows of the folder's tables")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
@@ -111,7 +110,7 @@ def _speed(options: argparse.Namespace) -> int:
     with full_precision():
         report = measure(steps, scale, choose_device(options.device))
     report = kept(report, out) if options.keep else report
-    paths = write(report, out, plots_folder(out))
+    paths = write(report, out)
     show(markdown(report))
     say("\n".join(map(str, paths)))
     for row in report.disagreements:

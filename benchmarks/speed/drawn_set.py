@@ -7,14 +7,13 @@ number beside the pixels, so that each is hashed, checked and decoded as a file 
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from benchmarks.datasets.indexing import SYNTHETIC_MARKER
 from benchmarks.datasets.known import KNOWN, ImageCounts
@@ -56,16 +55,14 @@ def drawn_set(folder: Path, share: float = 1.0) -> Path:
         counts = KNOWN["mvtec_ad"].counts
         try:
             with ThreadPoolExecutor(cores()) as pool:
-                list(
-                    pool.map(lambda name: _write_category(root, name, counts[name], share), counts)
-                )
+                list(pool.map(partial(_write_category, root, share), counts, counts.values()))
         except OSError as error:
             raise storage_error(root, error) from error
         write_file(root / SYNTHETIC_MARKER, b"Drawn, to measure what the host does.\n")
     return root
 
 
-def _write_category(root: Path, name: str, counts: ImageCounts, share: float) -> None:
+def _write_category(root: Path, share: float, name: str, counts: ImageCounts) -> None:
     side, dice = round(share * SIDES.get(name, LARGEST)), np.random.default_rng(list(name.encode()))
     train, nominal, defects = (max(len(KINDS), round(share * count)) for count in counts)
     scene = _scene(dice, side, 1 if name in GREY else 3)
@@ -118,7 +115,7 @@ def _write_copies(root: Path, place: str, count: int, drawn: Sequence[bytes]) ->
     (root / place).parent.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         name, image = place.format(number), drawn[number % len(drawn)]
-        comment = b"tEXt" + b"Title\0" + name.encode()
-        length, check = (struct.pack(">I", n) for n in (len(comment) - 4, zlib.crc32(comment)))
-        head, rest = image[:_HEAD], image[_HEAD:]
-        (root / name).write_bytes(head + length + comment + check + rest)
+        with (root / name).open("wb") as file:
+            file.write(image[:_HEAD])
+            PngImagePlugin.putchunk(file, b"tEXt", b"Title\0" + name.encode())
+            file.write(image[_HEAD:])

@@ -112,12 +112,8 @@ SCALES = {
         channels={1: 64, 2: 128, 3: 256, 4: 512},
         neighbours=10,
         repeats=1,
-        checked=4,
         searched=4,
         correspond=2,
-        centres=40,
-        positions=10,
-        popular_share=8,
         extracted=16,
         sides=(146, 300),
         matrix=1024,
@@ -147,7 +143,6 @@ class Inputs:
 
     def __init__(self, scale: Scale, device: str, folder: Path) -> None:
         self.scale, self.device, self.folder = scale, device, folder
-        self._chosen: Tensor | None = None
 
     @cached_property
     def train(self) -> Features:
@@ -232,21 +227,11 @@ class Inputs:
         return starting_distances(points, 10, torch.Generator().manual_seed(0))
 
     @cached_property
-    def starting(self) -> Tensor:
-        """The training patches' initial distances, (N,)."""
-        return self.start(self.points)
-
-    def select(self) -> Tensor:
-        """Select the largest coreset, (m,); the bank is of what was selected last."""
-        size = len(self.points) * self.scale.percents[0] // 100
-        self._chosen = farthest_first(self.points, size, self.starting)
-        return self._chosen
-
-    @cached_property
     def bank(self) -> Tensor:
         """The largest coreset of the training patches, in its order, (m, 1024)."""
-        chosen, start = self.select() if self._chosen is None else self._chosen, 0
-        bank = torch.empty(len(chosen), DIMS, device=self.device)
+        size, start = len(self.points) * self.scale.percents[0] // 100, 0
+        chosen = farthest_first(self.points, size, self.start(self.points))
+        bank = torch.empty(size, DIMS, device=self.device)
         for part in self.patches():
             inside = ((start <= chosen) & (chosen < start + len(part))).nonzero()[:, 0]
             bank[inside.to(bank.device)] = part[chosen[inside] - start]

@@ -113,16 +113,15 @@ def plain_forward(network: nn.Module, levels: Sequence[int]) -> Callable[[Tensor
         levels: which of its four stages' outputs to return.
     """
     from torchvision.models.feature_extraction import create_feature_extractor
+    from torchvision.transforms.functional import normalize
 
     stages = {f"layer{level}": str(level) for level in levels}
     extractor = create_feature_extractor(network, stages)
-    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
-    deviation = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
     def forward(images: Tensor) -> dict[int, Tensor]:
-        centre, spread = mean.to(images.device), deviation.to(images.device)
         with torch.inference_mode():
-            maps = extractor((images.float() / 255 - centre) / spread)
+            maps = extractor(normalize(images.float() / 255, mean, deviation))
         return {level: maps[str(level)] for level in levels}
 
     return forward

@@ -15,8 +15,7 @@ from benchmarks.console import say
 from benchmarks.evaluation.device import PeakMemory
 from benchmarks.processes import processor_name
 from benchmarks.speed.inputs import Inputs, Scale
-from benchmarks.speed.report import Comparison, Growth
-from methods.base import Scores
+from benchmarks.speed.report import Comparison, Point
 from methods.lazy import Tensor, torch
 
 Run = Callable[[], object]
@@ -55,7 +54,7 @@ class TimedStep:
     """
 
     rows: Step
-    growth: Callable[[Bench], list[Growth]] | None = None
+    growth: Callable[[Bench], list[Point]] | None = None
 
 
 class Bench:
@@ -115,53 +114,45 @@ class Bench:
             agreement: how ours agrees with its definition.
             times: what ours is multiplied by, as where it runs on several images.
         """
-        measured: list[tuple[float, float]] = []
-        others: list[list[float]] = [[] for _ in references]
-        for _ in range(self.scale.repeats):
-            measured.append(self.time_and_memory(ours))
-            for reference, seconds in zip(references, others, strict=True):
-                seconds.append(self.time_and_memory(reference.run)[0])
+        runs = [ours, *(reference.run for reference in references)]
+        rounds = [[self.time_and_memory(run) for run in runs] for _ in range(self.scale.repeats)]
+        measured, *others = zip(*rounds, strict=True)
         return [
             Comparison(
                 step=step,
                 size=size,
                 ours_seconds=times * median(seconds for seconds, _ in measured),
                 reference=reference.name,
-                reference_seconds=reference.times * median(seconds),
+                reference_seconds=reference.times * median(seconds for seconds, _ in turns),
                 extrapolated=reference.times != 1,
                 peak_memory_mb=max(memory for _, memory in measured),
                 agrees=agreement.holds,
                 agreement=agreement.text,
                 note=reference.note,
             )
-            for reference, seconds in zip(references, others, strict=True)
+            for reference, turns in zip(references, others, strict=True)
         ]
 
     def growth(
         self,
         step: str,
         unit: str,
-        sizes: Sequence[int],
-        ours: Callable[[int], Run],
-        reference: Callable[[int], Reference],
-        *,
-        largest: Comparison | None = None,
-    ) -> list[Growth]:
-        """Time ours and a reference in turn at several sizes, the largest where it was not yet."""
-        left = sizes[:-1] if largest else sizes
-        rows = [self.compare(step, "", ours(size), [reference(size)])[0] for size in left]
-        rows += [largest] if largest else []
-        name = rows[0].reference
-        return [
-            Growth(
-                step,
-                "ours",
-                unit,
-                tuple(sizes),
-                tuple(row.ours_seconds for row in rows),
-                tuple(row.peak_memory_mb for row in rows),
-            ),
-            Growth(step, name, unit, tuple(sizes), tuple(row.reference_seconds for row in rows)),
+        most: int,
+        at: Callable[[int], tuple[Run, Reference]],
+        shares: Sequence[int] = (8, 4, 2, 1),
+    ) -> list[Point]:
+        """Time ours and a reference in turn at several sizes, one part in `shares` of the most."""
+        rows = {}
+        for size in (most // share for share in shares):
+            ours, reference = at(size)
+            (rows[size],) = self.compare(step, "", ours, [reference])
+        points = [
+            Point(step, "ours", unit, size, row.ours_seconds, row.peak_memory_mb)
+            for size, row in rows.items()
+        ]
+        return points + [
+            Point(step, row.reference, unit, size, row.reference_seconds)
+            for size, row in rows.items()
         ]
 
 
@@ -189,8 +180,3 @@ def close(ours: Tensor, expected: Tensor, what: str) -> Agreement:
     """Compare numbers with what they should be, by their relative difference."""
     error = float(((ours.double() - expected).abs() / expected.abs()).max())
     return Agreement(error < TIE, f"{ours.numel()} {what} differ by at most {error:.0e}")
-
-
-def only_maps(scores: Scores) -> Tensor:
-    """Return the maps of a method that makes one an image."""
-    return scores.grids[0]

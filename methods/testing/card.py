@@ -56,12 +56,6 @@ class Memory:
         self._sizes: dict[int, tuple[int, Site]] = {}
         self._lock = threading.RLock()  # finalizers may run while it is held
 
-    @property
-    def lines(self) -> Counter[Site]:
-        """Bytes in use, by the line that allocated them."""
-        with self._lock:
-            return +self._lines
-
     def hold(self, wrapper: torch.Tensor, inner: torch.Tensor) -> None:
         """Count a tensor's storage while its wrapper lives.
 

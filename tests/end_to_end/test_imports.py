@@ -65,7 +65,7 @@ SUBJECTS = {
     "uncertainty": {"metrics", "results", "statistics", "tables", "figures"},
     "speed": {
         *("backbones", "datasets", "features", "evaluation", "metrics", "methods"),
-        *("figures.style", "results.folders", "results.previews"),
+        *("tables.rendering",),
     },
     "reproduction": {"metrics", "datasets.known", "results", "statistics", "tables"},
     "report": {

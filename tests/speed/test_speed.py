@@ -10,21 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from benchmarks.datasets import KNOWN, index
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import references as plain
 from benchmarks.speed.drawn_set import KINDS, drawn_set
-from benchmarks.speed.host import WALL, WHOLE
+from benchmarks.speed.host import STAGES, WALL, WHOLE, Stopwatch
 from benchmarks.speed.inputs import SCALES, Inputs, Scale
-from benchmarks.speed.report import Comparison, Growth, Report, kept, markdown, write
-from benchmarks.speed.stages import STAGES, Stopwatch
+from benchmarks.speed.report import Comparison, Point, Report, exponent, kept, markdown, write
 from benchmarks.speed.timing import Bench, Reference
 from methods.base import Features
 from methods.components.coreset import farthest_first
@@ -38,7 +35,6 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
 class Run:
     status: int
     results: Path
-    plots: Path
 
     def table(self, name: str) -> list[dict[str, str]]:
         with (self.results / name).open(newline="") as file:
@@ -50,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     root = tmp_path_factory.mktemp("speed")
     out = root / "results" / "speed"
     status = speed.main(["--scale", "small", "--device", "cpu", "--out", str(out)])
-    return Run(status, out, root / "plots" / "speed")
+    return Run(status, out)
 
 
 @pytest.mark.slow
@@ -101,18 +97,6 @@ def test_the_summary_holds_every_row_and_names_the_machine(run: Run) -> None:
         assert plain.installed(package) != (package in text.partition("| step")[0])
 
 
-@pytest.mark.slow
-def test_the_figures_open(run: Run) -> None:
-    names = sorted(path.name for path in run.plots.iterdir())
-    assert names == ["growth.png", "growth.svg", "ratios.png", "ratios.svg"]
-    for name in names:
-        if name.endswith("png"):
-            with Image.open(run.plots / name) as image:
-                assert np.asarray(image.convert("L")).std() > 0
-        else:
-            assert ElementTree.parse(run.plots / name).getroot().tag.endswith("svg")
-
-
 def test_an_unknown_step_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert speed.main(["corset"]) == 2
     assert "no step 'corset' at scale full: there are coreset" in capsys.readouterr().err
@@ -148,13 +132,17 @@ def test_a_difference_is_reported() -> None:
 def test_other_steps_rows_are_kept_as_they_were(tmp_path: Path) -> None:
     old = Comparison("a", "2 rows", 1.0, "b", 2.0, False, math.nan, None, "", "a note")
     search = Comparison("search", "", 4.0, "faiss", 8.0, True, 3.0, True, "same", "")
-    curve = Growth("a", "ours", "rows", (10, 20), (1.0, 2.5), (5.0, 6.0))
-    grown = Growth("a", "b", "rows", (10, 20), (3.0, 4.0))
-    write(Report([old, search], [curve, grown], "Then."), tmp_path, tmp_path / "plots")
+    growth = [
+        Point("a", "ours", "rows", 10, 1.0, 5.0),
+        Point("a", "ours", "rows", 20, 2.5, 6.0),
+        Point("a", "b", "rows", 10, 3.0),
+        Point("a", "b", "rows", 20, 4.0),
+    ]
+    write(Report([old, search], growth, "Then."), tmp_path)
     faster = replace(search, ours_seconds=1.0)
     report = kept(Report([faster], [], "Now."), tmp_path)
     assert str(report.rows) == str([old, faster])
-    assert report.growth == [curve, grown]
+    assert report.growth == growth
     assert report.caption == "Now.\n\nMeasured before (a):\n\nThen."
     assert kept(Report([faster], [], "Now."), tmp_path / "nothing").rows == [faster]
 
@@ -169,8 +157,21 @@ def test_the_plain_product_finds_the_nearest() -> None:
 
 def test_the_exponent_of_a_power_law() -> None:
     sizes = (10, 20, 40, 80)
-    growth = Growth("a", "ours", "rows", sizes, tuple(3 * n**1.5 for n in sizes))
-    assert growth.exponent == pytest.approx(1.5, abs=1e-12)
+    curve = [Point("a", "ours", "rows", n, 3 * n**1.5) for n in sizes]
+    assert exponent(curve) == pytest.approx(1.5, abs=1e-12)
+
+
+def test_a_curve_is_summed_up_in_a_line() -> None:
+    first = Point("a", "ours", "rows", 1000, 2.0, 5.0)
+    last = replace(first, sizes=4000, seconds=16.0, memory_mb=6000.0)
+    others = [replace(point, program="b", memory_mb=None) for point in (first, last)]
+    table = markdown(Report([], [first, last, *others], "caption")).partition("Growth")[2]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    sizes, seconds = "1,000 to 4,000 rows", "2 s to 16 s"
+    assert lines[-2:] == [
+        ["a", "ours", sizes, seconds, "1.50", "5 to 6,000 MB"],
+        ["a", "b", sizes, seconds, "1.50", "–"],
+    ]
 
 
 def test_coreset_loops_choose_the_farthest() -> None:
@@ -243,7 +244,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> Scale:
 def test_the_large_scale_grows_in_time_and_memory(tmp_path: Path) -> None:
     out = tmp_path / "results/speed"
     status = speed.main(["--scale", "large", "--device", "cpu", "--out", str(out)])
-    run = Run(status, out, tmp_path / "plots/speed")
+    run = Run(status, out)
     assert run.status == 0
     steps = {row["step"]: row["size"] for row in run.table("speed.csv")}
     assert steps.keys() == {"coreset 10 %", "search"}

@@ -1,25 +1,16 @@
-"""The steps that are timed, one a file."""
+"""The steps that are timed, by method or what they are of."""
 
 from collections.abc import Mapping
 
-from benchmarks.speed.steps import (
-    aupro,
-    category,
-    coreset,
-    embedding,
-    extraction,
-    padim,
-    search,
-    spade,
-)
+from benchmarks.speed.steps import aupro, category, extraction, padim, patchcore, spade
 from benchmarks.speed.timing import TimedStep
 
 __all__ = ["STEPS"]
 
 STEPS: Mapping[str, TimedStep] = {
-    "coreset": TimedStep(coreset.coreset, coreset.coreset_growth),
-    "search": TimedStep(search.search, search.search_growth),
-    "embedding": TimedStep(embedding.embedding),
+    "coreset": TimedStep(patchcore.coreset, patchcore.coreset_growth),
+    "search": TimedStep(patchcore.search, patchcore.search_growth),
+    "embedding": TimedStep(patchcore.embedding),
     "extraction": TimedStep(extraction.extraction, extraction.extraction_growth),
     "spade": TimedStep(spade.spade),
     "padim": TimedStep(padim.padim),

@@ -9,11 +9,9 @@ from benchmarks.specs import EvaluationProtocol
 from benchmarks.speed import references as plain
 from benchmarks.speed.report import Comparison, in_seconds
 from benchmarks.speed.steps.aupro import aupro
-from benchmarks.speed.steps.coreset import coreset
-from benchmarks.speed.steps.embedding import EMBEDDED, embedding
 from benchmarks.speed.steps.extraction import extraction
 from benchmarks.speed.steps.padim import padim
-from benchmarks.speed.steps.search import search
+from benchmarks.speed.steps.patchcore import EMBEDDED, coreset, embedding, search
 from benchmarks.speed.steps.spade import spade
 from benchmarks.speed.timing import Bench
 from methods.lazy import torch
@@ -29,16 +27,15 @@ def category(bench: Bench) -> list[Comparison]:
     """
     scale = bench.scale
     extracted = (scale.train + scale.test) / scale.extracted
+    fitted = {name: _fit_and_score(bench, name) for name in METHODS}
     ours = {"extraction": extracted * bench.row(extraction, "", "").ours_seconds}
-    memory = 0.0
-    for name in METHODS:
-        ours[name.partition("[")[0]], peak = _fit_and_score(bench, name)
-        memory = max(memory, peak)
-    theirs = _tools(bench)
-    rows = []
-    for step, left_out in (("category", ()), ("category without SPADE", ("spade",))):
-        steps = {name: seconds for name, seconds in ours.items() if name not in left_out}
-        tools = {name: seconds for name, seconds in theirs.items() if name not in left_out}
+    ours |= {name: seconds for name, (seconds, _) in fitted.items()}
+    theirs, rows = _tools(bench), []
+    for step, left_out in (("category", ""), ("category without SPADE", "spade")):
+        steps, tools = (
+            {name: seconds for name, seconds in times.items() if name != left_out}
+            for times in (ours, theirs)
+        )
         row = Comparison(
             step=step,
             size=f"{scale.train} training, {scale.test} test images, {len(tools)} methods",
@@ -46,7 +43,7 @@ def category(bench: Bench) -> list[Comparison]:
             reference="separate tools",
             reference_seconds=sum(tools.values()),
             extrapolated=True,
-            peak_memory_mb=memory,
+            peak_memory_mb=max(peak for _, peak in fitted.values()),
             note=f"ours: {_listed(steps)}; theirs, from their steps' times: {_listed(tools)}",
         )
         rows.append(row)
@@ -63,12 +60,10 @@ def _fit_and_score(bench: Bench, name: str) -> tuple[float, float]:
     SPADE, whose time is proportional to them, scores only a few of the test images.
     """
     scale, inputs = bench.scale, bench.inputs
-    if name == "spade":
-        name, count = f"spade[neighbours={scale.neighbours}]", scale.correspond
-    else:
-        count = scale.test
+    is_spade = name == "spade"
+    count = scale.correspond if is_spade else scale.test
     test, masks = inputs.test.select(range(count)), inputs.masks[:count]
-    method = methods.create(name)
+    method = methods.create(f"spade[neighbours={scale.neighbours}]" if is_spade else name)
 
     def fit() -> None:
         method.fit(inputs.train, torch.Generator().manual_seed(0))
@@ -92,9 +87,8 @@ def _tools(bench: Bench) -> dict[str, float]:
     unfolded = bench.row(embedding, "", "unfold").reference_seconds * images / EMBEDDED
     loops = bench.row(coreset, "coreset 25", "official").reference_seconds
     searching = bench.row(search, "", "faiss").reference_seconds * scale.test / scale.searched
-    measured = bench.row(
-        aupro, "", "anomalib" if plain.installed("anomalib") else "loop"
-    ).reference_seconds
+    curves = "anomalib" if plain.installed("anomalib") else "loop"
+    measured = bench.row(aupro, "", curves).reference_seconds
     steps = {
         # selection and search take times proportional to the memory bank
         **{f"patchcore-{p}": unfolded + (loops + searching) * p / 25 for p in (25, 10, 1)},

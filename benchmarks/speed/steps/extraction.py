@@ -10,7 +10,7 @@ from benchmarks.features import Extractor, FeatureCache
 from benchmarks.specs import EvaluationProtocol
 from benchmarks.speed import references as plain
 from benchmarks.speed.inputs import BATCH_IMAGES
-from benchmarks.speed.report import Comparison, Growth
+from benchmarks.speed.report import Comparison, Point
 from benchmarks.speed.timing import Bench, Reference, Run
 from methods.lazy import Tensor, torch
 
@@ -53,13 +53,11 @@ def extraction(bench: Bench) -> list[Comparison]:
     return rows
 
 
-def extraction_growth(bench: Bench) -> list[Growth]:
+def extraction_growth(bench: Bench) -> list[Point]:
     """Time the extraction of more and more images."""
-    side, count = bench.scale.sides[0], bench.scale.extracted
-    return bench.growth(
-        "extraction",
-        "images",
-        [count // 4, count // 2, count],
-        lambda count: _extract(bench, side, count)[0],
-        lambda count: _extract(bench, side, count)[1][0],
-    )
+
+    def at(count: int) -> tuple[Run, Reference]:
+        extract, (forward, _) = _extract(bench, bench.scale.sides[0], count)
+        return extract, forward
+
+    return bench.growth("extraction", "images", bench.scale.extracted, at, shares=(4, 2, 1))

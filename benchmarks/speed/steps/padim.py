@@ -7,7 +7,7 @@ import numpy as np
 import methods
 from benchmarks.speed import references as plain
 from benchmarks.speed.report import Comparison
-from benchmarks.speed.timing import Bench, Reference, close, only_maps
+from benchmarks.speed.timing import Bench, Reference, close
 from methods.lazy import Tensor, torch
 from methods.padim import dims_of_backbone
 
@@ -25,7 +25,7 @@ def padim(bench: Bench) -> list[Comparison]:
 
     def fit_and_score() -> Tensor:
         method = methods.create("padim").fit(train, torch.Generator().manual_seed(0))
-        return only_maps(method.score(test))
+        return method.score(test).grids[0]
 
     ours = fit_and_score().flatten(1)[:, where].T.cpu()
     expected = torch.from_numpy(plain.position_loop(nominal, tested))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import methods
 from benchmarks.speed import references as plain
 from benchmarks.speed.report import Comparison
-from benchmarks.speed.timing import Agreement, Bench, Reference, Run, close, only_maps
+from benchmarks.speed.timing import Agreement, Bench, Reference, Run, close
 from methods.base import Features
 from methods.lazy import Tensor, torch
 
@@ -39,7 +39,7 @@ def spade(bench: Bench) -> list[Comparison]:
                 f"{operations / 1e12:.3g} TFLOP at the rate of {scale.matrix}³; ratio = share",
             ),
         ],
-        _same_distances(only_maps(method.score(test)), test, gallery),
+        _same_distances(method.score(test).grids[0], test, gallery),
         times=1 / scale.correspond,
     )
 
