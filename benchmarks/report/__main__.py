@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from math import nan
 
 from benchmarks.console import command_parser, run_program, show
+from benchmarks.errors import BenchmarkError
+from benchmarks.places import written_path
 from benchmarks.report.decision import POINT
 from benchmarks.report.page import write_report
 from benchmarks.results import result_sets
@@ -25,8 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("other", metavar="RUN_B", nargs="?", help="another, to compare it with")
     add_metrics(parser)
     parser.add_argument(
+        "--out", type=written_path, metavar="FILE", help="the page (default: in the run's folder)"
+    )
+    parser.add_argument(
         "--difference",
-        type=_points,
+        type=float,
         default=POINT,
         metavar="POINTS",
         help="the smallest difference of Image AUROC that matters, in points: how many test images "
@@ -36,21 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(options: argparse.Namespace) -> int:
+    if not 0 < options.difference < 100:
+        raise BenchmarkError(
+            f"--difference {options.difference:g} is no number of points, 0 to 100"
+        )
     names = [options.run, *([options.other] if options.other else [])]
     runs = [find_run(name) for name in names]
     sets = [result_sets(run) for run in runs]
-    show(str(write_report(sets, report_path(runs), options.metrics, options.difference)))
+    page = options.out or report_path(runs)
+    page = page / report_path(runs).name if page.is_dir() else page
+    show(str(write_report(sets, page, options.metrics, options.difference)))
     return 0
-
-
-def _points(text: str) -> float:
-    try:
-        points = float(text)
-    except ValueError:
-        points = nan
-    if not 0 < points < 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of points above 0 and below 100")
-    return points
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics.calibrated import PER_CENT
 from benchmarks.metrics.image import f1_optimal, full_recall
 from benchmarks.metrics.tally import WorkingPoint
 from benchmarks.report.pictures import Sheets
@@ -97,11 +96,7 @@ def _page_cell(cell: Cell) -> PageCell:
         f1_optimal=None,
         pro=None,
         maps=None,
-        calibrated={
-            str(alpha): limit
-            for alpha in PER_CENT
-            if (limit := cell.thresholds.get(f"image_{alpha:02}")) is not None
-        },
+        thresholds=dict(cell.thresholds),
         fit_seconds=cell.fit_seconds,
         score_seconds=cell.score_seconds,
         peak_memory_mb=cell.peak_memory_mb,

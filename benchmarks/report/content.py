@@ -14,7 +14,7 @@ from benchmarks.figures.style import dash_lengths, style
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.report import schema
 from benchmarks.report.cells import category_parts
-from benchmarks.report.decision import POINT, decision
+from benchmarks.report.decision import POINT, decision, enough
 from benchmarks.report.differences import pairs
 from benchmarks.report.facts import facts
 from benchmarks.report.pictures import Sheets
@@ -76,8 +76,9 @@ def build(
         sets=[
             page_set
             for suffix, sets in zip(suffixes, runs, strict=True)
-            for page_set in _sets(sets, sheets, suffix, points)
+            for page_set in _sets(sets, sheets, suffix)
         ],
+        enough=[list(enough(results, points)) for sets in runs for results in sets],
         pairs=pairs(*runs) if len(runs) == 2 else [],
     )
 
@@ -87,9 +88,7 @@ def _fields_of(part: type[Part], source: object) -> Part:
     return cast(Part, {name: getattr(source, name) for name in part.__annotations__})
 
 
-def _sets(
-    sets: Sequence[ResultSet], sheets: Sheets, suffix: str, points: float
-) -> Iterator[schema.PageSet]:
+def _sets(sets: Sequence[ResultSet], sheets: Sheets, suffix: str) -> Iterator[schema.PageSet]:
     """Yield everything of a run's result sets, `suffix` behind their short names."""
     calls = journal.read(sets[0].run, lambda line: say(f"warning: {line}"))
     for results in sets:
@@ -100,29 +99,24 @@ def _sets(
             if (call.dataset, call.image_size) == (results.dataset, results.measure.image_size)
             and call.backbone in backbones
         ]
-        yield _set(results, _short(results) + suffix, alike, sheets, points)
+        yield _set(results, _short(results) + suffix, alike, sheets)
 
 
-def _set(
-    results: ResultSet, short: str, calls: Sequence[Call], sheets: Sheets, points: float
-) -> schema.PageSet:
+def _set(results: ResultSet, short: str, calls: Sequence[Call], sheets: Sheets) -> schema.PageSet:
     """Return everything of one result set; `calls` are those that evaluated its like."""
     parts = [category_parts(results, category, sheets) for category in results.categories]
     intervals_of = cache(cell_intervals)
     checked, checked_note = _reproduction(results, intervals_of)
-    tables = _tables(results, intervals_of)
-    names = list(results.methods)
-    by_auroc = tables["image_auroc"]["ranking"]["methods"] if "image_auroc" in tables else []
     return schema.PageSet(
         short=short,
         caption=caption("", [s for s in results.describe("Results") if s not in results.notes]),
         notes=results.notes,
-        decision=decision(results, [names[ranked["method"]] for ranked in by_auroc], points),
+        decision=decision(results),
         synthetic=results.dataset == "synthetic",
         facts=facts(results, calls),
         categories=[_category(results, category) for category in results.categories],
         methods=[_method(results, method) for method in results.methods],
-        tables=tables,
+        tables=_tables(results, intervals_of),
         verdicts=checked,
         verdicts_note=checked_note,
         images=[images for images, _ in parts],

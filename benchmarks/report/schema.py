@@ -101,8 +101,7 @@ class PagePoint(TypedDict):
 class PageCell(TypedDict):
     """A cell; `maps` is the number of the sheet of its maps, `pro` rates and overlaps.
 
-    `calibrated` are thresholds that held-out images set, by false-alarm rate; a score above is an
-    alarm.
+    `thresholds` are what held-out images set: above `image_05` is an alarm for 5 % of false ones.
     """
 
     status: str
@@ -112,7 +111,7 @@ class PageCell(TypedDict):
     f1_optimal: PagePoint | None
     pro: list[list[float]] | None
     maps: int | None
-    calibrated: Mapping[str, float]
+    thresholds: Mapping[str, float | None]
     fit_seconds: float | None
     score_seconds: float | None
     peak_memory_mb: float | None
@@ -159,14 +158,10 @@ class PageSet(TypedDict):
 
 
 class PageCost(TypedDict):
-    """What a method takes from file to verdict: see `benchmarks.results.costs.Cost`."""
+    """A method's index, and what it takes: the fields of `benchmarks.results.costs.Cost`."""
 
     method: int
-    milliseconds: tuple[float, float]
-    batch: int
-    images_per_second: float
-    state_bytes: int | None
-    peak_memory_mb: float
+    cost: Mapping[str, Any]
 
 
 class PageJudged(TypedDict):
@@ -190,7 +185,7 @@ class PageWorkingPoint(TypedDict):
 
 
 class PageEnough(TypedDict):
-    """How many test images would tell two methods apart, in words."""
+    """Two methods, the better first, and how many test images would tell them apart, in words."""
 
     first: int
     second: int
@@ -202,7 +197,6 @@ class PageDecision(TypedDict):
 
     points: list[PageWorkingPoint]
     note: str
-    enough: list[PageEnough]
     costs: list[PageCost]
     timed: str
 
@@ -222,10 +216,14 @@ class PagePair(TypedDict):
 
 
 class Content(TypedDict):
-    """Everything; `note` says where pictures had to shrink."""
+    """Everything; `note` says where pictures had to shrink.
+
+    `enough` has an element a set.
+    """
 
     title: str
     note: str
     metrics: list[PageMetric]
     sets: list[PageSet]
+    enough: list[list[PageEnough]]
     pairs: list[PagePair]

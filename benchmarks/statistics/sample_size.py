@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf, sqrt
+from statistics import NormalDist
 
 from benchmarks.statistics.pairs import LEVEL
+
+_quantile = NormalDist().inv_cdf
 
 POWER = 0.8
 """Chance of a significant difference, where the AUROCs differ by so much."""
@@ -41,9 +44,7 @@ def times_as_many(difference: float, variance: float) -> float:
         difference: of AUROCs, in [-1, 1].
         variance: of that difference, on today's images.
     """
-    from scipy.special import ndtri
-
-    reach = float(ndtri(1 - LEVEL / 2) + ndtri(POWER))
+    reach = _quantile(1 - LEVEL / 2) + _quantile(POWER)
     return reach**2 * variance / difference**2 if difference else inf
 
 
@@ -53,10 +54,7 @@ def times_for_observed(difference: float, variance: float) -> tuple[float, float
     The ends are those of the difference's own: the greater is infinity where that interval holds 0.
     That the variance was estimated, too, isn't in them. Arguments as `times_as_many`.
     """
-    from scipy.special import ndtri
-
-    spread = float(ndtri(1 - LEVEL / 2)) * sqrt(variance)
-    size = abs(difference)
-    ends = size + spread, max(0.0, size - spread)
-    least, most = (times_as_many(end, variance) for end in ends)
-    return times_as_many(size, variance), least, most
+    size, spread = abs(difference), _quantile(1 - LEVEL / 2) * sqrt(variance)
+    ends = size, size + spread, max(0.0, size - spread)
+    value, least, most = (times_as_many(end, variance) for end in ends)
+    return value, least, most

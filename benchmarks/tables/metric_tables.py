@@ -128,11 +128,12 @@ def _too_few(results: ResultSet, kind: Metric) -> dict[Place, str]:
     }
 
 
-def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
-    """Write tables/<metric>.md, .csv and .tex for every metric present; return their paths.
+def write_tables(sets: Sequence[ResultSet], folder: Path | None = None) -> list[Path]:
+    """Write <metric>.md, .csv and .tex for every metric present; return their paths.
 
     Args:
         sets: a run's result sets.
+        folder: where they go; None for the run's tables/.
 
     Raises:
         BenchmarkError: a score file is unreadable.
@@ -155,7 +156,7 @@ def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
             ("csv", comma_separated(*exact)),
             ("tex", "\n".join(map(latex, shown))),
         ):
-            path = sets[0].run / "tables" / f"{metric}.{suffix}"
+            path = (folder or sets[0].run / "tables") / f"{metric}.{suffix}"
             write_file(path, text.encode())
             paths.append(path)
     return paths

@@ -22,7 +22,7 @@ SIZES = ("realiad_1024", "realiad_512", "realiad_256", "realiad_raw")
 
 
 def _tables(root: Path) -> list[Path]:
-    folders = (sorted((root / tables).glob("*.json")) for tables in TABLES)
+    folders = (sorted((root / tables).glob("[!.]*.json")) for tables in TABLES)
     return next(filter(None, folders), [])
 
 

@@ -6,7 +6,7 @@ declare("limit", "", "milliseconds", {
   read: ([found]) => (found > 0 ? found : undefined),
 });
 
-const costOf = (set, method) => set.decision.costs.find((one) => one.method === method);
+const costOf = (set, method) => set.decision.costs.find((one) => one.method === method)?.cost;
 
 /** Whether 95 % of a method's images take no more than the limit, where there is one. */
 function isFast(set, method) {
@@ -64,7 +64,10 @@ function enoughSentence(set) {
   const left = methodsLeft(set);
   const [first, second] = ranked.map(({ method }) => method).filter((method) => left.includes(method));
   if (second === undefined) return null;
-  const pair = set.decision.enough.find((one) => one.first === first && one.second === second);
+  const both = [first, second];
+  const pair = content.enough[state.set].find(
+    (one) => both.includes(one.first) && both.includes(one.second),
+  );
   return pair ? pair.text : "Nothing says how many test images would tell the best two apart.";
 }
 

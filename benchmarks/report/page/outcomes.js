@@ -76,7 +76,7 @@ function thresholdAtRate(row, method) {
 
 /** The lowest score above a cell's threshold by held-out images, undefined where there is none. */
 function thresholdHeldOut(cell, alpha) {
-  const limit = cell.calibrated[alpha];
+  const limit = cell.thresholds[`image_${alpha.padStart(2, "0")}`] ?? undefined;
   const above = cell.scores.filter((score) => score !== null && score > limit);
   return limit === undefined ? undefined : Math.min(...above);
 }

@@ -99,8 +99,8 @@ function paretoChart(set, metric) {
 function costTable(set) {
   const rows = set.decision.costs
     .filter(({ method }) => shownMethods(set).includes(method))
-    .map((one) => [
-      element("span", {}, swatch(set.methods[one.method]), ` ${set.methods[one.method].name}`),
+    .map(({ method, cost: one }) => [
+      element("span", {}, swatch(set.methods[method]), ` ${set.methods[method].name}`),
       milliseconds(one.milliseconds[0]),
       milliseconds(one.milliseconds[1]),
       one.images_per_second.toFixed(1),
