@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from benchmarks.datasets.layouts import kolektor, visa
+from benchmarks.datasets.layouts import paired, visa
 from benchmarks.datasets.layouts.folders import BTAD, LOCO, MVTEC, MVTEC_2
 
 ImageCounts = tuple[int, int, int]
@@ -108,10 +108,10 @@ KNOWN = {
     ),
     "kolektor_sdd2": Known(
         "KolektorSDD2",
-        kolektor.NAME,
+        paired.NAME,
         "https://www.vicos.si/resources/kolektorsdd2/",
         "CC BY-NC-SA 4.0",
-        {kolektor.CATEGORY: (2085, 894, 110)},
+        {paired.CATEGORY: (2085, 894, 110)},
     ),
     "btad": Known(
         "BTAD",

@@ -42,12 +42,28 @@ def survey(
     return (
         *_duplicates(train, test, files),
         *_masks(masks),
-        *_marked(nominal_masks),
-        *_turned(test, files),
-        *_several_frames([*train, *test], files),
+        *_said(
+            "{count} masks of nominal images (as {first}) mark a defect; they aren't read",
+            ["/".join(path.parts[-3:]) for path in nominal_masks if _marks(path)],
+        ),
+        *_said(
+            "{count} defects (as {first}) are turned by an EXIF orientation, or else their masks "
+            "are: see that they still lie upon each other",
+            [s.name for s in test if any(files[m].turned != files[s.path].turned for m in s.masks)],
+        ),
+        *_said(
+            "{count} files (as {first}) hold several pictures; the first counts",
+            [sample.name for sample in (*train, *test) if files[sample.path].frames > 1],
+        ),
         *_shapes([*train, *test], files),
         *_classes(test),
     )
+
+
+def _said(remark: str, names: Sequence[str]) -> Iterator[str]:
+    """Yield a remark on these names, nothing where there are none."""
+    if names:
+        yield remark.format(count=len(names), first=names[0])
 
 
 def _duplicates(train: Sequence[Sample], test: Sequence[Sample], files: Files) -> Iterator[str]:
@@ -102,46 +118,23 @@ def _masks(masks: Mapping[str, MaskFacts]) -> Iterator[str]:
          f"hold greys besides white (at most {FEW_VALUES} values): "
          "every pixel that isn't black is defect"),
     )  # fmt: skip
+    of_all = f"{{count}} of {len(masks)} masks (as of {{first}}) "
     for matches, remark in looks:
-        if names := [name for name, mask in masks.items() if matches(mask)]:
-            yield f"{len(names)} of {len(masks)} masks (as of {names[0]}) {remark}"
-    if black := [name for name, mask in masks.items() if mask.share == 0]:
-        follows = (
-            "there are no pixel-level metrics; --no-masks says so"
-            if len(black) == len(masks)
-            else "pixel-level metrics believe that these defects have no defect pixel"
-        )
-        yield f"{len(black)} of {len(masks)} masks (as of {black[0]}) are all black: {follows}"
+        yield from _said(of_all + remark, [name for name, mask in masks.items() if matches(mask)])
+    black = [name for name, mask in masks.items() if mask.share == 0]
+    follows = (
+        "there are no pixel-level metrics; --no-masks says so"
+        if len(black) == len(masks)
+        else "pixel-level metrics believe that these defects have no defect pixel"
+    )
+    yield from _said(f"{of_all}are all black: {follows}", black)
 
 
-def _marked(nominal_masks: Sequence[Path]) -> Iterator[str]:
-    marked = []
-    for path in nominal_masks:
-        with suppress(DataError):
-            if mask_facts([path]).share:
-                marked.append(path)
-    if marked:
-        where = "/".join(marked[0].parts[-3:])
-        yield f"{len(marked)} masks of nominal images (as {where}) mark a defect; they aren't read"
-
-
-def _turned(test: Sequence[Sample], files: Files) -> Iterator[str]:
-    odd = [
-        sample.name
-        for sample in test
-        if any(files[mask].turned != files[sample.path].turned for mask in sample.masks)
-    ]
-    if odd:
-        yield (
-            f"{len(odd)} defects (as {odd[0]}) are turned by an EXIF orientation, or else their "
-            "masks are: see that they still lie upon each other"
-        )
-
-
-def _several_frames(samples: Sequence[Sample], files: Files) -> Iterator[str]:
-    several = [sample for sample in samples if files[sample.path].frames > 1]
-    if several:
-        yield f"{len(several)} files (as {several[0].name}) hold several pictures; the first counts"
+def _marks(mask: Path) -> bool:
+    """Whether a mask that can be read marks a defect."""
+    with suppress(DataError):
+        return mask_facts([mask]).share > 0
+    return False
 
 
 def _shapes(samples: Sequence[Sample], files: Files) -> Iterator[str]:

@@ -42,9 +42,9 @@ from benchmarks.results.folders import default_run, plots_folder
 from benchmarks.results.lock import only_writer
 from benchmarks.results.metrics_csv import category_label
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
-from benchmarks.supplement.forecast import ALL, by_part, missing_of
+from benchmarks.supplement.forecast import ALL, by_part
 from benchmarks.supplement.parts import PARTS, SUPPLEMENT, requests
-from benchmarks.supplement.planning import Group, Requests, adopt, collect, groups, merge
+from benchmarks.supplement.planning import Group, adopt, collect, groups, merge, missing_of
 from benchmarks.supplement.trials import PAPER_SIZE, Settings
 
 _LARGE = "wide_resnet101_2"
@@ -136,11 +136,10 @@ def _supplement(options: argparse.Namespace) -> int:
     named = default_run(dataset.name, without_overrides(settings.backbone), settings.image_size)
     run = options.out or named.with_name(f"{named.name}-supplement")
     store = Store(run)
-    asked = {part: requests(part, settings) for part in parts}
     if options.dry_run:
-        others = [] if options.parts else [part for part in PARTS if part not in SUPPLEMENT]
-        return _forecast(options, asked, {p: requests(p, settings) for p in others}, dataset, run)
-    grouped, unavailable = groups(merge(asked.values()), dataset, options.dtype, download=True)
+        return _forecast(options, settings, parts, dataset, store)
+    asked = merge(requests(part, settings) for part in parts)
+    grouped, unavailable = groups(asked, dataset, options.dtype, download=True)
     _say_left_out(unavailable)
     require_writable(run)
     names = tuple(category.name for category in dataset.categories)
@@ -165,24 +164,25 @@ def _say_left_out(unavailable: Mapping[str, str]) -> None:
 
 def _forecast(
     options: argparse.Namespace,
-    asked: Mapping[str, Requests],
-    others: Mapping[str, Requests],
+    settings: Settings,
+    parts: Sequence[str],
     dataset: Dataset,
-    run: Path,
+    store: Store,
 ) -> int:
     """Show what each part would take, the others below the sum, then the sum at length."""
-    wanted = merge([*asked.values(), *others.values()])
-    grouped, unavailable = groups(wanted, dataset, options.dtype, download=False)
+    asked = {part: requests(part, settings) for part in parts}
+    rows = {**asked, ALL: merge(asked.values())}
+    if not options.parts:
+        rows |= {part: requests(part, settings) for part in PARTS if part not in SUPPLEMENT}
+    grouped, unavailable = groups(merge(rows.values()), dataset, options.dtype, download=False)
     _say_left_out(unavailable)
-    rows = {**asked, ALL: merge(asked.values()), **others}
     work = {
-        name: missing_of(requested, grouped, Store(run), force=options.force)
+        name: missing_of(requested, grouped, store, force=options.force)
         for name, requested in rows.items()
     }
-    cache = chosen_cache(options)
-    device, workers = simulated_machine(options)
-    show(by_part(work, run, cache, device))
-    show(summary(work[ALL], run, cache, device, workers))
+    cache, (device, workers) = chosen_cache(options), simulated_machine(options)
+    show(by_part(work, store.run, cache, device))
+    show(summary(work[ALL], store.run, cache, device, workers))
     return 0
 
 
@@ -206,25 +206,24 @@ def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
 
 def _evaluate(grouped: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
     """Evaluate what neither the store nor a run beside it has; return whether anything is left."""
-    cache, passes, evaluated, failed = chosen_cache(options), 0, 0, 0
     if not options.force:
-        for group in grouped:
-            adopt(group, store)
+        adopt(grouped, store)
     work = [(group.plan, group.plan.missing(store, force=options.force)) for group in grouped]
     for plan, missing in work:
         say_changed_code(plan, missing, store)
         if not missing:
             store.ask(plan.specs, plan.dataset.place)
-    if any(missing for _, missing in work):
+    counts, left = [], [(plan, missing) for plan, missing in work if missing]
+    if left:
+        cache = chosen_cache(options)
         with chosen_machine(options) as machine:
-            for plan, missing in work:
-                if missing:
-                    counts = run_plan(plan, missing, store, cache, machine)
-                    passes, failed = passes + counts.passes, failed + counts.failed
-                    evaluated += sum(map(len, missing.values()))
+            counts = [run_plan(plan, missing, store, cache, machine) for plan, missing in left]
     store.write_metrics(lambda line: say(f"warning: {line}"))
+    passes = sum(count.passes for count in counts)
+    evaluated = sum(len(jobs) for _, missing in left for jobs in missing.values())
     say(f"{evaluated} cells evaluated, {passes} images passed a backbone; all is in {store.run}")
-    return bool(failed or any(group.plan.missing(store) for group in grouped))
+    failed = any(count.failed for count in counts)
+    return failed or any(group.plan.missing(store) for group in grouped)
 
 
 def _write(evaluated: EvaluatedTrials, parts: Sequence[str], plots: Path) -> Iterator[Path]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from benchmarks.array_types import Floats, Masks
 from benchmarks.metrics.definitions import MAIN, METRICS, PRO_LIMIT
 from benchmarks.results.maps import read_maps
-from benchmarks.results.metrics_csv import MEAN
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials, complete_mean
-from benchmarks.supplement.trials import BASE_METHOD, difference_trials
+from benchmarks.supplement.trials import BASE_METHOD, Trial, difference_trials
 from benchmarks.tables.comparison import ComparedValue, comparison_table
 from benchmarks.tables.rendering import TextTable
 
@@ -22,9 +21,6 @@ CONVENTIONS = {
 """Other ways to take the same area: the number of equispaced thresholds, and whether the curve is
 interpolated at 0.3, or else ends at the last threshold before and is divided by its rate."""
 
-Values = Mapping[str, Mapping[str, float | None]]
-"""Choice → metric → value of one category."""
-
 
 def differences(evaluated: EvaluatedTrials) -> list[TextTable]:
     """Return one table: choices × metrics, each value and how far it is from the base's.
@@ -34,57 +30,48 @@ def differences(evaluated: EvaluatedTrials) -> list[TextTable]:
     Raises:
         BenchmarkError: the maps can't be read.
     """
-    categories = {category: _values(evaluated, category) for category in evaluated.categories}
-    if evaluated.complete:
-        categories = {MEAN: _mean(list(categories.values())), **categories}
+    trials = difference_trials(evaluated.settings)
+    base = next(iter(trials))
+    areas = {name: _areas(evaluated, trials[base], name) for name in evaluated.categories}
+
+    def known(choice: str, label: str, metric: str) -> float | None:
+        if choice in trials:
+            return evaluated.value(trials[choice], label, metric)
+        ways = [areas[name] for name in evaluated.members(label)]
+        return complete_mean(of.get((choice, metric)) for of in ways)
+
+    def row(choice: str, label: str) -> list[ComparedValue]:
+        shown = []
+        for metric in MAIN:
+            ours, reference = known(choice, label, metric), known(base, label, metric)
+            change = None
+            if ours is not None and reference is not None and choice != base:
+                change = 100 * (ours - reference)
+            shown += [ComparedValue(None if ours is None else 100 * ours), ComparedValue(change)]
+        return shown
+
     title = f"What each choice changes, in percentage points, against {BASE_METHOD}"
     columns = [text for metric in MAIN for text in (METRICS[metric].label, "change")]
     groups = [
-        [((category, choice), _row(choice, values)) for choice in values]
-        for category, values in categories.items()
+        [((label, choice), row(choice, label)) for choice in (*trials, *CONVENTIONS)]
+        for label in (*evaluated.mean, *evaluated.categories)
     ]
     text = evaluated.caption(title)
     return [comparison_table("differences", text, ("category", "choice"), columns, groups)]
 
 
-def _values(evaluated: EvaluatedTrials, category: str) -> Values:
-    trials = difference_trials(evaluated.settings)
-    cells = {name: evaluated.stored(trial).get(category) for name, trial in trials.items()}
-    values: dict[str, Mapping[str, float | None]] = {
-        name: cell.metrics if cell else {} for name, cell in cells.items()
-    }
-    base = next(iter(cells.values()))
-    stored = read_maps(evaluated.run / base.maps) if base and base.maps else None
-    for name, (count, exact) in CONVENTIONS.items():
-        values[name] = {}
-        if stored is not None:
-            area = approximate_aupro(stored.maps, stored.masks, count, interpolated=exact)
-            values[name] = {"aupro_30": area}
-    return values
-
-
-def _mean(categories: Sequence[Values]) -> Values:
-    """Return the means over all categories, None where one lacks a value."""
+def _areas(
+    evaluated: EvaluatedTrials, trial: Trial, category: str
+) -> Mapping[tuple[str, str], float]:
+    """Return (convention, metric) → AUPRO taken so from a trial's maps; empty without maps."""
+    cell = evaluated.stored(trial).get(category)
+    if cell is None or cell.maps is None:
+        return {}
+    stored = read_maps(evaluated.run / cell.maps)
     return {
-        choice: {
-            metric: complete_mean(values[choice].get(metric) for values in categories)
-            for metric in MAIN
-        }
-        for choice in categories[0]
+        (name, "aupro_30"): approximate_aupro(stored.maps, stored.masks, count, interpolated=exact)
+        for name, (count, exact) in CONVENTIONS.items()
     }
-
-
-def _row(choice: str, values: Values) -> list[ComparedValue]:
-    """Return a choice's value of each metric, and behind it how far it is from the base's."""
-    base = next(iter(values))
-    shown = []
-    for metric in MAIN:
-        ours, reference = values[choice].get(metric), values[base].get(metric)
-        change = None
-        if ours is not None and reference is not None and choice != base:
-            change = 100 * (ours - reference)
-        shown += [ComparedValue(None if ours is None else 100 * ours), ComparedValue(change)]
-    return shown
 
 
 def approximate_aupro(maps: Floats, masks: Masks, thresholds: int, *, interpolated: bool) -> float:

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from benchmarks.backbones.choice import without_overrides
 from benchmarks.results import Cell, captions
+from benchmarks.results.metrics_csv import MEAN
 from benchmarks.supplement.trials import Cells, Settings, Trial
 
 
@@ -43,10 +44,19 @@ class EvaluatedTrials:
         """Return category → its stored cell of a trial; what was never run is absent."""
         return self.cells.get(trial, {})
 
-    def value(self, trial: Trial, category: str, metric: str) -> float | None:
-        """Return a cell's value, None where it is missing, failed or undefined."""
-        cell = self.stored(trial).get(category)
-        return cell.metrics.get(metric) if cell else None
+    @property
+    def mean(self) -> list[str]:
+        """The label of the mean over the categories, where there is one."""
+        return [MEAN] if self.complete else []
+
+    def members(self, label: str) -> Sequence[str]:
+        """Return the categories that a label stands for: itself, or those of the mean."""
+        return self.categories if label == MEAN else [label]
+
+    def value(self, trial: Trial, label: str, metric: str) -> float | None:
+        """Return a cell's value, or the mean of all; None where any is missing or undefined."""
+        cells = map(self.stored(trial).get, self.members(label))
+        return complete_mean(cell.metrics.get(metric) if cell else None for cell in cells)
 
     def caption(self, subject: str, sizes: Sequence[int] = ()) -> str:
         """Return `subject` with its data set, backbone, image size and seed, in one line.

@@ -75,12 +75,11 @@ def _errors(evaluated: EvaluatedTrials) -> Tables:
     yield "errors.csv", frame_as_csv(counts)
 
 
-def _method_curves(evaluated: EvaluatedTrials) -> Figures:
-    yield "figS3", draw_method_curves(evaluated)
-
-
-def _size_sweep(evaluated: EvaluatedTrials) -> Figures:
-    yield "figS4", draw_size_sweep(evaluated)
+def _drawn(
+    name: str, draw: Callable[[EvaluatedTrials], Figure]
+) -> Callable[[EvaluatedTrials], Figures]:
+    """Return what draws a part's only figure."""
+    return lambda evaluated: iter([(name, draw(evaluated))])
 
 
 _KEPT, _NEEDED = Maps(kept="errors"), Maps(kept="errors", needed="errors")
@@ -94,8 +93,8 @@ PARTS = {
     **dict.fromkeys(
         ("figS1", "figS2"), Part(trials.error_trials, _NEEDED, _errors, draw_misclassified)
     ),
-    "figS3": Part(trials.main_trials, _KEPT, figures=_method_curves),
-    "figS4": Part(trials.sweep_trials, figures=_size_sweep),
+    "figS3": Part(trials.main_trials, _KEPT, figures=_drawn("figS3", draw_method_curves)),
+    "figS4": Part(trials.sweep_trials, figures=_drawn("figS4", draw_size_sweep)),
     "verdicts": Part(trials.seed_trials, _KEPT, _verdicts),
     "differences": Part(trials.difference_trials, tables=_rendered(differences)),
 }

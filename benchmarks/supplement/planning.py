@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,6 +14,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import Job, KeptMaps
 from benchmarks.evaluation.scoring import describe_missing_levels
 from benchmarks.execution import Plan, make_plan
+from benchmarks.execution.dry_run import Work
 from benchmarks.execution.plan import Request, is_done
 from benchmarks.results import Cell, Store
 from benchmarks.results.folders import find_runs_beside
@@ -50,16 +51,18 @@ class Group:
 
     Attributes:
         plan: its plan. A trial of more shots than a category has training images has no job there.
-        trials: key of a job's specification → the trial that it is for.
+        trials: a job's method, shots and seed → the trial that it is for.
     """
 
     plan: Plan
-    trials: Mapping[str, Trial]
+    trials: Mapping[tuple[str, int | None, int], Trial]
 
     def jobs(self) -> Iterator[tuple[Category, Trial, Job]]:
         """Yield every job of the plan, with its category and its trial."""
         for category, jobs in self.plan.work.items():
-            yield from ((category, self.trials[job.spec.key], job) for job in jobs)
+            for job in jobs:
+                spec = job.spec
+                yield category, self.trials[spec.method, spec.shots, spec.seed], job
 
 
 def merge(parts: Iterable[Requests]) -> dict[Trial, Maps]:
@@ -104,14 +107,20 @@ def groups(
         if said := describe_missing_levels(protocol.backbone, variants.values()):
             unavailable[common.backbone] = said
         wanted = {
-            trial: Request(variant, trial.shots, trial.seed, maps.kept, maps.needed)
+            trial: Request(
+                variant, trial.shots, trial.seed, requests[trial].kept, requests[trial].needed
+            )
             for trial, variant in variants.items()
             if not describe_missing_levels(protocol.backbone, [variant])
-            for maps in (requests[trial],)
         }
         if wanted:
             plan = make_plan(dataset, members[common.backbone], protocol, wanted.values())
-            grouped.append(_group(plan, list(wanted)))
+            work = {
+                category: [job for job in jobs if (job.spec.shots or 0) <= len(category.train)]
+                for category, jobs in plan.work.items()
+            }
+            named = {(variants[t].name, t.shots, t.seed): t for t in wanted}
+            grouped.append(Group(replace(plan, work=work), named))
     return grouped, unavailable
 
 
@@ -127,21 +136,6 @@ def _protocol(common: Trial, members: Members, dtype: DType) -> EvaluationProtoc
     )
 
 
-def _group(plan: Plan, trials: Sequence[Trial]) -> Group:
-    """Return the group of a plan whose jobs are of these trials, in each category."""
-    trial_of = {
-        job.spec.key: trial
-        for category, jobs in plan.work.items()
-        for trial, job in zip(trials, jobs, strict=True)
-        if (trial.shots or 0) <= len(category.train)
-    }
-    work = {
-        category: [job for job in jobs if job.spec.key in trial_of]
-        for category, jobs in plan.work.items()
-    }
-    return Group(replace(plan, work=work), trial_of)
-
-
 def restrict(group: Group, requests: Requests) -> Plan:
     """Return what of a group is requested, with the maps that are, and the levels that it reads."""
     work: dict[Category, list[Job]] = {category: [] for category in group.plan.work}
@@ -153,13 +147,27 @@ def restrict(group: Group, requests: Requests) -> Plan:
     return replace(group.plan, work=work, levels=tuple(sorted(levels)))
 
 
-def adopt(group: Group, store: Store) -> None:
-    """Copy to `store` what other runs beside it have already stored of a group."""
+def missing_of(requests: Requests, groups: Iterable[Group], store: Store, *, force: bool) -> Work:
+    """Return the plans of what is requested, with what neither `store` nor a run beside it has.
+
+    Args:
+        requests: a part's, or several parts' merged.
+        groups: those of at least that.
+        store: where cells go to.
+        force: whether stored cells count as missing.
+    """
+    plans = [restrict(group, requests) for group in groups]
+    return [(plan, plan.missing(store, *stores_beside(store), force=force)) for plan in plans]
+
+
+def adopt(groups: Iterable[Group], store: Store) -> None:
+    """Copy to `store` what other runs beside it have already stored of some groups."""
     others = stores_beside(store)
-    for jobs in group.plan.missing(store).values():
-        for job in jobs:
-            if source := next((other for other in others if is_done(other, job)), None):
-                store.adopt(job.spec, source)
+    for job in (
+        job for group in groups for jobs in group.plan.missing(store).values() for job in jobs
+    ):
+        if source := next((other for other in others if is_done(other, job)), None):
+            store.adopt(job.spec, source)
 
 
 def stores_beside(store: Store) -> list[Store]:

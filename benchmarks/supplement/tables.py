@@ -15,7 +15,7 @@ from benchmarks.reproduction.published_values import DATASET
 from benchmarks.results.captions import caption, failures, seeds_label
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.published import OTHERS, Published
-from benchmarks.supplement.evaluated_trials import EvaluatedTrials, complete_mean
+from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.trials import (
     METHODS,
     PADIM_STAR,
@@ -70,7 +70,7 @@ def s1_s2_s3(evaluated: EvaluatedTrials) -> list[TextTable]:
         others = (ComparedValue(published=theirs[name]) for name in OTHERS)
         return (label,), (*ours, *others)
 
-    groups = [labels for labels in (evaluated.categories, results.mean) if labels]
+    groups = [labels for labels in (evaluated.categories, evaluated.mean) if labels]
     look: Any = {"others": OTHERS, "marks_best": True}
     tables = []
     for name, metric in zip(("S1", "S2", "S3"), HEADLINE, strict=True):
@@ -100,7 +100,7 @@ def s4(evaluated: EvaluatedTrials) -> list[TextTable]:
         values = map(partial(results.value, [trial], label), HEADLINE, theirs)
         return (setting, label), tuple(values)
 
-    labels = [*evaluated.categories, *results.mean]
+    labels = [*evaluated.categories, *evaluated.mean]
     rows = [[row(trial, label) for label in labels] for trial in trials.values()]
     details = ["patchcore-1; backbones, pyramid levels and image sizes as named", results.seed]
     text = results.caption(HEADLINE, details, trials.values(), rows, _S4_PAPER)
@@ -127,7 +127,7 @@ def s5(evaluated: EvaluatedTrials) -> list[TextTable]:
         )
         return (label, str(shots)), tuple(values)
 
-    labels = [*results.mean, *evaluated.categories]
+    labels = [*evaluated.mean, *evaluated.categories]
     details = ["few nominal training images", results.setting, seeds_label(seeds)]
     index = ("category", "shots")
     tables = []
@@ -156,7 +156,7 @@ def s6(evaluated: EvaluatedTrials) -> list[TextTable]:
         )
         return (label, names[backbone]), tuple(values)
 
-    labels = [*results.mean, *evaluated.categories]
+    labels = [*evaluated.mean, *evaluated.categories]
     titles = [f"{METRICS[metric].label}, {m.removeprefix('patchcore-')} %" for metric, m in columns]
     rows = [[row(label, backbone) for backbone in settings.backbones] for label in labels]
     named = "PatchCore's coreset at 10 % and 1 %, backbones as named"
@@ -170,11 +170,6 @@ class _Results:
     """What was evaluated, and what may stand beside it."""
 
     evaluated: EvaluatedTrials
-
-    @property
-    def mean(self) -> list[str]:
-        """The label of the mean, where there is one."""
-        return [MEAN] if self.evaluated.complete else []
 
     @property
     def setting(self) -> str:
@@ -204,17 +199,13 @@ class _Results:
 
         One missing, failed or undefined value leaves it absent.
         """
-        categories = self.evaluated.categories if label == MEAN else [label]
-        means = [
-            complete_mean(self.evaluated.value(trial, c, metric) for c in categories)
-            for trial in trials
-        ]
-        seeds = [mean for mean in means if mean is not None]
+        values = [self.evaluated.value(trial, label, metric) for trial in trials]
+        seeds = [value for value in values if value is not None]
         whole = len(seeds) == len(trials)
         return ComparedValue(
             100 * fmean(seeds) if whole else None,
             100 * stdev(seeds) if whole and len(seeds) > 1 else None,
-            label != MEAN and self._failures(trials, categories) > 0,
+            label != MEAN and self._failures(trials, [label]) > 0,
             published,
             published_deviation,
         )

@@ -27,12 +27,7 @@ def _write(folder: Path) -> int:
     root = folder.resolve()
     if root.exists() and not (root.is_dir() and not os.listdir(root)):
         raise StorageError(f"{root}: not an empty folder; choose a new or empty one")
-    try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        written = write_at_once(root)
-    except OSError as error:
-        raise StorageError(f"{root}: {error.strerror}; choose another folder") from error
-    show(f"{folder}: {written} images in {len(PRODUCTS)} categories")
+    show(f"{folder}: {write_at_once(root)} images in {len(PRODUCTS)} categories")
     return 0
 
 

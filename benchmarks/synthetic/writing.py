@@ -56,14 +56,7 @@ def ensure(folder: Path) -> Path:
     """
     root = Path(folder) / VERSION
     if not (root / SYNTHETIC_MARKER).is_file():
-        try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            write_at_once(root)
-        except OSError as error:
-            raise StorageError(
-                f"{root}: can't write the embedded data set ({error.strerror}); "
-                "make room there or choose another folder"
-            ) from error
+        write_at_once(root)
     return root
 
 
@@ -72,7 +65,21 @@ def write_at_once(root: Path) -> int:
 
     Returns:
         How many images, masks not counted.
+
+    Raises:
+        StorageError: its folder can't be written.
     """
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        return _write_beside(root)
+    except OSError as error:
+        raise StorageError(
+            f"{root}: can't write the embedded data set ({error.strerror}); "
+            "make room there or choose another folder"
+        ) from error
+
+
+def _write_beside(root: Path) -> int:
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as name:
         staged = Path(name) / root.name
         folders = [staged / category for category in PRODUCTS]

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.datasets import KNOWN, Category, index, load_mask
 from benchmarks.datasets.images import ImageFile
-from benchmarks.datasets.layouts import kolektor
+from benchmarks.datasets.layouts import paired
 from benchmarks.datasets.layouts.magnetic_tiles import tiles
 from benchmarks.datasets.masks import read_mask
 from benchmarks.errors import DataError
@@ -255,8 +255,10 @@ def test_the_largest_images_are_read_and_the_others_said_to_be_left_out(tmp_path
 def test_a_wrong_table_is_named(tmp_path: Path, how: str) -> None:
     table = write_real_iad(tmp_path) / "realiad_jsons" / "realiad_jsons" / "usb.json"
     content = json.loads(table.read_text())
+    images = tmp_path / "realiad_1024/usb"
+    gone = min(images.glob("NG/*/*/*.png"))
     if how == "missing":
-        next((tmp_path / "realiad_1024/usb/NG").glob("*/*/*.png")).unlink()
+        gone.unlink()
     if how == "twice":
         content["test"].append(content["test"][0])
     if how == "outside":
@@ -265,7 +267,7 @@ def test_a_wrong_table_is_named(tmp_path: Path, how: str) -> None:
         content["train"].append(content["test"].pop())
     table.write_text("no" if how == "no table" else json.dumps(content))
     says = {
-        "missing": "named in usb.json, but missing; copy it again",
+        "missing": f"no file '{gone.relative_to(images).as_posix()}'; copy it from Real-IAD",
         "twice": "twice; copy the file again",
         "outside": "'../../x.jpg' is no path inside the category",
         "no table": "usb.json: not a table of Real-IAD",
@@ -304,14 +306,14 @@ def test_a_mask_that_changes_while_its_label_is_read_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = write_kolektor(tmp_path)
-    original = kolektor.inspect
+    original = paired.inspect
 
     def inspect_then_change(path: Path) -> ImageFile:
         file = original(path)
         path.write_bytes(path.read_bytes() + b"\0")
         return file
 
-    monkeypatch.setattr(kolektor, "inspect", inspect_then_change)
+    monkeypatch.setattr(paired, "inspect", inspect_then_change)
     assert "_GT.png: changed while the command was at work" in problem(root)
 
 

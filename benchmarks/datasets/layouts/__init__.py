@@ -1,6 +1,6 @@
-"""The layouts that data sets are distributed in, one a file."""
+"""The layouts that data sets are distributed in, each in the file of its kind."""
 
-from benchmarks.datasets.layouts import dagm, folders, kolektor, magnetic_tiles, real_iad, visa
+from benchmarks.datasets.layouts import folders, magnetic_tiles, paired, real_iad, visa
 from benchmarks.datasets.layouts.base import Layout
 
 __all__ = ["LAYOUTS"]
@@ -8,8 +8,8 @@ __all__ = ["LAYOUTS"]
 LAYOUTS: tuple[Layout, ...] = (
     visa.LAYOUT,
     real_iad.LAYOUT,
-    kolektor.LAYOUT,
-    dagm.LAYOUT,
+    paired.KOLEKTOR,
+    paired.DAGM,
     magnetic_tiles.LAYOUT,
     folders.LAYOUT,
 )

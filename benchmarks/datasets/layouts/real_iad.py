@@ -5,40 +5,25 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from benchmarks.datasets.layouts import base
-from benchmarks.datasets.layouts.base import GOOD, Candidate, Layout, Listing, Sample
+from benchmarks.datasets.layouts.base import GOOD, Candidate, Layout, Listing
+from benchmarks.datasets.layouts.named import NamedCategory, NamedImage, is_inside
 from benchmarks.errors import DataError
 
-TABLES = (Path("realiad_jsons/realiad_jsons"), Path("realiad_jsons"))
+TABLES = ("realiad_jsons/realiad_jsons", "realiad_jsons")
 """Where the tables of the split with all views and nominal training images lie."""
 
 SIZES = ("realiad_1024", "realiad_512", "realiad_256", "realiad_raw")
 """Folders of the same images at several sizes; the first that exists is read."""
 
 
-@dataclass(frozen=True)
-class _NamedImage:
-    """An image that a table names; paths are relative to the category's folder."""
-
-    split: str
-    kind: str
-    image: PurePosixPath
-    mask: PurePosixPath | None
-
-
-def recognises(root: Path) -> bool:
-    """Whether `root` holds tables and images as they are distributed."""
-    return _tables(root) is not None and _images(root) is not None
-
-
-def _tables(root: Path) -> Path | None:
-    folders = (root / tables for tables in TABLES if os.path.isdir(root / tables))
-    return next((folder for folder in folders if any(folder.glob("[!.]*.json"))), None)
+def _tables(root: Path) -> list[Path]:
+    folders = (sorted((root / tables).glob("[!.]*.json")) for tables in TABLES)
+    return next(filter(None, folders), [])
 
 
 def _images(root: Path) -> Path | None:
@@ -46,14 +31,17 @@ def _images(root: Path) -> Path | None:
     return next((root / name for name in SIZES if name in names), None)
 
 
+def recognises(root: Path) -> bool:
+    """Whether `root` holds tables and images as they are distributed."""
+    return bool(_tables(root)) and _images(root) is not None
+
+
 def candidates(root: Path) -> dict[str, Candidate]:
     """Return the categories that have a table and a folder of images."""
-    tables, images = _tables(root), _images(root)
-    if tables is None or images is None:
-        return {}
+    images = _images(root) or root
     return {
         table.stem: Candidate(partial(_read, table, images / table.stem))
-        for table in sorted(tables.glob("[!.]*.json"))
+        for table in _tables(root)
         if os.path.isdir(images / table.stem)
     }
 
@@ -64,63 +52,31 @@ def _read(table: Path, folder: Path) -> Listing:
     Raises:
         DataError: it can't be read, or an image in it is wrong.
     """
-    samples: dict[str, Sample] = {}
-    missing: list[Path] = []
-    for named in _named_images(table):
-        paths = [folder / path for path in (named.image, named.mask) if path is not None]
-        if absent := [path for path in paths if not os.path.isfile(path)]:
-            missing += absent
-            continue
-        if named.split == "train" and named.kind != GOOD:
-            raise DataError(f"{table}: trains on the defect {named.image}; take the usual tables")
-        name = f"{named.split}/{named.kind}/{named.image.name}"
-        if name in samples:
-            raise DataError(f"{table}: names {named.image} twice; copy the file again")
-        samples[name] = Sample(paths[0], name, named.kind, tuple(paths[1:]))
-    ordered = base.by_name(samples.values())
-    train, test = (
-        [sample for sample in ordered if sample.name.startswith(f"{split}/")]
-        for split in ("train", "test")
-    )
-    problems = [
-        f"{table}: names no {split} image that is there"
-        for split, chosen in (("train", train), ("test", test))
-        if not chosen
-    ]
-    if missing:
-        rest = f" ({len(missing) - 1} more are missing)" if len(missing) > 1 else ""
-        problems.append(f"{missing[0]}: named in {table.name}, but missing{rest}; copy it again")
-    files = {sample.name: sample.path for sample in ordered}
-    files |= {f"ground_truth/{s.name}": mask for s in test for mask in s.masks}
-    return Listing(
-        "Real-IAD",
-        train,
-        test,
-        files,
-        problems,
-        folder,
-        [
-            f"{sample.path}: a defect without a mask in {table.name}; pass --no-masks"
-            for sample in base.defects_without_mask(test)
-        ],
-        reason=lambda name: f"{table.name} doesn't name it",
-    )
+    named: dict[str, NamedImage] = {}
+    for image in _named_images(table):
+        if image.split == "train" and image.defect != GOOD:
+            raise DataError(f"{table}: trains on the defect {image.image}; take the usual tables")
+        if image.key in named:
+            raise DataError(f"{table}: names {image.image} twice; copy the file again")
+        named[image.key] = image
+    return NamedCategory(
+        "Real-IAD", table, folder.name, tuple(named.values()), folder, folder
+    ).read()
 
 
-def _named_images(table: Path) -> Iterator[_NamedImage]:
+def _named_images(table: Path) -> Iterator[NamedImage]:
     try:
         content: Mapping[str, Any] = json.loads(table.read_text(encoding="utf-8-sig"))
         nominal = content.get("meta", {}).get("normal_class", "OK")
         for split in ("train", "test"):
             for fields in content[split]:
                 kind = str(fields["anomaly_class"])
-                mask = fields.get("mask_path")
-                defect = kind != nominal
-                yield _NamedImage(
-                    split,
-                    kind if defect else GOOD,
-                    _inside(table, fields["image_path"]),
-                    _inside(table, mask) if defect and mask else None,
+                defect = GOOD if kind == nominal else kind
+                image = _inside(table, fields["image_path"])
+                mask = "" if defect == GOOD else fields.get("mask_path") or ""
+                name = f"{split}/{defect}/{image.name}"
+                yield NamedImage(
+                    split, defect, str(image), str(mask and _inside(table, mask)), name, name
                 )
     except OSError as error:
         raise DataError(f"{table}: {error.strerror}; make it readable") from error
@@ -129,10 +85,9 @@ def _named_images(table: Path) -> Iterator[_NamedImage]:
 
 
 def _inside(table: Path, text: str) -> PurePosixPath:
-    path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
+    if not is_inside(text):
         raise DataError(f"{table}: {text!r} is no path inside the category")
-    return path
+    return PurePosixPath(text)
 
 
 LAYOUT = Layout(recognises, candidates, "table of realiad_jsons with its images")
