@@ -13,7 +13,7 @@ from benchmarks.execution.progress.forecast import Rates, pixels, rate_of
 from benchmarks.execution.scheduling import Portion
 from benchmarks.execution.workers.tasks import Evaluate, Extract, Setting, Task
 from benchmarks.features import CacheSettings
-from benchmarks.features.crops import BATCH_IMAGES, count_images, parts_of
+from benchmarks.features.crops import BATCH_IMAGES, count_images
 
 UNKNOWN_RATE = 1e-6
 """Seconds a pixel that are assumed for what never ran: 24 s for 480 images of 224 pixels."""
@@ -87,8 +87,8 @@ def divide_work(
     size = plan.image_bytes() + 3 * plan.protocol.image_size**2  # and the crops
     portions = []
     for category, jobs in missing.items():
-        parts = parts_of(category, plan.protocol.augment)
-        images = count_images(category, plan.protocol.augment)
+        parts = plan.parts(category)
+        images = count_images(parts)
         image = durations.features(category) / images
         shards = tuple(
             Extract(setting, replace(part, rows=rows), len(rows) * image)

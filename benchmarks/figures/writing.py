@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from benchmarks.console import say
-from benchmarks.figures import curves, example_maps, pareto
+from benchmarks.figures import contamination, curves, example_maps, pareto
 from benchmarks.figures.critical_difference import draw_critical_difference
 from benchmarks.figures.overview import draw_overview
 from benchmarks.figures.style import (
@@ -112,6 +112,8 @@ def drawings(
         for of_results in figures:
             for name, draw in of_results(results):
                 yield f"{name}-{number}" if len(sets) > 1 else name, draw, out
+    for name, draw in contamination.figures(sets) if figures is FIGURES else ():
+        yield name, draw, out
 
 
 def _too_many(results: ResultSet) -> str:

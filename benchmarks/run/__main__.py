@@ -17,7 +17,9 @@ from typing import get_args
 
 import methods
 from benchmarks.backbones.loading import check_size
+from benchmarks.backbones.tiling import TILES
 from benchmarks.console import CONTINUES, command_parser, run_program, say, show
+from benchmarks.evaluation.device import free_memory
 from benchmarks.execution import Plan, run_plan, say_changed_code, summary
 from benchmarks.execution.plan import JobsByCategory
 from benchmarks.features import FeatureCache
@@ -34,6 +36,7 @@ from benchmarks.options import (
     chosen_cache,
     chosen_machine,
     share_or_number,
+    shares,
     side,
     simulated_machine,
 )
@@ -45,7 +48,13 @@ from benchmarks.results.folders import plots_folder, report_path
 from benchmarks.results.lock import only_writer
 from benchmarks.results.plans import as_toml
 from benchmarks.run.plan_file import add_plan, parse_with_plan, plan_to_store
-from benchmarks.run.request import plan_of, run_folder, say_promises, say_what_is_cut_off
+from benchmarks.run.request import (
+    plan_of,
+    require_room,
+    run_folder,
+    say_promises,
+    say_what_is_cut_off,
+)
 from benchmarks.specs import Augment, Fit, Interpolation, MaskResize, Regions
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
 
@@ -86,6 +95,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SHARE|NUMBER",
         help="hold out a share of the nominal training images, as 0.35, or a number, as 100, and "
         "set thresholds by their scores (default: none)",
+    )
+    add(
+        "--contamination",
+        type=shares,
+        metavar="SHARES",
+        help="comma-separated shares of the training images that anomalous test images replace, as "
+        "0,0.05,0.1; none of them is judged at any share (default: none)",
+    )
+    add(
+        "--shift",
+        metavar="SHIFTS",
+        help="comma-separated shifts of the test images alone, each at a severity from 1 to 5, as "
+        "brightness=3,motion_blur=2; unshifted ones are judged, too (default: none)",
     )
     add(
         "--augment",
@@ -149,6 +171,14 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         f"(default: {REAL_SIZE}; {EMBEDDED_SIZE} on the embedded set)",
     )
     add(
+        "--tiles",
+        type=int,
+        choices=(1, TILES),
+        default=1,
+        help="2: the backbone sees 2 × 2 overlapping windows of images twice as large as "
+        "--image-size and --resize say, and maps are so, too (default: %(default)s)",
+    )
+    add(
         "--fit",
         choices=get_args(Fit),
         default="crop",
@@ -207,9 +237,12 @@ def _missing(plan: Plan, store: Store, options: argparse.Namespace) -> JobsByCat
     say_what_is_cut_off(plan.protocol, missing)
     say_promises(options.calibrate, missing)
     say_changed_code(plan, missing, store)
+    if plan.protocol.tiles > 1:
+        device, _ = simulated_machine(options)
+        require_room(plan, missing, int((options.memory_gb or 0) * 1e9) or free_memory(device) // 2)
     if missing:
         for choice, _ in plan.members:
-            check_size(choice, plan.protocol.image_size)
+            check_size(choice, plan.protocol.image_size, plan.protocol.tiles)
     return missing
 
 

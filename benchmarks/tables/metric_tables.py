@@ -11,6 +11,7 @@ from benchmarks.metrics import calibrated
 from benchmarks.metrics.definitions import MAIN, METRICS, Metric
 from benchmarks.results import ResultSet
 from benchmarks.results.result_set import Place, Table, distinctions
+from benchmarks.tables.conditions import write_conditions
 from benchmarks.tables.latex import latex
 from benchmarks.tables.marks import Marks, marks_note, tested_marks
 from benchmarks.tables.rendering import (
@@ -128,7 +129,7 @@ def _too_few(results: ResultSet, kind: Metric) -> dict[Place, str]:
 
 
 def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
-    """Write tables/<metric>.md, .csv and .tex for every metric present; return their paths.
+    """Write tables/<metric>.md, .csv and .tex for every metric present, and what conditions cost.
 
     Args:
         sets: a run's result sets.
@@ -157,7 +158,7 @@ def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
             path = sets[0].run / "tables" / f"{metric}.{suffix}"
             write_file(path, text.encode())
             paths.append(path)
-    return paths
+    return [*paths, *write_conditions(sets)]
 
 
 def terminal_tables(sets: Sequence[ResultSet], metrics: Sequence[str] = ()) -> str:
