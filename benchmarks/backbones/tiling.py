@@ -87,9 +87,11 @@ def _joined(maps: Sequence[Tensor], window: int, offset: int) -> Tensor:
             "meet; take a network whose strides are powers of two"
         )
     stride = fitting[0]
-    first, second = slice((offset + MARGIN) // stride), slice(MARGIN // stride, None)
+    kept = slice((offset + MARGIN) // stride), slice(MARGIN // stride, None)
     rows = [
-        torch.cat([left[..., down, first], right[..., down, second]], dim=-1)
-        for left, right, down in ((*maps[:2], first), (*maps[2:], second))
+        torch.cat(
+            [maps[2 * row + column][..., down, across] for column, across in enumerate(kept)], -1
+        )
+        for row, down in enumerate(kept)
     ]
-    return torch.cat(rows, dim=-2).contiguous()
+    return torch.cat(rows, dim=-2)

@@ -93,7 +93,9 @@ class GroundTruth:
     @property
     def ignored(self) -> Masks | None:
         """Pixels that no image has, (N, S, S); None where there are none."""
-        padded = padding_of(self.frames) if self.protocol.fit == "pad" else self._uncovered
+        if self.protocol.fit != "pad":
+            return self._uncovered
+        padded = padding_of(self.frames)
         return padded if self._uncovered is None else padded | self._uncovered
 
     @property

@@ -80,11 +80,6 @@ class Plan:
         }
         return {category: jobs for category, jobs in left.items() if jobs}
 
-    @property
-    def _seen(self) -> dict[str, int]:
-        """What a network is told of the images to come."""
-        return {"image_size": self.protocol.image_size, "tiles": self.protocol.tiles}
-
     def image_bytes(self, *choices: Choice) -> int:
         """Return the bytes of one image's features, of some members of the ensemble or all."""
         size, total = self.protocol.image_size, 0
@@ -110,7 +105,7 @@ class Plan:
             decoders: threads that decode images; None for one a processor.
         """
         crops = Crops(cache, self.dataset.name, self.protocol, decoders)
-        stays = device != "cpu" or not cache.on_disk
+        stays, size = device != "cpu" or not cache.on_disk, self.protocol.image_size
         resident = resident_bytes(memory, len(self.members)) if stays else 0
         return [
             Extractor(
@@ -118,7 +113,7 @@ class Plan:
                 self.dataset.name,
                 replace(self.protocol, backbone=spec),
                 self.levels,
-                partial(load, choice, device=device, **self._seen),
+                partial(load, choice, device=device, image_size=size, tiles=self.protocol.tiles),
                 crops=crops,
                 shifts=self.shifts,
                 resident=resident,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -176,8 +177,8 @@ def _ahead(pool: ThreadPoolExecutor, samples: Sequence[Sample], spec: CropSpec) 
     how = (spec.resize, spec.image_size, spec.fit, spec.interpolation)
     for sample in samples:
         sha256 = sample.file.sha256
-        seen = {"sha256": sha256, "shift": spec.shift, "name": sample.name}
-        waiting.append(pool.submit(load_image, sample.path, *how, **seen))
+        load = partial(load_image, sha256=sha256, shift=spec.shift, name=sample.name)
+        waiting.append(pool.submit(load, sample.path, *how))
         if len(waiting) == (AHEAD + 1) * BATCH_IMAGES:
             yield stacked([image.result() for image in waiting[:BATCH_IMAGES]])
             del waiting[:BATCH_IMAGES]

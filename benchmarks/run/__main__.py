@@ -83,6 +83,39 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_shared(parser)
     _add_images(parser)
+    _add_conditions(parser)
+    add(
+        "--mask-resize",
+        choices=get_args(MaskResize),
+        default="nearest",
+        help="official: as the official PatchCore code, which erodes defects (default: nearest)",
+    )
+    add(
+        "--regions",
+        choices=get_args(Regions),
+        default="resized",
+        help="where AUPRO's regions are connected: in the resized masks, as the official PatchCore "
+        "code; original: at the images' own size (default: resized)",
+    )
+    add(
+        "--out",
+        type=written_path,
+        help="the run's folder (default: results/<data set>-<backbone>-<image size>)",
+    )
+    add(
+        "--save-maps",
+        action="store_true",
+        help="store all anomaly maps (default: an example of each kind, and what is misclassified)",
+    )
+    add_metrics(parser)
+    add("--list", action="store_true", help="list the methods with their parameters")
+    add_plan(parser)
+    return parser
+
+
+def _add_conditions(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what methods learn from, and what they judge."""
+    add = parser.add_argument
     add("--seeds", default="0", help="comma-separated integers (default: %(default)s)")
     add(
         "--shots",
@@ -116,33 +149,6 @@ def _parser() -> argparse.ArgumentParser:
         help="learn from copies of the training images, too: mirrored, or turned by each multiple "
         "of 45 degrees (default: %(default)s)",
     )
-    add(
-        "--mask-resize",
-        choices=get_args(MaskResize),
-        default="nearest",
-        help="official: as the official PatchCore code, which erodes defects (default: nearest)",
-    )
-    add(
-        "--regions",
-        choices=get_args(Regions),
-        default="resized",
-        help="where AUPRO's regions are connected: in the resized masks, as the official PatchCore "
-        "code; original: at the images' own size (default: resized)",
-    )
-    add(
-        "--out",
-        type=written_path,
-        help="the run's folder (default: results/<data set>-<backbone>-<image size>)",
-    )
-    add(
-        "--save-maps",
-        action="store_true",
-        help="store all anomaly maps (default: an example of each kind, and what is misclassified)",
-    )
-    add_metrics(parser)
-    add("--list", action="store_true", help="list the methods with their parameters")
-    add_plan(parser)
-    return parser
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
