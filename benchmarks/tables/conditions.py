@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.files import as_csv, write_file
 from benchmarks.metrics.calibrated import KNOWN
@@ -24,7 +25,7 @@ CAPTION = (
 
 NEUTRAL = {"shift": "", "contamination": 0.0}
 
-Row = tuple[object, ...]
+Row = dict[str, Any]
 
 
 def write_conditions(sets: Sequence[ResultSet]) -> list[Path]:
@@ -37,29 +38,26 @@ def write_conditions(sets: Sequence[ResultSet]) -> list[Path]:
     rows = list(_rows(sets))
     if not rows:
         return []
-    tested = [n for n, (*_, metric, _, _, _, p) in enumerate(rows) if metric == "image_auroc"]
-    holm = dict(zip(tested, corrected([rows[n][-1] for n in tested]), strict=True))  # type: ignore[misc]
-    finished = []
-    for number, (*labels, without, with_it, drop, p) in enumerate(rows):
-        pair = Pair("without", "with", 0, 0, p, holm.get(number))  # type: ignore[arg-type]
-        verdict = pair.verdict if number in holm else ""
-        finished.append((*labels, without, with_it, drop, holm.get(number), verdict))
+    tested = [row for row in rows if row["metric"] == "image_auroc"]
+    p_values = corrected([row["p"] for row in tested])
+    for row, p_value, holm in zip(tested, [row["p"] for row in tested], p_values, strict=True):
+        verdict = Pair("without", "with", 0, 0, p_value, holm).verdict
+        row |= {"Holm": holm, "differ": verdict}
     header = [*distinctions(sets)[0], *COLUMNS]
-    shown = [[_text(value) for value in row] for row in finished]
+    texts = [[_text(row.get(name)) for name in header] for row in rows]
     paths = [sets[0].run / "tables" / f"conditions.{suffix}" for suffix in ("md", "csv")]
-    write_file(paths[0], captioned_table(CAPTION, header, shown).encode())
-    write_file(paths[1], as_csv([header, *finished]))
+    write_file(paths[0], captioned_table(CAPTION, header, texts).encode())
+    write_file(paths[1], as_csv([header, *([row.get(name) for name in header] for row in rows)]))
     return paths
 
 
 def _text(value: object) -> str:
-    return (
-        "–" if value in (None, "") else f"{value:.4f}" if isinstance(value, float) else str(value)
-    )
+    number = f"{value:.4f}" if isinstance(value, float) else str(value)
+    return "–" if value in (None, "") else number
 
 
 def _rows(sets: Sequence[ResultSet]) -> Iterator[Row]:
-    """Yield settings, category, method, condition, metric, two values, drop and p value."""
+    """Yield what a row holds, by column, and `p`, the p value of its image AUROC."""
     for results, settings in zip(sets, distinctions(sets), strict=True):
         for name, neutral in NEUTRAL.items():
             wanted = {**results.spec.conditions, name: neutral}
@@ -67,7 +65,7 @@ def _rows(sets: Sequence[ResultSet]) -> Iterator[Row]:
                 alike = (plain.dataset, plain.measure) == (results.dataset, results.measure)
                 if alike and plain.spec.conditions == wanted:
                     for row in _compared(plain, results, f"no {name}"):
-                        yield *settings.values(), *row
+                        yield {**settings, **row}
 
 
 def _compared(plain: ResultSet, results: ResultSet, against: str) -> Iterator[Row]:
@@ -81,7 +79,8 @@ def _compared(plain: ResultSet, results: ResultSet, against: str) -> Iterator[Ro
             if values[0] is not None and values[1] is not None:
                 sign = 1 if KNOWN[metric].higher_is_better else -1
                 drop = sign * (values[0] - values[1])
-                yield *place, against, metric, *values, drop, p_value
+                row = *place, against, metric, *values, drop
+                yield {**dict(zip(COLUMNS, row, strict=False)), "p": p_value}
 
 
 def _p_value(plain: ResultSet, results: ResultSet, place: Place) -> float | None:
