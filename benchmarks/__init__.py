@@ -26,6 +26,8 @@ In Python, `benchmarks.detector`, `load_detector`, `evaluate` and `results.open`
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.interrupts import guard_imports
+
 if TYPE_CHECKING:
     from benchmarks import results
     from benchmarks.detection.detector import detector, load_detector
@@ -38,6 +40,8 @@ _HOMES = {
     "load_detector": "benchmarks.detection.detector",
     "evaluate": "benchmarks.statistics.evaluating",
 }
+
+guard_imports()
 
 
 def __getattr__(name: str) -> Any:

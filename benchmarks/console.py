@@ -13,8 +13,9 @@ from typing import TextIO
 
 import methods
 from benchmarks.errors import BenchmarkError, StorageError
+from benchmarks.interrupts import stop_at_once
 from benchmarks.names import printable
-from benchmarks.places import provide_caches
+from benchmarks.places import settle_environment
 
 PLAIN = {
     **{"–": "-", "−": "-", "·": "-", "×": "x", "→": "->", "…": "...", "±": "+/-"},
@@ -83,7 +84,7 @@ def command_parser(program: str, description: str | None) -> argparse.ArgumentPa
 
 
 def run_program(program: Callable[[], int], interrupted: str = "interrupted") -> int:
-    """Run a command and return its exit status; what the process does on SIGTERM is restored.
+    """Run a command and return its exit status; what the process does on signals is restored.
 
     Expected errors become a line and their status, mostly 2; interruptions, by Ctrl-C or SIGTERM,
     a line and 130.
@@ -93,10 +94,14 @@ def run_program(program: Callable[[], int], interrupted: str = "interrupted") ->
             same care.
         interrupted: what it says where it is interrupted.
     """
-    before = signal.signal(signal.SIGTERM, _interrupt)
     _take_any_encoding()
-    provide_caches()
+    settle_environment()
+    early = signal.getsignal(signal.SIGINT) is stop_at_once
+    before = signal.getsignal(signal.SIGTERM)
     try:
+        signal.signal(signal.SIGTERM, _interrupt)
+        if early:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return program()
     except (BenchmarkError, methods.MethodNameError) as error:
         say(f"error: {error}")
@@ -110,6 +115,8 @@ def run_program(program: Callable[[], int], interrupted: str = "interrupted") ->
         for stream in (sys.stdout, sys.stderr):
             _flush(stream)
         signal.signal(signal.SIGTERM, before)
+        if early:
+            signal.signal(signal.SIGINT, stop_at_once)
 
 
 def _flush(stream: TextIO | None) -> None:

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 
 def temporary_name(path: Path) -> Path:
-    """Return a name beside a file's that no process of any machine or container takes, too."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    """Return a name beside a file's that no process of any machine or container takes, too.
+
+    However long the file's: of 255 bytes this one's beginning takes 240 at most.
+    """
+    return path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}.tmp")
 
 
 @contextlib.contextmanager

@@ -238,7 +238,7 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
     Raises:
         DataError: it can't be used as it is.
     """
-    named = options.data or os.environ.get("MVTEC_AD_ROOT")
+    named = options.data or os.environ.get("MVTEC_AD_ROOT") or None
     if named is None:
         say(NOTICE)
     root = options.cache / VERSION if named is None else written_path(str(named))

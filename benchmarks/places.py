@@ -1,7 +1,8 @@
-"""Folders of this machine's user: `~` in paths that people write, and caches."""
+"""What this machine's user has set: `~` in paths that people write, caches, variables."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 from pathlib import Path
@@ -16,7 +17,13 @@ LIBRARIES = {
 
 
 def written_path(text: str) -> Path:
-    """Return the path that someone wrote, with `~` expanded."""
+    """Return the path that someone wrote, with `~` expanded.
+
+    Raises:
+        argparse.ArgumentTypeError: it is empty, as an option with a variable that isn't set.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty: name a file or folder")
     return Path(os.path.expanduser(text))
 
 
@@ -32,8 +39,16 @@ def user_cache(name: str) -> Path:
     return folder if not homeless and _exists_or_can_be_created(folder) else _temporary() / name
 
 
-def provide_caches() -> None:
-    """Point libraries to a temporary folder where the user's cache can't be written."""
+def settle_environment() -> None:
+    """Make of the environment's variables what a command can work with.
+
+    Empty ones are unset. Libraries are pointed to a temporary folder where the user's cache can't
+    be written, and matplotlib draws into files, whatever a notebook has told it.
+    """
+    for variable in ("HOME", *LIBRARIES):
+        if not os.environ.get(variable):
+            os.environ.pop(variable, None)
+    os.environ["MPLBACKEND"] = "agg"
     for variable, name in LIBRARIES.items():
         folder = user_cache(name)
         if _temporary_name() in folder.parts and variable not in os.environ:

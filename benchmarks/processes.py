@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from benchmarks.control_groups import processors
 from benchmarks.errors import BenchmarkError
+from benchmarks.interrupts import kept_from_children
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -91,12 +92,14 @@ def standing_back(module: str) -> ProcessPoolExecutor:
 def _without_main() -> Iterator[None]:
     """Let processes that start meanwhile not import the main program, of which they need nothing.
 
-    They would run a script anew that doesn't ask whether it is the main program.
+    They would run a script anew that doesn't ask whether it is the main program. Nor do they see
+    Ctrl-C.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
-        yield
+        with kept_from_children():
+            yield
     finally:
         sys.modules["__main__"] = main
 

@@ -28,12 +28,23 @@ TIMM_FAMILIES = {
     r"resnext\d+d?_\d+x\d+d": RESNET,
     r"densenet\d+": DENSENET,
     r"convnext(v2)?_[a-z]+": CONVNEXT,
-    r"(vit|deit)_(tiny|small|base)_patch\d+(_(dinov2|dinov3|clip|siglip))?(_\d+)?": TRANSFORMER,
+    r"(vit|deit)_(tiny|small|base)_patch\d+(_reg4)?(_(dinov[23]|clip|siglip))?(_\d+)?": TRANSFORMER,
 }
 """Layers of the usual architectures, as timm names them, so that a plan needn't import it.
 
 DenseNets end with block 4 here as in torchvision; timm's own list ends with the norm after it.
 """
+
+DINO = (
+    "vit_small_patch14_dinov2.lvd142m",
+    "vit_small_patch14_reg4_dinov2.lvd142m",
+    "vit_base_patch14_dinov2.lvd142m",
+    "vit_base_patch14_reg4_dinov2.lvd142m",
+    "vit_small_patch16_dinov3.lvd1689m",
+    "vit_base_patch16_dinov3.lvd1689m",
+)
+"""Transformers that recent methods are published with, and their weights. timm knows no sha256 of
+these; that of the file which was read is in every cell."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.device import choose_device
 from benchmarks.figures.pareto import figures
 from benchmarks.figures.writing import write_figures
+from benchmarks.files import require_writable
 from benchmarks.options import add_data, chosen_datasets, most_agreeing, positive
 from benchmarks.places import written_path
 from benchmarks.results import Cell, ResultSet, result_sets
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _main(options: argparse.Namespace) -> int:
     run, device = find_run(options.run), choose_device(options.device)
+    require_writable(run)
     sets, datasets = result_sets(run), chosen_datasets(run, options)
     known = dict.fromkeys(method for results in sets for method in results.methods)
     wanted = methods.split(options.methods) if options.methods else [*known]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -56,8 +55,6 @@ def _main(arguments: list[str] | None) -> int:
     if root is None:
         show(_list())
         return 0
-    if not os.path.isdir(root):
-        parser.error(f"{root}: no such folder")
     if options.image_size < 1:
         parser.error(f"--image-size {options.image_size}: give a positive number of pixels")
     dataset = index(root, masks=not options.no_masks)

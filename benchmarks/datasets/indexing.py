@@ -121,7 +121,7 @@ def index(
     alike = "" if synthetic else _alike(indexed)
     official = KNOWN[alike].counts if alike else {}
     known = alike if all(official.get(c.name) == c.counts for c in indexed) else ""
-    folder = root.resolve().name
+    folder = _name(root)
     if not known and not _is_text(folder):
         raise DataError(f"{folder!a}: the folder's name, which is the data set's, isn't UTF-8")
     warnings = (
@@ -161,13 +161,21 @@ def _count_warnings(categories: Sequence[Category], known: Known) -> Iterator[st
 
 
 def _outside(root: Path, categories: Sequence[Category]) -> Iterator[str]:
-    """Yield a line for each folder with images that is part of no category."""
+    """Yield a line for each folder with images that is part of no category, and each dead link."""
+    for path in base.listing(root):
+        if dead := base.dead_link(path):
+            yield f"{path.name}: left out: {dead}"
     samples = (sample for c in categories for sample in (*c.train, *c.test))
     read = {sample.path.relative_to(root).parts[0] for sample in samples}
     for folder in base.subfolders(root):
         inside = (Path(name) for name in files_below(folder))
         if folder.name not in read and any(f.suffix.lower() in EXTENSIONS for f in inside):
             yield f"{folder.name}: left out: it holds images, but is no category"
+
+
+def _name(root: Path) -> str:
+    """Return what a folder is called by whoever names it, be that a link's name."""
+    return Path(os.path.abspath(root)).name
 
 
 def _is_text(name: str) -> bool:
@@ -202,14 +210,17 @@ def category_names(root: Path) -> list[str]:
 def _candidates(root: Path, categories: Sequence[str] | None) -> dict[str, Candidate]:
     """Return `categories`, in that order, or all that `root` holds."""
     if not os.path.exists(root):  # Path.exists raises where a parent can't be entered
-        raise DataError(f"{root}: no such folder; pass the folder that holds the category folders")
+        what = base.dead_link(root) or "no such folder"
+        raise DataError(f"{root}: {what}; pass the folder that holds the category folders")
     if not os.path.isdir(root):
-        raise DataError(f"{root}: not a folder; pass the folder that holds the category folders")
+        packed = root.suffix.lower() in base.ARCHIVES
+        what = "an archive; unpack it, and" if packed else "not a folder;"
+        raise DataError(f"{root}: {what} pass the folder that holds the category folders")
     layout = next(layout for layout in LAYOUTS if layout.recognises(root))
-    inside = {folder.name for folder in base.subfolders(root)}
+    inside = {folder.name.lower() for folder in base.subfolders(root)}
     if layout is LAYOUTS[-1] and "train" in inside and {"test", "test_public"} & inside:
         raise DataError(
-            f"{root}: is itself a category folder; pass its parent and choose {root.resolve().name}"
+            f"{root}: is itself a category folder; pass its parent and choose {_name(root)}"
         )
     return _chosen(root, layout, categories)
 
@@ -219,7 +230,9 @@ def _chosen(root: Path, layout: Layout, names: Sequence[str] | None) -> dict[str
     if names is None:
         names = [name for name, candidate in candidates.items() if candidate.exists()]
         if not names:
-            raise DataError(f"{root}: holds no {layout.what}; pass the folder that holds them")
+            holder = next(filter(category_names, base.subfolders(root)), None)
+            remedy = f"pass {holder}, which does" if holder else "pass the folder that holds them"
+            raise DataError(f"{root}: holds no {layout.what}; {remedy}{base.to_unpack(root)}")
     forms = {composed(name): name for name in candidates}
     names = [
         name if name in candidates else forms.get(composed(name), name.strip()) for name in names
@@ -230,7 +243,8 @@ def _chosen(root: Path, layout: Layout, names: Sequence[str] | None) -> dict[str
             close = difflib.get_close_matches(name, existing, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
             available = ", ".join(existing) or "none"
-            raise DataError(f"{root}: no category {name!r}; {hint}available: {available}")
+            packed = base.to_unpack(root)
+            raise DataError(f"{root}: no category {name!r}; {hint}available: {available}{packed}")
     return {name: candidates[name] for name in names}
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from benchmarks.datasets.images import EXTENSIONS
-from benchmarks.datasets.layouts.base import Listing
+from benchmarks.datasets.layouts.base import ARCHIVES, Listing, dead_link, is_hidden
 
 NO_IMAGES = frozenset(
     {
         *(".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".toml", ".ini"),
         *(".html", ".pdf", ".db", ".log", ".py", ".sh", ".m", ".license", ".bib", ".tex", ""),
+        ".identifier",
     }
 )
 """Endings of files that commonly lie beside images."""
@@ -58,13 +59,9 @@ def left_out(listing: Listing) -> LeftOut:
 def files_below(folder: Path) -> Iterator[str]:
     """Yield the files below `folder` as POSIX paths relative to it, in order, hidden ones not."""
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not _hidden(name))
-        for name in sorted(name for name in names if not _hidden(name)):
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for name in sorted(name for name in names if not is_hidden(name)):
             yield Path(place, name).relative_to(folder).as_posix()
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _counted(names: list[str]) -> str:
@@ -74,6 +71,10 @@ def _counted(names: list[str]) -> str:
 def _reason(listing: Listing, name: str) -> str | None:
     """Return why a file that looks like an image isn't read, None if it doesn't look like one."""
     suffix = PurePosixPath(name).suffix.lower()
+    if dead := dead_link(listing.folder / name):
+        return dead
+    if suffix in ARCHIVES:
+        return "an archive; unpack it"
     if suffix in EXTENSIONS:
         return listing.reason(name)
     if _is_image(listing.folder / name):

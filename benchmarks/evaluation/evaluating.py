@@ -247,8 +247,9 @@ def _score_held_out(
     outside = padding if protocol.score_area == "image" else None
     scored = score_images(method, every.select(rows), protocol, outside)
     inside = scored.maps if padding is None else np.where(padding, -np.inf, scored.maps)
-    names, maxima = [sample.name for sample in samples], inside.max(axis=(1, 2)).astype(float)
-    return HeldOut(names, scored.images, maxima if scored.raw.grids else None)
+    maxima = inside.max(axis=(1, 2)).astype(float)
+    known = None if np.isnan(maxima).all() else maxima  # of a method without maps
+    return HeldOut([sample.name for sample in samples], scored.images, known)
 
 
 def _copies(features: BySplit) -> Iterator[Features]:

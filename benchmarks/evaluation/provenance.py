@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from functools import cache
 from importlib import metadata
@@ -39,6 +40,10 @@ def git_sha() -> str:
     if not (folder / ".git").exists():  # installed: a repository around it is somebody else's
         return ""
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        # A hook of git, or a job, may name another repository for whatever it starts.
+        env = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
+        done = subprocess.run(
+            command, cwd=folder, env=env, capture_output=True, text=True, check=True
+        )
         return done.stdout.strip()
     return ""

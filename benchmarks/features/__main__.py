@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 
 from benchmarks.console import run_program, show
+from benchmarks.errors import StorageError
 from benchmarks.features.cache import FeatureCache, default_folder
 from benchmarks.names import printable
 from benchmarks.places import written_path
@@ -15,6 +17,10 @@ from benchmarks.places import written_path
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """List or clear the cache; return the exit status."""
+    return run_program(lambda: _list(_parser().parse_args(arguments)))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.features", description=__doc__)
     parser.add_argument(
         "--cache",
@@ -23,14 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="folder (default: %(default)s)",
     )
     parser.add_argument("--clear", action="store_true", help="remove all cached features")
-    return run_program(lambda: _list(parser.parse_args(arguments)))
+    return parser
 
 
 def _list(options: argparse.Namespace) -> int:
     cache = FeatureCache(options.cache)
     cached = cache.cached()
     for array in cached:
-        spec, used = array.spec, time.strftime("%Y-%m-%d %H:%M", time.localtime(array.used))
+        spec = defaultdict(lambda: "?", array.spec)
+        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(array.used))
         what = f"level {spec['level']}" if "level" in spec else "crops"
         names = printable(f"{spec['dataset']:12} {spec['category']:14}")
         show(
@@ -39,9 +46,11 @@ def _list(options: argparse.Namespace) -> int:
             f"{array.bytes / 1e6:9.1f} MB  used {used}"
         )
     size = f"{len(cached)} arrays, {sum(a.bytes for a in cached) / 1e9:.2f} GB in {cache.folder}"
-    if options.clear:
-        for array in cached:
-            cache.remove(array)
+    if options.clear and (stays := cache.clear()):
+        raise StorageError(
+            f"{stays[0]}: can't be removed, as {len(stays)} files in all: whoever owns them can; "
+            "the others are gone"
+        )
     show(f"removed {size}" if options.clear else size)
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,9 @@ DEFAULT_LIMIT_GB = 50.0
 
 SPARED = 10**9
 """Bytes of the disk, and a fiftieth of it at most, that are left to results and to others."""
+
+_ARRAY = re.compile(r"[0-9a-f]{64}(\.\d+-\d+)?\.(json|npy)")
+"""The name of an array, or of its description; whatever else lies there is others'."""
 
 DESCRIPTIONS = 4096
 """Bytes that the arrays of a split take beside their numbers, at most."""
@@ -133,7 +137,7 @@ class FeatureCache:
 
     def _files(self, spec: ArraySpec, images: int) -> list[range]:
         """Return the images that each file of an array holds."""
-        if self._path(spec, range(images), whole=True).with_suffix(".json").exists():
+        if os.path.exists(self._path(spec, range(images), whole=True).with_suffix(".json")):
             return [range(images)]
         files = []
         for description in self.folder.glob(f"{spec.key}.*-*.json"):
@@ -188,7 +192,8 @@ class FeatureCache:
 
     def _lacking(self, needed: int) -> int:
         """Return how many bytes the disk has too few, beside what is written and others need."""
-        folder = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        ancestors = (self.folder, *self.folder.absolute().parents)
+        folder = next(path for path in ancestors if os.path.exists(path))
         disk = shutil.disk_usage(folder)
         spared = min(SPARED, disk.total // 50)
         others = temporary.still_needed(self.folder)
@@ -197,16 +202,16 @@ class FeatureCache:
     def cached(self) -> list[CachedArray]:
         """Return what is cached, by category, split and level."""
         files: dict[str, list[Path]] = {}
-        for description in self.folder.glob("*.json"):
+        for description in filter(_is_array, self.folder.glob("*.json")):
             files.setdefault(_key(description), []).append(description)
         cached = []
         for descriptions in files.values():
-            with suppress(OSError, ValueError, KeyError):
+            with suppress(OSError, ValueError, KeyError, TypeError):
                 spec = json.loads(descriptions[0].read_text(encoding="utf-8"))["spec"]
                 used = max(description.stat().st_mtime for description in descriptions)
                 paths = tuple(description.with_suffix(".npy") for description in descriptions)
                 size = sum(path.stat().st_size for path in paths)
-                cached.append(CachedArray(paths, spec, size, used))
+                cached.append(CachedArray(paths, {**spec}, size, used))
         order = ("dataset", "category", "split", "backbone", "image_size", "level")
         return sorted(cached, key=lambda array: [str(array.spec.get(name)) for name in order])
 
@@ -217,6 +222,17 @@ class FeatureCache:
         for path in array.paths:
             path.unlink(missing_ok=True)
 
+    def clear(self) -> list[Path]:
+        """Remove all arrays, also those without a description; return what can't be removed."""
+        self.sweep()
+        stays = []
+        for path in sorted(filter(_is_array, self.folder.glob("*")), key=lambda path: path.suffix):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError:
+                stays.append(path)
+        return stays
+
     def sweep(self) -> None:
         """Remove the temporary files that processes of this machine have left."""
         temporary.sweep(self.folder)
@@ -224,6 +240,10 @@ class FeatureCache:
     def _path(self, spec: ArraySpec, rows: range, *, whole: bool) -> Path:
         part = "" if whole else f".{rows.start}-{rows.stop}"
         return self.folder / f"{spec.key}{part}.npy"
+
+
+def _is_array(path: Path) -> bool:
+    return _ARRAY.fullmatch(path.name) is not None
 
 
 def _key(path: Path) -> str:

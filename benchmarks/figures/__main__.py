@@ -21,9 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_on_run("benchmarks.figures", __doc__, _write, argv)
 
 
-def _write(run: Path) -> None:
+def _write(run: Path, out: Path | None) -> None:
     run = run.resolve()
-    for path in write_figures(result_sets(run), plots_folder(run)):
+    for path in write_figures(result_sets(run), out or plots_folder(run)):
         show(str(path))
 
 

@@ -33,11 +33,16 @@ def figures(results: ResultSet) -> Iterator[tuple[str, Drawing]]:
 def points(results: ResultSet, metric: str) -> list[Point]:
     """Return the methods whose cost is stored, on the machine that was measured last, and that
     have a value of a metric in every category."""
+    means = method_means(results, metric)
+    costs = latest_costs(results)
+    return [Point(name, cost, *means[name]) for name, cost in costs.items() if name in means]
+
+
+def latest_costs(results: ResultSet) -> dict[str, Cost]:
+    """Return method → its stored cost on the machine that was measured last."""
     keys = {cell.spec.key: method for method, cell in results.titled}
     costs = [cost for cost in read_costs(results.run) if cost.cell in keys]
-    here = {keys[cost.cell]: cost for cost in costs if cost.machine == costs[-1].machine}
-    means = method_means(results, metric)
-    return [Point(name, cost, *means[name]) for name, cost in here.items() if name in means]
+    return {keys[cost.cell]: cost for cost in costs if cost.machine == costs[-1].machine}
 
 
 def front(chosen: list[Point], *, higher_is_better: bool) -> list[Point]:

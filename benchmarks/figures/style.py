@@ -50,6 +50,7 @@ LOOK: dict[str, Any] = {
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.03,
     "svg.hashsalt": "benchmarks.figures",
+    "text.parse_math": False,  # names are no formulas
 }
 """matplotlib's settings, for `matplotlib.style.context(["default", LOOK])`."""
 

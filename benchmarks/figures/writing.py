@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from benchmarks.console import say
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import contamination, curves, example_maps, pareto
 from benchmarks.figures.critical_difference import draw_critical_difference
+from benchmarks.figures.fonts import drawn_with_fonts, say_boxes
 from benchmarks.figures.overview import draw_overview
 from benchmarks.figures.style import (
-    LOOK,
     MOST_CATEGORIES,
     MOST_METHODS,
     Drawing,
@@ -32,6 +35,14 @@ Shown = tuple[ResultSet, ...]
 
 FIGURES_PER_PROCESS = 20
 """Figures that are worth the start of a process, which imports matplotlib."""
+
+
+class Written(NamedTuple):
+    """A figure's files; the characters that it shows as boxes; why it isn't drawn, if it isn't."""
+
+    paths: Sequence[Path]
+    boxes: frozenset[str] = frozenset()
+    problem: str = ""
 
 
 def _figure(name: str, draw: Callable[[ResultSet], Figure], metrics: Sequence[str]) -> Figures:
@@ -72,7 +83,8 @@ def write_figures(
 ) -> list[Path]:
     """Write every figure of a run to `out` as PNG, those of lines as SVG, too; return the paths.
 
-    What nobody could read, or look at one by one, is left out with a word.
+    What nobody could read, or look at one by one, is left out with a word; so is a figure that
+    can't be drawn.
 
     Where the run holds several result sets each has its own figures, numbered in order of
     appearance.
@@ -100,8 +112,11 @@ def write_figures(
             left.append((name, draw, folder))
     for name in stale:
         (out / f"{name}.png").unlink(missing_ok=True)
-    written = map_in_processes(write, left, FIGURES_PER_PROCESS)
-    return [*kept, *chain.from_iterable(written)]
+    written = [*map_in_processes(_try_to_write, left, FIGURES_PER_PROCESS)]
+    for problem in (figure.problem for figure in written if figure.problem):
+        say(f"warning: {problem}")
+    say_boxes(frozenset[str]().union(*(figure.boxes for figure in written)))
+    return [*kept, *chain.from_iterable(figure.paths for figure in written)]
 
 
 def drawings(
@@ -126,10 +141,23 @@ def _too_many(results: ResultSet) -> str:
     )
 
 
-def write(drawing: tuple[str, Drawing, Path]) -> list[Path]:
-    """Draw and write one of `drawings`; return the paths of its files."""
-    import matplotlib.style
+def _try_to_write(drawing: tuple[str, Drawing, Path]) -> Written:
+    """Draw and write one of `drawings`; one that can't be drawn leaves no earlier file."""
+    name, _, out = drawing
+    try:
+        return write(drawing)
+    except BenchmarkError:
+        raise
+    except Exception as error:  # noqa: BLE001 a picture's boundary: the rest is worth having
+        for ending in ("png", "svg"):
+            with suppress(OSError):
+                (out / f"{name}.{ending}").unlink()
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        return Written((), problem=f"{out / name}.png can't be drawn, and is left out ({why})")
 
+
+def write(drawing: tuple[str, Drawing, Path]) -> Written:
+    """Draw and write one of `drawings`, with other fonts where the usual one lacks characters."""
     name, draw, out = drawing
-    with matplotlib.style.context(["default", LOOK]):
-        return save(draw(), out, name, svg=not name.startswith(example_maps.PREFIX))
+    svg = not name.startswith(example_maps.PREFIX)
+    return Written(*drawn_with_fonts(lambda: save(draw(), out, name, svg=svg)))

@@ -27,7 +27,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.job import KeptMaps
 from benchmarks.features import Crops, FeatureCache
 from benchmarks.files import require_writable
-from benchmarks.maps import image_scores, importing
+from benchmarks.maps import exporting, image_scores, importing
 from benchmarks.maps.choosing import chosen_measure
 from benchmarks.maps.exporting import DType, Exported, export_category, find_method, folder_of
 from benchmarks.maps.folder import folders_of_methods
@@ -248,6 +248,9 @@ def _export(options: argparse.Namespace) -> int:
     if not chosen:
         raise BenchmarkError("--methods: name at least one")
     datasets, nothing = chosen_datasets(run, options), True
+    for _, method in itertools.chain.from_iterable(chosen):
+        for category in itertools.chain.from_iterable(dataset.categories for dataset in datasets):
+            exporting.require_short_names(method, category)
     for results, method in itertools.chain.from_iterable(chosen):
         several = len({results.dataset for results in sets}) > 1
         out = options.out / (folder_of(results.dataset) if several else "") / folder_of(method)

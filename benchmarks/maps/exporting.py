@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,10 @@ DType = Literal["float32", "float16", "float64"]
 ALL_MAPS = (
     "python -m benchmarks.run with --save-maps, and the run's own options, stores all of them"
 )
+
+
+LONGEST_NAME = 255
+"""Bytes of a file's name, on the file systems in use."""
 
 
 @dataclass
@@ -77,6 +82,20 @@ def find_method(sets: Sequence[ResultSet], name: str) -> list[tuple[ResultSet, s
 def folder_of(method: str) -> str:
     """Return what the folder of a method's maps is called."""
     return re.sub(r"[^\w.=+,\[\]-]+", "_", method).strip("_")
+
+
+def require_short_names(method: str, category: Category) -> None:
+    """Make sure that no name is too long for the files of a category's maps.
+
+    Raises:
+        BenchmarkError: one is.
+    """
+    for name in (folder_of(method), *(f"{name}.tiff" for name in map_names(category))):
+        if len(os.fsencode(name.rpartition("/")[2])) > LONGEST_NAME:
+            raise BenchmarkError(
+                f"{category.name}: {name} is a name of more than {LONGEST_NAME} bytes, too long "
+                "for a map's file or folder: rename the image, or give the method fewer overrides"
+            )
 
 
 def export_category(

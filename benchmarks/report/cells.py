@@ -64,14 +64,16 @@ def _images(frame: pd.DataFrame, previews: Previews | None, sheets: Sheets) -> P
     names, labels = frame["path"].tolist(), frame["label"].tolist()
     folders = (PurePosixPath(name).parent.name for name in names)
     count = len(names)
+    areas = _areas(previews.masks, count) if previews else None
+    masked = previews is not None and any(areas or ())  # else there are no masks to show
     return PageImages(
         names=names,
         labels=labels,
         kinds=[folder if label else "good" for folder, label in zip(folders, labels, strict=True)],
         images=sheets.add(previews.images, count) if previews else None,
-        masks=sheets.add(previews.masks, count) if previews else None,
+        masks=sheets.add(previews.masks, count) if previews and masked else None,
         columns=columns(count),
-        areas=_areas(previews.masks, count) if previews else None,
+        areas=areas if masked else None,
     )
 
 
@@ -94,6 +96,7 @@ def _page_cell(cell: Cell) -> PageCell:
         f1_optimal=None,
         pro=None,
         maps=None,
+        thresholds=dict(cell.thresholds),
         fit_seconds=cell.fit_seconds,
         score_seconds=cell.score_seconds,
         peak_memory_mb=cell.peak_memory_mb,

@@ -9,10 +9,12 @@ from math import isnan
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from benchmarks.console import say
+from benchmarks.figures.pareto import Point, front, latest_costs
 from benchmarks.figures.style import dash_lengths, style
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.report import schema
 from benchmarks.report.cells import category_parts
+from benchmarks.report.decision import POINT, decision, enough
 from benchmarks.report.differences import pairs
 from benchmarks.report.facts import facts
 from benchmarks.report.pictures import Sheets
@@ -46,7 +48,10 @@ _LINE = 2
 
 
 def build(
-    runs: Sequence[Sequence[ResultSet]], sheets: Sheets, first: Sequence[str] = ()
+    runs: Sequence[Sequence[ResultSet]],
+    sheets: Sheets,
+    first: Sequence[str] = (),
+    points: float = POINT,
 ) -> schema.Content:
     """Return the content of the page of one run, or of two and their differences.
 
@@ -54,6 +59,7 @@ def build(
         runs: the result sets of each.
         sheets: where pictures are added.
         first: the metrics in front of the others.
+        points: the smallest difference of AUROC that matters, in per cent.
 
     Raises:
         BenchmarkError: a file that a run refers to is unreadable.
@@ -72,6 +78,7 @@ def build(
             for suffix, sets in zip(suffixes, runs, strict=True)
             for page_set in _sets(sets, sheets, suffix)
         ],
+        enough=[list(enough(results, points)) for sets in runs for results in sets],
         pairs=pairs(*runs) if len(runs) == 2 else [],
     )
 
@@ -102,7 +109,9 @@ def _set(results: ResultSet, short: str, calls: Sequence[Call], sheets: Sheets) 
     checked, checked_note = _reproduction(results, intervals_of)
     return schema.PageSet(
         short=short,
-        caption=caption("", results.describe("Results")),
+        caption=caption("", [s for s in results.describe("Results") if s not in results.notes]),
+        notes=results.notes,
+        decision=decision(results),
         synthetic=results.dataset == "synthetic",
         facts=facts(results, calls),
         categories=[_category(results, category) for category in results.categories],
@@ -176,7 +185,7 @@ def _reproduction(results: ResultSet, intervals_of: IntervalsOf) -> tuple[list[l
 
 
 def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, schema.PageTable]:
-    """Return metric → its table, of all metrics that any cell names."""
+    """Return metric → its table, of all metrics that are measured."""
     intervals = {
         (category, method): intervals_of(path, results.maps.get((category, method)))
         for (category, method), path in results.scores.items()
@@ -186,7 +195,7 @@ def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, schema.P
     published = Published.load() if full else Published()
     return {
         metric: _table(results, metric, intervals, published)
-        for metric in filter(results.has, METRICS)
+        for metric in filter(results.measured, METRICS)
     }
 
 
@@ -202,6 +211,7 @@ def _table(
         [intervals.get((str(row), method), {}).get(metric) for method in methods] for row in rows
     ]
     beside = _published(published, metric, results)
+    ranking = Ranking(table, results.dataset, spans, marks.rows)
     return schema.PageTable(
         values=_grid(table.values),
         deviations=_grid(table.deviations),
@@ -211,10 +221,19 @@ def _table(
         interval_note=caveat(metric),
         best=best,
         note=marks_note(marks) if len(methods) > 1 else "",
-        ranking=Ranking(table, results.dataset, spans, marks.rows).content(),
+        ranking=ranking.content(),
+        front=_front(results, ranking),
         published=beside,
         published_note=_SOURCES.format(*TABLES[metric]) if beside else "",
     )
+
+
+def _front(results: ResultSet, ranking: Ranking) -> list[int]:
+    """Return the methods that no other is as good as in time and by a metric, fastest first."""
+    costs, names = latest_costs(results), list(results.methods)
+    chosen = [Point(n, costs[n], ranking.means[n], None) for n in ranking.ranked if n in costs]
+    best = front(chosen, higher_is_better=ranking.table.metric.higher_is_better)
+    return [names.index(point.method) for point in best]
 
 
 def _grid(frame: pd.DataFrame) -> schema.Grid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from benchmarks.report.schema import PagePair
@@ -10,7 +11,7 @@ from benchmarks.results import ResultSet
 from benchmarks.results.scores import read_image_scores
 from benchmarks.specs import flat
 from benchmarks.statistics.paired import paired_test
-from benchmarks.statistics.pairs import corrected
+from benchmarks.statistics.pairs import LEVEL, corrected
 
 Specs = Mapping[tuple[str, str], Mapping[str, Any]]
 """(category, method) → the flattened specification of the first seed's cell."""
@@ -39,13 +40,14 @@ def pairs(before: Sequence[ResultSet], after: Sequence[ResultSet]) -> list[PageP
                 second=len(before) + place,
                 spec=_differences(specs[number], others[place]),
                 tests=_tests(results, after[place]),
+                level=LEVEL,
             )
             compared.append(pair)
     return compared
 
 
 def _specs(results: ResultSet) -> Specs:
-    return {place: dict(flat(cell.spec.as_dict())) for place, cell in results.first.items()}
+    return {place: dict(flat(asdict(cell.spec))) for place, cell in results.first.items()}
 
 
 def _alike(before: Specs, after: Specs) -> int:
@@ -58,13 +60,20 @@ def _alike(before: Specs, after: Specs) -> int:
 def _differences(before: Specs, after: Specs) -> list[list[Any]]:
     """Return field, value before and value after of what differs between the same cells."""
     fields = [
-        (name, before[key].get(name), after[key].get(name))
+        (name, *(_said(name, specs[key]) for specs in (before, after)))
         for key in before
         if key in after
         for name in {**before[key], **after[key]}
     ]
     different = [field for field in fields if field[1] != field[2]]
     return [list(field) for field in {repr(field): field for field in different}.values()]
+
+
+def _said(name: str, spec: Mapping[str, Any]) -> Any:
+    """Return a field's value, in words where it is None, or not stored for being the default."""
+    if name not in spec:
+        return "default"
+    return {"shots": "all"}.get(name, "none") if spec[name] is None else spec[name]
 
 
 def _tests(before: ResultSet, after: ResultSet) -> dict[str, dict[str, float | None]]:

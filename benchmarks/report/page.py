@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.files import write_file
 from benchmarks.report.content import build
+from benchmarks.report.decision import POINT
 from benchmarks.report.pictures import Sheet, Sheets, shrunk_to
 from benchmarks.report.schema import Content
 from benchmarks.results import ResultSet
@@ -28,6 +29,7 @@ SCRIPTS = (
     "outcomes.js",
     "cards.js",
     "failures.js",
+    "decision.js",
     "summary.js",
     "overview.js",
     "reproduction.js",
@@ -35,6 +37,7 @@ SCRIPTS = (
     "threshold.js",
     "gallery.js",
     "viewer.js",
+    "pareto.js",
     "speed.js",
     "differences.js",
     "main.js",
@@ -49,7 +52,10 @@ FRAME = 100
 
 
 def write_report(
-    runs: Sequence[Sequence[ResultSet]], out: Path, metrics: Sequence[str] = ()
+    runs: Sequence[Sequence[ResultSet]],
+    out: Path,
+    metrics: Sequence[str] = (),
+    points: float = POINT,
 ) -> Path:
     """Write the report of one run, or of two and their differences, to `out`; return `out`.
 
@@ -59,13 +65,14 @@ def write_report(
         runs: the result sets of each.
         out: the page.
         metrics: those that are shown first.
+        points: the smallest difference of AUROC that matters, in per cent.
 
     Raises:
         BenchmarkError: a file that a run refers to is unreadable.
         StorageError: the page can't be written.
     """
     gathered = Sheets()
-    content = build(runs, gathered, metrics)
+    content = build(runs, gathered, metrics, points)
     rest = len(_page(content, ()).encode()) + FRAME * len(gathered.all())
     sheets, times = shrunk_to(gathered.all(), LIMIT - rest)
     if times:

@@ -57,7 +57,10 @@ class PageRanking(TypedDict):
 
 
 class PageTable(TypedDict):
-    """A metric's values; `best` are the indices of the methods that are marked in each row."""
+    """A metric's values; `best` are the indices of the methods that are marked in each row.
+
+    `front` are the methods, fastest first, that no other is as good as in time and in the mean.
+    """
 
     values: Grid
     deviations: Grid
@@ -68,6 +71,7 @@ class PageTable(TypedDict):
     best: list[list[int]]
     note: str
     ranking: PageRanking
+    front: list[int]
     published: Grid | None
     published_note: str
 
@@ -75,7 +79,8 @@ class PageTable(TypedDict):
 class PageImages(TypedDict):
     """A category's test images, in the order of their tiles, and what each defect covers.
 
-    `images` and `masks` are numbers of sheets with `columns` tiles in a row, None without maps.
+    `images` and `masks` are numbers of sheets with `columns` tiles in a row, None without maps;
+    `masks` and `areas` are None without masks, too.
     """
 
     names: list[str]
@@ -94,7 +99,10 @@ class PagePoint(TypedDict):
 
 
 class PageCell(TypedDict):
-    """A cell; `maps` is the number of the sheet of its maps, `pro` rates and overlaps."""
+    """A cell; `maps` is the number of the sheet of its maps, `pro` rates and overlaps.
+
+    `thresholds` are what held-out images set: above `image_05` is an alarm for 5 % of false ones.
+    """
 
     status: str
     error: str
@@ -103,6 +111,7 @@ class PageCell(TypedDict):
     f1_optimal: PagePoint | None
     pro: list[list[float]] | None
     maps: int | None
+    thresholds: Mapping[str, float | None]
     fit_seconds: float | None
     score_seconds: float | None
     peak_memory_mb: float | None
@@ -133,6 +142,8 @@ class PageSet(TypedDict):
 
     short: str
     caption: str
+    notes: list[str]
+    decision: PageDecision
     synthetic: bool
     facts: list[list[str]]
     categories: list[PageCategory]
@@ -146,23 +157,73 @@ class PageSet(TypedDict):
     calls: list[PageCall]
 
 
+class PageCost(TypedDict):
+    """A method's index, and what it takes: the fields of `benchmarks.results.costs.Cost`."""
+
+    method: int
+    cost: Mapping[str, Any]
+
+
+class PageJudged(TypedDict):
+    """A method at thresholds that held-out images set: means over categories, with intervals.
+
+    `images` are the false alarms, normal images, missed and anomalous images of all categories.
+    """
+
+    method: int
+    alarms: list[float | None]
+    missed: list[float | None]
+    images: list[int]
+
+
+class PageWorkingPoint(TypedDict):
+    """A promised false-alarm rate in per cent, what follows, and how thresholds were set."""
+
+    alpha: int
+    methods: list[PageJudged]
+    note: str
+
+
+class PageEnough(TypedDict):
+    """Two methods, the better first, and how many test images would tell them apart, in words."""
+
+    first: int
+    second: int
+    text: str
+
+
+class PageDecision(TypedDict):
+    """What the first view decides by; `timed` says how costs were measured, "" without any."""
+
+    points: list[PageWorkingPoint]
+    note: str
+    costs: list[PageCost]
+    timed: str
+
+
 class PagePair(TypedDict):
     """Two sets that are compared: what differs in their specifications, and the paired tests.
 
-    `spec` has a field and its two values a row; `tests` category → method → p value.
+    `spec` has a field and its two values a row; `tests` category → method → p value, which shows a
+    difference where it is below `level`.
     """
 
     first: int
     second: int
     spec: Sequence[Sequence[Any]]
     tests: Mapping[str, Mapping[str, float | None]]
+    level: float
 
 
 class Content(TypedDict):
-    """Everything; `note` says where pictures had to shrink."""
+    """Everything; `note` says where pictures had to shrink.
+
+    `enough` has an element a set.
+    """
 
     title: str
     note: str
     metrics: list[PageMetric]
     sets: list[PageSet]
+    enough: list[list[PageEnough]]
     pairs: list[PagePair]

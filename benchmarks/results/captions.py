@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 from benchmarks.names import printable
 from benchmarks.specs import CellSpec
@@ -17,6 +18,16 @@ def caption(dataset: str, parts: Sequence[str]) -> str:
     """
     notice = "SYNTHETIC DATA. " if dataset == "synthetic" else ""
     return printable(f"{notice}{'; '.join(parts)}.")
+
+
+def noted_once(texts: Sequence[str], notes: Sequence[str]) -> list[str]:
+    """Return texts below captions, each part of `notes` only in the first caption that has it."""
+    shown, said = [], set[str]()
+    for text in texts:
+        here = {part for note in notes if (part := f"; {printable(note)}") in text}
+        shown.append(reduce(lambda rest, part: rest.replace(part, "", 1), here & said, text))
+        said |= here
+    return shown
 
 
 def failures(count: int) -> list[str]:

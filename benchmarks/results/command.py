@@ -1,14 +1,18 @@
-"""What commands that show runs have in common: how a run is named, and what is shown first."""
+"""What commands that show runs have in common: the run, where files go, what is shown first."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.console import run_program
+from benchmarks.console import run_program, say
+from benchmarks.errors import StorageError
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.names import suggest
+from benchmarks.places import written_path
 from benchmarks.results.folders import find_run
 
 
@@ -36,7 +40,7 @@ def _metric_names(text: str) -> tuple[str, ...]:
 def run_on_run(
     program: str,
     description: str | None,
-    show_run: Callable[[Path], None],
+    show_run: Callable[[Path, Path | None], None],
     arguments: Sequence[str] | None,
 ) -> int:
     """Parse the name of a run and show the run; return 0, or 2 where there is nothing to show.
@@ -44,14 +48,42 @@ def run_on_run(
     Args:
         program: what is called, as help names it.
         description: what it does.
-        show_run: does it, to a run's folder.
+        show_run: does it, to a run's folder; files go to the other, None for the run's usual one.
         arguments: the command line, None for this process's.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
+    add_out(parser)
 
     def main() -> int:
-        show_run(find_run(parser.parse_args(arguments).run))
+        options = parser.parse_args(arguments)
+        show_run(find_run(options.run), options.out)
         return 0
 
     return run_program(main)
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where files go, None for the run's usual places."""
+    parser.add_argument(
+        "--out", type=written_path, metavar="DIR", help="where files go (default: beside the run's)"
+    )
+
+
+@contextmanager
+def unless_read_only(run: Path, out: Path | None = None) -> Iterator[None]:
+    """Say, and go on, where files aren't written because their run can't be, as an archived one.
+
+    Args:
+        run: the run's folder.
+        out: where the files are to go instead, None for the run's own folder.
+
+    Raises:
+        StorageError: they can't be written for another reason.
+    """
+    try:
+        yield
+    except StorageError as error:
+        if out is not None or os.access(run, os.W_OK):
+            raise
+        say(f"warning: {error}; --out names one")

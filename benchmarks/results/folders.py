@@ -15,8 +15,8 @@ def find_run(name: str) -> Path:
     Raises:
         BenchmarkError: neither holds cells or a metrics.csv.
     """
-    for folder in (written_path(name), Path("results") / name):
-        if (folder / "metrics.csv").is_file() or any((folder / "cells").glob("*/*.json")):
+    for folder in (written_path(name), Path("results") / name) if name else ():
+        if (folder / "metrics.csv").is_file() or any((folder / "cells").glob("[!.]*/[!.]*.json")):
             return folder
     raise BenchmarkError(
         f"no cells and no metrics.csv in {name} or results/{name}; python -m benchmarks.run writes "

@@ -82,7 +82,7 @@ def read(run: Path, warn: Callable[[str], None] = lambda line: None) -> list[Cal
     A file that can't be read is named through `warn` and left out.
     """
     calls = []
-    for path in sorted((run / "journal").glob("*.json")):
+    for path in sorted((run / "journal").glob("[!.]*.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             extractions = tuple(Extraction(**stored) for stored in content["extractions"])

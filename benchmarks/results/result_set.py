@@ -125,6 +125,12 @@ class ResultSet:
         """Whether any cell of the run names `metric`."""
         return metric in self.metrics
 
+    def measured(self, metric: str) -> bool:
+        """Whether any cell names `metric` and has a value, or all failed: pixels need masks."""
+        done = [cell for cell in self.cells if cell.status == "ok"]
+        known = any(cell.metrics.get(metric) is not None for cell in done)
+        return self.has(metric) and (known or not done)
+
     def table(self, metric: str) -> Table:
         """Return the table of `metric`, a mean only over a complete set of categories."""
         import pandas as pd
@@ -181,12 +187,9 @@ class ResultSet:
             f"{subject} on {self.dataset}",
             f"{''.join(networks)}{self.measure.image_size} px",
             *self._unusual(),
-            *(
-                f"{method}: maps of another program, image scores: {origin.partition(',')[0]}"
-                for method, origin in self.imported.items()
-            ),
+            *self.imports(),
             seeds or self.seeds(),
-            *self._lost(),
+            *self.lost(),
             *self._unmasked(),
             *self._warnings(),
             f"{max(cell.started for cell in self.cells):%Y-%m-%d}",
@@ -278,7 +281,19 @@ class ResultSet:
         ]
         return seeds_label(every, *spread) + (f" ({'; '.join(fewer)})" if fewer else "")
 
-    def _lost(self) -> list[str]:
+    def imports(self) -> list[str]:
+        """Say which methods' maps another program made."""
+        return [
+            f"{method}: maps of another program, image scores: {origin.partition(',')[0]}"
+            for method, origin in self.imported.items()
+        ]
+
+    @property
+    def notes(self) -> list[str]:
+        """What of `describe` may get long, and is said once where several captions are read."""
+        return [*self.imports(), *self.lost()]
+
+    def lost(self) -> list[str]:
         """Say what the crop cuts off, and what resizing takes from defects."""
         by_knowledge = sorted(self.cells, key=lambda cell: cell.defect_regions is not None)
         known = {category_of(cell): cell for cell in by_knowledge if cell.status == "ok"}

@@ -155,7 +155,7 @@ class Store:
         what a later version of this program has written, as far as it isn't known here.
         """
         cells, later = [], []
-        for path in sorted((self.run / "cells").glob("*/*.json")):
+        for path in sorted((self.run / "cells").glob("[!.]*/[!.]*.json")):
             cell, unknown = self._read(path)
             if cell is not None:
                 cells.append(cell)

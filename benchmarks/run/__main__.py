@@ -18,6 +18,7 @@ from typing import get_args
 import methods
 from benchmarks.backbones.loading import check_size
 from benchmarks.backbones.tiling import TILES
+from benchmarks.backbones.timm_networks import DINO
 from benchmarks.console import CONTINUES, command_parser, run_program, say, show
 from benchmarks.evaluation.device import free_memory
 from benchmarks.execution import Plan, run_plan, say_changed_code, summary
@@ -43,7 +44,7 @@ from benchmarks.options import (
 from benchmarks.places import written_path
 from benchmarks.report.page import write_report
 from benchmarks.results import Store, derived, result_sets
-from benchmarks.results.command import add_metrics
+from benchmarks.results.command import add_metrics, unless_read_only
 from benchmarks.results.folders import plots_folder, report_path
 from benchmarks.results.lock import only_writer
 from benchmarks.results.plans import as_toml
@@ -108,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         help="store all anomaly maps (default: an example of each kind, and what is misclassified)",
     )
     add_metrics(parser)
-    add("--list", action="store_true", help="list the methods with their parameters")
+    add("--list", action="store_true", help="list methods, and timm's DINO networks")
     add_plan(parser)
     return parser
 
@@ -214,6 +215,9 @@ def _list() -> int:
             continue
         values = ", ".join(f"{key}={value}" for key, value in parameters.items())
         show(f"{name:15} {values}")
+    for name in DINO:
+        patch = name.partition("_patch")[2][:2]
+        show(f"--backbone timm/{name:38} --image-size: a multiple of {patch}")
     return 0
 
 
@@ -284,11 +288,12 @@ def _show(run: Path, plots: Path, metrics: Sequence[str], ahead: Ahead) -> None:
     show(terminal_tables(sets, metrics))
     if derived.is_current(run, metrics):
         return
-    written = [*write_tables(sets), *writing.write_figures(sets, plots, drawn=ahead.drawn())]
-    say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
-    report = write_report([sets], report_path([run]), metrics)
-    say(f"everything on one page: {report}")
-    derived.record(run, [*written, report], metrics)
+    with unless_read_only(run):
+        written = [*write_tables(sets), *writing.write_figures(sets, plots, drawn=ahead.drawn())]
+        say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
+        report = write_report([sets], report_path([run]), metrics)
+        say(f"everything on one page: {report}")
+        derived.record(run, [*written, report], metrics)
 
 
 if __name__ == "__main__":

@@ -179,7 +179,7 @@ class Inputs:
     @cached_property
     def real_files(self) -> tuple[Path, Path] | None:
         """Data and weights for real patch features, at full scale where $MVTEC_AD_ROOT has both."""
-        root = written_path(os.environ.get("MVTEC_AD_ROOT", ""))
+        root = written_path(os.environ.get("MVTEC_AD_ROOT") or ".")
         files = root / REAL_CATEGORY, root.parent / REAL_WEIGHTS
         usable = self.scale.name == "full" and all(file.exists() for file in files)
         return (root, files[1]) if usable else None

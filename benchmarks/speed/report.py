@@ -218,7 +218,7 @@ def _write_figures(report: Report, plots: Path) -> list[Path]:
 
     figures: dict[str, Figure] = {}
     paths: list[Path] = []
-    with matplotlib.style.context(["default", LOOK]):
+    with matplotlib.style.context(["default", LOOK, {"text.parse_math": True}]):
         if report.rows:
             figures["ratios"] = draw_ratios(report.rows)
         if report.growth:

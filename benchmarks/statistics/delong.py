@@ -88,6 +88,21 @@ def auroc_interval(labels: ArrayLike, scores: ArrayLike) -> Interval:
     return proportion_interval(area, effective_images(area, variance, most))
 
 
+def paired_variance(
+    labels: ArrayLike, first: ArrayLike, second: ArrayLike
+) -> tuple[float, float] | None:
+    """Return first's AUROC less second's, and its variance; None below two images of a class.
+
+    Arguments as `paired_delong`.
+    """
+    ones, others = _placements(labels, first), _placements(labels, second)
+    if ones is None or others is None:
+        return None
+    # From the differences, not from two variances less twice a covariance, which cancel.
+    differences = (ones[0] - others[0], ones[1] - others[1])
+    return float(differences[0].mean().round(DIGITS)), _variance(differences)
+
+
 def paired_delong(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> float | None:
     """Return the two-sided p value of equal AUROCs on the same images.
 
@@ -101,10 +116,5 @@ def paired_delong(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> flo
     """
     from scipy.special import ndtr
 
-    ones, others = _placements(labels, first), _placements(labels, second)
-    if ones is None or others is None:
-        return None
-    # From the differences, not from two variances less twice a covariance, which cancel.
-    differences = (ones[0] - others[0], ones[1] - others[1])
-    difference, variance = float(differences[0].mean().round(DIGITS)), _variance(differences)
+    difference, variance = paired_variance(labels, first, second) or (0.0, 0.0)
     return float(2 * ndtr(-abs(difference) / np.sqrt(variance))) if variance else None

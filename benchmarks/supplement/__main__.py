@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import methods
@@ -48,10 +49,14 @@ from benchmarks.supplement.trials import PAPER_SIZE, Settings
 
 _LARGE = "wide_resnet101_2"
 
+# The ends of stages 2, 4 and 5, as public code of PaDiM on this network reads them.
+_EFFICIENTNET = "timm/tf_efficientnet_b5.aa_in1k[layers=blocks.1+blocks.3+blocks.4]"
+
 _RESNETS = "resnet50,wide_resnet50_2,resnet101,wide_resnet101_2,resnext101_32x8d"
 
 _BACKBONES = {
     "backbone": ("S1–S3, S5, and the figures'", REAL_BACKBONE, EMBEDDED_BACKBONE),
+    "starred": ("PaDiM*'s, in S1", _EFFICIENTNET, EMBEDDED_BACKBONE),
     "large": ("S4's", _LARGE, EMBEDDED_BACKBONE),
     "ensemble": (
         "S4's last, joined by +",
@@ -190,6 +195,7 @@ def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
             parse(backbone)  # a misspelt one stops everything, not only its rows
     return Settings(
         backbone=chosen["backbone"],
+        starred=chosen["starred"],
         large=chosen["large"],
         ensemble=chosen["ensemble"],
         backbones=tuple(dict.fromkeys(split(chosen["backbones"]))),
@@ -223,19 +229,24 @@ def _evaluate(grouped: Sequence[Group], store: Store, options: argparse.Namespac
 
 def _write(evaluated: EvaluatedTrials, parts: Sequence[str], plots: Path) -> Iterator[Path]:
     """Write the tables of some parts into the run, the figures into `plots`; yield the paths."""
-    import matplotlib.style
+    from benchmarks.figures.fonts import drawn_with_fonts, say_boxes
+    from benchmarks.figures.style import save
 
-    from benchmarks.figures.style import LOOK, save
+    def draw(part: str) -> list[Path]:
+        figures = PARTS[part].figures(evaluated)
+        mine = ((name, figure) for name, figure in figures if name.startswith(part))
+        return [path for name, figure in mine for path in save(figure, plots, name)]
 
+    boxes = set[str]()
     for part in parts:
         for name, text in PARTS[part].tables(evaluated):
             path = evaluated.run / "tables" / name
             write_file(path, text.encode())
             yield path
-        with matplotlib.style.context(["default", LOOK]):
-            for name, figure in PARTS[part].figures(evaluated):
-                if name.startswith(part):
-                    yield from save(figure, plots, name)
+        paths, lacking = drawn_with_fonts(partial(draw, part))
+        boxes |= lacking
+        yield from paths
+    say_boxes(boxes)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,8 @@ def _size_sweep(evaluated: EvaluatedTrials) -> Figures:
 _KEPT, _NEEDED = Maps(kept="errors"), Maps(kept="errors", needed="errors")
 
 PARTS = {
-    **{n: Part(trials.main_trials, _KEPT, _rendered(s1_s2_s3, n)) for n in ("S1", "S2", "S3")},
+    "S1": Part(trials.s1_trials, _KEPT, _rendered(s1_s2_s3, "S1")),
+    **{n: Part(trials.main_trials, _KEPT, _rendered(s1_s2_s3, n)) for n in ("S2", "S3")},
     "S4": Part(trials.large_trials, tables=_rendered(s4, "S4")),
     "S5": Part(trials.shot_trials, tables=_rendered(s5, "S5")),
     "S6": Part(trials.backbone_trials, tables=_rendered(s6, "S6")),

@@ -18,13 +18,15 @@ from benchmarks.results.published import OTHERS, Published
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials, complete_mean
 from benchmarks.supplement.trials import (
     METHODS,
+    PADIM_STAR,
+    S1_METHODS,
     S6_METHODS,
     SHOT_METHODS,
     SHOTS,
     Trial,
     backbone_trials,
     large_trials,
-    main_trials,
+    s1_trials,
     shot_trials,
 )
 from benchmarks.tables.comparison import ComparedRow, ComparedValue, Rows, comparison_table
@@ -59,11 +61,12 @@ def s1_s2_s3(evaluated: EvaluatedTrials) -> list[TextTable]:
         BenchmarkError: the published numbers can't be read.
     """
     results = _Results(evaluated)
-    trials = main_trials(evaluated.settings)
+    starred = without_overrides(evaluated.settings.starred)
+    every = s1_trials(evaluated.settings)
 
-    def row(label: str, metric: str) -> ComparedRow:
-        theirs = {name: results.papers.main(name, metric, label) for name in (*METHODS, *OTHERS)}
-        ours = (results.value([trials[m]], label, metric, theirs[m]) for m in METHODS)
+    def row(label: str, metric: str, columns: Sequence[str]) -> ComparedRow:
+        theirs = {name: results.papers.main(name, metric, label) for name in (*columns, *OTHERS)}
+        ours = (results.value([every[m]], label, metric, theirs[m]) for m in columns)
         others = (ComparedValue(published=theirs[name]) for name in OTHERS)
         return (label,), (*ours, *others)
 
@@ -71,10 +74,13 @@ def s1_s2_s3(evaluated: EvaluatedTrials) -> list[TextTable]:
     look: Any = {"others": OTHERS, "marks_best": True}
     tables = []
     for name, metric in zip(("S1", "S2", "S3"), HEADLINE, strict=True):
-        rows = [[row(label, metric) for label in group] for group in groups]
-        details = [results.setting, results.seed]
-        text = results.caption([metric], details, trials.values(), rows, _S1_PAPERS)
-        tables.append(comparison_table(name, text, ("category",), METHODS, rows, **look))
+        columns = S1_METHODS if name == "S1" else METHODS
+        star = [f"{PADIM_STAR}: padim on {starred}"] if PADIM_STAR in columns else []
+        rows = [[row(label, metric, columns) for label in group] for group in groups]
+        details = [results.setting, *star, results.seed]
+        trials = [every[column] for column in columns]
+        text = results.caption([metric], details, trials, rows, _S1_PAPERS)
+        tables.append(comparison_table(name, text, ("category",), columns, rows, **look))
     return tables
 
 

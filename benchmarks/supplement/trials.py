@@ -12,6 +12,12 @@ from benchmarks.specs import Fit, Interpolation, MaskResize
 METHODS = ("spade", "padim", "patchcore-25", "patchcore-10", "patchcore-1")
 """Columns of tables S1–S3."""
 
+PADIM_STAR = "PaDiM*"
+"""The papers' name of PaDiM on EfficientNet-B5, a column of table S1."""
+
+S1_METHODS = (*METHODS, "mahalanobis", PADIM_STAR)
+"""Columns of table S1: all of the paper's methods that train nothing."""
+
 SHOT_METHODS = ("spade", "padim", "patchcore-10", "patchcore-25")
 
 SHOTS = (1, 2, 5, 10, 16, 20, 50)
@@ -69,6 +75,7 @@ class Settings:
 
     Attributes:
         backbone: of tables S1–S3 and S5 and of the figures.
+        starred: the backbone of PaDiM* in table S1.
         large: the backbone of table S4.
         ensemble: table S4's ensemble, backbones joined by +.
         backbones: the rows of table S6.
@@ -77,6 +84,7 @@ class Settings:
     """
 
     backbone: str
+    starred: str
     large: str
     ensemble: str
     backbones: tuple[str, ...]
@@ -93,12 +101,19 @@ class Settings:
 
 
 def main_trials(settings: Settings) -> dict[str, Trial]:
-    """Return method → trial: tables S1–S3 and figure S3."""
+    """Return method → trial: tables S2 and S3 and figure S3."""
     return {method: settings.trial(method) for method in METHODS}
 
 
+def s1_trials(settings: Settings) -> dict[str, Trial]:
+    """Return column → trial: table S1."""
+    star = replace(settings.trial("padim"), backbone=settings.starred)
+    trials = (settings.trial(method) for method in S1_METHODS[:-1])
+    return dict(zip(S1_METHODS, (*trials, star), strict=True))
+
+
 def seed_trials(settings: Settings) -> dict[tuple[str, int], Trial]:
-    """Return (method, seed) → trial: the verdicts, tables S1–S3 with every seed."""
+    """Return (method, seed) → trial: the verdicts, table S2's with every seed."""
     return {
         (method, seed): replace(trial, seed=seed)
         for method, trial in main_trials(settings).items()

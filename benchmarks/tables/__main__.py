@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.results import result_sets
-from benchmarks.results.command import add_metrics
+from benchmarks.results.command import add_metrics, add_out, unless_read_only
 from benchmarks.results.folders import find_run
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
 
@@ -21,15 +21,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = command_parser("benchmarks.tables", __doc__)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
     add_metrics(parser)
+    add_out(parser)
     return run_program(lambda: _write(parser.parse_args(argv)))
 
 
 def _write(options: argparse.Namespace) -> int:
     run = find_run(options.run)
-    sets = result_sets(run)
-    paths = write_tables(sets)
+    sets, folder = result_sets(run), options.out or run / "tables"
     show(terminal_tables(sets, options.metrics).rstrip("\n"))
-    say(f"{len(paths)} tables written to {run / 'tables'}")
+    with unless_read_only(run, options.out):
+        paths = write_tables(sets, folder)
+        say(f"{len(paths)} tables written to {folder}")
     return 0
 
 

@@ -28,8 +28,8 @@ NEUTRAL = {"shift": "", "contamination": 0.0}
 Row = dict[str, Any]
 
 
-def write_conditions(sets: Sequence[ResultSet]) -> list[Path]:
-    """Write tables/conditions.md and .csv where sets differ by a condition; return their paths.
+def write_conditions(sets: Sequence[ResultSet], folder: Path) -> list[Path]:
+    """Write conditions.md and .csv where sets differ by a condition; return their paths.
 
     Raises:
         BenchmarkError: a score file is unreadable.
@@ -45,7 +45,7 @@ def write_conditions(sets: Sequence[ResultSet]) -> list[Path]:
         row |= {"Holm": holm, "differ": verdict}
     header = [*distinctions(sets)[0], *COLUMNS]
     texts = [[_text(row.get(name)) for name in header] for row in rows]
-    paths = [sets[0].run / "tables" / f"conditions.{suffix}" for suffix in ("md", "csv")]
+    paths = [folder / f"conditions.{suffix}" for suffix in ("md", "csv")]
     write_file(paths[0], captioned_table(CAPTION, header, texts).encode())
     write_file(paths[1], as_csv([header, *([row.get(name) for name in header] for row in rows)]))
     return paths

@@ -10,6 +10,7 @@ from benchmarks.files import write_file
 from benchmarks.metrics import calibrated
 from benchmarks.metrics.definitions import MAIN, METRICS, Metric
 from benchmarks.results import ResultSet
+from benchmarks.results.captions import noted_once
 from benchmarks.results.result_set import Place, Table, distinctions
 from benchmarks.tables.conditions import write_conditions
 from benchmarks.tables.latex import latex
@@ -128,11 +129,12 @@ def _too_few(results: ResultSet, kind: Metric) -> dict[Place, str]:
     }
 
 
-def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
-    """Write tables/<metric>.md, .csv and .tex for every metric present, and what conditions cost.
+def write_tables(sets: Sequence[ResultSet], folder: Path | None = None) -> list[Path]:
+    """Write <metric>.md, .csv and .tex for every metric, and what conditions cost; return the paths.
 
     Args:
         sets: a run's result sets.
+        folder: where they go; None for the run's tables/.
 
     Raises:
         BenchmarkError: a score file is unreadable.
@@ -155,22 +157,29 @@ def write_tables(sets: Sequence[ResultSet]) -> list[Path]:
             ("csv", comma_separated(*exact)),
             ("tex", "\n".join(map(latex, shown))),
         ):
-            path = sets[0].run / "tables" / f"{metric}.{suffix}"
+            path = (folder or sets[0].run / "tables") / f"{metric}.{suffix}"
             write_file(path, text.encode())
             paths.append(path)
-    return [*paths, *write_conditions(sets)]
+    return [*paths, *write_conditions(sets, folder or sets[0].run / "tables")]
 
 
 def terminal_tables(sets: Sequence[ResultSet], metrics: Sequence[str] = ()) -> str:
-    """Return a run's main tables as text, the best of each row marked *; raises as `write_tables`.
+    """Return a run's main tables as text, those that hold something, the best of each row marked *.
+
+    Raises as `write_tables`.
 
     Args:
         sets: a run's result sets.
         metrics: those of these metrics, whether or not any cell has them; none for the main ones.
     """
-    return "\n".join(
+    tables = [
         terminal(_text_table(results, metric))
         for metric in metrics or filter(sets[0].has, (*MAIN, *calibrated.SHOWN))
         for results in sets
-        if results.calibrate or metric in METRICS
-    )
+        if (
+            results.calibrate
+            if metric in calibrated.CALIBRATED
+            else metrics or results.measured(metric)
+        )
+    ]
+    return "\n".join(noted_once(tables, [note for results in sets for note in results.notes]))

@@ -12,9 +12,9 @@ from pathlib import Path
 from benchmarks.console import say, show
 from benchmarks.figures.writing import CRITICAL_DIFFERENCE, write_figures
 from benchmarks.results import result_sets
-from benchmarks.results.command import run_on_run
+from benchmarks.results.command import run_on_run, unless_read_only
 from benchmarks.results.folders import plots_folder
-from benchmarks.uncertainty.writing import write_uncertainty
+from benchmarks.uncertainty.writing import uncertainty_files, write_uncertainty
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,13 +22,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_on_run("benchmarks.uncertainty", __doc__, _write, argv)
 
 
-def _write(run: Path) -> None:
+def _write(run: Path, out: Path | None) -> None:
     run = run.resolve()
     sets = result_sets(run)
-    paths, text = write_uncertainty(sets)
-    paths += write_figures(sets, plots_folder(run), [CRITICAL_DIFFERENCE])
+    files, text = uncertainty_files(sets)
     show(text.rstrip("\n"))
-    say("\n".join(map(str, paths)))
+    with unless_read_only(run, out):
+        paths = write_uncertainty(files, out or run / "tables")
+        paths += write_figures(sets, out or plots_folder(run), [CRITICAL_DIFFERENCE])
+        say("\n".join(map(str, paths)))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from benchmarks.files import frame_as_csv, write_file
 from benchmarks.metrics.calibrated import CALIBRATED, KNOWN, SHOWN
 from benchmarks.metrics.definitions import MAIN
 from benchmarks.results import ResultSet
+from benchmarks.results.captions import noted_once
 from benchmarks.results.intervals import estimates
 from benchmarks.results.pairs import OVER, WITHIN, all_pairs
 from benchmarks.results.result_set import distinctions
@@ -60,15 +61,14 @@ def _pairs_shown(results: ResultSet, frame: pd.DataFrame, metric: str) -> list[s
     return [pairs_markdown(results, frame, metric, [WITHIN])] if has_pairs else []
 
 
-def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:
-    """Write tables/uncertainty and pairs, .md and .csv; return paths and the main tables.
+def uncertainty_files(sets: Sequence[ResultSet]) -> tuple[dict[str, str], str]:
+    """Return file of uncertainty and pairs, .md and .csv, → its text, and the main tables.
 
     Args:
         sets: a run's result sets.
 
     Raises:
         BenchmarkError: a stored file is unreadable.
-        StorageError: the tables can't be written.
     """
     texts: dict[str, list[str]] = {name: [] for name in FILES[::2]}
     heads, bodies = dict.fromkeys(FILES[1::2], ""), dict.fromkeys(FILES[1::2], "")
@@ -91,8 +91,18 @@ def write_uncertainty(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:
                 texts["pairs.md"].append(pairs_markdown(results, tests, metric))
                 if metric in MAIN:
                     shown += _pairs_shown(results, tests, metric)
-    folder = sets[0].run / "tables"
-    for name in FILES:
-        text = heads[name] + bodies[name] if name in heads else "\n".join(texts[name])
+    files = {name: heads[name] + bodies[name] for name in heads}
+    files |= {name: "\n".join(texts[name]) for name in texts}
+    notes = [note for results in sets for note in results.notes]
+    return files, "\n".join(noted_once(shown, notes))
+
+
+def write_uncertainty(files: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write the files that `uncertainty_files` returned to a folder; return their paths.
+
+    Raises:
+        StorageError: they can't be written.
+    """
+    for name, text in files.items():
         write_file(folder / name, text.encode())
-    return [folder / name for name in FILES], "\n".join(shown)
+    return [folder / name for name in files]

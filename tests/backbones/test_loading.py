@@ -22,6 +22,7 @@ from benchmarks.backbones import levels as levels_module
 from benchmarks.backbones import loading as backbones
 from benchmarks.backbones import torchvision_networks as networks
 from benchmarks.backbones.choice import Choice
+from benchmarks.backbones.timm_networks import DINO, Timm
 from benchmarks.errors import BenchmarkError, WeightsError
 from benchmarks.specs import FINAL_NORM, TRANSFORMERS
 from methods.base import GLOBAL, LAST
@@ -392,6 +393,18 @@ def test_large_networks_load_weights_of_their_shapes(
     assert backbone.strides == levels_module.STRIDES
     for level, maps in actual.items():
         assert same_but_for_rounding(maps, expected[str(level)], made)
+
+
+@pytest.mark.parametrize("name", DINO)
+def test_listed_transformers_are_known_and_take_multiples_of_their_patch(name: str) -> None:
+    network = Timm(name)
+    network.check()
+    assert network.tag() == name.partition(".")[2]
+    assert timm.get_pretrained_cfg(name).hf_hub_id == f"timm/{name}"
+    patch = 14 if "patch14" in name else 16
+    assert backbones.shapes(Choice(f"timm/{name}"), 16 * patch)[1][1:] == (16, 16)
+    with pytest.raises(BenchmarkError, match=f"multiples of {patch}.*--image-size {16 * patch}$"):
+        backbones.check_size(Choice(f"timm/{name}"), 16 * patch + 3)
 
 
 @pytest.mark.slow

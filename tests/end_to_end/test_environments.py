@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from benchmarks import console
 from benchmarks.console import run_program, say, show
+from benchmarks.evaluation import provenance
 from benchmarks.features.cache import default_folder
-from benchmarks.places import LIBRARIES, provide_caches, user_cache, written_path
+from benchmarks.places import LIBRARIES, settle_environment, user_cache, written_path
 from benchmarks.results.published import Published
+from tests.end_to_end.test_imports import COMMANDS
 from tests.helpers.data_sets import write_dataset
 
 SOURCE = Path(__file__).parents[2]
@@ -183,7 +185,7 @@ def test_without_a_home_the_cache_is_the_users_own_temporary_folder(
     for variable in LIBRARIES:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("TORCH_HOME", "chosen")
-    provide_caches()
+    settle_environment()
     assert os.environ["MPLCONFIGDIR"] == str(own / "matplotlib")
     assert os.environ["TORCH_HOME"] == "chosen"
 
@@ -232,3 +234,95 @@ def test_the_published_numbers_lie_in_the_package() -> None:
 
     assert FILE.is_relative_to(Path(benchmarks.__file__).parent)
     assert Published.load().main("patchcore-25", "image_auroc", "mean") == 99.1
+
+
+INTERRUPTED = """
+import builtins, os, runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+plain, sys.argv = builtins.__import__, ["-m"]
+def interrupted(name, *more, **named):
+    if name == {name!r}:
+        os.kill(os.getpid(), signal.SIGINT)
+    return plain(name, *more, **named)
+builtins.__import__ = interrupted
+runpy.run_module("benchmarks.{command}", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [*((command, "benchmarks.console") for command in COMMANDS), ("run", "methods")],
+)
+def test_an_interrupt_while_python_imports_is_one_line(
+    command: str, name: str, tmp_path: Path
+) -> None:
+    code = INTERRUPTED.format(command=command, name=name)
+    assert start(code, tmp_path) == ["130", "", "interrupted\n"]
+
+
+def test_an_interrupt_of_the_importing_program_is_its_own(tmp_path: Path) -> None:
+    code = "import benchmarks, signal\nprint(signal.getsignal(signal.SIGINT).__name__)"
+    assert start(code, tmp_path)[1] == "default_int_handler\n"
+
+
+def test_processes_start_deaf_to_the_terminals_interrupts(tmp_path: Path) -> None:
+    code = (
+        "import signal\nfrom benchmarks.processes import standing_back\n"
+        "def masks(pool):\n"
+        "    asked = signal.SIG_BLOCK, []\n"
+        "    theirs = pool.submit(signal.pthread_sigmask, *asked).result()\n"
+        "    return signal.SIGINT in theirs, signal.SIGINT in signal.pthread_sigmask(*asked)\n"
+        "pool = standing_back('json')\nprint(masks(pool))\npool.shutdown()"
+    )
+    assert start(code, tmp_path)[:2] == ["0", "(True, False)\n"]
+
+
+@pytest.mark.parametrize("variable", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"])
+def test_the_revision_is_the_projects_whatever_git_is_told(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = provenance.git_sha.__wrapped__()
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert provenance.git_sha.__wrapped__() == revision != ""
+
+
+def test_empty_variables_are_unset_ones(tmp_path: Path) -> None:
+    names = ("HOME", "XDG_CACHE_HOME", "TOTAL_RECALL_CACHE", "MVTEC_AD_ROOT", *LIBRARIES)
+    empty = dict.fromkeys((*names, "MPLBACKEND", "TMPDIR"), "")
+    code = (
+        "import argparse, os, pwd\nfrom benchmarks import options\n"
+        "from benchmarks.console import run_program, show\n"
+        "def program():\n"
+        "    parser = argparse.ArgumentParser()\n"
+        "    options.add_data(parser)\n"
+        "    chosen = parser.parse_args([])\n"
+        "    show(str(chosen.cache.is_relative_to(pwd.getpwuid(os.getuid()).pw_dir)))\n"
+        "    return 0\n"
+        "raise SystemExit(run_program(program))"
+    )
+    assert start(code, tmp_path, **empty) == ["0", "True\n", ""]
+    status, _, err = start(tiny("--dry-run"), tmp_path, **empty)
+    assert (status, "SYNTHETIC DATA" in err) == ("0", True)
+
+
+def test_an_empty_path_is_refused(tmp_path: Path) -> None:
+    status, _, err = start(tiny("--data", ""), tmp_path)
+    assert (status, "argument --data: the path is empty" in err) == ("2", True)
+    code = "from benchmarks.tables.__main__ import main\nraise SystemExit(main(['']))"
+    status, _, err = start(code, tmp_path)
+    assert (status, err.startswith("error: no cells")) == ("2", True)
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense"])
+def test_figures_are_drawn_whatever_a_notebook_tells_matplotlib(
+    backend: str, tmp_path: Path
+) -> None:
+    code = (
+        "from benchmarks.console import run_program, show\n"
+        "def program():\n"
+        "    import matplotlib\n"
+        "    show(matplotlib.get_backend())\n"
+        "    return 0\n"
+        "raise SystemExit(run_program(program))"
+    )
+    assert start(code, tmp_path, MPLBACKEND=backend) == ["0", "agg\n", ""]

@@ -35,7 +35,7 @@ COMMANDS = (
 )
 GROUND = {
     *("errors", "specs", "array_types", "files", "console", "places", "markdown", "names"),
-    *("processes", "device_memory", "control_groups"),
+    *("processes", "device_memory", "control_groups", "interrupts"),
 }
 COMPUTES = {"features", "evaluation", "execution"}
 SHOWS = {"tables", "figures", "uncertainty", "reproduction", "report", "compare", "join"}
@@ -70,7 +70,7 @@ SUBJECTS = {
     "reproduction": {"metrics", "datasets.known", "results", "statistics", "tables"},
     "report": {
         *("metrics", "results", "statistics", "tables", "uncertainty", "reproduction"),
-        *("figures.style", "datasets.known"),
+        *("figures.style", "figures.pareto", "datasets.known"),
     },
     "join": {"results"},
     "gpu_check": {
@@ -96,18 +96,19 @@ LEFT_OUT = {
 }
 ALLOWED = {
     "methods": set(),
-    "benchmarks": {"detection", "results", "statistics"},
+    "benchmarks": {"detection", "results", "statistics", "interrupts"},
     "errors": set(),
     "specs": {"methods.base", "names"},
     "array_types": set(),
     "files": {"errors"},
     "places": set(),
     "control_groups": set(),
-    "processes": {"errors", "control_groups"},
+    "interrupts": set(),
+    "processes": {"errors", "control_groups", "interrupts"},
     "device_memory": {"errors", LAZY},
     "markdown": set(),
     "names": set(),
-    "console": {"errors", "methods", "names", "places"},
+    "console": {"errors", "interrupts", "methods", "names", "places"},
     **{package: GROUND | others for package, others in SUBJECTS.items()},
     **{
         package: {*GROUND, *SUBJECTS, "methods", *LEFT_OUT} - {package} - absent

@@ -211,7 +211,7 @@ def test_example_maps_are_drawn_while_later_categories_run(monkeypatch: pytest.M
     ahead = Ahead.drawn
     at_the_end, write = list[str](), writing.write
 
-    def noted(drawing: tuple[Any, ...]) -> list[Path]:
+    def noted(drawing: tuple[Any, ...]) -> writing.Written:
         at_the_end.append(drawing[0])
         return write(drawing)
 
@@ -238,7 +238,8 @@ def test_the_supplement_gives_the_cpus_numbers() -> None:
         with pretended_cuda():
             status = supplement.main(
                 ["S1", "S5", "figS4", "--data", "data", "--image-size", "32", "--device", device,
-                 "--backbone", "filterbank", "--out", f"results/{device}", "--cache", device]
+                 "--backbone", "filterbank", "--starred", "filterbank",
+                 "--out", f"results/{device}", "--cache", device]
             )  # fmt: skip
         assert status == 0
         with Path(f"results/{device}/metrics.csv").open(newline="") as file:

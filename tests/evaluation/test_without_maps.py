@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+import methods
 from benchmarks.datasets import index
 from benchmarks.detection.detector import detector
+from benchmarks.errors import BenchmarkError
+from benchmarks.evaluation import evaluating
+from benchmarks.evaluation.drawing import draw_images
 from benchmarks.evaluation.evaluating import average_members
-from benchmarks.evaluation.job import Prediction
+from benchmarks.evaluation.job import Job, Prediction
 from benchmarks.features.crops import whole
 from benchmarks.features.wanted import feature_specs
 from benchmarks.figures.example_maps import figures
@@ -22,9 +27,9 @@ from benchmarks.report.pictures import Sheets
 from benchmarks.results import result_sets
 from benchmarks.results.intervals import cell_intervals
 from benchmarks.run import __main__ as run
-from benchmarks.specs import BackboneSpec, EvaluationProtocol
-from methods.base import GLOBAL, LAST
-from tests.helpers.data_sets import write_dataset
+from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
+from methods.base import GLOBAL, LAST, Features, Method
+from tests.helpers.data_sets import write_category, write_dataset
 
 
 def spec(name: str) -> BackboneSpec:
@@ -130,3 +135,40 @@ def test_an_ensembles_scores_are_averaged_without_maps() -> None:
     joined = average_members(members)
     np.testing.assert_allclose(joined.images, [0.5, 0.25, 0.75])
     assert not joined.has_maps
+
+
+def test_held_out_images_set_a_threshold_of_images_and_none_of_pixels(
+    tmp_path: Path, stored: Path
+) -> None:
+    write_category(tmp_path / "data/plate", train=12)
+    options = ["--categories", "plate", "--calibrate", "9", "--augment", "flip"]
+    assert compare("knn", *options) == 0
+    (cell,) = (json.loads(path.read_text()) for path in stored.glob("cells/*/*plate*.json"))
+    assert cell["thresholds"].keys() == {"image_01", "image_05", "image_10"}
+    assert cell["thresholds"]["image_05"] is None
+    assert cell["thresholds"]["image_10"] is not None
+    assert cell["metrics"]["calibrated_false_alarm_rate_10"] is not None
+    assert cell["metrics"]["calibrated_seg_f1_10"] is None
+
+
+def test_copies_of_images_that_are_held_out_are_not_fitted_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[list[float]] = []
+
+    def fit(parameters: Any, features: Features, seed: int) -> Method:
+        shown.append(features.read(1)[:, 0, 0, 0].tolist())
+        raise BenchmarkError("seen")
+
+    monkeypatch.setattr(evaluating, "fit_method", fit)
+    levels = {1: [torch.arange(n).float().reshape(-1, 1, 1, 1) + s for n, s in ((6, 0), (12, 100))]}
+    training, copies = Features(levels).by_array()
+    protocol = EvaluationProtocol(spec("resnet18"))
+    cell = CellSpec("data", "", "cup", "knn", {}, protocol, 0, calibrate=2)
+    job = Job(cell, methods.resolve("knn").parameters)
+    features = {"train": training, "copies": copies, "test": training}
+    with pytest.raises(BenchmarkError, match="seen"):
+        evaluating._score(job, features, None, lambda _: None, None)  # type: ignore[arg-type]
+    fitted = draw_images(cell, 6).fitted
+    assert len(fitted) == 4
+    assert shown == [[float(row + start) for start in (0, 100, 106) for row in fitted]]

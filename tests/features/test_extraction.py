@@ -388,3 +388,42 @@ def test_command_lists_and_clears(
     assert "8 arrays" in listed
     assert features.main(["--cache", str(tmp_path), "--clear"]) == 0
     assert FeatureCache(tmp_path).cached() == []
+
+
+def test_clearing_takes_what_lost_its_description_and_leaves_what_is_others(
+    tmp_path: Path, category: Category
+) -> None:
+    extractor(tmp_path, Counting()).arrays(category, ignore)
+    folder = tmp_path / "features"
+    orphan, *_ = sorted(folder.glob("*.json"))
+    orphan.unlink()
+    (folder / f"{'a' * 64}.json").symlink_to("gone")
+    foreign = {"notes.json": '{"spec": {}}', "notes.npy": "", "package.json": "[1]", "x.tmp": ""}
+    for name, text in foreign.items():
+        (folder / name).write_text(text)
+    (folder / f"{'b' * 64}.json").write_text('{"spec": [1]}')
+    (folder / f"{'b' * 64}.npy").write_bytes(b"")
+    assert features.main(["--cache", str(tmp_path)]) == 0
+    assert features.main(["--cache", str(tmp_path), "--clear"]) == 0
+    assert {path.name for path in folder.iterdir()} == {*foreign}
+
+
+def test_clearing_what_cannot_be_removed_is_one_line(
+    tmp_path: Path,
+    category: Category,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    extractor(tmp_path, Counting()).arrays(category, ignore)
+    unlink, stays = Path.unlink, min((tmp_path / "features").glob("*.npy"))
+
+    def guarded(path: Path, missing_ok: bool = False) -> None:
+        if path.stem == stays.stem:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", guarded)
+    assert features.main(["--cache", str(tmp_path), "--clear"]) == 2
+    err = capsys.readouterr().err
+    assert (err.count("\n"), "can't be removed, as 2 files in all" in err) == (1, True)
+    assert {path.stem for path in (tmp_path / "features").iterdir()} == {stays.stem}

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.font_manager
 import matplotlib.style
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
@@ -22,7 +25,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from benchmarks import processes
 from benchmarks.errors import BenchmarkError, StorageError
-from benchmarks.figures import writing
+from benchmarks.figures import fonts, writing
 from benchmarks.figures.__main__ import main
 from benchmarks.figures.curves import CURVES, draw_curves, draw_spread
 from benchmarks.figures.example_maps import draw_examples
@@ -367,6 +370,93 @@ def test_figures_that_cannot_be_written_are_a_storage_error(tmp_path: Path) -> N
     (tmp_path / "plots").write_text("in the way")
     with pytest.raises(StorageError, match="plots"):
         write_figures(result_sets(run), tmp_path / "plots")
+
+
+@pytest.mark.parametrize(
+    "name", [r"US$5 \frac$ gear", "$x^2$_{", "_%#&~^{}\\", "$", "\N{GRINNING FACE} בורג"]
+)
+def test_names_are_no_formulas(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = [cell(name, "padim", maps=some_maps(name, "padim")), cell(name, f"{name}[k=1]")]
+    run = write_run(tmp_path / "run", cells)
+    paths = write_figures(result_sets(run), tmp_path)
+    assert {f"examples_{name}.png", "overview.svg", "roc.svg"} <= {path.name for path in paths}
+    for path in paths:
+        assert_drawn(path)
+    assert capsys.readouterr().err == ""
+    with matplotlib.style.context(["default", LOOK]):
+        labels = draw_working_points(*result_sets(run)).axes[-1].get_xticklabels()
+    assert (name, False) in [(label.get_text(), label.get_parse_math()) for label in labels]
+
+
+def test_characters_that_no_font_has_are_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    run = write_run(tmp_path / "run", [cell("螺栓", "a", maps=some_maps("螺栓", "a"))])
+    assert len(write_figures(result_sets(run), tmp_path)) == 9
+    err = capsys.readouterr().err
+    assert (err.count("\n"), "no font here has 栓螺: figures show boxes" in err) == (1, True)
+    assert not recwarn.list
+
+
+def test_characters_that_another_font_has_are_drawn_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "run", [cell("螺", "a", scores=None)])
+    names = {path.name for path in write_figures(result_sets(run), tmp_path / "one")}
+    assert "no font here has" in capsys.readouterr().err
+    file = str(font_of_squares(tmp_path / "squares.ttf", "螺"))
+    monkeypatch.setattr(matplotlib.font_manager, "findSystemFonts", lambda: [file])
+    fonts.fonts_with.cache_clear()
+    known = [*matplotlib.font_manager.fontManager.ttflist]
+    try:
+        paths = write_figures(result_sets(run), tmp_path / "two")
+    finally:
+        matplotlib.font_manager.fontManager.ttflist[:] = known
+        fonts.fonts_with.cache_clear()
+    assert capsys.readouterr().err == ""
+    drawings = [tmp_path / folder / "working_points.svg" for folder in ("one", "two")]
+    assert ["Squares-" in drawing.read_text() for drawing in drawings] == [False, True]
+    assert {path.name for path in paths} == names
+
+
+def font_of_squares(path: Path, characters: str) -> Path:
+    """Write a font in which each of some characters is a full square."""
+    pen = TTGlyphPen(None)
+    for number, place in enumerate([(0, 0), (0, 1000), (1000, 1000), (1000, 0)]):
+        (pen.lineTo if number else pen.moveTo)(place)
+    pen.closePath()
+    square, names = pen.glyph(), [f"u{ord(c):x}" for c in characters]
+    font = FontBuilder(1000)
+    font.setupGlyphOrder([".notdef", *names])
+    font.setupCharacterMap(dict(zip(map(ord, characters), names, strict=True)))
+    font.setupGlyf(dict.fromkeys([".notdef", *names], square))
+    font.setupHorizontalMetrics(dict.fromkeys([".notdef", *names], (1000, 0)))
+    font.setupHorizontalHeader(ascent=1000, descent=0)
+    font.setupNameTable({"familyName": "Squares", "styleName": "Regular", "psName": "Squares"})
+    font.setupOS2()
+    font.setupPost()
+    font.save(path)
+    return path
+
+
+def test_a_figure_that_cannot_be_drawn_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "run", [cell("bolt", "a", scores=None)])
+    names = {path.name for path in write_figures(result_sets(run), tmp_path)}
+
+    def fail(*_: object, **__: object) -> float:
+        raise RuntimeError("no\nway")
+
+    monkeypatch.setattr("benchmarks.figures.overview.new_figure", fail)
+    left = {path.name for path in write_figures(result_sets(run), tmp_path)}
+    assert names - left == {"overview.png", "overview.svg"}
+    assert not (tmp_path / "overview.svg").exists()
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "overview.png can't be drawn, and is left out (RuntimeError: no way)" in err
 
 
 def test_main_writes_beside_results(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,6 +48,7 @@ class Cell:
     maps: Mapping[str, Any] | None = None
     """Arrays of the example maps."""
     traceback: str = ""
+    calibrate: float | None = None
     measured: Mapping[str, float] = field(default_factory=dict)
     """Further columns of metrics.csv: counts, seconds, memory."""
 
@@ -70,6 +71,7 @@ class Cell:
             protocol,
             self.seed,
             self.shots,
+            calibrate=self.calibrate,
         )
 
     @property

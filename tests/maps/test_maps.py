@@ -63,6 +63,22 @@ def cells(method: str, out: str = "out") -> dict[str, Cell]:
     return {cell.spec.category: cell for cell in found if cell.spec.method == method}
 
 
+@pytest.mark.parametrize(("length", "status"), [(250, 0), (251, 2)])
+def test_names_too_long_for_maps_are_refused_before_any_is_written(
+    length: int, status: int, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compare("--save-maps")
+    image = min(data.rglob("cup/test/good/*.png"))
+    image.rename(image.with_stem("y" * length))
+    compare("--save-maps", "--force")
+    capsys.readouterr()
+    assert give() == status
+    assert len([*Path("maps").rglob("*.tiff")]) == (
+        0 if status else len([*data.rglob("test/*/*.png")])
+    )
+    assert ("too long for a map's file or folder" in capsys.readouterr().err) == bool(status)
+
+
 @pytest.mark.parametrize("fit", ["crop", "stretch", "pad"])
 def test_export_and_import_give_the_same_metrics(
     data: Path, capsys: pytest.CaptureFixture[str], fit: str
@@ -588,7 +604,7 @@ Rows = list[list[str]]
         (lambda rows: rows[:-1], "no score of cup/test/spot/003.png"),
         (
             lambda rows: [*rows, ["cup/test/spot/9.png", "1"]],
-            "cup/test/spot/9.png is no test image",
+            "cup/test/spot/9.png is no test image: the nearest is cup/test/spot/",
         ),
         (lambda rows: [*rows, rows[-1]], "line 9: cup/test/spot/003.png has a score already"),
         (lambda rows: [*rows[:-1], [rows[-1][0], "inf"]], "line 8: the score of cup/test/spot/003"),

@@ -419,7 +419,12 @@ def test_two_runs_and_what_differs(tmp_path: Path) -> None:
     (pair,) = made["pairs"]
     (first, second) = pair["first"], pair["second"]
     assert (first, second) == (0, 1)  # one field apart, as the other is: the earlier
-    assert pair["spec"] == [["shots", None, 5]]
+    assert pair["spec"] == [["shots", "all", 5]]
+
+    filtered = [cell(*name, seen=False, interpolation="lanczos") for name in names]
+    sets = [result_sets(runs[0]), result_sets(write_run(tmp_path / "filtered", filtered))]
+    (pair,) = content(write_report(sets, tmp_path / "page.html").read_text())["pairs"]
+    assert pair["spec"] == [["protocol.interpolation", "bilinear", "lanczos"]]
 
     runs[1] = write_run(tmp_path / "newer", after[1:])
     (pair,) = content(
@@ -428,6 +433,7 @@ def test_two_runs_and_what_differs(tmp_path: Path) -> None:
     assert (pair["first"], pair["second"]) == (0, 1)
     assert pair["spec"] == [["protocol.smoothing_sigma", 4.0, 2.0]]
     assert list(pair["tests"]) == ["bolt"]
+    assert pair["level"] == 0.05
     p_values = {
         method: paired_test(*some_scores("bolt", method), shifted("bolt", method)[1])
         for method in pair["tests"]["bolt"]

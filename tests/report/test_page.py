@@ -6,18 +6,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.report.page import write_report
-from benchmarks.results import result_sets
-from tests.helpers.runs import Cell, write_run
+from benchmarks.results import journal, result_sets
+from benchmarks.results.journal import Call
+from tests.helpers.runs import Cell, previews_of, write_run
 from tests.report.reading import (
     CATEGORIES,
+    LABELS,
     METHODS,
+    SIDE,
     cell,
     choose,
     column,
     opened,
+    pictures,
 )
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -63,6 +68,55 @@ def test_it_fits_a_phone(browser: Any, report: Path) -> None:
         page.set_viewport_size({"width": 360, "height": 740})
         page.locator("#outcome").select_option("all")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("width", [390, 1440, 1920])
+def test_what_is_wider_than_its_place_says_so(browser: Any, tmp_path: Path, width: int) -> None:
+    spent = {"fit_seconds": 100.0, "score_seconds": 0.1, "peak_memory_mb": 900.0}
+    methods = [*METHODS, "spade", "patchcore-1"]
+    run = write_run(tmp_path / "wide", [cell("nut", m, measured=spent) for m in methods])
+    call = Call(
+        "2026-01-02T03:04:05+00:00", 50, "parts", "wide_resnet50_2", 224, "cpu", 1, 4, 0, ()
+    )
+    journal.write(run, call)
+    for page in opened(browser, write_report([result_sets(run)], run / "report.html")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(100)
+        boxes = page.locator(".scroll").all()
+        assert len(boxes) > 3
+        for box in boxes:
+            wider = box.evaluate("e => e.scrollWidth > e.clientWidth + 1")
+            assert not wider or width == 390
+            hint = box.evaluate("e => getComputedStyle(e, '::before').content")
+            assert ("Scroll sideways" in hint) == wider
+        hidden = page.locator("#table").evaluate("e => e.scrollWidth > e.clientWidth + 1")
+        assert hidden == (width == 390)
+
+
+def test_without_masks_nothing_asks_for_them(browser: Any, tmp_path: Path) -> None:
+    cells = [cell("nut", method) for method in METHODS]
+    values = {**cells[0].values, "pixel_auroc": None, "aupro_30": None}
+    empty = np.zeros((len(LABELS), SIDE, SIDE), bool)
+    images = np.full((len(LABELS), SIDE, SIDE, 3), 90, np.uint8)
+    maps = {**pictures("nut"), **previews_of(images, empty, empty.astype(np.float32))}
+    run = write_run(tmp_path / "bare", [replace(c, values=values, maps=maps) for c in cells])
+    for page in opened(browser, write_report([result_sets(run)], run / "report.html")):
+        page.locator("#outcome").select_option("all")
+        assert page.locator(".card canvas").count() == 12 * (1 + len(METHODS))
+        text = page.locator("body").inner_text()
+        assert "defect" not in page.locator("#cards").inner_text()
+        assert "the outline is" not in text
+        assert "AUPRO" not in text
+        assert "Pixel AUROC" not in page.locator("#metric").inner_text()
+        assert "–" not in page.locator("#table").inner_text()
+        assert "–" not in page.locator("#charts").inner_text()
+        assert page.locator("#table tfoot").count() == 0
+        said = []
+        for button in page.locator(".ranking button").all():
+            button.click()
+            said += page.locator(".missed").all_inner_texts()
+        assert said
+        assert all("% of normal images score higher" in text for text in said)
 
 
 def test_light_and_dark(browser: Any, report: Path) -> None:

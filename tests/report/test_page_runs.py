@@ -11,6 +11,8 @@ from benchmarks.metrics.image import f1_optimal, image_metrics
 from benchmarks.report.page import write_report
 from benchmarks.results import journal, result_sets
 from benchmarks.results.journal import Call, Extraction
+from benchmarks.statistics.paired import paired_test
+from benchmarks.statistics.pairs import corrected
 from tests.helpers.runs import Cell, write_run
 from tests.report.reading import (
     ANOMALOUS,
@@ -76,23 +78,32 @@ def test_speed_of_every_method_and_what_came_from_the_cache(browser: Any, tmp_pa
 
 def test_differences_of_two_runs(browser: Any, tmp_path: Path) -> None:
     one = write_run(tmp_path / "before", [cell(c, m) for c in CATEGORIES[:2] for m in METHODS])
+    shifts = {"cable": 0.8, "nut": 0.1}
     other = write_run(
-        tmp_path / "after", [cell(c, m, 0.8) for c in CATEGORIES[:2] for m in METHODS]
+        tmp_path / "after", [cell(c, m, shifts[c]) for c in CATEGORIES[:2] for m in METHODS]
     )
     for page in opened(
         browser,
         write_report([result_sets(one), result_sets(other)], one / "report-against-after.html"),
     ):
         assert page.locator("#set option").count() == 2
+        tested = {}
         for place, method in enumerate(METHODS, start=1):
             shown = column(page, place, DIFFERENCES)
             for text, category in zip(shown, CATEGORIES[:2], strict=True):
                 before, after = (
                     image_metrics(LABELS, scores_of(category, method, shift))["image_auroc"]
-                    for shift in (0, 0.8)
+                    for shift in (0, shifts[category])
                 )
                 expected = f"{100 * (after - before):+.1f}".replace("-", "−")
                 assert text.replace("better", "").replace("worse", "").strip(" ▲▼") == expected
+                scores = (scores_of(category, method, shift) for shift in (0, shifts[category]))
+                tested[category, method] = (after - before, paired_test(LABELS, *scores), text)
+        levels = corrected([p for _, p, _ in tested.values()])
+        for (difference, _, text), p in zip(tested.values(), levels, strict=True):
+            assert ("▲" in text) == (p is not None and p < 0.05 and difference > 0)
+            assert "▼" not in text or difference < 0
+        assert {"▲" in text for *_, text in tested.values()} == {True, False}
         page.locator("#difference-by-method-0").click()
         values = [float(t.split()[0].replace("−", "-")) for t in column(page, 1, DIFFERENCES)]
         assert values == sorted(values, reverse=True)
@@ -104,6 +115,11 @@ def test_differences_of_two_runs(browser: Any, tmp_path: Path) -> None:
         assert (
             "Error at optimal F1" in page.locator("#differences-content caption").first.inner_text()
         )
+        assert (
+            "no test judges these"
+            in page.locator("#differences-content caption").first.inner_text()
+        )
+        assert not {"▲", "▼"} & {*page.locator(f"{DIFFERENCES} tbody").inner_text()}
         page.locator("#set").select_option("1")
         value = image_metrics(LABELS, scores_of("cable", "padim", 0.8))["image_auroc"]
         assert numbers([column(page, 2)[0]]) == [float(f"{100 * value:.1f}")]

@@ -12,7 +12,7 @@ from benchmarks.metrics.image import full_recall, image_metrics
 from benchmarks.report.page import write_report
 from benchmarks.results import result_sets
 from benchmarks.statistics.intervals import metric_intervals
-from tests.helpers.runs import write_run
+from tests.helpers.runs import Cell, write_run
 from tests.report.reading import (
     CATEGORIES,
     LABELS,
@@ -77,7 +77,7 @@ def test_sorting_from_the_keyboard_keeps_the_focus(page: Any) -> None:
 def test_filtering_categories(page: Any) -> None:
     page.locator("#filter").fill("UT")
     assert column(page, 0) == ["nut"]
-    assert page.locator("#table tfoot th").inner_text() == "mean of all 3"
+    assert page.locator("#table tfoot th").inner_text() == "mean of all 3 categories"
     page.locator("#filter").fill("nothing of the kind")
     assert column(page, 0) == []
     assert "No category" in page.locator("#table").inner_text()
@@ -100,8 +100,6 @@ def test_switching_the_metric(page: Any) -> None:
     assert "lower is better" in page.locator("#metric-note").inner_text()
     page.locator("#overview-by-method-0").click()
     assert numbers(column(page, 1)) == sorted(shown)  # what is best comes first
-    page.locator("#metric").select_option("pixel_ap")
-    assert page.locator("#table").inner_text() == "No cell has this metric."
 
 
 def test_intervals_on_demand(page: Any) -> None:
@@ -151,5 +149,23 @@ def test_verdicts_stand_where_something_can_be_compared(browser: Any, tmp_path: 
         assert page.locator("#reproduction").count() == 0
 
 
-def test_every_metric_is_offered(page: Any) -> None:
-    assert page.locator("#metric option").all_inner_texts() == [m.label for m in METRICS.values()]
+def test_metrics_that_have_a_value_are_offered(browser: Any, tmp_path: Path) -> None:
+    whole = dict.fromkeys(METRICS, 0.5)
+    lacking = {name: 0.5 if metric.level == "image" else None for name, metric in METRICS.items()}
+    scores = {"scores": (LABELS, scores_of("nut", "padim"))}
+    for name, cells, offered in (
+        ("all", [Cell("nut", "padim", whole, **scores)], METRICS.keys()),
+        ("images", [Cell("nut", "padim", lacking, **scores)], {n for n in whole if lacking[n]}),
+        (
+            "both",
+            [Cell("nut", "padim", lacking), Cell("nut", "padim", whole, image_size=320)],
+            whole,
+        ),
+    ):
+        run = write_run(tmp_path / name, cells)
+        for page in opened(browser, write_report([result_sets(run)], run / "report.html")):
+            labels = [metric.label for key, metric in METRICS.items() if key in offered]
+            assert page.locator("#metric option").all_inner_texts() == labels
+            if name == "both":
+                page.locator("#metric").select_option("pixel_ap")
+                assert page.locator("#table").inner_text() == "No cell has this metric."

@@ -14,7 +14,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.results import result_sets
 from benchmarks.results.metrics_csv import COLUMNS
 from benchmarks.run.__main__ import main as run
-from benchmarks.uncertainty.writing import write_uncertainty
+from benchmarks.uncertainty.writing import uncertainty_files, write_uncertainty
 from tests.helpers.data_sets import SIDE, write_category, write_dataset
 from tests.helpers.runs import Cell, some_maps, some_scores, write_run
 
@@ -108,7 +108,7 @@ def test_scores_and_maps_of_every_seed(seeds: Path) -> None:
 
 def test_intervals_and_pairs_are_those_of_the_tables(seeds: Path) -> None:
     opened = benchmarks.results.open(seeds)
-    write_uncertainty(result_sets(seeds))
+    write_uncertainty(uncertainty_files(result_sets(seeds))[0], seeds / "tables")
     intervals = opened.intervals()
     stored = pd.read_csv(seeds / "tables" / "uncertainty.csv", comment="#")
     assert intervals.columns.tolist() == stored.columns.tolist()

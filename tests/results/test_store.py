@@ -15,6 +15,7 @@ from benchmarks import files as store_module
 from benchmarks.errors import StorageError
 from benchmarks.files import atomic_file
 from benchmarks.results import Cell, Store
+from benchmarks.results.journal import read as read_journal
 from benchmarks.results.metrics_csv import COLUMNS
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 
@@ -153,6 +154,22 @@ def test_truncated_cells_are_named_and_count_as_missing(tmp_path: Path) -> None:
     assert store.find(SPEC) is None
     assert store.cells(warnings.append) == []
     assert str(path) in warnings[0]
+
+
+def test_what_systems_leave_beside_cells_is_no_cell(tmp_path: Path) -> None:
+    store = Store(tmp_path / "run")
+    store.write(ok())
+    (path,) = (store.run / "cells").glob("*/*.json")
+    path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    for folder in (path.parent.parent / ".ipynb_checkpoints", path.parent / "__MACOSX"):
+        folder.mkdir()
+        (folder / path.name).write_bytes(path.read_bytes())
+    (store.run / "journal").mkdir()
+    (store.run / "journal/._call.json").write_bytes(b"\0\5\x16\7")
+    warnings: list[str] = []
+    assert store.cells(warnings.append) == [store.find(SPEC)]
+    assert read_journal(store.run, warnings.append) == []
+    assert warnings == []
 
 
 def test_an_interrupted_write_leaves_the_old_content(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from benchmarks.supplement.trials import (
 from tests.helpers.runs import MVTEC_AD, generator
 from tests.helpers.runs import Cell as Stored
 
-SETTINGS = Settings("wide_resnet50_2[layers=a+b]", "large", "a+b", ("a",), 112, (3, 4))
+SETTINGS = Settings("wide_resnet50_2[layers=a+b]", "starred", "large", "a+b", ("a",), 112, (3, 4))
 ERRORS = SETTINGS.trial(ERRORS_METHOD)
 SIDE = 16
 

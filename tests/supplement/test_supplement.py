@@ -36,7 +36,8 @@ def _data(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def command(*arguments: str, out: Path = OUT) -> list[str]:
-    bank = ("--backbone", "filterbank", "--large", "filterbank", "--backbones", "filterbank")
+    options = ("--backbone", "--starred", "--large", "--backbones")
+    bank = [word for option in options for word in (option, "filterbank")]
     ensemble = ("--ensemble", "filterbank+filterbank", "--image-size", "32", "--seeds", "0,1")
     return [*arguments, "--data", "data", *bank, *ensemble, "--out", str(out)]
 
@@ -103,9 +104,11 @@ def test_tables_show_the_stored_cells_and_their_means() -> None:
     assert supplement.main(command("S1", "S5")) == 0
     stored = cells()
     header, *rows = table("S1")
-    assert header == ["category", "spade", "padim", "patchcore-25", "patchcore-10", "patchcore-1"]
+    cores = ["patchcore-25", "patchcore-10", "patchcore-1"]
+    assert header == ["category", "spade", "padim", *cores, "mahalanobis", "PaDiM*"]
+    methods = [*header[1:-1], "padim"]  # here the filter bank stands for EfficientNet-B5
     for label, *values in rows[:2]:
-        expected = [100 * stored[label, m, None, 0, 32]["image_auroc"] for m in header[1:]]
+        expected = [100 * stored[label, m, None, 0, 32]["image_auroc"] for m in methods]
         assert [float(value) for value in values] == expected
     assert rows[2][0] == "mean"
     columns = np.array([row[1:] for row in rows[:2]], float)
@@ -156,10 +159,10 @@ def test_cells_of_other_runs_are_taken_over(capsys: pytest.CaptureFixture[str]) 
     assert run.main([*other, "--methods", "padim,spade", "--out", "results/other"]) == 0
     capsys.readouterr()
     assert supplement.main(command("S1", "--dry-run")) == 0
-    assert "6 of 10 cells to evaluate, 4 stored" in capsys.readouterr().out
+    assert "8 of 12 cells to evaluate, 4 stored" in capsys.readouterr().out
     assert not OUT.exists()
     assert supplement.main(command("S1", "figS1")) == 0
-    assert "6 cells evaluated, 0 images passed" in capsys.readouterr().err
+    assert "8 cells evaluated, 0 images passed" in capsys.readouterr().err
     for path in Path("results/other/cells").glob("*/*.json"):
         assert (OUT / path.relative_to("results/other")).read_bytes() == path.read_bytes()
 
@@ -199,9 +202,10 @@ def test_methods_that_need_a_level_that_a_checkpoint_lacks_are_left_out(
     assert supplement.main([*arguments, "--image-size", "64"]) == 1
     said = capsys.readouterr().err
     assert "begun.pth ends before level 4 of resnet18" in said
-    assert "left out: resnet18[weights=begun.pth]: spade needs level 4, which" in said
-    spade, *others = table("S1")[1][1:]
+    assert "left out: resnet18[weights=begun.pth]: spade, mahalanobis need level 4, which" in said
+    spade, *others, mahalanobis, _ = table("S1")[1][1:]
     assert not spade
+    assert not mahalanobis
     assert all(map(float, others))
     one = ["--data", "data", "--backbone", "resnet18", "--weights", "begun.pth", "--out", "one"]
     assert run.main([*one, "--methods", "padim,spade", "--image-size", "64"]) == 2
@@ -249,7 +253,7 @@ def test_a_failed_cell_is_shown_and_runs_again(monkeypatch: pytest.MonkeyPatch) 
     with monkeypatch.context() as patch:
         patch.setattr(patchcore.PatchCore, "fit", fail)
         assert supplement.main(command("S1", "--categories", "cup")) == 1
-    assert table("S1")[1][3:] == ["failed"] * 3
+    assert table("S1")[1][3:6] == ["failed"] * 3
     assert supplement.main(command("S1", "--categories", "cup")) == 0
     assert "failed" not in table("S1")[1]
 
@@ -304,12 +308,13 @@ def test_a_dry_run_says_what_every_part_takes_and_shares(
     tables = [f"S{number}" for number in range(1, 7)]
     assert list(table) == [*tables, *figures, "all of these", "differences"]
     # Two categories, and three methods of five are stored: patchcore-10, -1 and, by figS1, -25.
-    assert table["S1"] == table["S2"] == table["S3"] == table["figS3"]
-    assert table["S1"][:3] == ["10", "6", "4"]
+    assert table["S2"] == table["S3"] == table["figS3"]
+    assert table["S2"][:3] == ["10", "6", "4"]
+    assert table["S1"][:3] == ["12", "6", "6"]  # and Mah.AD
     assert table["figS1"][:3] == ["2", "2", "0"]
     assert table["S6"][:3] == ["4", "4", "0"]
     # The cache has levels 2 and 3; PaDiM and SPADE read the others, too.
-    assert (table["S1"][3], table["S1"][5]) == ("26", "unknown of 2 methods")
+    assert (table["S2"][3], table["S2"][5]) == ("26", "unknown of 2 methods")
     assert table["S4"][3] == str(26 * 2)  # two sizes, and both members share theirs
     assert table["figS4"][:4] == ["32", "2", "30", str(26 * 3)]
     # Two seeds, four methods, and of the numbers of shots 1, 2 and 5, for there are six images.
@@ -323,15 +328,15 @@ def test_a_dry_run_of_parts_counts_what_they_share_once(
     parts = ("S1", "S2", "figS1", "S6")
     assert supplement.main(command(*parts, "--dry-run")) == 0
     table = forecast(capsys.readouterr().out)
-    assert [row[2] for row in table.values()] == ["10", "10", "2", "4", "10"]
+    assert [row[2] for row in table.values()] == ["12", "10", "2", "4", "12"]
     assert supplement.main(command(*parts)) == 0
-    assert f"10 cells evaluated, {table['all of these'][3]} images" in capsys.readouterr().err
+    assert f"12 cells evaluated, {table['all of these'][3]} images" in capsys.readouterr().err
     assert supplement.main(command(*parts, "--dry-run")) == 0
     table = forecast(capsys.readouterr().out)
     assert {tuple(row[2:]) for row in table.values()} == {("0", "0", "0.00 GB", "–")}
     assert supplement.main(command(*parts, "--dry-run", "--force")) == 0
     table = forecast(capsys.readouterr().out)
-    assert [row[2] for row in table.values()] == ["10", "10", "2", "4", "10"]
+    assert [row[2] for row in table.values()] == ["12", "10", "2", "4", "12"]
     assert table["S1"][5] == "about 1 min"
 
 

@@ -529,3 +529,28 @@ def test_methods_are_columns_where_there_are_few_or_as_many_categories(
     assert len(header) == 1 + methods
     assert len(rows) == categories + 1
     assert r"\begin{tabular}" in (folder / f"{AUROC}.tex").read_text()
+
+
+def test_what_a_terminal_reads_once_is_said_once(tmp_path: Path) -> None:
+    lost = {"n_test_good": 2, "n_test_defect": 4, "unseen_defects": 2, "unseen_share": 0.5}
+    values = dict.fromkeys(("image_auroc", "aupro_30", "error_at_full_recall"), 0.9)
+    cells = [Cell(name, "spade", values, measured=lost) for name in ("bolt", "cup")]
+    run = write_run(tmp_path / "run", cells)
+    note = "; the crop cuts off bolt: 2 of 4 defects whole, 50 % of defect pixels, cup: 2 of 4"
+    texts = terminal_tables(result_sets(run))
+    assert texts.count("the crop cuts off") == texts.count(note) == 1
+    assert texts.index(note) < texts.index("category")  # in the first caption
+    assert texts.count("on parts") == 3
+    write_tables(result_sets(run))
+    for name in values:
+        assert note in (run / "tables" / f"{name}.md").read_text()  # which may be read alone
+
+
+def test_no_table_in_the_terminal_is_empty(tmp_path: Path) -> None:
+    values = {"image_auroc": 0.9, "pixel_auroc": None}
+    failed = Cell("cup", "padim", {}, status="failed")
+    sets = result_sets(write_run(tmp_path / "run", [Cell("cup", "spade", values), failed]))
+    assert "Image AUROC" in terminal_tables(sets)
+    assert "Pixel AUROC" not in terminal_tables(sets)
+    write_tables(sets)
+    assert (tmp_path / "run/tables/pixel_auroc.md").exists()

@@ -17,13 +17,19 @@ from benchmarks.metrics import pimo
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.metrics.image import image_metrics
 from benchmarks.metrics.pixel import pixel_metrics
-from benchmarks.results import result_sets
+from benchmarks.results import ResultSet, result_sets
 from benchmarks.results.intervals import estimates
 from benchmarks.results.pairs import all_pairs
 from benchmarks.statistics.paired import paired_test
 from benchmarks.uncertainty.__main__ import main
-from benchmarks.uncertainty.writing import write_uncertainty
+from benchmarks.uncertainty.writing import uncertainty_files, write_uncertainty
 from tests.helpers.runs import MVTEC_AD, Cell, some_maps, some_scores, write_run
+
+
+def written(sets: Sequence[ResultSet]) -> tuple[list[Path], str]:
+    """Write the files of a run's uncertainty; return their paths and the main tables."""
+    files, text = uncertainty_files(sets)
+    return write_uncertainty(files, sets[0].run / "tables"), text
 
 
 def cells(categories: Sequence[str], methods: Sequence[str] = ("spade", "padim")) -> list[Cell]:
@@ -57,7 +63,7 @@ def test_every_value_has_its_interval_where_a_run_stored_what_it_needs(
     assert gear.maps is not None
     some = replace(gear, maps={key: array[:2] for key, array in gear.maps.items()})
     run = write_run(tmp_path / "run", [bolt, some, Cell("rod", "padim", status="failed")])
-    write_uncertainty(result_sets(run))
+    written(result_sets(run))
     table = read_csv(run, "uncertainty.csv").set_index(["category", "metric"])
     for metric in (name for name in METRICS if METRICS[name].interval):
         value, low, high = table.loc[("bolt", metric), ["value", "low", "high"]]
@@ -77,7 +83,7 @@ def test_every_value_has_its_interval_where_a_run_stored_what_it_needs(
 def test_pairs_are_judged_over_categories_and_within_them(tmp_path: Path) -> None:
     categories = [f"part{number}" for number in range(8)]
     run = write_run(tmp_path / "run", cells(categories))
-    _, shown = write_uncertainty(result_sets(run))
+    _, shown = written(result_sets(run))
     table = read_csv(run, "pairs.csv")
     own = table[(table["metric"] == "image_auroc") & (table["test"] == "paired")]
     assert own["category"].tolist() == categories
@@ -95,7 +101,7 @@ def test_pairs_are_judged_over_categories_and_within_them(tmp_path: Path) -> Non
 def test_images_of_one_class_are_left_out(tmp_path: Path) -> None:
     one = [replace(cell, scores=([1, 1], [0.1, 0.2]), values={}) for cell in cells(["bolt"])]
     run = write_run(tmp_path / "run", [*one, *cells(["gear"])])
-    write_uncertainty(result_sets(run))
+    written(result_sets(run))
     table = read_csv(run, "pairs.csv")
     assert table[table["test"] == "paired"]["category"].tolist() == ["gear"]
     assert "nan" not in (run / "tables" / "pairs.md").read_text()
@@ -105,7 +111,7 @@ def test_images_of_one_class_are_left_out(tmp_path: Path) -> None:
 def test_methods_that_saw_different_data_are_not_paired(tmp_path: Path) -> None:
     spade, padim = cells(["bolt"])
     run = write_run(tmp_path / "run", [spade, replace(padim, fingerprint="f1")])
-    write_uncertainty(result_sets(run))
+    written(result_sets(run))
     assert {*read_csv(run, "pairs.csv")["test"]} == {"wilcoxon"}
 
 
@@ -133,7 +139,7 @@ def test_a_run_with_one_category_says_that_ranks_need_more(tmp_path: Path) -> No
         assert [text.get_text() for text in panel.texts] == [
             "Ranks of 2 methods need 6 categories."
         ]
-    assert "no verdict" not in write_uncertainty(result_sets(run))[1]
+    assert "no verdict" not in written(result_sets(run))[1]
     (lone,) = result_sets(write_run(tmp_path, cells(["bolt"], ["padim"])))
     (text, *_) = draw_critical_difference(lone).axes[0].texts
     assert "need two methods" in text.get_text()
@@ -147,7 +153,7 @@ def rows_of_pairs(shown: str) -> list[list[str]]:
 
 def test_of_one_category_its_pairs_verdicts_are_shown(tmp_path: Path) -> None:
     run = write_run(tmp_path, cells(["bolt"], ["spade", "padim", "patchcore-1"]))
-    shown = rows_of_pairs(write_uncertainty(result_sets(run))[1])
+    shown = rows_of_pairs(written(result_sets(run))[1])
     table = read_csv(run, "pairs.csv")
     within = table[(table["test"] == "paired") & (table["first"] == "spade")]
     assert len(within) == 2
@@ -160,7 +166,7 @@ def test_of_too_few_categories_each_ones_verdicts_are_shown_where_it_has_some(
     tmp_path: Path,
 ) -> None:
     run = write_run(tmp_path, cells(["bolt", "gear"]))
-    shown = rows_of_pairs(write_uncertainty(result_sets(run))[1])
+    shown = rows_of_pairs(written(result_sets(run))[1])
     assert [row[0] for row in shown if row[-1] != "no verdict"] == ["bolt", "gear"]
     assert {row[0] for row in shown if row[-1] == "no verdict"} == {"all"}  # of other metrics
 
@@ -185,7 +191,7 @@ def test_several_shots_are_one_table_with_one_header(tmp_path: Path) -> None:
     every = cells(["bolt", "gear"])
     run = write_run(tmp_path / "run", [*every, *(replace(cell, shots=5) for cell in every)])
     sets = result_sets(run)
-    write_uncertainty(sets)
+    written(sets)
     for name, makes in (("uncertainty.csv", estimates), ("pairs.csv", all_pairs)):
         lines = (run / "tables" / name).read_text().splitlines()
         assert [line.startswith("# ") for line in lines[:3]] == [True, True, False]
@@ -214,7 +220,7 @@ def test_expected_errors_are_one_line_and_exit_status_2(
     (scores,) = run.glob("scores/*/*")
     scores.write_text("path\n")
     with pytest.raises(BenchmarkError, match="can't read the scores"):
-        write_uncertainty(result_sets(run))
+        written(result_sets(run))
 
 
 def test_every_table_says_what_its_intervals_and_verdicts_are_worth(tmp_path: Path) -> None:
@@ -223,7 +229,7 @@ def test_every_table_says_what_its_intervals_and_verdicts_are_worth(tmp_path: Pa
         for place, cell in enumerate(cells(["bolt"], ["spade", "padim"]))
     ]
     run = write_run(tmp_path / "run", [*perfect, *cells(["gear"])])
-    write_uncertainty(result_sets(run))
+    written(result_sets(run))
     text = (run / "tables" / "uncertainty.md").read_text()
     for table in text.split("\n\n|")[:-1]:
         caption = table.splitlines()[-1]

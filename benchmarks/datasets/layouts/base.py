@@ -25,6 +25,14 @@ NOMINAL_NAMES = frozenset(
 """What people call a folder of nominal images, in lower case."""
 
 
+ARCHIVES = (".zip", ".tar", ".tgz", ".txz", ".tbz", ".gz", ".xz", ".bz2", ".zst", ".7z", ".rar")
+"""Endings of files that are to be unpacked."""
+
+_OF_SYSTEMS = frozenset(
+    {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+)
+
+
 @dataclass(frozen=True)
 class Sample:
     """One image of a category.
@@ -138,11 +146,16 @@ def defects_without_mask(samples: Iterable[Sample]) -> list[Sample]:
     return [sample for sample in samples if sample.label and not sample.masks]
 
 
-def _listing(folder: Path) -> list[Path]:
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is no one's but the system's, by its name."""
+    return name.startswith(".") or name in _OF_SYSTEMS
+
+
+def listing(folder: Path) -> list[Path]:
     """Return what lies in `folder`, hidden files left out, in code-point order of the names."""
     try:
         return sorted(
-            (path for path in folder.iterdir() if not path.name.startswith(".")),
+            (path for path in folder.iterdir() if not is_hidden(path.name)),
             key=lambda path: path.name,
         )
     except FileNotFoundError:
@@ -151,16 +164,29 @@ def _listing(folder: Path) -> list[Path]:
         raise DataError(f"{folder}: {error.strerror}; make the folder readable") from error
 
 
+def to_unpack(folder: Path) -> str:
+    """Return a remedy in parentheses where archives lie in `folder`, without what they held."""
+    packed = (path.name for path in listing(folder) if path.suffix.lower() in ARCHIVES)
+    left = [name for name in packed if not os.path.isdir(folder / name.split(".")[0])]
+    return f" (first unpack {', '.join(left[:3])})" if left else ""
+
+
+def dead_link(path: Path) -> str:
+    """Say where a link leads that leads nowhere; "" of anything else."""
+    dead = os.path.islink(path) and not os.path.exists(path)
+    return f"a link to {os.readlink(path)}, which isn't there" if dead else ""
+
+
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders in `folder`, by name; none where it doesn't exist.
 
     Raises:
         DataError: it can't be read.
     """
-    return [path for path in _listing(folder) if os.path.isdir(path)]
+    return [path for path in listing(folder) if os.path.isdir(path)]
 
 
 def images_in(folder: Path) -> list[Path]:
     """Return the image files in `folder`, by name; raises as `subfolders`."""
-    files = (path for path in _listing(folder) if not os.path.isdir(path))
+    files = (path for path in listing(folder) if not os.path.isdir(path))
     return [path for path in files if path.suffix.lower() in EXTENSIONS]

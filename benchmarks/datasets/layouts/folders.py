@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,8 +29,17 @@ def candidates(root: Path) -> dict[str, Candidate]:
 
 
 def _is_category(folder: Path) -> bool:
-    """Whether it has train or test: with one of them alone it is a faulty category."""
-    return any(inside.name in {"train", "test"} for inside in base.subfolders(folder))
+    """Whether it has train or test: with one of them alone it is a faulty category.
+
+    So it is with both in other letters.
+    """
+    inside = {path.name for path in base.subfolders(folder)}
+    return bool(inside & {"train", "test"}) or {*map(_plain, inside)} >= {"train", "test"}
+
+
+def _plain(name: str) -> str:
+    """Return a folder's name in the letters that all its spellings have in common."""
+    return re.sub(r"[ _-]", "", name).casefold()
 
 
 def _read(folder: Path) -> Listing:
@@ -73,14 +83,15 @@ class FolderLayout:
         inside = [folder for folder in base.subfolders(category / self.test) if folder != truth]
         test = [sample for folder in inside for sample in self._samples(category, folder)]
         nominal_truth = f"{self.truth}/{self.nominal}"
+        misnamed = self._misnamed(category)
         return Listing(
             self.name,
             train,
             test,
             base.files_of([*train, *test], category),
-            self._absent(category, train, test),
+            misnamed or self._absent(category, train, test),
             category,
-            self._unmasked(category, test),
+            [] if misnamed else self._unmasked(category, test),
             [*self.by_design, (f"{nominal_truth}/", "a nominal image needs no mask")],
             self._reason,
             base.images_in(category / nominal_truth),
@@ -95,6 +106,18 @@ class FolderLayout:
             for path in base.images_in(folder)
         ]
 
+    def _misnamed(self, category: Path) -> list[str]:
+        """Return a line for each folder that is spelt otherwise than it is read, as Train."""
+        good = self.nominal
+        places = ("train", self.test, self.truth, f"train/{good}", f"{self.test}/{good}")
+        return [
+            f"{folder}: call it {place.name}, or it isn't read"
+            for place in map(category.joinpath, places)
+            if not os.path.isdir(place)
+            for folder in base.subfolders(place.parent)
+            if _plain(folder.name) == _plain(place.name)
+        ]
+
     def _absent(self, category: Path, train: Sequence[Sample], test: Sequence[Sample]) -> list[str]:
         good, problems = self.nominal, []
         if not train:
@@ -105,11 +128,12 @@ class FolderLayout:
             problems.append(
                 f"{category / 'train' / good}: no images; put the nominal images there"
                 + "".join(counts)
+                + _hint(category / "train" / good)
             )
         if not test:
             problems.append(
                 f"{category / self.test}: no images in {self.test}/{good} or {self.test}/<defect>; "
-                "put the test images there"
+                f"put the test images there{_hint(category / self.test)}"
             )
         return problems
 
@@ -143,6 +167,15 @@ class FolderLayout:
         if first == "train" and rest[0] != self.nominal:
             return f"training images are those in train/{self.nominal}"
         return f"it lies in a folder inside {first}/{rest[0]}; move it up into that"
+
+
+def _hint(folder: Path) -> str:
+    """Return why a folder may hold nothing: a dead link, or archives in it or above."""
+    above = (folder, folder.parent, folder.parent.parent)
+    for path in above:
+        if dead := base.dead_link(path):
+            return f"; {path} is {dead}"
+    return next(filter(None, map(base.to_unpack, filter(os.path.isdir, above))), "")
 
 
 def _one_mask_an_image(folder: Path) -> dict[str, tuple[Path, ...]]:

@@ -38,7 +38,7 @@ def recognises(root: Path) -> bool:
 
 def _tables(root: Path) -> Path | None:
     folders = (root / tables for tables in TABLES if os.path.isdir(root / tables))
-    return next((folder for folder in folders if any(folder.glob("*.json"))), None)
+    return next((folder for folder in folders if any(folder.glob("[!.]*.json"))), None)
 
 
 def _images(root: Path) -> Path | None:
@@ -53,7 +53,7 @@ def candidates(root: Path) -> dict[str, Candidate]:
         return {}
     return {
         table.stem: Candidate(partial(_read, table, images / table.stem))
-        for table in sorted(tables.glob("*.json"))
+        for table in sorted(tables.glob("[!.]*.json"))
         if os.path.isdir(images / table.stem)
     }
 

@@ -40,7 +40,7 @@ def join(ray: Any, wanted: WantedPool) -> None:
         BenchmarkError: nothing answers there, or refuses, or Ray doesn't start.
     """
     asked = wanted.address
-    address = os.environ.get("RAY_ADDRESS", "auto") if asked == "auto" else asked
+    address = (os.environ.get("RAY_ADDRESS") or "auto") if asked == "auto" else asked
     if address and address.startswith("ray://"):
         raise BenchmarkError(
             f"--ray-address {asked}: Ray Client's addresses aren't taken; start the run on a "

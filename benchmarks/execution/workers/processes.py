@@ -25,6 +25,7 @@ from benchmarks.execution.workers.tasks import (
     idle_workers,
 )
 from benchmarks.execution.workers.worker import create_worker
+from benchmarks.interrupts import kept_from_children
 from methods.lazy import torch
 
 CONTEXT = get_context("spawn")
@@ -42,7 +43,9 @@ def start(wanted: WantedPool) -> Processes | None:
     if wanted.device == "cpu" or not torch.cuda.device_count():  # for which no CUDA is loaded
         return Processes(replace(wanted, device=choose_device(wanted.device)))
     with ProcessPoolExecutor(1, CONTEXT) as process:
-        device, gpus, card = process.submit(look_at_gpus, wanted.device).result()
+        with kept_from_children():
+            looking = process.submit(look_at_gpus, wanted.device)
+        device, gpus, card = looking.result()
     return Processes(replace(wanted, device=device), gpus, card)
 
 
@@ -115,7 +118,8 @@ class Processes(Pool):
         on_device = -(-self.workers // max(1, len(self._gpus)))
         arguments = workers_end, self._wanted, self.workers, on_device, gpu
         process = CONTEXT.Process(target=_work, args=arguments, daemon=True)
-        process.start()
+        with kept_from_children():
+            process.start()
         workers_end.close()  # so that this end is told when the process ends
         return _Member(process, connection)
 

@@ -82,7 +82,10 @@ function replace(root, ...children) {
   if (focused && byId(focused)) byId(focused).focus();
 }
 
-const metricChoices = content.metrics.map(({ name, label }) => [name, label]);
+/** The metrics of which any results have a value. */
+const metricChoices = content.metrics
+  .filter(({ name }) => content.sets.some(({ tables }) => name in tables))
+  .map(({ name, label }) => [name, label]);
 const setChoices = content.sets.map(({ short }, index) => [index, short]);
 const categoryChoices = () =>
   currentSet().categories.map(({ name }, row) => [String(row), name]);
@@ -129,5 +132,11 @@ function seconds(value) {
   if (value >= 90) return `${(value / 60).toFixed(1)} min`;
   return `${value.toFixed(value < 10 ? 2 : 1)} s`;
 }
+
+/** A kind of test images as people call it; folders call normal images good. */
+const kindName = (kind) => (kind === "good" ? "normal" : kind);
+
+/** A share of images, in per cent with one decimal. */
+const ofImages = (count, total) => (total ? `${((100 * count) / total).toFixed(1)} % of ${total}` : "none");
 
 const sum = (values) => values.reduce((total, value) => total + (value ?? 0), 0);

@@ -18,6 +18,12 @@ const as = {
     read: ([found]) => (/^[1-9]\d{0,6}$/.test(found) ? Number(found) - 1 : undefined),
   },
 
+  /** A share in per cent. */
+  share: {
+    write: (value) => [`${value}`],
+    read: ([found]) => (found !== "" && found >= 0 && found <= 100 ? Number(found) : undefined),
+  },
+
   oneOf: (choices) => ({
     write: (value) => [value],
     read: ([found]) => (choices.includes(found) ? found : undefined),

@@ -130,7 +130,7 @@ function legend(set, row, found) {
     ...there.map(({ metric }) => shown(set.tables[metric].values[row][index], metrics[metric])),
   ]);
   const name = set.categories[row].name;
-  return element("div", {}, scrolling(`Lines, ${name}`, plainTable("In %", heads, rows)));
+  return scrolling(`Lines, ${name}`, plainTable("In %", heads, rows));
 }
 
 function chartsOf(set, row) {
@@ -154,12 +154,8 @@ function chartsOf(set, row) {
   return [
     element("h3", {}, set.categories[row].name),
     why.length ? element("p", { class: "quiet" }, why.join("; ")) : null,
-    element(
-      "div",
-      { class: "beside" },
-      found.length ? legend(set, row, found) : null,
-      element("div", { class: "charts" }, curves),
-    ),
+    found.length ? legend(set, row, found) : null,
+    element("div", { class: "charts" }, curves),
     histograms.length ? legendOfHistograms() : null,
     element("div", { class: "charts" }, histograms),
   ];

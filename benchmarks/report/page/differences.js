@@ -30,12 +30,13 @@ const pairOf = (from, to) =>
 /** A p value of a paired test, null without a verdict. */
 const corrected = (p) => (p === null ? "no verdict" : `p ${p < 0.001 ? "< 0.001" : p.toFixed(3)}`);
 
-function differenceEntry(metric, before, after, p) {
+/** A difference and its test, if there is one: only what a test shows is called better or worse. */
+function differenceEntry(metric, before, after, p, level) {
   if (before === null || before === undefined || after === null || after === undefined)
     return { sort: null, content: "–" };
   const difference = after - before;
   const text = shown(difference, metric, true);
-  const same = text === "0.0" || text === "0";
+  const same = p === undefined || p === null || p >= level;
   const better = difference > 0 === metric.higher_is_better;
   const sign = same ? "" : better ? " ▲" : " ▼";
   return {
@@ -58,7 +59,7 @@ function differencesTable(one, other) {
   const [before, after] = [one.tables[metric.name], other.tables[metric.name]];
   if (!before || !after) return element("p", {}, "Not both have this metric.");
   const { rows, methods } = common(one, other);
-  const tests = metric.name === "image_auroc" ? pairOf(state.from, state.to)?.tests : null;
+  const { tests, level } = (metric.name === "image_auroc" && pairOf(state.from, state.to)) || {};
   const visible = methods.filter(([index]) => !state.hidden.has(one.methods[index].name));
   const columns = methodColumns(
     one,
@@ -77,6 +78,7 @@ function differencesTable(one, other) {
           before.values[ours][left],
           after.values[theirs][right],
           alone(left, right) ? tests?.[name]?.[one.methods[left].name] : undefined,
+          level,
         ),
       ),
     ],
@@ -85,7 +87,7 @@ function differencesTable(one, other) {
   const whole = rows.length === one.categories.length && rows.length === other.categories.length;
   const foot =
     whole && rows.length > 1 ? [line("mean", one.categories.length, other.categories.length)] : [];
-  const how = `Second minus first, in ${unitOf(metric)}${tests ? "; p of the paired test on the images of both, corrected for all of the table by Holm’s method" : ""}`;
+  const how = `Second minus first, in ${unitOf(metric)}${tests ? "; p of the paired test on the images of both, corrected for all of the table by Holm’s method; ▲ better, ▼ worse, where the test shows it" : "; no test judges these"}`;
   return scrolling(
     "Differences by category",
     sortableTable(

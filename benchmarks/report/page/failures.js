@@ -1,4 +1,4 @@
-/* What a method gets wrong at its F1-optimal threshold: how many, of which kind, which images. */
+/* What a method gets wrong at its thresholds: how many, of which kind, which images. */
 
 const NORMAL_QUANTILE = 1.96; // of 95 %
 
@@ -10,14 +10,14 @@ function leastShare(count, total) {
 }
 
 /** The verdicts on the test images of all categories: [{row, image, anomalous, wrong}]. */
-function judged(set, method) {
+function judged(set, method, alpha) {
   return set.images.flatMap((images, row) =>
     (images?.names ?? [])
       .map((_, image) => ({
         row,
         image,
         anomalous: Boolean(images.labels[image]),
-        wrong: wrong(set, row, method, image),
+        wrong: wrong(set, row, method, image, alpha),
       }))
       .filter((one) => one.wrong !== null),
   );

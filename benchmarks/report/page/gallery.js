@@ -13,9 +13,10 @@ function renderCounts(chosen) {
   }
   const { tp, tn, fp, fn } = countsOf(state.judge);
   const all = tp + tn + fp + fn;
-  const rates = all ? ` (${((100 * (fp + fn)) / all).toFixed(1)} % wrong)` : "";
+  const wrongly = all ? `; ${((100 * (fp + fn)) / all).toFixed(1)} % wrong` : "";
   byId("counts").textContent =
-    `${currentSet().methods[state.judge].name}: ${fp} false positives, ${fn} false negatives, ${tp} found, ${tn} passed${rates}. ${said}`;
+    `${currentSet().methods[state.judge].name}: ${fp} false positives (${ofImages(fp, fp + tn)}), ` +
+    `${fn} false negatives (${ofImages(fn, fn + tp)}), ${tp} found, ${tn} passed${wrongly}. ${said}`;
 }
 
 function renderGallery() {
@@ -26,7 +27,9 @@ function renderGallery() {
   const cards = chosen
     .slice(PAGE * state.page, PAGE * (state.page + 1))
     .map(([row, image]) => card(row, image));
-  byId("cards").style.setProperty("--across", 2 + shownMethods().length);
+  const masked = galleryRows().some((row) => hasMasks(currentSet().images[row]));
+  byId("cards").style.setProperty("--across", 1 + masked + shownMethods().length);
+  byId("outline-note").hidden = !masked;
   replace(
     byId("cards"),
     cards.length ? cards : [element("p", {}, "No image is left by these filters.")],
@@ -45,8 +48,16 @@ function renderGallery() {
 /** The kinds of test images of the chosen categories. */
 function kindChoices() {
   const kinds = new Set(galleryRows().flatMap((row) => currentSet().images[row].kinds));
-  return [["all", "all"], ...[...kinds].sort().map((kind) => [kind, kind])];
+  return [["all", "all"], ...[...kinds].sort().map((kind) => [kind, kindName(kind)])];
 }
+
+const pointChoices = () => [
+  ["f1_optimal", "F1-optimal"],
+  ["full_recall", "100 % recall"],
+  ...(currentSet().decision.points.length ? [["calibrated", "by held-out images"]] : []),
+  ["own", "your own"],
+  ["rate", "one false-alarm rate"],
+];
 
 const judgeChoices = () => [
   ...shownMethods().map((index) => [index, currentSet().methods[index].name]),
@@ -61,7 +72,7 @@ function startGallery() {
   tie("kind", "kind", { choices: kindChoices, on: ["set", "category"], also });
   tie("judge", "judge", { choices: judgeChoices, on: ["set", "hidden"], read: method, also });
   tie("outcome", "outcome", { also });
-  tie("point", "point", { also });
+  tie("point", "point", { choices: pointChoices, on: ["set"], also });
   tie("size", "size");
   watch(["size"], () => byId("gallery").style.setProperty("--tile", `${state.size}px`));
   const turn = (id, to) => byId(id).addEventListener("click", () => change({ page: to() }));
@@ -69,9 +80,9 @@ function startGallery() {
   turn("previous-page", () => state.page - 1);
   turn("next-page", () => state.page + 1);
   turn("last-page", () => Infinity);
-  watch(["set", "hidden", "category", "judge", "point", "own"], renderThreshold);
+  watch(["set", "hidden", "category", "judge", "point", "own", "rate", "alpha"], renderThreshold);
   watch(
-    ["set", "hidden", "category", "kind", "judge", "outcome", "point", "own", "page"],
+    ["set", "hidden", "category", "kind", "judge", "outcome", "point", "own", "rate", "alpha", "page"],
     renderGallery,
   );
 }

@@ -43,6 +43,26 @@ function startPage() {
   foldChoices();
 }
 
+/** Fill rows of pictures evenly, and say of tables that are wider than their place that they scroll. */
+function settle() {
+  for (const box of document.querySelectorAll(".scroll")) {
+    box.classList.toggle("wider", box.scrollWidth > box.clientWidth + 1);
+  }
+  for (const grid of document.querySelectorAll(".charts, .missed-images")) {
+    const least = parseFloat(getComputedStyle(grid).getPropertyValue("--least")) * 16;
+    const [count, room] = [grid.children.length, Math.max(1, Math.floor(grid.clientWidth / least))];
+    const across = Math.ceil(count / Math.ceil(count / room));
+    grid.style.setProperty("--across", across);
+  }
+}
+
+function startSettling() {
+  const later = () => requestAnimationFrame(settle);
+  new MutationObserver(later).observe(document.querySelector("main"), { childList: true, subtree: true });
+  new ResizeObserver(later).observe(document.body);
+  settle();
+}
+
 /** Append a section that page.html does not lay out, and the way to it. */
 function layOut({ id, title }) {
   const heading = element("h2", { id: `${id}-title` }, title);
@@ -59,5 +79,6 @@ for (const section of sections) {
   section.start();
 }
 startFolding();
+startSettling();
 startViewer();
 address.started();

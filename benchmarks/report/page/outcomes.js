@@ -40,8 +40,9 @@ declare("category", "all", "category", as.category);
 declare("kind", "all", "kind", as.text);
 declare("judge", 0, "judge", as.nameOf(methodsOf, { all: "any" }));
 declare("outcome", "errors", "outcome", as.oneOf(["errors", "fp", "fn", "correct", "all"]));
-declare("point", "f1_optimal", "threshold", as.oneOf(["f1_optimal", "full_recall", "own"]));
+declare("point", "f1_optimal", "threshold", as.oneOf(["f1_optimal", "full_recall", "calibrated", "own", "rate"]));
 declare("own", {}, "own", thresholds);
+declare("rate", 5, "false-alarms", as.share);
 declare("page", 0, "page", as.page);
 
 const isScored = (cell) => Boolean(cell && cell.status === "ok" && cell.scores);
@@ -55,12 +56,39 @@ function verdict(label, score, threshold) {
 
 const isError = (outcome) => outcome === "fp" || outcome === "fn";
 
+const atRate = new Map();
+
+/** The lowest threshold of a cell at which no more than a share of its normal images is called. */
+function thresholdAtRate(row, method) {
+  const key = `${ownKey(row, method)} ${state.rate}`;
+  if (!atRate.has(key)) {
+    const [{ scores }, { labels }] = [currentSet().cells[row][method], currentSet().images[row]];
+    const known = scores.filter((score) => score !== null).sort((one, other) => one - other);
+    const normal = scores.filter((score, image) => score !== null && !labels[image]);
+    normal.sort((one, other) => other - one);
+    // A share of 0.07 of 100 images is 7 of them, though 0.07 · 100 is more than 7.
+    const allowed = Math.floor((state.rate / 100) * normal.length + 1e-9);
+    const limit = normal[allowed] ?? -Infinity;
+    atRate.set(key, known.find((score) => score > limit) ?? Infinity);
+  }
+  return atRate.get(key);
+}
+
+/** The lowest score above a cell's threshold by held-out images, undefined where there is none. */
+function thresholdHeldOut(cell, alpha) {
+  const limit = cell.thresholds[`image_${alpha.padStart(2, "0")}`] ?? undefined;
+  const above = cell.scores.filter((score) => score !== null && score > limit);
+  return limit === undefined ? undefined : Math.min(...above);
+}
+
 /** The threshold that judges a cell; null where none is defined. */
 function thresholdOf(row, method) {
   const cell = currentSet().cells[row][method];
   if (!isScored(cell)) return null;
   if (state.point === "own" && ownKey(row, method) in state.own)
     return state.own[ownKey(row, method)];
+  if (state.point === "calibrated") return thresholdHeldOut(cell, state.alpha) ?? null;
+  if (state.point === "rate") return thresholdAtRate(row, method);
   const point = cell[state.point === "full_recall" ? "full_recall" : "f1_optimal"];
   return point ? point.threshold : null;
 }
@@ -120,10 +148,14 @@ function chosenImages() {
   });
 }
 
-/** Whether an image's verdict is wrong at a cell's F1-optimal threshold; null where it has none. */
-function wrong(set, row, method, image) {
+/**
+ * Whether an image's verdict is wrong at a cell's F1-optimal threshold, or at that of a false-alarm
+ * rate; null where it has none.
+ */
+function wrong(set, row, method, image, alpha = null) {
   const cell = set.cells[row][method];
-  if (!isScored(cell) || !cell.f1_optimal || cell.scores[image] === null) return null;
-  const label = set.images[row].labels[image];
-  return isError(verdict(label, cell.scores[image], cell.f1_optimal.threshold));
+  if (!isScored(cell) || cell.scores[image] === null) return null;
+  const limit = alpha === null ? cell.f1_optimal?.threshold : thresholdHeldOut(cell, alpha);
+  if (limit === undefined) return null;
+  return isError(verdict(set.images[row].labels[image], cell.scores[image], limit));
 }

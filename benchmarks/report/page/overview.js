@@ -9,13 +9,15 @@ function renderFacts() {
   const set = currentSet();
   byId("caption").textContent = set.caption;
   byId("synthetic").hidden = !set.synthetic;
+  const [noted, lines] = [set.notes.join("; "), set.notes.map((note) => element("p", { class: "quiet" }, note))];
+  replace(byId("notes"), noted.length > 300 ? folding("losses", "What the images lose, and imports", lines) : lines);
   const parameters = set.methods.map((method) => [
     method.name,
     Object.entries(method.params)
       .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
-      .join(", ") || "–",
+      .join(", "),
   ]);
-  const facts = [...set.facts, ...parameters];
+  const facts = [...set.facts, ...parameters.filter(([, text]) => text)];
   replace(
     byId("facts"),
     facts.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]),
@@ -87,9 +89,9 @@ function renderTable() {
   const mean = line("mean", set.categories.length);
   const complete = methods.some((method) => table.values[set.categories.length][method] !== null);
   mean.cells[0].content = complete
-    ? `mean of all ${set.categories.length}`
+    ? `mean of all ${set.categories.length} categories`
     : "mean (no complete set)";
-  const foot = set.categories.length > 1 || complete ? [mean] : [];
+  const foot = set.categories.length > 1 ? [mean] : [];
   const synthetic = set.synthetic ? "Synthetic data. " : "";
   replace(
     byId("table"),

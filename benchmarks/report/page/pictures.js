@@ -79,7 +79,7 @@ async function drawTile(canvas, images, place, { outlined = false, cell = null }
       }
     }
   }
-  if (outlined || cell) {
+  if ((outlined || cell) && images.masks !== null) {
     const mask = (await tile(images.masks, place, images.columns, side)).data;
     for (let index = 0; index < side * side; index += 1) {
       if (atEdge(mask, index, side))

@@ -1,10 +1,8 @@
 /* Time and memory of every method and stage, and what came from the cache. */
 
-
-
-/** One row a method: totals over the chosen categories that it has finished. */
+/** One row a method with known times: totals over the chosen categories that it has finished. */
 function speedRows(set) {
-  return shownMethods(set).map((index) => {
+  const rows = shownMethods(set).map((index) => {
     const done = set.categories
       .map((category, row) => ({ category, row, cell: set.cells[row][index] }))
       .filter(({ row }) => state.speedCategory === "all" || Number(state.speedCategory) === row)
@@ -13,15 +11,17 @@ function speedRows(set) {
       done.map(({ category }) => (category.n_good ?? 0) + (category.n_defect ?? 0)),
     );
     const score = sum(done.map(({ cell }) => cell.score_seconds));
+    const memory = done.map(({ cell }) => cell.peak_memory_mb).filter((peak) => peak !== null);
     return {
       method: set.methods[index],
       cells: done.length,
       fit: sum(done.map(({ cell }) => cell.fit_seconds)),
       score,
       image: images ? (1000 * score) / images : null,
-      memory: done.length ? Math.max(...done.map(({ cell }) => cell.peak_memory_mb ?? 0)) : null,
+      memory: memory.length ? Math.max(...memory) : null,
     };
   });
+  return rows.filter(({ cells }) => cells);
 }
 
 const SPEED_COLUMNS = [
@@ -45,8 +45,8 @@ function methodsTable(rows) {
         content: element("span", {}, swatch(row.method), ` ${row.method.name}`),
       },
       { sort: row.cells, content: `${row.cells}` },
-      { sort: row.fit, content: row.cells ? seconds(row.fit) : "–" },
-      { sort: row.score, content: row.cells ? seconds(row.score) : "–" },
+      { sort: row.fit, content: seconds(row.fit) },
+      { sort: row.score, content: seconds(row.score) },
       { sort: row.image, content: row.image === null ? "–" : `${row.image.toFixed(1)} ms` },
       {
         sort: row.memory,
@@ -131,6 +131,7 @@ function callsTable(set) {
 }
 
 function startSpeed() {
+  watch(["set", "hidden", "metric"], renderPareto);
   const choices = () => [["all", "all"], ...categoryChoices()];
   tie("speed-category", "speedCategory", { choices, on: ["set"] });
   watch(["set", "hidden", "speedCategory", "speedSorting"], () => {
@@ -138,10 +139,11 @@ function startSpeed() {
     const rows = speedRows(set);
     replace(
       byId("speed-content"),
-      element("div", {}, scrolling("Methods", methodsTable(rows))),
-      rows.length ? speedBars(rows) : null,
-      element("div", {}, cacheTable(set)),
-      element("div", {}, callsTable(set)),
+      ...(rows.length
+        ? [scrolling("Methods", methodsTable(rows)), speedBars(rows)]
+        : [element("p", { class: "quiet" }, "Nothing is on record of what methods took.")]),
+      cacheTable(set),
+      callsTable(set),
     );
   });
 }

@@ -37,7 +37,7 @@ function spanOf(ranked) {
 const placing = ([least, greatest]) => (value) =>
   `${(4 + (92 * (value - least)) / (greatest - least || 1)).toFixed(2)}%`;
 
-function rankingRow(one, metric, place, failing) {
+function rankingRow(one, metric, place, failing, bounded) {
   const look = currentSet().methods[one.method];
   const chosen = one.method === failing;
   const choose = () => change({ failing: one.method });
@@ -57,13 +57,16 @@ function rankingRow(one, metric, place, failing) {
       element(one.marked ? "strong" : "span", {}, shown(one.value, metric), spread),
       one.marked ? spoken(" (marked)") : null,
     ),
-    element("td", {}, one.low === null ? "–" : interval(one.low, one.high, metric)),
+    bounded
+      ? element("td", {}, one.low === null ? "–" : interval(one.low, one.high, metric))
+      : null,
     element("td", { class: "track" }, whisker(one, place)),
   );
 }
 
 function rankingTable(ranked, metric, failing) {
-  const head = ["method", unitOf(metric), "95 % interval"];
+  const bounded = ranked.some(({ low }) => low !== null);
+  const head = ["method", unitOf(metric), ...(bounded ? ["95 % interval"] : [])];
   const span = spanOf(ranked);
   const ends = span.map((end) => element("small", {}, shown(end, metric)));
   return element(
@@ -83,7 +86,7 @@ function rankingTable(ranked, metric, failing) {
     element(
       "tbody",
       {},
-      ranked.map((one) => rankingRow(one, metric, placing(span), failing)),
+      ranked.map((one) => rankingRow(one, metric, placing(span), failing, bounded)),
     ),
   );
 }
@@ -109,7 +112,7 @@ const listed = (title, items) =>
     : null;
 
 /** The way to what a method misclassifies in a category, of one kind or of all. */
-const toGallery = (method, row, kind, ...texts) =>
+const toGallery = (method, row, kind, alpha, ...texts) =>
   address.link(
     {
       section: "gallery",
@@ -117,29 +120,35 @@ const toGallery = (method, row, kind, ...texts) =>
       judge: method,
       kind,
       outcome: "errors",
-      point: "f1_optimal",
+      point: alpha === null ? "f1_optimal" : "calibrated",
       page: 0,
     },
     {},
     ...texts,
   );
 
-function failureLists(set, metric, method, verdicts) {
+/** A kind of images in words, with its category where there are several. */
+function kindPhrase(set, row, kind) {
+  const named = kind === "good" ? "normal images" : kind;
+  return set.categories.length > 1 ? `${set.categories[row].name}: ${named}` : named;
+}
+
+function failureLists(set, metric, method, verdicts, alpha) {
   const table = set.tables[metric.name];
   const worst = set.categories.length > 1 ? worstCategories(set, metric, method) : [];
   const categories = worst.slice(0, SHOWN.categories).map(({ row, value }) => {
     const low = table.low?.[row]?.[method] ?? null;
     const spread = low === null ? "" : ` ${interval(low, table.high[row][method], metric)}`;
     return [
-      toGallery(method, row, "all", set.categories[row].name),
+      toGallery(method, row, "all", alpha, set.categories[row].name),
       ` ${shown(value, metric)}`,
       element("small", {}, spread),
     ];
   });
   const kinds = failingKinds(set, verdicts).slice(0, SHOWN.kinds);
   const lines = kinds.map(({ row, kind, anomalous, count, total }) => [
-    toGallery(method, row, kind, `${set.categories[row].name} · ${kind}`),
-    ` ${count} of ${total} ${anomalous ? "missed" : "false alarms"}`,
+    toGallery(method, row, kind, alpha, kindPhrase(set, row, kind)),
+    ` ${count} of ${total} ${anomalous ? "missed" : "called anomalous"}`,
   ]);
   return element(
     "div",
@@ -153,20 +162,26 @@ function missedPicture(set, { row, image, area, above }) {
   const [{ name }, images] = [set.categories[row], set.images[row]];
   const size =
     area === null
-      ? `below ${(100 * above).toFixed(0)} % of normal`
-      : `${(100 * area).toPrecision(2)} %`;
+      ? `${(100 * above).toFixed(0)} % of normal images score higher`
+      : `${(100 * area).toPrecision(2)} % of the image`;
   const description = `${nameOf(row, image)}, missed: ${size}`;
   return address.link(
     { image: { row, image } },
     { class: "missed" },
     canvasOf(images, image, description, { outlined: true }),
-    element("span", { "aria-hidden": "true" }, name, element("br"), size),
+    element(
+      "span",
+      { "aria-hidden": "true" },
+      set.categories.length > 1 ? name : kindName(images.kinds[image]),
+      element("br"),
+      size,
+    ),
   );
 }
 
 function missedPictures(set, missed) {
   const sized = missed.some(({ area }) => area !== null);
-  const title = sized ? "Largest defects missed, of the image" : "Defects missed, the lowest scores first";
+  const title = sized ? "Largest defects missed" : "Defects missed, the lowest scores first";
   if (!missed.length) return null;
   return element(
     "div",
@@ -180,8 +195,15 @@ function missedPictures(set, missed) {
   );
 }
 
-/** What a method gets wrong, in one sentence. */
-function failureSentence(set, method, verdicts) {
+/** What a method gets wrong, in one sentence; at thresholds by held-out images as Python has it. */
+function failureSentence(set, method, verdicts, alpha) {
+  if (alpha !== null) {
+    const [alarms, normal, missed, anomalous] = judgedOf(set, method).images;
+    return (
+      `It misses ${missed} of ${anomalous} anomalous images and calls ${alarms} of ${normal} normal ` +
+      `ones anomalous, at thresholds that held-out images set for ${alpha} % of false alarms.`
+    );
+  }
   const of = (anomalous) => verdicts.filter((one) => one.anomalous === anomalous);
   const failed = (some) => some.filter((one) => one.wrong).length;
   const [defects, normal] = [of(true), of(false)];
@@ -189,7 +211,7 @@ function failureSentence(set, method, verdicts) {
   return (
     `It misses ${failed(defects)} of ${defects.length} anomalous images and calls ` +
     `${failed(normal)} of ${normal.length} normal ones anomalous, at F1-optimal thresholds, which ` +
-    `these images chose.`
+    `these images chose. ${set.decision.note}`
   );
 }
 
@@ -198,7 +220,8 @@ function renderSummary() {
   const table = set.tables[metric.name];
   const ranked = table ? rankedMethods(set, table.ranking) : [];
   const method = failingMethod(set, ranked);
-  const verdicts = method === undefined ? [] : judged(set, method);
+  const alpha = judgedOf(set, method) ? state.alpha : null;
+  const verdicts = method === undefined ? [] : judged(set, method, alpha);
   const missed = missedImages(set, method, verdicts);
   replace(
     byId("summary-content"),
@@ -214,10 +237,11 @@ function renderSummary() {
           "div",
           { class: "where" },
           element("h3", {}, `Where ${set.methods[method].name} fails`),
-          element("p", { class: "quiet" }, failureSentence(set, method, verdicts)),
-          table ? failureLists(set, metric, method, verdicts) : null,
+          element("p", { class: "quiet" }, failureSentence(set, method, verdicts, alpha)),
+          table ? failureLists(set, metric, method, verdicts, alpha) : null,
         ),
     missedPictures(set, missed),
+    decisionPart(set),
     table ? element("p", { id: "summary-note", class: "quiet" }, table.ranking.note) : null,
   );
 }
@@ -225,5 +249,5 @@ function renderSummary() {
 sections.push({
   id: "summary",
   title: "Summary",
-  start: () => watch(["set", "hidden", "metric", "failing"], renderSummary),
+  start: () => watch(["set", "hidden", "metric", "failing", "alpha", "limit"], renderSummary),
 });

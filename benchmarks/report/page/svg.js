@@ -24,8 +24,8 @@ function tickText(tick) {
 const textWidth = (text) => 6.6 * text.length;
 
 /** Every so many of the ticks that their texts don't touch, and where each text stands: [[tick, x]]. */
-function apart(ticks, toX) {
-  const width = Math.max(0, ...ticks.map((tick) => textWidth(tickText(tick))));
+function apart(ticks, toX, written = tickText) {
+  const width = Math.max(0, ...ticks.map((tick) => textWidth(written(tick))));
   const last = CHART.width - width / 2;
   const moved = Math.max(0, toX(ticks[ticks.length - 1]) - last);
   const every = Math.max(1, Math.ceil((width + moved + 6) / (toX(ticks[1]) - toX(ticks[0]))));
@@ -35,7 +35,8 @@ function apart(ticks, toX) {
 
 /**
  * An empty chart: {svg, plot, toX, toY, fromX}; `x` and `y` are {label, low, high, ticks}, the
- * ticks of `y` written in its `unit`, where it has one; the plot begins at `top`.
+ * ticks of `y` written in its `unit`, where it has one, those of `x` as ten to their `power`, where
+ * it is set; the plot begins at `top`.
  */
 function axes(label, x, y, top = CHART.top) {
   const { width, height, left, right, bottom } = CHART;
@@ -48,9 +49,10 @@ function axes(label, x, y, top = CHART.top) {
     class: "axis",
     d: `M${left},${top}V${height - bottom}H${width - right}`,
   });
-  const across = apart(x.ticks, toX).map(([tick, at]) => [
+  const written = (tick) => tickText(x.power ? Number((10 ** tick).toPrecision(3)) : tick);
+  const across = apart(x.ticks, toX, written).map(([tick, at]) => [
     shape("line", { class: "grid", x1: toX(tick), x2: toX(tick), y1: top, y2: height - bottom }),
-    shape("text", { x: at, y: height - bottom + 14, "text-anchor": "middle" }, tickText(tick)),
+    shape("text", { x: at, y: height - bottom + 14, "text-anchor": "middle" }, written(tick)),
   ]);
   const up = y.ticks.map((tick) => [
     shape("line", { class: "grid", x1: left, x2: width - right, y1: toY(tick), y2: toY(tick) }),

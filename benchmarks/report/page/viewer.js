@@ -35,7 +35,7 @@ function renderViewer() {
   byId("viewer-title").textContent = name;
   byId("viewer-previous").disabled = !neighbour(-1);
   byId("viewer-next").disabled = !neighbour(1);
-  replace(byId("viewer-content"), strip(row, image, name));
+  replace(byId("viewer-content"), strip(row, image, name, growing));
   if (!dialog.open) dialog.showModal();
 }
 
@@ -53,5 +53,5 @@ function startViewer() {
   byId("viewer").addEventListener("keydown", ({ key }) => {
     if (key === "ArrowLeft" || key === "ArrowRight") turn(key === "ArrowLeft" ? -1 : 1);
   });
-  watch(["set", "hidden", "image", "point", "own"], renderViewer);
+  watch(["set", "hidden", "image", "point", "own", "rate", "alpha"], renderViewer);
 }
