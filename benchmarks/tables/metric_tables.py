@@ -130,7 +130,7 @@ def _too_few(results: ResultSet, kind: Metric) -> dict[Place, str]:
 
 
 def write_tables(sets: Sequence[ResultSet], folder: Path | None = None) -> list[Path]:
-    """Write <metric>.md, .csv and .tex for every metric, and what conditions cost; return the paths.
+    """Write <metric>.md, .csv and .tex for every metric, and what conditions cost; return paths.
 
     Args:
         sets: a run's result sets.
