@@ -254,13 +254,15 @@ class CellSpec(Identified):
     @property
     def label(self) -> str:
         """The cell's name for people: category, method, seed, and its conditions."""
+        return printable(f"{self.category} {self.method} s{self.seed}{self.condition_label}")
+
+    @property
+    def condition_label(self) -> str:
+        """The conditions that aren't the usual ones, each behind a space."""
         shots = "" if self.shots is None else f" {self.shots} shots"
         held_out = "" if self.calibrate is None else f" {self.calibrate:g} held out"
-        shift = f" {self.shift}" if self.shift else ""
         dirt = f" {100 * self.contamination:g} % anomalous" if self.reserve else ""
-        return printable(
-            f"{self.category} {self.method} s{self.seed}{shots}{held_out}{dirt}{shift}"
-        )
+        return f"{shots}{held_out}{dirt}" + f" {self.shift}" * bool(self.shift)
 
     @property
     def conditions(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import attrgetter
 
 from benchmarks.datasets import Category
 from benchmarks.evaluation.job import Job
@@ -116,7 +117,8 @@ def _bundles(
 ) -> Iterator[tuple[Job, ...]]:
     """Yield jobs in groups; those that share artefacts, which see the same images, go together."""
     bundle: list[Job] = []
-    for job in sorted(jobs, key=lambda job: (job.spec.shots or 0, job.spec.seed)):
+    order = attrgetter("spec.contamination", "spec.seed")
+    for job in sorted(jobs, key=lambda job: (job.spec.shots or 0, *order(job))):
         together = sum(seconds[id(member)] for member in (*bundle, job))
         if bundle and (together > longest or len(bundle) == LARGEST_BUNDLE):
             yield tuple(bundle)
