@@ -51,8 +51,8 @@ def draw_contamination(sets: Sequence[ResultSet]) -> Figure:
                 continue
             shares, values, intervals = zip(*points, strict=True)
             ends = [ends or (value, value) for value, ends in zip(values, intervals, strict=True)]
-            down = [value - low for value, (low, _) in zip(values, ends, strict=True)]
-            up = [high - value for value, (_, high) in zip(values, ends, strict=True)]
+            down = [max(0, value - low) for value, (low, _) in zip(values, ends, strict=True)]
+            up = [max(0, high - value) for value, (_, high) in zip(values, ends, strict=True)]
             look = {**line(method), "elinewidth": 0.5, "capsize": 1.5}
             handles[method] = panel.errorbar(shares, values, (down, up), **look)
         panel.set_title(METRICS[metric].label, loc="left")
