@@ -219,6 +219,19 @@ def share_or_number(text: str) -> float:
     )
 
 
+def shares(text: str) -> tuple[float, ...]:
+    """Return the shares of a comma-separated list, from 0 to below 1, each once.
+
+    Raises:
+        ArgumentTypeError: it holds something else.
+    """
+    with suppress(ValueError):
+        numbers = tuple(dict.fromkeys(float(part) for part in text.split(",")))
+        if all(0 <= number < 1 for number in numbers):
+            return numbers
+    raise argparse.ArgumentTypeError(f"{text[:40]!r}: give shares from 0 to below 1, as 0,0.05,0.1")
+
+
 def chosen_dataset(options: argparse.Namespace) -> Dataset:
     """Return the data set of --data and --categories, the embedded one where none is named.
 

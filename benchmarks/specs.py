@@ -149,6 +149,8 @@ class FeatureSpec(Identified):
     interpolation: Interpolation = later("bilinear")
     batch: int = later(16)
     augment: Augment = later("none")
+    shift: str = later("")
+    tiles: int = later(1)
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ class CropSpec(Identified):
     decoder_version: int = DECODER_VERSION
     fit: Fit = later("crop")
     interpolation: Interpolation = later("bilinear")
+    shift: str = later("")
 
 
 ArraySpec = FeatureSpec | CropSpec
@@ -176,7 +179,8 @@ class EvaluationProtocol:
 
     `resize` is the length of the shorter side before the centre crop, in pixels, 0 for the paper's
     8/7 of the crop; without a crop it is `image_size`. `score_area` is "image" where images are
-    padded; padded cells from before there was that field have "square".
+    padded; padded cells from before there was that field have "square". With `tiles` 2 the
+    square is twice as large as what was asked for, and the backbone sees 2 × 2 windows of it.
     """
 
     backbone: BackboneSpec
@@ -190,6 +194,7 @@ class EvaluationProtocol:
     regions: Regions = later("resized")
     score_area: ScoreArea | Literal[""] = later("square", unset="")
     augment: Augment = later("none")
+    tiles: int = later(1)
 
     def __post_init__(self) -> None:
         usual = resize_for(self.image_size) if self.fit == "crop" else self.image_size
@@ -198,13 +203,19 @@ class EvaluationProtocol:
         object.__setattr__(self, "score_area", area)
 
 
+CONDITIONS = ("shots", "calibrate", "contamination", "reserve", "shift")
+"""Fields of a cell's specification that say under which conditions a method learns and judges."""
+
+
 @dataclass(frozen=True)
 class CellSpec(Identified):
     """Everything that one cell's numbers depend on.
 
     `shots` is the number of nominal training images, None for all of them; `calibrate` is the
     number of them that set thresholds and aren't fitted to, or their share below 1; `params` is
-    the `identity` of the method's parameters.
+    the `identity` of the method's parameters. `contamination` is the share of training images that
+    anomalous test images replace; as many as `reserve`, the largest share that is compared with it,
+    are left out of the test images. `shift` is what test images alone undergo, "" for nothing.
     """
 
     dataset: str
@@ -218,6 +229,9 @@ class CellSpec(Identified):
     extractor_version: int = EXTRACTOR_VERSION
     metrics_version: int = METRICS_VERSION
     calibrate: float | None = later(None)
+    contamination: float = later(0.0)
+    reserve: float = later(0.0)
+    shift: str = later("")
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> CellSpec:
@@ -239,10 +253,21 @@ class CellSpec(Identified):
 
     @property
     def label(self) -> str:
-        """The cell's name for people: category, method, seed, shots and what is held out."""
+        """The cell's name for people: category, method, seed, and its conditions."""
+        return printable(f"{self.category} {self.method} s{self.seed}{self.condition_label}")
+
+    @property
+    def condition_label(self) -> str:
+        """The conditions that aren't the usual ones, each behind a space."""
         shots = "" if self.shots is None else f" {self.shots} shots"
         held_out = "" if self.calibrate is None else f" {self.calibrate:g} held out"
-        return printable(f"{self.category} {self.method} s{self.seed}{shots}{held_out}")
+        dirt = f" {100 * self.contamination:g} % anomalous" if self.reserve else ""
+        return f"{shots}{held_out}{dirt}" + f" {self.shift}" * bool(self.shift)
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What the cells of one table share beside the protocol, by `CONDITIONS`."""
+        return {name: getattr(self, name) for name in CONDITIONS}
 
 
 def flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 
+from benchmarks.backbones.tiling import Extract, Tiled
 from benchmarks.errors import BenchmarkError
 from benchmarks.specs import BackboneSpec
 from methods.components.precision import full_precision
 from methods.lazy import Tensor, torch
-
-Extract = Callable[[Tensor, Sequence[int]], dict[int, Tensor]]
 
 
 class Backbone:
@@ -33,6 +32,11 @@ class Backbone:
         maps = self.forward(blank, self.levels)
         self.channels = {level: maps[level].shape[1] for level in maps}
         self.strides = {level: round(side / maps[level].shape[2]) for level in maps}
+
+    def tile(self) -> Backbone:
+        """See images in windows from now on, as `Tiled` does; return the backbone."""
+        self._extract = Tiled(self._extract)
+        return self
 
     def forward(self, images: Tensor, levels: Collection[int]) -> dict[int, Tensor]:
         """Return the maps of `levels`; the pass stops after the last of them.

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from benchmarks.backbones import filterbank, sources
 from benchmarks.backbones import weights as checkpoints
-from benchmarks.backbones.backbone import Backbone, Extract
+from benchmarks.backbones.backbone import Backbone
 from benchmarks.backbones.choice import Choice
 from benchmarks.backbones.levels import STRIDES, NetworkSource, split_layer
 from benchmarks.backbones.pyramid import TruncatedNetwork
+from benchmarks.backbones.tiling import Extract, Tiled, window_side
 from benchmarks.console import say
 from benchmarks.device_memory import ran_out
 from benchmarks.errors import BenchmarkError
@@ -98,6 +99,7 @@ def load(
     layers: Sequence[str] | None = None,
     device: torch.device | str = "cpu",
     image_size: int | None = None,
+    tiles: int = 1,
 ) -> Backbone:
     """Return a backbone with its weights, on `device`.
 
@@ -109,6 +111,7 @@ def load(
             the level; None for the network's own pyramid.
         device: where it runs.
         image_size: side of the images to come, in pixels, for networks that take one size only.
+        tiles: 2 where these are seen in 2 × 2 windows.
 
     Raises:
         BenchmarkError: no such network, no such layer, or layers without (B, C, h, w) maps.
@@ -118,7 +121,10 @@ def load(
         choice = Choice(choice, weights, None if layers is None else tuple(layers))
     spec, file = _resolve(choice, download=True)
     if file is None:
-        return Backbone(spec, filterbank.FilterBank(device), device, side=64)
+        bank = Backbone(spec, filterbank.FilterBank(device), device, side=64)
+        return bank.tile() if tiles > 1 else bank
+    if image_size and tiles > 1:
+        image_size = window_side(image_size)
     cut = _truncated_network(spec, device)
     _choose_side(cut, choice.name, image_size)
     state = checkpoints.read_state(file)
@@ -129,7 +135,7 @@ def load(
     flat = len(set(backbone.strides.values())) == 1
     if choice.layers is None and not flat and backbone.strides != STRIDES:
         raise BenchmarkError(f"{choice.name} has strides {backbone.strides}: choose its --layers")
-    return backbone
+    return backbone.tile() if tiles > 1 else backbone
 
 
 def _choose_side(cut: TruncatedNetwork, name: str, image_size: int | None) -> None:
@@ -152,12 +158,13 @@ def _choose_side(cut: TruncatedNetwork, name: str, image_size: int | None) -> No
     raise refused
 
 
-def shapes(choice: Choice, image_size: int) -> dict[int, tuple[int, int, int]]:
+def shapes(choice: Choice, image_size: int, tiles: int = 1) -> dict[int, tuple[int, int, int]]:
     """Return level → (C, h, w) of one image's features, without weights or computation.
 
     Args:
         choice: the backbone.
         image_size: side of the crop, in pixels.
+        tiles: as in `load`.
 
     Raises:
         BenchmarkError: as `load` does.
@@ -173,14 +180,14 @@ def shapes(choice: Choice, image_size: int) -> dict[int, tuple[int, int, int]]:
         blank = torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device="meta")
         levels = tuple(spec.every_layer)
     with torch.no_grad():
-        maps = extract(blank, levels)
+        maps = (Tiled(extract) if tiles > 1 else extract)(blank, levels)
     return {level: tuple(features.shape[1:]) for level, features in maps.items()}  # type: ignore[misc]
 
 
-def check_size(choice: Choice, image_size: int) -> None:
+def check_size(choice: Choice, image_size: int, tiles: int = 1) -> None:
     """Raise BenchmarkError where a backbone refuses images of a size; computes nothing."""
     try:
-        shapes(choice, image_size)
+        shapes(choice, image_size, tiles)
     except (RuntimeError, AssertionError, ValueError) as error:  # how networks refuse a size
         reason = str(error).partition("\n")[0]
         raise BenchmarkError(

@@ -53,10 +53,9 @@ class Baseline:
 
 
 def label(cell: Cell) -> str:
-    """Return a cell's name in a baseline: category, method, seed and shots."""
+    """Return a cell's name in a baseline: category, method, seed and conditions."""
     spec = cell.spec
-    shots = "" if spec.shots is None else f" {spec.shots} shots"
-    return f"{spec.category} {spec.method} seed {spec.seed}{shots}"
+    return f"{spec.category} {spec.method} seed {spec.seed}{spec.condition_label}"
 
 
 def value(cell: Cell, metric: str) -> float | None:

@@ -78,6 +78,14 @@ def whole_and_square(
     return wide, high, round((wide - size) / 2.0), round((high - size) / 2.0)
 
 
+def pixels_a_pixel(
+    width: int, height: int, resize: int, size: int, fit: Fit
+) -> tuple[float, float]:
+    """Return how many of an image's own pixels one of the resized image is, across and down."""
+    wide, high, *_ = whole_and_square(width, height, resize, size, fit)
+    return width / wide, height / high
+
+
 def seen_box(width: int, height: int, resize: int, size: int, fit: Fit) -> Box:
     """Return which part of an image is in the square, in the image's own pixels."""
     if fit != "crop":

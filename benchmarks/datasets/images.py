@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
-from benchmarks.datasets.framing import frame
+from benchmarks.datasets.framing import frame, pixels_a_pixel
+from benchmarks.datasets.shifting import shifted
 from benchmarks.errors import DataError
 from benchmarks.specs import Fit, Interpolation
 
@@ -138,17 +139,23 @@ def load_image(
     interpolation: Interpolation = "bilinear",
     *,
     sha256: str = "",
+    shift: str = "",
+    name: str = "",
 ) -> NDArray[np.uint8]:
     """Return an image as RGB, uint8, shape (size, size, 3), framed as `framing.frame` does.
 
     Resized by Pillow, which antialiases: a filter widens by as much as an image shrinks.
 
     Grey is repeated, 16-bit grey divided by 256, transparency dropped, EXIF orientation applied.
+    A `shift` comes before resizing; `name` seeds its noise.
 
     Raises:
         DataError: as `decode`; or the file holds 32-bit pixels.
     """
-    return as_square(load_rgb(path, sha256), resize, size, fit, interpolation)
+    image = load_rgb(path, sha256)
+    if shift:
+        image = shifted(image, shift, pixels_a_pixel(*image.size, resize, size, fit), name)
+    return as_square(image, resize, size, fit, interpolation)
 
 
 def as_square(

@@ -1,9 +1,10 @@
-"""Which nominal training images a method is fitted to, and which are held out; by the seed."""
+"""Which images a method is fitted to, which are held out, and which it judges; by the seed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,21 +14,34 @@ from benchmarks.specs import CellSpec
 
 
 class Draw(NamedTuple):
-    """Rows of the training images, ascending: those that are fitted to, and those held out."""
+    """Which images are fitted to, which are held out, and which are judged; ascending.
+
+    The first two are rows of the training images with all test images behind them, of which they
+    have those that contaminate; the last are rows of the test images.
+    """
 
     fitted: list[int]
     held_out: list[int]
+    judged: list[int]
 
 
-def draw_images(spec: CellSpec, images: int) -> Draw:
-    """Return what is fitted to, and what is held out, of so many training images.
+def draw_images(spec: CellSpec, images: int, labels: Sequence[int] = ()) -> Draw:
+    """Return what is fitted to, what is held out, and what is judged.
 
-    Both are drawn from the ends of one permutation: of a seed 5 shots contain its 2 shots, 100 that
-    are held out contain its 50, and shots are the same whether or not others are held out.
+    Anomalous images take the places of nominal ones first. Shots and held-out images are then drawn
+    from the ends of one permutation of the places: of a seed 5 shots contain its 2 shots, 100 that
+    are held out contain its 50, and shots are the same whether or not others are held out. Smaller
+    contaminations are within larger ones, and leave the same test images.
+
+    Args:
+        spec: seed, shots and shares.
+        images: how many training images there are.
+        labels: of all test images, 1 for a defect.
 
     Raises:
         BenchmarkError: there are fewer images than that.
     """
+    places, judged = _contaminated(spec, images, labels)
     shots, held = spec.shots, held_out_count(spec.calibrate, images)
     left = images - held
     if spec.calibrate and not held:
@@ -38,7 +52,33 @@ def draw_images(spec: CellSpec, images: int) -> Draw:
         why = f" but for the {held} that are held out" * bool(held)
         raise BenchmarkError(f"{shots} shots asked for, but there are {images} images{why}")
     order = np.random.default_rng(spec.seed).permutation(images)
-    return Draw(sorted(order[: shots or left].tolist()), sorted(order[left:].tolist()))
+    fitted, held_out = (places[part] for part in (order[: shots or left], order[left:]))
+    return Draw(sorted(fitted.tolist()), sorted(held_out.tolist()), judged)
+
+
+def _contaminated(
+    spec: CellSpec, images: int, labels: Sequence[int]
+) -> tuple[np.ndarray[Any, Any], list[int]]:
+    """Return which image lies at each place of the training images, and what is left to judge."""
+    places, tested = np.arange(images), np.arange(len(labels))
+    if not spec.reserve:
+        return places, tested.tolist()
+    count, reserve = (round(Fraction(str(s)) * images) for s in (spec.contamination, spec.reserve))
+    defects = np.flatnonzero(labels)
+    if spec.contamination and not count:
+        raise BenchmarkError(
+            f"--contamination {spec.contamination:g}: that of {images} training images is none; "
+            "give a larger share"
+        )
+    if reserve >= len(defects):
+        raise BenchmarkError(
+            f"--contamination {spec.reserve:g}: that of {images} training images is {reserve}, and "
+            f"of {len(defects)} anomalous test images some must be left; give a smaller share"
+        )
+    generator = np.random.default_rng([spec.seed, 1])  # apart from that of shots
+    drawn = generator.permutation(defects)
+    places[generator.permutation(images)[:count]] = images + drawn[:count]
+    return places, np.setdiff1d(tested, drawn[:reserve]).tolist()
 
 
 def held_out_count(calibrate: float | None, images: int) -> int:

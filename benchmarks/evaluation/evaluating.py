@@ -18,7 +18,6 @@ from benchmarks.device_memory import within_budgets
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import PeakMemory, card_of
-from benchmarks.evaluation.drawing import draw_images
 from benchmarks.evaluation.hints import find_hints
 from benchmarks.evaluation.job import Evaluated, Failure, Job, KeptMaps, Prediction, Stage
 from benchmarks.evaluation.kept_maps import maps_to_keep
@@ -76,11 +75,10 @@ def predict(job: Job, data: Callable[[], CategoryData], at: OnStage) -> Measurin
         at("features")
         category = data()
         memory = PeakMemory(category.device)
+        draw = category.truth.draw(job.spec)
+        truth = category.truth.shifted(job.spec.shift).select(draw.judged)
         with checks.seeded_generators(job.spec.seed) as drawn:
-            members = [
-                _score_within(job, member, memory, at, category.truth)
-                for member in category.members
-            ]
+            members = [_score_within(job, member, memory, at, truth) for member in category.members]
         prediction = average_members(members)
         cell = replace(
             cell,
@@ -92,7 +90,7 @@ def predict(job: Job, data: Callable[[], CategoryData], at: OnStage) -> Measurin
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
         outcome = failed(cell, failure_of(error))
         return lambda at: outcome
-    return partial(_measure, cell, category.truth, prediction, kept_maps=job.kept_maps)
+    return partial(_measure, cell, truth, prediction, kept_maps=job.kept_maps)
 
 
 def measure(
@@ -176,7 +174,7 @@ def _measured(
     cell: Cell, truth: GroundTruth, prediction: Prediction, metrics: Mapping[str, float]
 ) -> Cell:
     lost, held_out = truth.lost, prediction.held_out
-    draw = draw_images(cell.spec, len(truth.category.train))
+    draw = truth.draw(cell.spec)
     unmarked = (truth.labels == 1) & ~truth.masks.any(axis=(1, 2))
     return replace(
         cell,
@@ -218,9 +216,10 @@ def _score(
     Raises:
         ConformanceError: it isn't a method as the comparison relies on.
     """
-    spec, test = job.spec, features["test"]
-    draw = draw_images(spec, len(features["train"]))
-    training = [images.select(draw.fitted) for images in _with_copies(features)]
+    spec, draw = job.spec, truth.draw(job.spec)
+    test = features[spec.shift or "test"].select(draw.judged)
+    every = features["train"] + features["test"]
+    training = [images.select(draw.fitted) for images in (every, *_copies(features))]
     learnt = sum(training[1:], start=training[0])
     at("fit")
     begun = time.perf_counter()
@@ -228,36 +227,34 @@ def _score(
     memory.synchronise()
     at("score")
     fitted = time.perf_counter()
-    outside = truth.ignored if spec.protocol.score_area == "image" else None
-    scored = score_images(method, test, spec.protocol, outside)
+    scored = score_images(method, test, spec.protocol, truth.outside)
     finished = time.perf_counter()
     if not is_judged(job.parameters):  # the others are held to it by the project's tests
         with full_precision():
             checks.check_again(method, scored.raw, test)
-    held_out = _score_held_out(method, features["train"], draw.held_out, truth)
+    held_out = _score_held_out(method, every, draw.held_out, truth)
     return Prediction(scored.images, scored.maps, fitted - begun, finished - fitted, held_out)
 
 
 def _score_held_out(
-    method: Method, training: Features, rows: Sequence[int], truth: GroundTruth
+    method: Method, every: Features, rows: Sequence[int], truth: GroundTruth
 ) -> HeldOut | None:
-    """Score training images that the method wasn't fitted to; None where none are held out."""
+    """Score images that the method wasn't fitted to, by `Draw.held_out`; None without any."""
     if not rows:
         return None
-    samples = [truth.category.train[row] for row in rows]
+    samples = [(*truth.whole.train, *truth.whole.test)[row] for row in rows]
     padding, protocol = truth.padding(samples), truth.protocol
     outside = padding if protocol.score_area == "image" else None
-    scored = score_images(method, training.select(rows), protocol, outside)
+    scored = score_images(method, every.select(rows), protocol, outside)
     inside = scored.maps if padding is None else np.where(padding, -np.inf, scored.maps)
     maxima = inside.max(axis=(1, 2)).astype(float)
     known = None if np.isnan(maxima).all() else maxima  # of a method without maps
     return HeldOut([sample.name for sample in samples], scored.images, known)
 
 
-def _with_copies(features: BySplit) -> Iterator[Features]:
-    """Yield the training images, then each kind of their copies, all in the same order."""
+def _copies(features: BySplit) -> Iterator[Features]:
+    """Yield each kind of copies of the training images, in the order of these."""
     training, copies = features["train"], features.get("copies")
-    yield training
     for start in range(0, len(copies or ()), len(training)):
         yield copies.select(range(start, start + len(training)))  # type: ignore[union-attr]
 

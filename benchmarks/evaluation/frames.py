@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from benchmarks.array_types import Masks, RegionNumbers
-from benchmarks.datasets import Sample
-from benchmarks.datasets.framing import padded_box, padding
-from benchmarks.datasets.masks import frame_mask, frame_regions, label_regions
+from benchmarks.datasets import Category, Sample
+from benchmarks.datasets.framing import padded_box, padding, pixels_a_pixel
+from benchmarks.datasets.masks import PackedMask, frame_mask, frame_regions, label_regions
+from benchmarks.datasets.shifting import moved_mask
 from benchmarks.specs import EvaluationProtocol, Fit
 
 WHITE = 255
@@ -73,6 +74,27 @@ def frames_of(samples: Sequence[Sample], protocol: EvaluationProtocol) -> list[F
 def padding_of(frames: Sequence[Frame]) -> Masks:
     """Return which pixels of padded squares aren't the images' own, (N, S, S)."""
     return np.stack([padding(frame.width, frame.height, frame.side) for frame in frames])
+
+
+def moved(category: Category, protocol: EvaluationProtocol, shift: str) -> tuple[Category, Masks]:
+    """Return a category whose test images' masks follow a geometric shift.
+
+    Beside it are the pixels of the square that the shift uncovers, (N, S, S).
+
+    Raises:
+        DataError: an image or a mask can't be read.
+    """
+    p, side, test = protocol, protocol.image_size, list[Sample]()
+    uncovered = np.zeros((len(category.test), side, side), np.bool_)
+    for row, sample in enumerate(category.test):
+        width, height = sample.size
+        scale = pixels_a_pixel(width, height, p.resize, side, p.fit)
+        shown = moved_mask(np.ones((height, width), np.bool_), shift, scale)
+        uncovered[row] = frame_mask(~shown, p.resize, side, "nearest", p.fit)
+        defect = moved_mask(sample.defect_pixels, shift, scale) if sample.masks else None
+        packed = None if defect is None else PackedMask.of(defect)
+        test.append(replace(sample, packed=packed))
+    return replace(category, test=tuple(test)), uncovered
 
 
 def read_masks(

@@ -32,7 +32,9 @@ def maps_to_keep(
     """
     if kept_maps == "none":
         return None
-    samples = truth.category.test
+    samples, maps = truth.category.test, prediction.maps
+    if truth.ignored is not None:
+        maps = np.where(truth.ignored, np.nan, maps)
     rows = list(range(len(samples)))
     if kept_maps == "errors":
         kinds = [sample.defect for sample in samples]
@@ -43,15 +45,15 @@ def maps_to_keep(
         names=np.array([samples[i].name for i in rows]),
         images=np.stack([truth.image(i) for i in rows]),
         masks=truth.shown(truth.masks[rows], rows),
-        maps=truth.shown(prediction.maps[rows], rows),
+        maps=truth.shown(maps[rows], rows),
         scores=prediction.images[rows],
     )
     squares: dict[str, np.ndarray[Any, Any]] = {}
     if truth.protocol.fit == "stretch":
-        squares = {"measured": prediction.maps[rows], "measured_masks": truth.masks[rows]}
+        squares = {"measured": maps[rows], "measured_masks": truth.masks[rows]}
     if truth.regions is not None:
         squares["measured_regions"] = truth.regions[rows]
-    every = truth.shown(prediction.maps, range(len(samples)))
+    every = truth.shown(maps, range(len(samples)))
     return {
         **kept._asdict(),
         **squares,

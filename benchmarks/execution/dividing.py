@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import attrgetter
 
 from benchmarks.datasets import Category
 from benchmarks.evaluation.job import Job
@@ -13,7 +14,7 @@ from benchmarks.execution.progress.forecast import Rates, pixels, rate_of
 from benchmarks.execution.scheduling import Portion
 from benchmarks.execution.workers.tasks import Evaluate, Extract, Setting, Task
 from benchmarks.features import CacheSettings
-from benchmarks.features.crops import BATCH_IMAGES, count_images, parts_of
+from benchmarks.features.crops import BATCH_IMAGES, count_images
 
 UNKNOWN_RATE = 1e-6
 """Seconds a pixel that are assumed for what never ran: 24 s for 480 images of 224 pixels."""
@@ -87,8 +88,8 @@ def divide_work(
     size = plan.image_bytes() + 3 * plan.protocol.image_size**2  # and the crops
     portions = []
     for category, jobs in missing.items():
-        parts = parts_of(category, plan.protocol.augment)
-        images = count_images(category, plan.protocol.augment)
+        parts = plan.parts(category)
+        images = count_images(parts)
         image = durations.features(category) / images
         shards = tuple(
             Extract(setting, replace(part, rows=rows), len(rows) * image)
@@ -116,7 +117,8 @@ def _bundles(
 ) -> Iterator[tuple[Job, ...]]:
     """Yield jobs in groups; those that share artefacts, which see the same images, go together."""
     bundle: list[Job] = []
-    for job in sorted(jobs, key=lambda job: (job.spec.shots or 0, job.spec.seed)):
+    order = attrgetter("spec.contamination", "spec.seed")
+    for job in sorted(jobs, key=lambda job: (job.spec.shots or 0, *order(job))):
         together = sum(seconds[id(member)] for member in (*bundle, job))
         if bundle and (together > longest or len(bundle) == LARGEST_BUNDLE):
             yield tuple(bundle)

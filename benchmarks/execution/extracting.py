@@ -63,7 +63,7 @@ def extract_category(
         BenchmarkError: an image can't be decoded, or the cache can't be written.
         InterruptedExtractionError: the extractor was told to stop.
     """
-    images = count_images(category, extractors[0].protocol.augment)
+    images = count_images(extractors[0].parts(category))
     members = []
     for extractor in extractors:
         with noted(extractor, category, images, note):

@@ -20,6 +20,7 @@ from benchmarks.evaluation.job import Job, KeptMaps
 from benchmarks.evaluation.method_code import method_code
 from benchmarks.evaluation.scoring import describe_missing_levels
 from benchmarks.features import Crops, Extractor, FeatureCache
+from benchmarks.features.crops import Part, parts_of
 from benchmarks.results import Store
 from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 from methods.base import Variant, identity
@@ -29,7 +30,7 @@ JobsByCategory = dict[Category, list[Job]]
 
 @dataclass(frozen=True)
 class Request:
-    """One requested evaluation: method, shots (None for all images), seed, what is held out."""
+    """One requested evaluation: method, shots (None for all images), seed, other conditions."""
 
     variant: Variant
     shots: int | None
@@ -37,6 +38,9 @@ class Request:
     kept_maps: KeptMaps = "errors"
     needed_maps: KeptMaps = "none"
     calibrate: float | None = None
+    contamination: float = 0.0
+    reserve: float = 0.0
+    shift: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Plan:
         members: the backbones of the ensemble, mostly one, with their specifications.
         levels: the union of the levels that the methods read.
         work: category → all of its cells.
+        shifts: what the test images of some cells undergo.
     """
 
     dataset: Dataset
@@ -56,6 +61,11 @@ class Plan:
     members: tuple[tuple[Choice, BackboneSpec], ...]
     levels: tuple[int, ...]
     work: JobsByCategory
+    shifts: tuple[str, ...] = ()
+
+    def parts(self, category: Category) -> list[Part]:
+        """Return all images of a category that pass the backbones, split by split."""
+        return parts_of(category, self.protocol.augment, self.shifts)
 
     @property
     def specs(self) -> list[CellSpec]:
@@ -75,7 +85,7 @@ class Plan:
         size, total = self.protocol.image_size, 0
         for choice, spec in self.members:
             if choice in (choices or [choice]):
-                of_image = _shapes(choice, size)
+                of_image = _shapes(choice, size, self.protocol.tiles)
                 total += sum(math.prod(of_image[level]) for level in spec.extracted(self.levels))
         return total * np.dtype(self.protocol.dtype).itemsize
 
@@ -95,7 +105,7 @@ class Plan:
             decoders: threads that decode images; None for one a processor.
         """
         crops = Crops(cache, self.dataset.name, self.protocol, decoders)
-        stays = device != "cpu" or not cache.on_disk
+        stays, size = device != "cpu" or not cache.on_disk, self.protocol.image_size
         resident = resident_bytes(memory, len(self.members)) if stays else 0
         return [
             Extractor(
@@ -103,8 +113,9 @@ class Plan:
                 self.dataset.name,
                 replace(self.protocol, backbone=spec),
                 self.levels,
-                partial(load, choice, device=device, image_size=self.protocol.image_size),
+                partial(load, choice, device=device, image_size=size, tiles=self.protocol.tiles),
                 crops=crops,
+                shifts=self.shifts,
                 resident=resident,
                 device=device,
             )
@@ -175,7 +186,8 @@ def make_plan(
         category: [_job(dataset, category, protocol, request) for request in requests]
         for category in dataset.categories
     }
-    return Plan(dataset, protocol, tuple(members), tuple(levels), work)
+    shifts = tuple(dict.fromkeys(request.shift for request in requests if request.shift))
+    return Plan(dataset, protocol, tuple(members), tuple(levels), work, shifts)
 
 
 def _job(
@@ -191,6 +203,9 @@ def _job(
         seed=request.seed,
         shots=request.shots,
         calibrate=request.calibrate,
+        contamination=request.contamination,
+        reserve=request.reserve,
+        shift=request.shift,
     )
     parameters = request.variant.parameters
     code = method_code(parameters)

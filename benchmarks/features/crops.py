@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from benchmarks.features.copying import COPIES, copied
 from benchmarks.processes import cores
 from benchmarks.specs import Augment, CropSpec, EvaluationProtocol
 
-Split = Literal["train", "test", "copies"]
-"""Which images: "copies" are those of training images that a protocol's `augment` makes."""
+Split = str
+"""Which images: "train", "test", "copies", which are those of training images that a protocol's
+`augment` makes, or a shift of the test images, by its name."""
 
 BATCH_IMAGES = 16
 
@@ -60,23 +62,27 @@ def whole(category: Category, split: Split, augment: Augment = "none") -> Part:
 
 def described(dataset: str, part: Part, protocol: EvaluationProtocol) -> dict[str, Any]:
     """Return the fields that the specifications of crops and of features share."""
-    category, p, split = part.category, protocol, "test" if part.split == "test" else "train"
+    category, p, split = part.category, protocol, part.split
+    of_training = split in ("train", "copies")
     return {
         **{"dataset": dataset, "dataset_fingerprint": category.fingerprint},
-        **{"category": category.name, "split": split, "image_size": p.image_size},
+        **{"category": category.name, "split": "train" if of_training else "test"},
+        **{"image_size": p.image_size, "shift": "" if of_training or split == "test" else split},
         **{"resize": p.resize, "fit": p.fit, "interpolation": p.interpolation},
     }
 
 
-def parts_of(category: Category, augment: Augment = "none") -> list[Part]:
-    """Return all images of each split that a protocol has."""
-    splits: tuple[Split, ...] = get_args(Split) if COPIES[augment] else ("train", "test")
+def parts_of(
+    category: Category, augment: Augment = "none", shifts: Sequence[str] = ()
+) -> list[Part]:
+    """Return all images of each split, of the copies that `augment` makes, and of each shift."""
+    splits = "train", "test", *(["copies"] if COPIES[augment] else ()), *shifts
     return [whole(category, split, augment) for split in splits]
 
 
-def count_images(category: Category, augment: Augment) -> int:
+def count_images(parts: Sequence[Part]) -> int:
     """Return how many images pass a backbone, those of all splits."""
-    return sum(part.count for part in parts_of(category, augment))
+    return sum(part.count for part in parts)
 
 
 class Crops:
@@ -171,7 +177,8 @@ def _ahead(pool: ThreadPoolExecutor, samples: Sequence[Sample], spec: CropSpec) 
     how = (spec.resize, spec.image_size, spec.fit, spec.interpolation)
     for sample in samples:
         sha256 = sample.file.sha256
-        waiting.append(pool.submit(load_image, sample.path, *how, sha256=sha256))
+        load = partial(load_image, sha256=sha256, shift=spec.shift, name=sample.name)
+        waiting.append(pool.submit(load, sample.path, *how))
         if len(waiting) == (AHEAD + 1) * BATCH_IMAGES:
             yield stacked([image.result() for image in waiting[:BATCH_IMAGES]])
             del waiting[:BATCH_IMAGES]

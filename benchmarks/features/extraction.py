@@ -46,6 +46,7 @@ class Extractor:
         levels: the union of the levels that the chosen methods read.
         backbone: makes the backbone; called only where something is missing.
         crops: brings the decoded images; shared by the members of an ensemble.
+        shifts: those of the test images.
         resident: bytes of one category's features that may stay on the device.
         device: where the methods work, to which cached features go; a processor maps them.
     """
@@ -59,11 +60,12 @@ class Extractor:
         backbone: Callable[[], Backbone],
         *,
         crops: Crops | None = None,
+        shifts: Sequence[str] = (),
         resident: int = 0,
         device: str = "cpu",
     ) -> None:
         self._cache, self._dataset, self.protocol = cache, dataset, protocol
-        self._levels, self._make_backbone = tuple(levels), backbone
+        self._levels, self._make_backbone, self._shifts = tuple(levels), backbone, tuple(shifts)
         self.crops = crops or Crops(cache, dataset, protocol)
         self._resident, self._device = resident, torch.device(device)
         self._backbone: Backbone | None = None
@@ -117,7 +119,7 @@ class Extractor:
         """
 
         def bring() -> dict[Split, Arrays]:
-            return {part.split: self._part(part, advance)() for part in self._parts(category)}
+            return {part.split: self._part(part, advance)() for part in self.parts(category)}
 
         arrays = self._within_memory(bring, category, advance)
         with self._beside(self._device):
@@ -172,10 +174,11 @@ class Extractor:
         self._batch = self._fitting
 
     def _missing(self, category: Category) -> int:
-        return sum(part.count for part in self._parts(category) if self._absent(part))
+        return sum(part.count for part in self.parts(category) if self._absent(part))
 
-    def _parts(self, category: Category) -> list[Part]:
-        return parts_of(category, self.protocol.augment)
+    def parts(self, category: Category) -> list[Part]:
+        """Return all images of a category that it brings, split by split."""
+        return parts_of(category, self.protocol.augment, self._shifts)
 
     def _part(self, part: Part, advance: Advance) -> Callable[[], Arrays]:
         absent = self._absent(part, check=True)
@@ -278,7 +281,7 @@ class Extractor:
         """
         name, parts, stays, full = (
             part.category.name,
-            self._parts(part.category),
+            self.parts(part.category),
             dict[int, Tensor](),
             "",
         )

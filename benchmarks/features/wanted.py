@@ -32,6 +32,7 @@ def feature_specs(
             layer=layer,
             dtype=protocol.dtype,
             batch=batch,
+            tiles=protocol.tiles,
             augment=protocol.augment if part.split == "copies" else "none",
         )
         for level, layer in backbone.extracted(levels).items()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from benchmarks.console import say
 from benchmarks.errors import BenchmarkError
-from benchmarks.figures import curves, example_maps, pareto
+from benchmarks.figures import contamination, curves, example_maps, pareto
 from benchmarks.figures.critical_difference import draw_critical_difference
 from benchmarks.figures.fonts import drawn_with_fonts, say_boxes
 from benchmarks.figures.overview import draw_overview
@@ -127,6 +127,8 @@ def drawings(
         for of_results in figures:
             for name, draw in of_results(results):
                 yield f"{name}-{number}" if len(sets) > 1 else name, draw, out
+    for name, draw in contamination.figures(sets) if figures is FIGURES else ():
+        yield name, draw, out
 
 
 def _too_many(results: ResultSet) -> str:

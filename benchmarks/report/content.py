@@ -191,7 +191,7 @@ def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, schema.P
         for (category, method), path in results.scores.items()
         if len(results.methods[method]) == 1
     }
-    full = results.dataset == "mvtec_ad" and not (results.shots or results.calibrate)
+    full = results.dataset == "mvtec_ad" and not any(results.spec.conditions.values())
     published = Published.load() if full else Published()
     return {
         metric: _table(results, metric, intervals, published)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
 from benchmarks.results import ResultSet
-from benchmarks.results.captions import held_out_label
+from benchmarks.results.captions import condition_labels, held_out_label
 from benchmarks.results.journal import Call
 from benchmarks.results.result_set import category_of
 
@@ -73,6 +73,7 @@ def _protocol(results: ResultSet) -> Iterable[tuple[str, str]]:
     yield "training images", f"{results.shots} shots" if results.shots else "all"
     if results.calibrate:
         yield "held out for thresholds", f"{held_out_label(results.calibrate)} of them"
+    yield "conditions", "; ".join(condition_labels(results.spec))
     seeds = sorted({seed for seeds in results.methods.values() for seed in seeds})
     yield "seeds", ", ".join(map(str, seeds))
 

@@ -31,7 +31,7 @@ _DEFAULT_LEVELS = "2+3"
 
 _SIZE = re.compile(r"(?:(?P<resize>\d+)->)?(?P<size>\d+)(?: (?P<how>\(no crop\)|[A-Z]+))?")
 
-_PROTOCOL = ("dtype", "mask_resize", "smoothing_sigma", "regions", "augment")
+_PROTOCOL = ("dtype", "mask_resize", "smoothing_sigma", "regions", "augment", "tiles")
 
 
 @dataclass(frozen=True)

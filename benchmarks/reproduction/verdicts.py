@@ -15,6 +15,7 @@ from benchmarks.reproduction.tolerance import Tolerance, of_seeds
 from benchmarks.results import ResultSet
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.result_set import Table, category_of
+from benchmarks.specs import CONDITIONS
 from benchmarks.statistics.proportions import Interval, mean_interval
 
 if TYPE_CHECKING:
@@ -126,7 +127,9 @@ class _Measured:
 
     def has(self, published: PublishedValue) -> bool:
         """Whether there is a value of the published one's method, shots, metric and category."""
-        if published.method not in self.results.methods or self.results.shots != published.shots:
+        conditions = {**dict.fromkeys(CONDITIONS), "shots": published.shots}
+        ours = {name: value or None for name, value in self.results.spec.conditions.items()}
+        if published.method not in self.results.methods or ours != conditions:
             return False
         values = self.table(published.metric).values
         return published.category in values.index and not isnan(_value(values, published))

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 from benchmarks.results.cell import Cell
 from benchmarks.results.feature_sources import FeatureSource
 from benchmarks.specs import (
+    CONDITIONS,
     IMPORTED,
     BackboneSpec,
+    CellSpec,
     EvaluationProtocol,
     Fit,
     Interpolation,
@@ -57,8 +59,9 @@ def usual_settings(image_size: int, fit: Fit) -> dict[str, object]:
     """
     usual = EvaluationProtocol(BackboneSpec("", "", "", {}), image_size, fit=fit)
     names = ("resize", "interpolation", "dtype", "mask_resize", "smoothing_sigma", "regions")
-    values = {name: getattr(usual, name) for name in (*names, "score_area", "augment")}
-    return {"fit": EvaluationProtocol.fit, **values, "shots": None, "calibrate": None}
+    values = {name: getattr(usual, name) for name in (*names, "score_area", "augment", "tiles")}
+    conditions = {name: getattr(CellSpec, name) for name in CONDITIONS}
+    return {"fit": EvaluationProtocol.fit, **values, **conditions}
 
 
 def differing_data(before: Iterable[Cell], after: Iterable[Cell]) -> str:
@@ -82,8 +85,7 @@ def settings_of(cells: Iterable[Cell]) -> dict[str, list[Any]]:
     settings: dict[str, list[Any]] = {}
     for cell in cells:
         protocol = cell.spec.protocol
-        values = {**Measure.of(protocol)._asdict(), "shots": cell.spec.shots}
-        values["calibrate"] = cell.spec.calibrate
+        values = {**Measure.of(protocol)._asdict(), **cell.spec.conditions}
         if protocol.backbone.name != IMPORTED:
             values |= FeatureSource.of(protocol)._asdict()
         for name, value in values.items():

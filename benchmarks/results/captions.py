@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from benchmarks.names import printable
+from benchmarks.specs import CellSpec
 
 
 def caption(dataset: str, parts: Sequence[str]) -> str:
@@ -43,6 +44,18 @@ def seeds_label(seeds: Sequence[int], spread: str = "± standard deviation") -> 
 def held_out_label(calibrate: float) -> str:
     """Say how many training images are held out, or which share of them."""
     return f"{100 * calibrate:g} %" if calibrate < 1 else f"{calibrate:g}"
+
+
+def condition_labels(spec: CellSpec) -> list[str]:
+    """Say which training images are anomalous, what the test images lack for it, their shift."""
+    dirt = [
+        f"{100 * spec.contamination:g} % of the training images anomalous",
+        f"test images without those that are drawn for {100 * spec.reserve:g} %",
+    ]
+    return [
+        *(dirt if spec.reserve else ()),
+        *([f"test images: {spec.shift}"] if spec.shift else ()),
+    ]
 
 
 def mean_label(categories: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ class FeatureSource(NamedTuple):
     dtype: str
     smoothing_sigma: float
     augment: str
+    tiles: int
 
     @classmethod
     def of(cls, protocol: EvaluationProtocol) -> FeatureSource:
@@ -32,7 +33,8 @@ class FeatureSource(NamedTuple):
         backbone = protocol.backbone
         weights, layers = backbone.weights, tuple(sorted(backbone.layers.items()))
         loaded = backbone.name, weights, backbone.weights_sha256, layers
-        return cls(*loaded, protocol.dtype, protocol.smoothing_sigma, protocol.augment)
+        names = ("dtype", "smoothing_sigma", "augment", "tiles")
+        return cls(*loaded, *(getattr(protocol, name) for name in names))
 
     def describe(self, column: str) -> str:
         """Return one of its values in words."""

@@ -108,6 +108,8 @@ class Run:
         seed: int | None = None,
         shots: int | None = None,
         calibrate: float | None = None,
+        contamination: float = 0.0,
+        shift: str = "",
     ) -> LabelledMaps:
         """Return a cell's stored maps, with images, masks, scores and labels beside them.
 
@@ -117,6 +119,8 @@ class Run:
             seed: the cell's; None for the method's first.
             shots: how many training images it had; None for all.
             calibrate: how many, or which share, were held out; None for none.
+            contamination: which share of them was anomalous.
+            shift: what the test images underwent.
 
         Raises:
             BenchmarkError: there is no such cell, or several, or its maps aren't stored.
@@ -126,6 +130,7 @@ class Run:
             for results in self.sets
             for title, cell in results.titled
             if (results.shots, results.calibrate) == (shots, calibrate)
+            and (results.spec.contamination, results.spec.shift) == (contamination, shift)
             and cell.spec.seed == (results.methods[title][0] if seed is None else seed)
         ]
         place = f"{method} on {category}"

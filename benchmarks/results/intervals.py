@@ -66,14 +66,12 @@ def _lacks(stored: Mapping[str, NDArray[Any]]) -> bool:
 def _measured(stored: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """Return a file's maps as they were measured, with masks, ignored pixels and regions."""
     regions = stored.get("measured_regions")
-    if "measured" in stored:
-        maps, masks = stored["measured"], stored["measured_masks"]
-        return {"maps": maps, "masks": masks, "regions": regions}
-    maps = stored["maps"]
-    around = np.isnan(maps)  # padded images
+    names = ("measured", "measured_masks") if "measured" in stored else ("maps", "masks")
+    maps, masks = (stored[name] for name in names)
+    around = np.isnan(maps)  # of padded images, and where a shift has uncovered pixels
     return {
         "maps": np.nan_to_num(maps),
-        "masks": stored["masks"],
+        "masks": masks,
         "ignored": around if around.any() else None,
         "regions": regions,
     }

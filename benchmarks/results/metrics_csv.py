@@ -27,6 +27,7 @@ COLUMNS = (
     "fit", "unseen_defects", "unseen_share", "warnings", "interpolation", "regions", "score_area",
     "unseen_area", "vanished_defects", "defect_regions", "vanished_regions", "torn_regions",
     "measured_regions", "calibrate", "n_held_out", "unmarked_defects", "augment",
+    "contamination", "reserve", "shift", "tiles",
 )
 # fmt: on
 
@@ -55,7 +56,8 @@ NUMBERS: Mapping[str, str] = {
     **{name: "float64" for name, kind in _TYPES.items() if kind is float},
     **{"value": "float64", "smoothing_sigma": "float64", "higher_is_better": "bool"},
     **{"seed": "int64", "shots": "Int64", "image_size": "int64", "resize": "int64"},
-    "calibrate": "float64",
+    "tiles": "int64",
+    **dict.fromkeys(("calibrate", "contamination", "reserve"), "float64"),
 }
 """Column → pandas' type, of those that aren't text."""
 
@@ -167,6 +169,7 @@ def _cell(row: Mapping[str, Any]) -> Cell:
         regions=row.get("regions", EvaluationProtocol.regions),
         score_area=row.get("score_area", "square"),
         augment=row.get("augment", EvaluationProtocol.augment),
+        tiles=int(row.get("tiles") or EvaluationProtocol.tiles),
     )
     spec = CellSpec(
         dataset=row["dataset"],
@@ -178,6 +181,9 @@ def _cell(row: Mapping[str, Any]) -> Cell:
         seed=int(row["seed"]),
         shots=int(row["shots"]) if row["shots"] else None,
         calibrate=json.loads(row["calibrate"]) if row.get("calibrate") else None,
+        contamination=float(row.get("contamination") or 0),
+        reserve=float(row.get("reserve") or 0),
+        shift=row.get("shift", ""),
     )
     known = {name: read(row[name]) for name, read in _TYPES.items() if row.get(name)}
     return Cell(spec, row["status"], started_utc=checked_time(row["started_utc"]), **known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import BenchmarkError
@@ -11,7 +12,7 @@ from benchmarks.metrics.definitions import METRICS
 from benchmarks.results.cell import AGAIN
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.result_set import Files, ResultSet, Table
-from benchmarks.results.scores import read_scores
+from benchmarks.results.scores import read_image_scores
 from benchmarks.statistics.paired import compare_images
 from benchmarks.statistics.pairs import Pair, correct_table
 from benchmarks.statistics.ranks import compare_categories
@@ -58,13 +59,16 @@ def table_pairs(results: ResultSet, table: Table) -> dict[str, tuple[Pair, ...]]
     if table.metric.name == "image_auroc" and results.same_images:
         for category in results.categories:
             methods = [method for method in results.methods if (category, method) in results.scores]
-            rows[category] = category_pairs(results.scores, category, methods)
+            common = results.spec.reserve > 0
+            rows[category] = category_pairs(results.scores, category, methods, common=common)
     rows[MEAN] = compare_categories(table.complete_values(), table.metric.higher_is_better)
     family = {row: pairs for row, pairs in rows.items() if corrected(row, pairs)}
     return {MEAN: rows[MEAN], **correct_table(family)}
 
 
-def category_pairs(files: Files, category: str, methods: Iterable[str]) -> tuple[Pair, ...]:
+def category_pairs(
+    files: Files, category: str, methods: Iterable[str], *, common: bool = False
+) -> tuple[Pair, ...]:
     """Compare methods pairwise by image AUROC in one category, not corrected; empty if a
     class is missing.
 
@@ -72,19 +76,26 @@ def category_pairs(files: Files, category: str, methods: Iterable[str]) -> tuple
         files: (category, method) → scores, as `ResultSet.scores` has them.
         category: where they are compared.
         methods: which of those that have a file.
+        common: whether two methods may have judged different images, as contamination leaves for
+            each seed; they are compared over those that both did.
 
     Raises:
-        BenchmarkError: a file is unreadable, or two hold different images.
+        BenchmarkError: a file is unreadable, or two hold different images that mayn't.
     """
-    stored = {method: read_scores(files[category, method]) for method in methods}
-    every = [labels for labels, _ in stored.values()]
-    if any(labels.tolist() != every[0].tolist() for labels in every):
-        raise BenchmarkError(
-            f"the scores of {category} are of different images ({', '.join(stored)}); {AGAIN}"
-        )
-    if len(stored) < 2 or len({*every[0].tolist()}) < 2:
-        return ()
-    return compare_images(every[0], {method: scores for method, (_, scores) in stored.items()})
+    stored = {method: read_image_scores(files[category, method]) for method in methods}
+    pairs: list[Pair] = []
+    for names in combinations(stored, 2):
+        first, second = (stored[name] for name in names)
+        both = first.merge(second, on=["path", "label"])
+        if not common and not len(first) == len(second) == len(both):
+            raise BenchmarkError(
+                f"the scores of {category} are of different images ({', '.join(names)}); {AGAIN}"
+            )
+        if both["label"].nunique() == 2:
+            scores = (both[column].to_numpy() for column in ("score_x", "score_y"))
+            labels = both["label"].to_numpy()
+            pairs += compare_images(labels, dict(zip(names, scores, strict=True)))
+    return tuple(pairs)
 
 
 def corrected(row: str, pairs: Sequence[Pair]) -> bool:

@@ -15,8 +15,7 @@ from benchmarks.results.store import Store
 
 
 def result_sets(run: Path) -> list[ResultSet]:
-    """Return the result sets of a run, one a data set, crop, and number of shots
-    and of held-out images.
+    """Return the result sets of a run, one a data set, crop and conditions.
 
     They are in order of appearance, and hold all backbones, and imported maps.
 
@@ -46,16 +45,17 @@ def sets_so_far(run: Path) -> list[ResultSet]:
 def _sets(run: Path, stand: Standing) -> list[ResultSet]:
     metrics = tuple(metric.name for metric in named_metrics(stand.cells))
     categories: dict[str, set[str]] = {}
-    groups: dict[tuple[str, Measure, int | None, float | None], list[Cell]] = {}
+    groups: dict[tuple[object, ...], list[Cell]] = {}
     for dataset, cell in zip(stand.datasets, stand.cells, strict=True):
         categories.setdefault(dataset, set()).add(category_of(cell))
-        key = dataset, Measure.of(cell.spec.protocol), cell.spec.shots, cell.spec.calibrate
+        spec = cell.spec
+        key = dataset, Measure.of(spec.protocol), *spec.conditions.values()
         groups.setdefault(key, []).append(cell)
     varying = {name for name, values in settings_of(stand.cells).items() if len(values) > 1}
     varying |= {"dataset"} if len(categories) > 1 else set()
     return [
         ResultSet(
-            run, dataset, group, tuple(sorted(categories[dataset])), metrics, frozenset(varying)
+            run, str(name), group, tuple(sorted(categories[str(name)])), metrics, frozenset(varying)
         )
-        for (dataset, *_), group in groups.items()
+        for (name, *_), group in groups.items()
     ]

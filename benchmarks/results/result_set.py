@@ -14,12 +14,18 @@ from benchmarks.datasets.losses import LEAST_SHARE, area_lost
 from benchmarks.metrics.calibrated import KNOWN
 from benchmarks.metrics.definitions import Metric
 from benchmarks.results.agreement import Measure, settings_of, usual_settings
-from benchmarks.results.captions import caption, failures, held_out_label, seeds_label
+from benchmarks.results.captions import (
+    caption,
+    condition_labels,
+    failures,
+    held_out_label,
+    seeds_label,
+)
 from benchmarks.results.cell import Cell
 from benchmarks.results.feature_sources import FeatureSource, column_titles, feature_sources
 from benchmarks.results.identity import count_folders
 from benchmarks.results.metrics_csv import MEAN, category_label
-from benchmarks.specs import IMPORTED
+from benchmarks.specs import CONDITIONS, IMPORTED, CellSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
 
 _SAID = (
     *("dtype", "mask_resize", "smoothing_sigma", "fit", "interpolation", "regions", "score_area"),
-    "augment",
+    *("augment", "tiles"),
 )
 """Settings that captions name where they aren't as usual."""
 
@@ -210,6 +216,11 @@ class ResultSet:
         return self.cells[0].spec.calibrate
 
     @property
+    def spec(self) -> CellSpec:
+        """A specification of the set, for the protocol and conditions that its cells share."""
+        return self.cells[0].spec
+
+    @property
     def imported(self) -> dict[str, str]:
         """Each method whose maps another program made → where its image scores are from."""
         return {
@@ -257,6 +268,7 @@ class ResultSet:
             said.append(f"{self.shots} shot{'s' * (self.shots != 1)}")
         if self.calibrate:
             said.append(f"{held_out_label(self.calibrate)} of the training images held out")
+        said += condition_labels(self.spec)
         return said
 
     def seeds(self, *spread: str) -> str:
@@ -413,7 +425,7 @@ def distinctions(sets: Sequence[ResultSet]) -> list[dict[str, str]]:
 
     A setting that varies within a set is empty, as shots are where all images are used.
     """
-    names = ("dataset", *Measure._fields, "shots", "calibrate", *FeatureSource._fields)
+    names = ("dataset", *Measure._fields, *CONDITIONS, *FeatureSource._fields)
     settings = [{**results.shared, "dataset": results.dataset} for results in sets]
     texts = [
         {name: "" if values.get(name) is None else str(values[name]) for name in names}

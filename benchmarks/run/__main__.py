@@ -17,8 +17,10 @@ from typing import get_args
 
 import methods
 from benchmarks.backbones.loading import check_size
+from benchmarks.backbones.tiling import TILES
 from benchmarks.backbones.timm_networks import DINO
 from benchmarks.console import CONTINUES, command_parser, run_program, say, show
+from benchmarks.evaluation.device import free_memory
 from benchmarks.execution import Plan, run_plan, say_changed_code, summary
 from benchmarks.execution.plan import JobsByCategory
 from benchmarks.features import FeatureCache
@@ -35,6 +37,7 @@ from benchmarks.options import (
     chosen_cache,
     chosen_machine,
     share_or_number,
+    shares,
     side,
     simulated_machine,
 )
@@ -46,7 +49,13 @@ from benchmarks.results.folders import plots_folder, report_path
 from benchmarks.results.lock import only_writer
 from benchmarks.results.plans import as_toml
 from benchmarks.run.plan_file import add_plan, parse_with_plan, plan_to_store
-from benchmarks.run.request import plan_of, run_folder, say_promises, say_what_is_cut_off
+from benchmarks.run.request import (
+    plan_of,
+    require_room,
+    run_folder,
+    say_promises,
+    say_what_is_cut_off,
+)
 from benchmarks.specs import Augment, Fit, Interpolation, MaskResize, Regions
 from benchmarks.tables.metric_tables import terminal_tables, write_tables
 
@@ -75,26 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_shared(parser)
     _add_images(parser)
-    add("--seeds", default="0", help="comma-separated integers (default: %(default)s)")
-    add(
-        "--shots",
-        default="all",
-        help="comma-separated numbers of nominal training images, or all (default: %(default)s)",
-    )
-    add(
-        "--calibrate",
-        type=share_or_number,
-        metavar="SHARE|NUMBER",
-        help="hold out a share of the nominal training images, as 0.35, or a number, as 100, and "
-        "set thresholds by their scores (default: none)",
-    )
-    add(
-        "--augment",
-        choices=get_args(Augment),
-        default="none",
-        help="learn from copies of the training images, too: mirrored, or turned by each multiple "
-        "of 45 degrees (default: %(default)s)",
-    )
+    _add_conditions(parser)
     add(
         "--mask-resize",
         choices=get_args(MaskResize),
@@ -124,6 +114,44 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_conditions(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what methods learn from, and what they judge."""
+    add = parser.add_argument
+    add("--seeds", default="0", help="comma-separated integers (default: %(default)s)")
+    add(
+        "--shots",
+        default="all",
+        help="comma-separated numbers of nominal training images, or all (default: %(default)s)",
+    )
+    add(
+        "--calibrate",
+        type=share_or_number,
+        metavar="SHARE|NUMBER",
+        help="hold out a share of the nominal training images, as 0.35, or a number, as 100, and "
+        "set thresholds by their scores (default: none)",
+    )
+    add(
+        "--contamination",
+        type=shares,
+        metavar="SHARES",
+        help="comma-separated shares of the training images that anomalous test images replace, as "
+        "0,0.05,0.1; none of them is judged at any share (default: none)",
+    )
+    add(
+        "--shift",
+        metavar="SHIFTS",
+        help="comma-separated shifts of the test images alone, each at a severity from 1 to 5, as "
+        "brightness=3,motion_blur=2; unshifted ones are judged, too (default: none)",
+    )
+    add(
+        "--augment",
+        choices=get_args(Augment),
+        default="none",
+        help="learn from copies of the training images, too: mirrored, or turned by each multiple "
+        "of 45 degrees (default: %(default)s)",
+    )
+
+
 def _add_images(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what becomes of an image."""
     add = parser.add_argument
@@ -148,6 +176,14 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         type=side,
         help="side of the centre crop in pixels "
         f"(default: {REAL_SIZE}; {EMBEDDED_SIZE} on the embedded set)",
+    )
+    add(
+        "--tiles",
+        type=int,
+        choices=(1, TILES),
+        default=1,
+        help="2: the backbone sees 2 × 2 overlapping windows of images twice as large as "
+        "--image-size and --resize say, and maps are so, too (default: %(default)s)",
     )
     add(
         "--fit",
@@ -211,9 +247,12 @@ def _missing(plan: Plan, store: Store, options: argparse.Namespace) -> JobsByCat
     say_what_is_cut_off(plan.protocol, missing)
     say_promises(options.calibrate, missing)
     say_changed_code(plan, missing, store)
+    if plan.protocol.tiles > 1:
+        device, _ = simulated_machine(options)
+        require_room(plan, missing, int((options.memory_gb or 0) * 1e9) or free_memory(device) // 2)
     if missing:
         for choice, _ in plan.members:
-            check_size(choice, plan.protocol.image_size)
+            check_size(choice, plan.protocol.image_size, plan.protocol.tiles)
     return missing
 
 

@@ -54,7 +54,7 @@ def plan_to_store(
         **vars(options),
         "data": plan.dataset.root.absolute(),
         "backbone": options.backbone or plan.protocol.backbone.name,
-        "image_size": plan.protocol.image_size,
+        "image_size": plan.protocol.image_size // plan.protocol.tiles,
     }
     if options.cache == parser.get_default("cache"):
         del filled["cache"]

@@ -12,6 +12,7 @@ from benchmarks.metrics.definitions import MAIN, METRICS, Metric
 from benchmarks.results import ResultSet
 from benchmarks.results.captions import noted_once
 from benchmarks.results.result_set import Place, Table, distinctions
+from benchmarks.tables.conditions import write_conditions
 from benchmarks.tables.latex import latex
 from benchmarks.tables.marks import Marks, marks_note, tested_marks
 from benchmarks.tables.rendering import (
@@ -129,7 +130,7 @@ def _too_few(results: ResultSet, kind: Metric) -> dict[Place, str]:
 
 
 def write_tables(sets: Sequence[ResultSet], folder: Path | None = None) -> list[Path]:
-    """Write <metric>.md, .csv and .tex for every metric present; return their paths.
+    """Write <metric>.md, .csv and .tex for every metric, and what conditions cost; return paths.
 
     Args:
         sets: a run's result sets.
@@ -159,7 +160,7 @@ def write_tables(sets: Sequence[ResultSet], folder: Path | None = None) -> list[
             path = (folder or sets[0].run / "tables") / f"{metric}.{suffix}"
             write_file(path, text.encode())
             paths.append(path)
-    return paths
+    return [*paths, *write_conditions(sets, folder or sets[0].run / "tables")]
 
 
 def terminal_tables(sets: Sequence[ResultSet], metrics: Sequence[str] = ()) -> str:

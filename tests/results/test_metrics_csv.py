@@ -97,8 +97,9 @@ def test_older_files_lack_later_columns_and_mean_the_usual(tmp_path: Path) -> No
     )
     kept = header.index("fit")
     lost = {part.name for part in fields(DefectsLost)}
-    protocol = {"interpolation", "regions", "score_area", "augment"}
+    protocol = {"interpolation", "regions", "score_area", "augment", "tiles"}
     others = {"unseen_area", "unmarked_defects", "warnings", "calibrate", "n_held_out"}
+    others |= {"contamination", "reserve", "shift"}
     assert {*lost, *protocol, *others} == {*header[kept + 1 :]}
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows(row[:kept] for row in (header, *rows))

@@ -17,14 +17,27 @@ from benchmarks.execution.plan import Plan
 from benchmarks.results import Store, journal
 from benchmarks.results.folders import find_runs_beside
 from benchmarks.results.journal import Extraction
+from benchmarks.specs import CellSpec
 
 MINUTE = 60
+
+
+QUADRATIC = "spade"
+"""The method that compares all positions of an image with all of others: tiles, which make four
+times as many, take it 16 times as long."""
+
+
+def _read(spec: CellSpec, images: int, members: int) -> int:
+    """Return how many pixels a cell reads of so many images of some backbones."""
+    weight = spec.protocol.tiles**2 if spec.method.startswith(QUADRATIC) else 1
+    return images * spec.protocol.image_size**2 * members * weight
 
 
 def pixels(plan: Plan, category: Category, job: Job) -> int:
     """Return how many pixels a job reads, as often as it has backbones."""
     train = len(category.train) if job.spec.shots is None else job.spec.shots
-    return (train + len(category.test)) * plan.protocol.image_size**2 * len(plan.members)
+    images = train + len(category.test)
+    return _read(job.spec, images, len(plan.members))
 
 
 def rates(run: Path, device: str, card: str | None = None) -> dict[str, float]:
@@ -37,10 +50,9 @@ def rates(run: Path, device: str, card: str | None = None) -> dict[str, float]:
     seconds_a_pixel: dict[str, list[float]] = {}
     for folder in find_runs_beside(run, "cells"):
         for cell in Store(folder).cells():
-            protocol = cell.spec.protocol
             seconds = (cell.fit_seconds or 0) + (cell.score_seconds or 0)
             images = sum(n or 0 for n in (cell.n_train, cell.n_test_good, cell.n_test_defect))
-            read = images * protocol.image_size**2 * protocol.backbone.members
+            read = _read(cell.spec, images, cell.spec.protocol.backbone.members)
             alike = is_alike(cell.device, cell.card.get("name", ""))
             if cell.status == "ok" and read and alike:
                 for name in {cell.spec.method, _base(cell.spec.method)}:

@@ -19,7 +19,7 @@ from benchmarks.results import Cell
 from benchmarks.results.journal import Extraction
 from benchmarks.specs import CellSpec
 
-Key = tuple[str, str, int | None, int]
+Key = tuple[str, str, tuple[object, ...], int]
 
 
 class Progress:
@@ -52,7 +52,7 @@ class Progress:
         }
         self._states |= dict.fromkeys(self._pixels, State("waiting"))
         self._to_pass = dict(images)
-        self._images = {c.name: count_images(c, plan.protocol.augment) for c in missing}
+        self._images = {c.name: count_images(plan.parts(c)) for c in missing}
         self._evaluated, self._passed = 0, 0
         self._extracted = Counter[str]()
         self._from_cache = Counter[str]()
@@ -166,7 +166,7 @@ def about(seconds: float) -> str:
 
 
 def _key(spec: CellSpec) -> Key:
-    return spec.category, spec.method, spec.shots, spec.seed
+    return spec.category, spec.method, tuple(spec.conditions.values()), spec.seed
 
 
 def _per_cent(value: float | None) -> str:

@@ -1,0 +1,61 @@
+"""What anomalous images among those for training do: metrics against their share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from benchmarks.figures.style import DOUBLE, Drawing, Figure, add_legend, line, new_figure
+from benchmarks.metrics.definitions import HEADLINE, METRICS
+from benchmarks.results import ResultSet
+from benchmarks.results.captions import caption, condition_labels
+from benchmarks.results.intervals import method_means
+
+
+def figures(sets: Sequence[ResultSet]) -> Iterator[tuple[str, Drawing]]:
+    """Yield name and drawing of each group of sets that differ by their share of contamination."""
+    groups: dict[tuple[object, ...], list[ResultSet]] = {}
+    for results in sets:
+        others = {**results.spec.conditions, "contamination": 0}
+        key = results.dataset, results.measure, *others.values()
+        groups.setdefault(key, []).append(results)
+    curves = [group for group in groups.values() if len(group) > 1]
+    for number, group in enumerate(curves, start=1):
+        ordered = sorted(group, key=lambda results: results.spec.contamination)
+        name = f"contamination-{number}" if len(curves) > 1 else "contamination"
+        yield name, partial(draw_contamination, ordered)
+
+
+def draw_contamination(sets: Sequence[ResultSet]) -> Figure:
+    """Draw a panel a metric and a line a method, with 95 % intervals where there are any.
+
+    Args:
+        sets: of one reserve, by ascending share.
+
+    Raises:
+        BenchmarkError: a file of scores or maps is unreadable.
+    """
+    first, shown = sets[0], [metric for metric in HEADLINE if sets[0].has(metric)]
+    dirt = condition_labels(first.spec)[:1]
+    described = first.describe("Metrics by the share of training images that are anomalous")
+    text = caption(first.dataset, [part for part in described if part not in dirt])
+    figure = new_figure(DOUBLE, 2.4, text)
+    handles = {}
+    for panel, metric in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        means = [
+            (100 * results.spec.contamination, method_means(results, metric)) for results in sets
+        ]
+        for method in first.methods:
+            points = [(share, *of[method]) for share, of in means if method in of]
+            if not points:
+                continue
+            shares, values, intervals = zip(*points, strict=True)
+            ends = [ends or (value, value) for value, ends in zip(values, intervals, strict=True)]
+            down = [max(0, value - low) for value, (low, _) in zip(values, ends, strict=True)]
+            up = [max(0, high - value) for value, (_, high) in zip(values, ends, strict=True)]
+            look = {**line(method), "elinewidth": 0.5, "capsize": 1.5}
+            handles[method] = panel.errorbar(shares, values, (down, up), **look)
+        panel.set_title(METRICS[metric].label, loc="left")
+        panel.set_xlabel("% of the training images")
+    add_legend(figure, list(handles), list(handles.values()))
+    return figure
