@@ -125,7 +125,7 @@ def _matched(
         ends = ("/".join(parts[start:]) for start in range(len(parts)))
         image = next((wanted[end] for end in ends if end in wanted), "")
         if not image and plain(name).startswith(f"{plain(category.name)}/"):
-            problems.append(f"{name} is no {kind}: the nearest is {nearest(name, wanted.values())}")
+            problems.append(f"{name} is no {kind}: the nearest is {nearest(name, names)}")
         elif image in given:
             problems.append(f"{name} and {given[image]} are the same image; keep one")
         elif image:

@@ -117,7 +117,7 @@ def _span(numbers: Sequence[int]) -> str:
     return " to ".join(dict.fromkeys(map(str, (*numbers[:1], *numbers[-1:]))))
 
 
-def enough(results: ResultSet, points: float) -> Iterator[tuple[int, int, str]]:
+def enough(results: ResultSet, points: float) -> Iterator[schema.PageEnough]:
     """Yield two methods, the better first, and how many images would tell them apart, in words.
 
     Of methods of one seed, with scores of the same images in every category.
@@ -145,7 +145,8 @@ def enough(results: ResultSet, points: float) -> Iterator[tuple[int, int, str]]:
         if estimate := mean_difference(parts):
             labels = [label for labels, _ in scores[pair[0]] for label in labels]
             text = _sentence(pair, estimate, points, (labels.count(0), labels.count(1)))
-            yield every.index(pair[0]), every.index(pair[1]), text
+            first, second = map(every.index, pair)
+            yield schema.PageEnough(first=first, second=second, text=text)
 
 
 def _sentence(

@@ -184,6 +184,14 @@ class PageWorkingPoint(TypedDict):
     note: str
 
 
+class PageEnough(TypedDict):
+    """Two methods, the better first, and how many test images would tell them apart, in words."""
+
+    first: int
+    second: int
+    text: str
+
+
 class PageDecision(TypedDict):
     """What the first view decides by; `timed` says how costs were measured, "" without any."""
 
@@ -210,12 +218,12 @@ class PagePair(TypedDict):
 class Content(TypedDict):
     """Everything; `note` says where pictures had to shrink.
 
-    `enough` has an element a set: two methods' indices, and how many images tell them apart.
+    `enough` has an element a set.
     """
 
     title: str
     note: str
     metrics: list[PageMetric]
     sets: list[PageSet]
-    enough: list[list[tuple[int, int, str]]]
+    enough: list[list[PageEnough]]
     pairs: list[PagePair]

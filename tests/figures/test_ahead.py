@@ -52,7 +52,7 @@ def at_the_end(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     write = writing.write
 
-    def noted(drawing: tuple[Any, ...]) -> list[Path]:
+    def noted(drawing: tuple[Any, ...]) -> writing.Written:
         names.append(drawing[0])
         return write(drawing)
 

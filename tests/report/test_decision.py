@@ -134,7 +134,7 @@ def test_the_page_shows_what_python_found(page: Any, run: Path) -> None:
             missed.append(escaped)
         assert missed == sorted(missed)
         best = decided["enough"][0]
-        assert page.locator("#enough").inner_text() == best[2]
+        assert page.locator("#enough").inner_text() == best["text"]
         for place in range(len(METHODS)):
             page.locator(f"#failing-{place}").click()
             judged = point["methods"][place]
@@ -185,8 +185,9 @@ def test_how_many_images_would_do(run: Path) -> None:
     by_auroc = sorted(
         METHODS, key=lambda m: -image_metrics(LABELS, scores_of("nut", m))["image_auroc"]
     )
-    ((*pair, text),) = enough(results, 2.5)
-    assert [METHODS[place] for place in pair] == by_auroc
+    (pair,) = enough(results, 2.5)
+    text = pair["text"]
+    assert [METHODS[pair["first"]], METHODS[pair["second"]]] == by_auroc
     estimate = paired_variance(LABELS, *(scores_of("nut", method) for method in by_auroc))
     assert estimate is not None
     times = times_as_many(0.025, estimate[1])

@@ -246,7 +246,7 @@ def test_s1_sets_categories_and_mean_beside_the_papers() -> None:
     assert zipper[:2] == ["zipper", "96.0"]
     assert zipper[4:8] == ["failed", "–", "–", "–"]
     # (14 · 99 + 96) / 15; the paper's mean is 99.1
-    assert mean[:8] == ["mean", "98.8", "99.1", "−0.3", "–", "–", "–", "94.9"]
+    assert mean[:8] == ["mean", "**98.8**", "99.1", "−0.3", "–", "–", "–", "94.9"]
     assert mean[8:] == ["97.5", "97.9", "−0.4", "25.0"]
     # Mah.AD was published with other features, so that there is no difference to ours.
     assert columns(s1, "MahalanobisAD published")[-1] == ["95.8"]

@@ -64,10 +64,11 @@ function enoughSentence(set) {
   const left = methodsLeft(set);
   const [first, second] = ranked.map(({ method }) => method).filter((method) => left.includes(method));
   if (second === undefined) return null;
+  const both = [first, second];
   const pair = content.enough[state.set].find(
-    (one) => one.includes(first) && one.includes(second),
+    (one) => both.includes(one.first) && both.includes(one.second),
   );
-  return pair ? pair[2] : "Nothing says how many test images would tell the best two apart.";
+  return pair ? pair.text : "Nothing says how many test images would tell the best two apart.";
 }
 
 function decisionControls(set) {
