@@ -82,7 +82,7 @@ def test_every_command_parses(page: str, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         with pytest.raises(Parsed) as parsed:
             module.main()
-        for specification in methods.split(getattr(parsed.value.args[0], "methods", "")):
+        for specification in methods.split(getattr(parsed.value.args[0], "methods", None) or ""):
             assert specification in (SHOWN_METHOD, EVERY) or methods.resolve(specification)
 
 
