@@ -158,7 +158,7 @@ def test_another_version_of_the_metrics_is_not_comparable(
     new_baseline(CUP)
     fields = protocol.CellSpec.__init__.__defaults__
     assert fields is not None
-    monkeypatch.setattr(protocol.CellSpec.__init__, "__defaults__", (*fields[:-1], 99))
+    monkeypatch.setattr(protocol.CellSpec.__init__, "__defaults__", (*fields[:2], 99, *fields[3:]))
     assert check(write("run", CUP)) == 3
     assert marks("run") == {"not comparable": ALL}
     assert f"metrics_version {protocol.METRICS_VERSION} → 99" in capsys.readouterr().out
