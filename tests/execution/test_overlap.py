@@ -32,17 +32,8 @@ from tests.helpers.data_sets import write_dataset
 pytestmark = pytest.mark.usefixtures("folder", "no_figures")
 
 COMMAND = [
-    *(
-        "--data",
-        "data",
-        "--backbone",
-        "filterbank",
-        "--image-size",
-        "32",
-        "--methods",
-        "padim[dims=7]",
-    ),
-    *("--threads", "1", "--out", "out"),
+    *("--data", "data", "--backbone", "filterbank", "--image-size", "32"),
+    *("--methods", "padim[dims=7]", "--threads", "1", "--out", "out"),
 ]
 LONG = 120
 """Seconds that a test waits for another thread; it fails afterwards."""
