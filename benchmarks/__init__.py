@@ -1,7 +1,8 @@
 """How methods are compared, from the ground up; a package with a `__main__` is also a command.
 
 Ground: `errors`, `specs` (what makes a number), `array_types`, `files`, `places`, `processes`,
-`console` (what programs say, and how they end); `options` that commands share.
+`console` (what programs say, and how they end); `options` that commands share, and what is
+`chosen` by them.
 
 - `metrics`: scores against ground truth.
 - `datasets`: what is known, what lies on disk, its images. `synthetic`: the embedded set.

@@ -7,11 +7,15 @@ import sys
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import benchmarks
+from benchmarks import options
 from benchmarks.commands import COMMANDS, main
+from benchmarks.execution.workers import EXECUTORS
+from benchmarks.execution.workers.tasks import Share
 from tests.helpers.paths import ROOT
 
 
@@ -119,3 +123,9 @@ def test_what_is_installed_is_this_program() -> None:
     for package in ("methods", "benchmarks"):
         assert "py.typed" in project["tool"]["setuptools"]["package-data"][package]
         assert (ROOT / package / "py.typed").is_file()
+
+
+def test_help_offers_what_workers_can_do() -> None:
+    """The names stand beside the options, since workers take long to import."""
+    assert tuple(EXECUTORS) == options.EXECUTOR_NAMES
+    assert get_args(Share) == options.SHARES

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from benchmarks.console import command_parser, run_program, show
 from benchmarks.errors import StorageError
-from benchmarks.features.cache import FeatureCache, default_folder
+from benchmarks.features.cache import FeatureCache
 from benchmarks.names import printable
-from benchmarks.places import written_path
+from benchmarks.places import default_folder, written_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import methods
 from benchmarks.backbones.loading import check_size
 from benchmarks.backbones.timm_networks import DINO
+from benchmarks.chosen import NOTICE, chosen_cache, chosen_machine, simulated_machine
 from benchmarks.console import say, show
 from benchmarks.execution import Plan, run_plan, say_changed_code, summary
 from benchmarks.execution.plan import JobsByCategory
@@ -18,7 +19,6 @@ from benchmarks.features import FeatureCache
 from benchmarks.figures import writing
 from benchmarks.figures.ahead import Ahead
 from benchmarks.files import require_writable, write_file
-from benchmarks.options import NOTICE, chosen_cache, chosen_machine, simulated_machine
 from benchmarks.report.page import write_report
 from benchmarks.results import Store, derived, result_sets
 from benchmarks.results.command import unless_read_only

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from benchmarks.console import say
 from benchmarks.errors import BenchmarkError
-from benchmarks.features.cache import default_folder
 from benchmarks.files import write_file
+from benchmarks.places import default_folder
 from benchmarks.processes import cores
 from benchmarks.speed.drawn_set import drawn_set
 from benchmarks.speed.stages import STAGES

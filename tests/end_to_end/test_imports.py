@@ -62,13 +62,35 @@ SUBJECTS = {
         *("backbones", "datasets", "synthetic", "features", "evaluation", "results", "compare"),
         *("speed", "options", "methods"),
     },
-    "options": {"datasets", "synthetic", "features", "evaluation", "execution", "results", LAZY},
+    "options": set(),
+    "chosen": {
+        *("options", "datasets", "synthetic", "features", "evaluation", "execution", "results"),
+        LAZY,
+    },
     "cost": {
-        *("backbones", "datasets", "evaluation", "detection", "figures", "options", "results"),
+        *(
+            "backbones",
+            "chosen",
+            "datasets",
+            "evaluation",
+            "detection",
+            "figures",
+            "options",
+            "results",
+        ),
         *("tables", "methods"),
     },
     "maps": {
-        *("options", "datasets", "features", "evaluation", "metrics", "results", "tables"),
+        *(
+            "chosen",
+            "options",
+            "datasets",
+            "features",
+            "evaluation",
+            "metrics",
+            "results",
+            "tables",
+        ),
         "methods",
     },
 }
