@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from benchmarks import chosen
 from benchmarks.backbones import loading as backbones
 from benchmarks.backbones.choice import Choice
 from benchmarks.datasets import images, index, masks
