@@ -39,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_program(lambda: _answer(name))
     sys.argv[:] = [f"{PROGRAM} {name}", *rest]  # how the command's help calls it
     command = import_module(f"benchmarks.{name.replace('-', '_')}.__main__")
-    status: int = command.main(rest)
-    return status
+    return command.main(rest)
 
 
 def _answer(name: str) -> int:
