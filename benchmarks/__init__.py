@@ -1,7 +1,8 @@
 """How methods are compared, from the ground up; a package with a `__main__` is also a command.
 
 Ground: `errors`, `specs` (what makes a number), `array_types`, `files`, `places`, `processes`,
-`console` (what programs say, and how they end); `options` that commands share.
+`console` (what programs say, and how they end); `options` that commands share, and what is
+`chosen` by them.
 
 - `metrics`: scores against ground truth.
 - `datasets`: what is known, what lies on disk, its images. `synthetic`: the embedded set.
@@ -13,8 +14,7 @@ Ground: `errors`, `specs` (what makes a number), `array_types`, `files`, `places
 - `execution`: many cells: what is missing, who evaluates it, what is seen meanwhile.
 - `tables`, `figures`, `uncertainty`, `report`, `compare`: what a run stored, shown; none of them
   imports what computes.
-- `run`, `supplement`, `speed`: the programs that do.
-
+- `run`, `supplement`, `speed`: the programs that do. `commands`: the one program that starts them.
 - `detection`: one detector on images at hand, by what evaluates a cell.
 
 `tests/end_to_end/test_imports.py` says which of them may import which.
@@ -27,13 +27,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.interrupts import guard_imports
+from benchmarks.version import __version__
 
 if TYPE_CHECKING:
     from benchmarks import results
     from benchmarks.detection.detector import detector, load_detector
     from benchmarks.statistics.evaluating import evaluate
 
-__all__ = ["detector", "evaluate", "load_detector", "results"]
+__all__ = ["__version__", "detector", "evaluate", "load_detector", "results"]
 
 _HOMES = {
     "detector": "benchmarks.detection.detector",

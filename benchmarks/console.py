@@ -13,7 +13,7 @@ from typing import TextIO
 
 import methods
 from benchmarks.errors import BenchmarkError, StorageError
-from benchmarks.interrupts import stop_at_once
+from benchmarks.interrupts import PROGRAM, stop_at_once
 from benchmarks.names import printable
 from benchmarks.places import settle_environment
 
@@ -72,13 +72,17 @@ CONTINUES = "interrupted: every finished cell is stored; the same command contin
 def command_parser(program: str, description: str | None) -> argparse.ArgumentParser:
     """Return the parser of a command's arguments; its help shows the description as it is written.
 
+    Both name the command as it was started: `python -m benchmarks.run`, or `total-recall run`.
+
     Args:
         program: the package that is run, with dots.
         description: what the command does.
     """
+    module = f"python -m {program}"
+    started = next((name for name in sys.argv[:1] if name.startswith(f"{PROGRAM} ")), module)
     return argparse.ArgumentParser(
-        prog=f"python -m {program}",
-        description=description,
+        prog=started,
+        description=description and description.replace(module, started),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 

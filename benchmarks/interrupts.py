@@ -8,13 +8,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+PROGRAM = "total-recall"
+"""The one program of all commands, as it is installed."""
+
 
 def guard_imports() -> None:
     """Let Ctrl-C end a command with one line while Python still imports it.
 
     Does nothing where the package is imported by another program, or Ctrl-C is ignored.
     """
-    importing = sys.argv[:1] == ["-m"]  # until Python knows which module it is to run
+    started = os.path.basename(sys.argv[0]) if sys.argv else ""
+    importing = started in ("-m", PROGRAM)  # -m until Python knows which module it is to run
     if importing and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, stop_at_once)
 

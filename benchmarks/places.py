@@ -15,6 +15,9 @@ LIBRARIES = {
 }
 """Environment variable → folder in the user's cache, of libraries that keep files."""
 
+DEFAULT_LIMIT_GB = 50.0
+"""Of cached features, in gigabytes; the least recently used of more are removed."""
+
 
 def written_path(text: str) -> Path:
     """Return the path that someone wrote, with `~` expanded.
@@ -37,6 +40,12 @@ def user_cache(name: str) -> Path:
     folder = written_path(named or "~/.cache") / name
     homeless = not named and not folder.is_absolute()
     return folder if not homeless and _exists_or_can_be_created(folder) else _temporary() / name
+
+
+def default_folder() -> Path:
+    """Return the folder of features: $TOTAL_RECALL_CACHE, else one in the user's cache folder."""
+    named = os.environ.get("TOTAL_RECALL_CACHE")
+    return written_path(named) if named else user_cache("total-recall-bench")
 
 
 def settle_environment() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import methods
 from benchmarks.backbones.choice import Choice, choices
+from benchmarks.chosen import chosen_datasets, most_agreeing
 from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.cost.measuring import measure_cost
 from benchmarks.datasets import Dataset
@@ -27,7 +28,7 @@ from benchmarks.evaluation.device import choose_device
 from benchmarks.figures.pareto import figures
 from benchmarks.figures.writing import write_figures
 from benchmarks.files import require_writable
-from benchmarks.options import add_data, chosen_datasets, most_agreeing, positive
+from benchmarks.options import add_data, positive
 from benchmarks.places import written_path
 from benchmarks.results import Cell, ResultSet, result_sets
 from benchmarks.results.costs import Cost, write_costs

@@ -1,8 +1,11 @@
-"""Lists the data sets that are known, or checks a copy of one."""
+"""Lists the data sets that are known, or checks a copy of one.
+
+Of a copy it says what is read, what is left out and what looks wrong, and draws a picture. Exit
+status: 0 fine, 1 warnings or other counts than the official ones, 2 problems or usage.
+"""
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -10,7 +13,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks.console import run_program, show
+from benchmarks.console import command_parser, run_program, show
 from benchmarks.datasets.indexing import Dataset, index
 from benchmarks.datasets.known import KNOWN
 from benchmarks.datasets.picture import write_picture
@@ -26,12 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _main(arguments: list[str] | None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.datasets",
-        description="List the data sets that are known, or check a copy of one: what is read, what "
-        "is left out, what looks wrong, and a picture of it. Exit status: 0 fine, 1 warnings or "
-        "other counts than the official ones, 2 problems or usage.",
-    )
+    parser = command_parser("benchmarks.datasets", __doc__)
     parser.add_argument(
         "root", nargs="?", type=written_path, metavar="DIR", help="the copy to check"
     )

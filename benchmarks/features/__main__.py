@@ -8,11 +8,11 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 
-from benchmarks.console import run_program, show
+from benchmarks.console import command_parser, run_program, show
 from benchmarks.errors import StorageError
-from benchmarks.features.cache import FeatureCache, default_folder
+from benchmarks.features.cache import FeatureCache
 from benchmarks.names import printable
-from benchmarks.places import written_path
+from benchmarks.places import default_folder, written_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.features", description=__doc__)
+    parser = command_parser("benchmarks.features", __doc__)
     parser.add_argument(
         "--cache",
         type=written_path,

@@ -17,10 +17,8 @@ import numpy as np
 from benchmarks.features import temporary
 from benchmarks.features.arrays import REMEDY, ArrayWriter, DamagedArrayError, join, read_array
 from benchmarks.features.waiting import WaitingMemory, usual_bound
-from benchmarks.places import user_cache, written_path
+from benchmarks.places import DEFAULT_LIMIT_GB
 from benchmarks.specs import ArraySpec
-
-DEFAULT_LIMIT_GB = 50.0
 
 SPARED = 10**9
 """Bytes of the disk, and a fiftieth of it at most, that are left to results and to others."""
@@ -30,12 +28,6 @@ _ARRAY = re.compile(r"[0-9a-f]{64}(\.\d+-\d+)?\.(json|npy)")
 
 DESCRIPTIONS = 4096
 """Bytes that the arrays of a split take beside their numbers, at most."""
-
-
-def default_folder() -> Path:
-    """Return the cache's folder: $TOTAL_RECALL_CACHE, else one in the user's cache folder."""
-    named = os.environ.get("TOTAL_RECALL_CACHE")
-    return written_path(named) if named else user_cache("total-recall-bench")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.device import choose_device
 from benchmarks.evaluation.provenance import git_sha, versions
-from benchmarks.features.cache import default_folder
 from benchmarks.files import write_file
 from benchmarks.gpu_check.bounds import bounds
 from benchmarks.gpu_check.check import Check, Part, Row
@@ -31,7 +30,7 @@ from benchmarks.gpu_check.header import header
 from benchmarks.gpu_check.smaller_cards import smaller_cards
 from benchmarks.gpu_check.steps import steps
 from benchmarks.options import amount
-from benchmarks.places import written_path
+from benchmarks.places import default_folder, written_path
 from methods.lazy import torch
 
 PARTS: Sequence[Part] = (header, bounds, equality, steps, smaller_cards)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import get_args
 
 import methods
+from benchmarks.chosen import chosen_dataset, chosen_datasets, most_agreeing
 from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.datasets import Dataset
 from benchmarks.errors import BenchmarkError
@@ -32,15 +33,7 @@ from benchmarks.maps.choosing import chosen_measure
 from benchmarks.maps.exporting import DType, Exported, export_category, find_method, folder_of
 from benchmarks.maps.folder import folders_of_methods
 from benchmarks.maps.importing import CheckedMaps, ImportedMaps, column, protocol_of
-from benchmarks.options import (
-    add_data,
-    add_raise,
-    chosen_dataset,
-    chosen_datasets,
-    most_agreeing,
-    share_or_number,
-    side,
-)
+from benchmarks.options import add_data, add_raise, share_or_number, side
 from benchmarks.places import written_path
 from benchmarks.results import Cell, Store, result_sets
 from benchmarks.results.agreement import differing_data

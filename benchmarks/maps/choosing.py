@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from benchmarks.chosen import chosen_size
 from benchmarks.datasets import Dataset
 from benchmarks.errors import BenchmarkError
 from benchmarks.maps.importing import UNKNOWN
-from benchmarks.options import chosen_size
 from benchmarks.results import Cell
 from benchmarks.results.agreement import Measure, measures
 from benchmarks.specs import EvaluationProtocol

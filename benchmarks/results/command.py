@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.console import run_program, say
+from benchmarks.console import command_parser, run_program, say
 from benchmarks.errors import StorageError
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.names import suggest
@@ -51,7 +51,7 @@ def run_on_run(
         show_run: does it, to a run's folder; files go to the other, None for the run's usual one.
         arguments: the command line, None for this process's.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
+    parser = command_parser(program, description)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
     add_out(parser)
 

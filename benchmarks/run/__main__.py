@@ -8,56 +8,25 @@ Exit status: 0 done or nothing left to do, 1 some cells failed, 2 usage or data,
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Sequence
 from typing import get_args
 
-import methods
-from benchmarks.backbones.loading import check_size
-from benchmarks.backbones.tiling import TILES
-from benchmarks.backbones.timm_networks import DINO
-from benchmarks.console import CONTINUES, command_parser, run_program, say, show
-from benchmarks.evaluation.device import free_memory
-from benchmarks.execution import Plan, run_plan, say_changed_code, summary
-from benchmarks.execution.plan import JobsByCategory
-from benchmarks.features import FeatureCache
-from benchmarks.figures import writing
-from benchmarks.figures.ahead import Ahead
-from benchmarks.files import require_writable, write_file
+from benchmarks.console import CONTINUES, command_parser, run_program
 from benchmarks.options import (
     EMBEDDED_BACKBONE,
     EMBEDDED_SIZE,
-    NOTICE,
     REAL_BACKBONE,
     REAL_SIZE,
     add_shared,
-    chosen_cache,
-    chosen_machine,
     share_or_number,
     shares,
     side,
-    simulated_machine,
 )
 from benchmarks.places import written_path
-from benchmarks.report.page import write_report
-from benchmarks.results import Store, derived, result_sets
-from benchmarks.results.command import add_metrics, unless_read_only
-from benchmarks.results.folders import plots_folder, report_path
-from benchmarks.results.lock import only_writer
-from benchmarks.results.plans import as_toml
-from benchmarks.run.plan_file import add_plan, parse_with_plan, plan_to_store
-from benchmarks.run.request import (
-    plan_of,
-    require_room,
-    run_folder,
-    say_promises,
-    say_what_is_cut_off,
-)
+from benchmarks.results.command import add_metrics
+from benchmarks.run.plan_file import add_plan, parse_with_plan
 from benchmarks.specs import Augment, Fit, Interpolation, MaskResize, Regions
-from benchmarks.tables.metric_tables import terminal_tables, write_tables
 
 DEFAULT_METHODS = "patchcore-25,spade,padim"
 
@@ -68,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(options: argparse.Namespace) -> int:
-    for problem in methods.problems():
-        say(f"warning: {problem}")
-    return _list() if options.list else _run(options)
+    from benchmarks.run.program import list_methods, run_methods  # long to import: not for --help
+
+    return list_methods() if options.list else run_methods(options, _parser())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -180,7 +149,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     add(
         "--tiles",
         type=int,
-        choices=(1, TILES),
+        choices=(1, 2),
         default=1,
         help="2: the backbone sees 2 × 2 overlapping windows of images twice as large as "
         "--image-size and --resize say, and maps are so, too (default: %(default)s)",
@@ -204,96 +173,6 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         help="how images are resized: bilinear, as the official PatchCore code; lanczos, as "
         "popular code of PaDiM and SPADE (default: %(default)s)",
     )
-
-
-def _list() -> int:
-    for name in methods.names():
-        try:
-            parameters = asdict(methods.resolve(name).parameters)
-        except methods.MethodNameError as error:
-            say(f"warning: {error}")
-            continue
-        values = ", ".join(f"{key}={value}" for key, value in parameters.items())
-        show(f"{name:15} {values}")
-    for name in DINO:
-        patch = name.partition("_patch")[2][:2]
-        show(f"--backbone timm/{name:38} --image-size: a multiple of {patch}")
-    return 0
-
-
-def _run(options: argparse.Namespace) -> int:
-    plan, cache = plan_of(options), chosen_cache(options)
-    run, stored_plan = run_folder(options, plan), plan_to_store(_parser(), options, plan)
-    if options.save_plan:
-        write_file(options.save_plan, as_toml(stored_plan))
-    if options.dry_run:
-        missing = _missing(plan, Store(run), options)
-        for job in itertools.chain.from_iterable(missing.values()):
-            show(job.spec.label)
-        device, workers = simulated_machine(options)
-        show(summary([(plan, missing)], run, cache, device, workers))
-        return 0
-    plots = run / "plots" if options.out else plots_folder(run)
-    with only_writer(run), Ahead(run, plots) as ahead:
-        left = _evaluate(plan, Store(run), cache, options, stored_plan, ahead=ahead)
-        _show(run, plots, options.metrics, ahead)
-    if plan.dataset.synthetic:
-        say(NOTICE)
-    return 1 if left else 0
-
-
-def _missing(plan: Plan, store: Store, options: argparse.Namespace) -> JobsByCategory:
-    missing = plan.missing(store, force=options.force)
-    say_what_is_cut_off(plan.protocol, missing)
-    say_promises(options.calibrate, missing)
-    say_changed_code(plan, missing, store)
-    if plan.protocol.tiles > 1:
-        device, _ = simulated_machine(options)
-        require_room(plan, missing, int((options.memory_gb or 0) * 1e9) or free_memory(device) // 2)
-    if missing:
-        for choice, _ in plan.members:
-            check_size(choice, plan.protocol.image_size, plan.protocol.tiles)
-    return missing
-
-
-def _evaluate(
-    plan: Plan,
-    store: Store,
-    cache: FeatureCache,
-    options: argparse.Namespace,
-    stored_plan: Mapping[str, object],
-    *,
-    ahead: Ahead,
-) -> bool:
-    """Evaluate what the store lacks; return whether anything failed or is still missing."""
-    missing, run = _missing(plan, store, options), store.run
-    if not missing:
-        store.ask(plan.specs, plan.dataset.place)
-        say(f"nothing left to do: all cells are stored in {run} (--force evaluates again)")
-        return False
-    require_writable(run)
-    with chosen_machine(options) as machine:
-        if machine.device != "cpu":  # on which there is nothing to overlap with
-            ahead.begin({category.name: len(jobs) for category, jobs in missing.items()})
-        passes, failed = run_plan(
-            plan, missing, store, cache, machine, options=stored_plan, stored=ahead.stored
-        )
-    say(f"{passes} images passed the backbone; every cell is in {run}")
-    return bool(failed or plan.missing(store))
-
-
-def _show(run: Path, plots: Path, metrics: Sequence[str], ahead: Ahead) -> None:
-    """Print the tables, and write them, the figures and the report unless they match the cells."""
-    sets = result_sets(run)
-    show(terminal_tables(sets, metrics))
-    if derived.is_current(run, metrics):
-        return
-    with unless_read_only(run):
-        written = [*write_tables(sets), *writing.write_figures(sets, plots, drawn=ahead.drawn())]
-        say(f"{len(written)} tables and figures written to {run / 'tables'} and {plots}")
-        report = write_report([sets], report_path([run]), metrics)
-        say(f"everything on one page: {report}")
-        derived.record(run, [*written, report], metrics)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,15 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.execution import Plan
 from benchmarks.names import suggest
 from benchmarks.places import written_path
 from benchmarks.results import plans
+
+if TYPE_CHECKING:
+    from benchmarks.execution import Plan
 
 OF_THE_COMMAND_LINE = frozenset({"help", "plan", "save-plan"})
 OF_THE_MOMENT = frozenset({"list", "dry-run", "workers", "force", "metrics"})

@@ -12,6 +12,7 @@ from typing import Any
 import methods
 from benchmarks.backbones.choice import Choice, choices, ensemble_spec
 from benchmarks.backbones.loading import backbone_specs
+from benchmarks.chosen import chosen_dataset, chosen_size
 from benchmarks.console import say
 from benchmarks.datasets import Category, Dataset
 from benchmarks.datasets.seen import losses
@@ -24,13 +25,7 @@ from benchmarks.execution import Plan, make_plan
 from benchmarks.execution.plan import JobsByCategory, Request
 from benchmarks.execution.progress.forecast import QUADRATIC
 from benchmarks.names import printable
-from benchmarks.options import (
-    EMBEDDED_BACKBONE,
-    REAL_BACKBONE,
-    chosen_dataset,
-    chosen_size,
-    integers,
-)
+from benchmarks.options import EMBEDDED_BACKBONE, REAL_BACKBONE, integers
 from benchmarks.results.folders import default_run
 from benchmarks.specs import GREATEST_SEED, BackboneSpec, EvaluationProtocol
 from methods.base import Variant

@@ -27,8 +27,8 @@ from typing import Any
 
 from benchmarks.console import say
 from benchmarks.errors import BenchmarkError
-from benchmarks.features.cache import default_folder
 from benchmarks.files import write_file
+from benchmarks.places import default_folder
 from benchmarks.processes import cores
 from benchmarks.speed.drawn_set import drawn_set
 from benchmarks.tables.rendering import captioned_table
@@ -46,9 +46,9 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "measuring": ("evaluation.evaluating.measure_pixels", "evaluation.evaluating.image_metrics"),
     "previews, maps to keep": ("evaluation.evaluating.maps_to_keep",),
     "storing": ("execution.recorder.Store.write",),
-    "tables": ("run.__main__.write_tables", "run.__main__.terminal_tables"),
+    "tables": ("run.program.write_tables", "run.program.terminal_tables"),
     "figures": ("figures.writing.write_figures",),
-    "report": ("run.__main__.write_report",),
+    "report": ("run.program.write_report",),
 }
 """Stage → the functions that are it, where they are looked up."""
 

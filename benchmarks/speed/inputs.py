@@ -25,8 +25,7 @@ from benchmarks.datasets import indexing as datasets
 from benchmarks.datasets.layouts import base
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.features import Extractor, FeatureCache
-from benchmarks.features.cache import default_folder
-from benchmarks.places import written_path
+from benchmarks.places import default_folder, written_path
 from benchmarks.specs import EvaluationProtocol
 from methods.base import Features, Scores
 from methods.components.coreset import farthest_first, projection, starting_distances

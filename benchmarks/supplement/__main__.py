@@ -17,24 +17,20 @@ from pathlib import Path
 
 import methods
 from benchmarks.backbones.choice import parse, split, without_overrides
+from benchmarks.chosen import (
+    NOTICE,
+    chosen_cache,
+    chosen_dataset,
+    chosen_machine,
+    simulated_machine,
+)
 from benchmarks.console import CONTINUES, command_parser, run_program, say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
 from benchmarks.execution import run_plan, say_changed_code, summary
 from benchmarks.files import require_writable, write_file
-from benchmarks.options import (
-    EMBEDDED_BACKBONE,
-    NOTICE,
-    REAL_BACKBONE,
-    add_shared,
-    chosen_cache,
-    chosen_dataset,
-    chosen_machine,
-    integers,
-    positive,
-    simulated_machine,
-)
+from benchmarks.options import EMBEDDED_BACKBONE, REAL_BACKBONE, add_shared, integers, positive
 from benchmarks.places import written_path
 from benchmarks.reproduction.published_values import DATASET
 from benchmarks.results import Store

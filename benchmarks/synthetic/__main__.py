@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from pathlib import Path
 
-from benchmarks.console import run_program, show
+from benchmarks.console import command_parser, run_program, show
 from benchmarks.errors import StorageError
 from benchmarks.places import written_path
 from benchmarks.synthetic.products import PRODUCTS
@@ -16,7 +15,7 @@ from benchmarks.synthetic.writing import write_at_once
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the data set where the command line says; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.synthetic", description=__doc__)
+    parser = command_parser("benchmarks.synthetic", __doc__)
     parser.add_argument(
         "--out", type=written_path, required=True, metavar="DIR", help="a new or empty folder"
     )

@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import methods
+from benchmarks.commands import COMMANDS
 from benchmarks.run.request import EVERY
 from methods.base import Features
 from methods.conformance import make_features
@@ -34,7 +35,8 @@ PAGES = sorted(
 )
 WITH_PYTHON = {f"docs/{name}.md" for name in ("add-a-backbone", "add-a-method", "faq", "python")}
 COMMAND = re.compile(
-    r"^ *(?:\w+=\S+ )*python -m ((?:benchmarks|tests)(?:\.\w+)+)(.*)$", re.MULTILINE
+    r"^ *(?:\w+=\S+ )*(?:python -m ((?:benchmarks|tests)(?:\.\w+)+)|total-recall ([\w-]+))(.*)$",
+    re.MULTILINE,
 )
 SHOWN_METHOD = "mean-feature"
 """Registered on its page only."""
@@ -71,7 +73,9 @@ def test_every_command_parses(page: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_only)
     text = (ROOT / page).read_text("utf-8").replace("\\\n", " ")
-    for name, rest in COMMAND.findall(text):
+    for module_name, command, rest in COMMAND.findall(text):
+        assert not command or command in COMMANDS
+        name = module_name or f"benchmarks.{command.replace('-', '_')}"
         module = importlib.import_module(name)
         if hasattr(module, "__path__"):
             module = importlib.import_module(f"{name}.__main__")

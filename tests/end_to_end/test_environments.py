@@ -16,8 +16,13 @@ from hypothesis import strategies as st
 from benchmarks import console
 from benchmarks.console import run_program, say, show
 from benchmarks.evaluation import provenance
-from benchmarks.features.cache import default_folder
-from benchmarks.places import LIBRARIES, settle_environment, user_cache, written_path
+from benchmarks.places import (
+    LIBRARIES,
+    default_folder,
+    settle_environment,
+    user_cache,
+    written_path,
+)
 from benchmarks.results.published import Published
 from tests.end_to_end.test_imports import COMMANDS
 from tests.helpers.data_sets import write_dataset

@@ -15,24 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.commands import COMMANDS
+
 ROOT = Path(__file__).parents[2]
-COMMANDS = (
-    "run",
-    "tables",
-    "figures",
-    "supplement",
-    "compare",
-    "uncertainty",
-    "cost",
-    "report",
-    "speed",
-    "gpu_check",
-    "features",
-    "datasets",
-    "synthetic",
-    "maps",
-    "join",
-)
 GROUND = {
     *("errors", "specs", "array_types", "files", "console", "places", "markdown", "names"),
     *("processes", "device_memory", "control_groups", "interrupts"),
@@ -77,13 +62,35 @@ SUBJECTS = {
         *("backbones", "datasets", "synthetic", "features", "evaluation", "results", "compare"),
         *("speed", "options", "methods"),
     },
-    "options": {"datasets", "synthetic", "features", "evaluation", "execution", "results", LAZY},
+    "options": set(),
+    "chosen": {
+        *("options", "datasets", "synthetic", "features", "evaluation", "execution", "results"),
+        LAZY,
+    },
     "cost": {
-        *("backbones", "datasets", "evaluation", "detection", "figures", "options", "results"),
+        *(
+            "backbones",
+            "chosen",
+            "datasets",
+            "evaluation",
+            "detection",
+            "figures",
+            "options",
+            "results",
+        ),
         *("tables", "methods"),
     },
     "maps": {
-        *("options", "datasets", "features", "evaluation", "metrics", "results", "tables"),
+        *(
+            "chosen",
+            "options",
+            "datasets",
+            "features",
+            "evaluation",
+            "metrics",
+            "results",
+            "tables",
+        ),
         "methods",
     },
 }
@@ -96,7 +103,10 @@ LEFT_OUT = {
 }
 ALLOWED = {
     "methods": set(),
-    "benchmarks": {"detection", "results", "statistics", "interrupts"},
+    "benchmarks": {"detection", "results", "statistics", "interrupts", "version"},
+    "__main__": {"commands"},
+    "commands": {"console", "errors", "interrupts", "names", "version"},
+    "version": set(),
     "errors": set(),
     "specs": {"methods.base", "names"},
     "array_types": set(),
@@ -227,15 +237,23 @@ def test_no_torch_where_results_are_read_and_shown(package: str) -> None:
     assert not named
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_instant(command: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("benchmarks", []),
+        *(("benchmarks", [command, "--help"]) for command in COMMANDS),
+        *((f"benchmarks.{command.replace('-', '_')}", ["--help"]) for command in COMMANDS),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value) or "alone",
+)
+def test_help_is_instant(module: str, arguments: list[str]) -> None:
     """Only imports that take long are counted: a time would tell of the machine."""
     code = (
         "import runpy, sys\n"
-        f"sys.argv = ['benchmarks.{command}', '--help']\n"
-        f"try: runpy.run_module('benchmarks.{command}', run_name='__main__')\n"
+        f"sys.argv = {[module, *arguments]}\n"
+        f"try: runpy.run_module('{module}', run_name='__main__')\n"
         "except SystemExit as stop: assert not stop.code\n"
-        "slow = {'torch._C', 'pandas', 'matplotlib', 'sklearn', 'scipy', 'numba', 'timm'}\n"
+        "slow = {'torch', 'pandas', 'matplotlib', 'sklearn', 'scipy', 'numba', 'timm'}\n"
         "sys.exit(' '.join(slow & set(sys.modules)) or 0)"
     )
     done = subprocess.run(

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from benchmarks import options
+from benchmarks import chosen
 from benchmarks.backbones import loading as backbones
 from benchmarks.backbones.choice import Choice
 from benchmarks.datasets import images, index, masks
@@ -170,14 +170,14 @@ def test_images_that_are_cached_may_change(tmp_path: Path) -> None:
 
 def changes(monkeypatch: pytest.MonkeyPatch, path: Path) -> bytes:
     """Let a file change as soon as the data set is indexed; return its content before."""
-    before, original = path.read_bytes(), options.datasets.index
+    before, original = path.read_bytes(), chosen.datasets.index
 
     def index_then_change(*arguments: Any, **named: Any) -> Any:
         dataset = original(*arguments, **named)
         other_picture(path)
         return dataset
 
-    monkeypatch.setattr(options.datasets, "index", index_then_change)
+    monkeypatch.setattr(chosen.datasets, "index", index_then_change)
     return before
 
 

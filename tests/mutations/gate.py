@@ -27,6 +27,7 @@ from benchmarks.metrics import definitions, pimo, pixel
 from benchmarks.metrics import tally as metrics
 from benchmarks.results import Cell, Store
 from benchmarks.run import __main__ as run
+from benchmarks.run import program
 from benchmarks.synthetic import products as synthetic
 from benchmarks.synthetic import writing
 from methods import padim, patchcore, spade
@@ -329,7 +330,7 @@ def surroundings() -> Iterator[Patch]:
     threads = torch.get_num_threads()
     with Patch.context() as patch:
         patch.delenv("MVTEC_AD_ROOT", raising=False)
-        patch.setattr(run, "_show", lambda *_: None)
+        patch.setattr(program, "_show", lambda *_: None)
         yield patch
     torch.set_num_threads(threads)
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import options
+from benchmarks import chosen
 from benchmarks.backbones.filterbank import NAME
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.metrics.image import image_metrics
@@ -117,14 +117,14 @@ def test_an_image_that_breaks_midway_fails_its_category_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     root = write_dataset(Path("data"), "cup", "plate")
-    original = options.datasets.index
+    original = chosen.datasets.index
 
     def index_then_break(*arguments: Any, **more: Any) -> Any:
         found = original(*arguments, **more)
         (root / "cup" / "train" / "good" / "001.png").write_bytes(b"broken")
         return found
 
-    monkeypatch.setattr(options.datasets, "index", index_then_break)
+    monkeypatch.setattr(chosen.datasets, "index", index_then_break)
     assert run.main(command("--methods", "padim,spade")) == 1
     by_category = {(row["category"], row["status"]) for row in rows()}
     assert by_category == {("cup", "failed"), ("plate", "ok")}

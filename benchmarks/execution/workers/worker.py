@@ -26,9 +26,9 @@ from benchmarks.execution.extracting import (
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting, Task, WantedPool
 from benchmarks.features import Extractor, Split
 from benchmarks.features.arrays import join
-from benchmarks.features.cache import default_folder
 from benchmarks.features.uploading import Arrays
 from benchmarks.features.waiting import WaitingMemory, usual_bound
+from benchmarks.places import default_folder
 from benchmarks.processes import cores
 from benchmarks.results.journal import Extraction
 from methods.lazy import torch
