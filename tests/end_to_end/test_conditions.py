@@ -19,13 +19,10 @@ RELATIVE = 1e-5
 CONDITIONS = {
     "dirt and shifts": (
         *("--contamination", "0,0.25", "--shift", "rotation=4,gaussian_noise=3"),
-        *("--calibrate", "6", "--seeds", "0,1", "--image-size", "32"),
-        *("--methods", "padim,knn,patchcore-25,softpatch,spade[neighbours=3]"),
+        *("--calibrate", "4", "--seeds", "0,1", "--image-size", "32"),
+        *("--methods", "padim,patchcore-25"),
     ),
-    "tiles": (
-        *("--tiles", "2", "--shift", "translation=3", "--image-size", "96"),
-        *("--methods", "padim,knn,patchcore-25,spade[neighbours=3]"),
-    ),
+    "tiles": ("--tiles", "2", "--image-size", "96", "--methods", "padim,knn,spade[neighbours=3]"),
 }
 
 
@@ -39,10 +36,10 @@ def compared(out: str, *options: str) -> dict[str, Cell]:
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_workers_and_a_device_judge_alike(condition: str, folder: Path, no_figures: None) -> None:
     for name in ("cup", "plate"):
-        write_category(Path("data") / name, train=16, good=6, defect=10)
+        write_category(Path("data") / name, train=8, good=4, defect=6)
     options = CONDITIONS[condition]
     alone = compared("alone", *options)
-    assert len(alone) == {"dirt and shifts": 2 * 5 * 2 * 2 * 3, "tiles": 2 * 4 * 2}[condition]
+    assert len(alone) == {"dirt and shifts": 2 * 2 * 2 * 2 * 3, "tiles": 2 * 3}[condition]
     tolerances = {"workers": 0.0, "device": RELATIVE}
     for out, where in (("workers", ("--jobs", "2")), ("device", ("--device", "cuda"))):
         cells = compared(out, *options, *where)
