@@ -51,9 +51,10 @@ def draw_contamination(sets: Sequence[ResultSet]) -> Figure:
     handles = {}
     for panel, metric in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         means = [method_means(results, metric) for results in sets]
-        for method in first.methods:
+        for place, method in enumerate(first.methods):
+            aside = (place - (len(first.methods) - 1) / 2) * sets[-1].spec.contamination
             points = [
-                (100 * results.spec.contamination, value, *(ends or (value, value)))
+                (aside + 100 * results.spec.contamination, value, *(ends or (value, value)))
                 for results, known in zip(sets, means, strict=True)
                 for value, ends in ([known[method]] if method in known else ())
             ]
