@@ -93,10 +93,10 @@ def _same_area(bench: Bench) -> Agreement:
 
 
 def category(bench: Bench) -> list[Comparison]:
-    """Time five methods on a category, image files to metrics, against a tool for each.
+    """Time five methods on a category, image files to metrics, against their plain forms.
 
-    Ours extracts once and then fits, scores and measures every method. The tools' times are the
-    sums of their plain forms': each extracts for itself.
+    Ours extracts once and then fits, scores and measures every method. Of the plain forms, whose
+    times are the sums of their steps', each extracts for itself.
     """
     scale = bench.scale
     extracted = (scale.train + scale.test) / scale.extracted
@@ -119,7 +119,7 @@ def category(bench: Bench) -> list[Comparison]:
         step="category",
         size=f"{scale.train} training, {scale.test} test images, {len(METHODS)} methods",
         ours_seconds=sum(ours.values()),
-        reference="separate tools",
+        reference="plain forms",
         reference_seconds=sum(theirs.values()),
         extrapolated=True,
         peak_memory_mb=max(peak for _, peak in timed.values()),
