@@ -50,7 +50,7 @@ SUBJECTS = {
     "uncertainty": {"metrics", "results", "statistics", "tables", "figures"},
     "speed": {
         *("backbones", "datasets", "features", "evaluation", "metrics", "methods"),
-        *("tables.rendering",),
+        *("synthetic.products", "tables.rendering"),
     },
     "reproduction": {"metrics", "datasets.known", "results", "statistics", "tables"},
     "report": {
