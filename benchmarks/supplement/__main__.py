@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import methods
@@ -224,24 +223,21 @@ def _evaluate(grouped: Sequence[Group], store: Store, options: argparse.Namespac
 
 def _write(evaluated: EvaluatedTrials, parts: Sequence[str], plots: Path) -> Iterator[Path]:
     """Write the tables of some parts into the run, the figures into `plots`; yield the paths."""
-    from benchmarks.figures.fonts import drawn_with_fonts, say_boxes
-    from benchmarks.figures.style import save
+    from benchmarks.figures.style import look, save
+    from benchmarks.figures.writing import say_boxes
 
-    def draw(part: str) -> list[Path]:
-        figures = PARTS[part].figures(evaluated)
-        mine = ((name, figure) for name, figure in figures if name.startswith(part))
-        return [path for name, figure in mine for path in save(figure, plots, name)]
-
-    boxes = set[str]()
+    written = []
     for part in parts:
         for name, text in PARTS[part].tables(evaluated):
             path = evaluated.run / "tables" / name
             write_file(path, text.encode())
             yield path
-        paths, lacking = drawn_with_fonts(partial(draw, part))
-        boxes |= lacking
-        yield from paths
-    say_boxes(boxes)
+        with look():
+            for name, figure in PARTS[part].figures(evaluated):
+                if name.startswith(part):
+                    written.append(save(figure, plots, name))
+                    yield from written[-1].paths
+    say_boxes(written)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.console import say, show
-from benchmarks.figures.writing import CRITICAL_DIFFERENCE, write_figures
+from benchmarks.figures import critical_difference
+from benchmarks.figures.writing import drawings, write_drawings
 from benchmarks.results import result_sets
 from benchmarks.results.command import run_on_run, unless_read_only
 from benchmarks.results.folders import plots_folder
@@ -29,7 +30,8 @@ def _write(run: Path, out: Path | None) -> None:
     show(text.rstrip("\n"))
     with unless_read_only(run, out):
         paths = write_uncertainty(files, out or run / "tables")
-        paths += write_figures(sets, out or plots_folder(run), [CRITICAL_DIFFERENCE])
+        figures = drawings(sets, critical_difference.figures)
+        paths += write_drawings(figures, out or plots_folder(run))
         say("\n".join(map(str, paths)))
 
 
