@@ -15,7 +15,7 @@ from benchmarks.metrics.definitions import METRICS
 from benchmarks.results import Cell
 from benchmarks.results.captions import mean_label
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
-from benchmarks.supplement.misclassification import judge
+from benchmarks.supplement.judged_images import judge
 from benchmarks.supplement.trials import main_trials
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def draw_method_curves(evaluated: EvaluatedTrials) -> Figure:
     trials = main_trials(evaluated.settings)
     stored = {method: evaluated.stored(trial) for method, trial in trials.items()}
     axes = above.subplots(len(CURVES), len(stored), sharex="row", sharey=True)
-    for column, (method, of_method) in zip(axes.T, stored.items(), strict=True):
-        judged = [judge(evaluated.run, name, of_method.get(name)) for name in categories]
+    for column, (method, trial) in zip(axes.T, trials.items(), strict=True):
+        judged = (judge(evaluated, trial, name) for name in categories)
         known = [images for images in judged if images is not None]
         column[0].set_title(_heading(method, len(known), len(categories)))
         for panel, name in zip(column, CURVES, strict=True):
