@@ -32,7 +32,7 @@ from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.forecast import ALL, by_part
 from benchmarks.supplement.parts import PARTS, requests
 from benchmarks.supplement.planning import Group, Planning, adopt, collect, merge, stores_beside
-from benchmarks.supplement.trials import BACKBONES, NAMES, Settings
+from benchmarks.supplement.trials import BACKBONES, EMBEDDED_SIZE, NAMES, PAPER_SIZE, Settings
 
 
 def make_supplement(options: argparse.Namespace) -> int:
