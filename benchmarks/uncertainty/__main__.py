@@ -5,6 +5,7 @@ python -m benchmarks.uncertainty RUN
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_on_run("benchmarks.uncertainty", __doc__, _write, argv)
 
 
-def _write(run: Path, out: Path | None) -> None:
-    run = run.resolve()
+def _write(run: Path, options: argparse.Namespace) -> None:
+    run, out = run.resolve(), options.out
     sets = result_sets(run)
     files, text = uncertainty_files(sets)
     show(text.rstrip("\n"))
