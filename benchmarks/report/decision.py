@@ -37,8 +37,8 @@ def decision(results: ResultSet) -> schema.PageDecision:
     """Return what a method is chosen by, but for how many images would tell two apart."""
     costs, every = latest_costs(results), list(results.methods)
     return schema.PageDecision(
-        points=[_working_point(results, alpha) for alpha in PER_CENT] if results.calibrate else [],
-        note="" if results.calibrate else UNCALIBRATED,
+        points=[_working_point(results, alpha) for alpha in PER_CENT if results.spec.calibrate],
+        note="" if results.spec.calibrate else UNCALIBRATED,
         costs=[{"method": every.index(name), "cost": asdict(cost)} for name, cost in costs.items()],
         timed=_timed(next(iter(costs.values()))) if costs else "",
     )
