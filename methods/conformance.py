@@ -218,7 +218,7 @@ def not_a_number_is_rejected(subject: Subject) -> None:
             array[0, :, 0, 0] = float("nan")
         parts[broken_part] = Features(arrays, device=subject.device)
         try:
-            subject.run(**parts)
+            subject.run(parts["training"], parts["test"])
         except ValueError:
             continue
         raise AssertionError(f"NaN in {broken_part} features was accepted")
