@@ -126,8 +126,8 @@ def improve(
 
     bounds = bits(reduced_queries.squared_distances(reduced_gallery))
     allowance = allowance_of(reduced_queries, reduced_gallery)
-    known = best.squared.numpy(), best.rows.numpy()
-    pairs = kernels.Pairs(queries.numpy(), gallery.numpy(), *known, first_row)
+    arrays = best.squared.numpy(), best.rows.numpy()
+    pairs = kernels.Pairs(queries.numpy(), gallery.numpy(), *arrays, first_row)
     most = max(tiles.few, int(tiles.hopeless * len(gallery)))
     given_up = kernels.nearest_below(bounds, allowance, pairs, tiles.several, most)
     if given_up.any():
