@@ -90,11 +90,7 @@ class Plan:
         return total * np.dtype(self.protocol.dtype).itemsize
 
     def extractors(
-        self,
-        cache: FeatureCache,
-        device: str = "cpu",
-        memory: int = 0,
-        decoders: int | None = None,
+        self, cache: FeatureCache, device: str = "cpu", memory: int = 0, decoders: int | None = None
     ) -> list[Extractor]:
         """Return the extractor of each member's features.
 

@@ -105,8 +105,10 @@ def idle_workers(
         members: each worker's number, place and tasks.
         overlapping: whether a worker takes `AHEAD` tasks of each kind, else one of either.
     """
-    kinds: dict[Takes, Any] = {"cells": Evaluate, "images": Extract}
-    kinds, room = (kinds, AHEAD) if overlapping else ({"both": Task}, 1)
+    kinds: dict[Takes, Any] = {"both": Task}
+    if overlapping:
+        kinds = {"cells": Evaluate, "images": Extract}
+    room = AHEAD if overlapping else 1
     free = [
         (held, IdleWorker(number, place, takes))
         for number, place, tasks in members

@@ -16,13 +16,7 @@ from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import choose_device, free_memory
 from benchmarks.evaluation.evaluating import failure_of, predict
 from benchmarks.evaluation.job import Evaluated, Job
-from benchmarks.execution.extracting import (
-    MEASURED_TOGETHER,
-    Lazy,
-    extract_category,
-    finish,
-    noted,
-)
+from benchmarks.execution.extracting import MEASURED_TOGETHER, Lazy, extract_category, finish, noted
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting, Task, WantedPool
 from benchmarks.features import Extractor, Split
 from benchmarks.features.arrays import join
