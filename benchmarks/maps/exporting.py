@@ -66,12 +66,20 @@ def find_method(sets: Sequence[ResultSet], name: str) -> list[tuple[ResultSet, s
     Raises:
         BenchmarkError: none of that name is there, or several on one data set.
     """
-    every = [(results, method) for results in sets for method in results.methods]
+    whole = [results for results in sets if not (results.spec.shift or results.spec.reserve)]
+    if not whole:
+        raise BenchmarkError(
+            f"{sets[0].run}: with --contamination or --shift not all test images are judged as "
+            "they lie on disk, which maps of other programs are of; run the methods without"
+        )
+    every = [(results, method) for results in whole for method in results.methods]
     alike = [pair for pair in every if pair[1] == name]
     alike = alike or [pair for pair in every if without_source(pair[1]) == name]
     if not alike or len({results.dataset for results, _ in alike}) < len(alike):
         names = ", ".join(dict.fromkeys(method for _, method in alike or every))
-        several = f" {len(alike)} times, under other backbones or crops," if alike else ""
+        several = (
+            f" {len(alike)} times, under other backbones, crops or conditions," if alike else ""
+        )
         remedy = "; run the one that is meant into a folder of its own" if alike else ""
         raise BenchmarkError(f"--methods {name}: {sets[0].run} has{several} {names}{remedy}")
     return alike
