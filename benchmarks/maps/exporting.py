@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +23,6 @@ from benchmarks.results.feature_sources import without_source
 from benchmarks.results.maps import open_maps
 from benchmarks.results.scores import read_image_scores
 from benchmarks.specs import CellSpec
-
-DType = Literal["float32", "float16", "float64"]
 
 ALL_MAPS = (
     "python -m benchmarks.run with --save-maps, and the run's own options, stores all of them"
@@ -48,7 +46,7 @@ class Exported:
         scores: image → image score, for the file beside the maps.
     """
 
-    dtype: DType
+    dtype: str
     cut: int = 0
     enlarged: int = 0
     otherwise: int = 0
@@ -170,7 +168,7 @@ def _stored(results: ResultSet, method: str, category: Category) -> tuple[CellSp
     return spec, dict(zip(names, squares, strict=True))
 
 
-def _typed(values: Map, dtype: DType, path: Path) -> np.ndarray[Any, Any]:
+def _typed(values: Map, dtype: str, path: Path) -> np.ndarray[Any, Any]:
     with np.errstate(over="ignore"):
         typed = values.astype(dtype)
     if not np.isfinite(typed).all():
