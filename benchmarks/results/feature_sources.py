@@ -33,8 +33,7 @@ class FeatureSource(NamedTuple):
         backbone = protocol.backbone
         weights, layers = backbone.weights, tuple(sorted(backbone.layers.items()))
         loaded = backbone.name, weights, backbone.weights_sha256, layers
-        names = ("dtype", "smoothing_sigma", "augment", "tiles")
-        return cls(*loaded, *(getattr(protocol, name) for name in names))
+        return cls(*loaded, *(getattr(protocol, name) for name in cls._fields[len(loaded) :]))
 
     def describe(self, column: str) -> str:
         """Return one of its values in words."""

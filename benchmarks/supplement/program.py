@@ -7,14 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import methods
+from benchmarks import chosen
 from benchmarks.backbones.choice import parse, split, without_overrides
-from benchmarks.chosen import (
-    NOTICE,
-    chosen_cache,
-    chosen_dataset,
-    chosen_machine,
-    simulated_machine,
-)
 from benchmarks.console import say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
@@ -30,7 +24,7 @@ from benchmarks.results.lock import only_writer
 from benchmarks.results.metrics_csv import category_label
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.forecast import ALL, by_part
-from benchmarks.supplement.parts import PARTS, requests
+from benchmarks.supplement.parts import PARTS, requests, tables
 from benchmarks.supplement.planning import Group, Planning, adopt, collect, merge, stores_beside
 from benchmarks.supplement.trials import BACKBONES, EMBEDDED_SIZE, NAMES, PAPER_SIZE, Settings
 
@@ -46,7 +40,7 @@ def make_supplement(options: argparse.Namespace) -> int:
     parts = list(dict.fromkeys(options.parts)) or [*NAMES[:-1]]
     if unknown := [part for part in parts if part not in PARTS]:
         raise BenchmarkError(f"unknown part {unknown[0]!r}: known are {', '.join(PARTS)}")
-    dataset = chosen_dataset(options)
+    dataset = chosen.chosen_dataset(options)
     if dataset.name != DATASET:
         if "verdicts" in options.parts:
             raise BenchmarkError(
@@ -75,7 +69,7 @@ def make_supplement(options: argparse.Namespace) -> int:
         for path in _write(evaluated, parts, plots):
             show(str(path))
     if dataset.synthetic:
-        say(NOTICE)
+        say(chosen.NOTICE)
     return 1 if left or planning.unavailable else 0
 
 
@@ -103,24 +97,24 @@ def _forecast(
         missing = [plan.missing(store, *others, force=options.force) for plan in plans]
         work[name] = list(zip(plans, missing, strict=True))
     _say_left_out(planning.unavailable)
-    cache, (device, workers) = chosen_cache(options), simulated_machine(options)
+    cache, (device, workers) = chosen.chosen_cache(options), chosen.simulated_machine(options)
     show(by_part(work, store.run, cache, device))
     show(summary(work[ALL], store.run, cache, device, workers))
     return 0
 
 
 def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
-    chosen: dict[str, str] = {
+    named: dict[str, str] = {
         name: getattr(options, name) or (embedded if dataset.synthetic else real)
         for name, (_, real, embedded) in BACKBONES.items()
     }
-    for backbone in chosen.values():
+    for backbone in named.values():
         for name in split(backbone):
             parse(name)  # a misspelt one stops everything, not only its rows
-    backbones = tuple(dict.fromkeys(split(chosen.pop("backbones"))))
+    backbones = tuple(dict.fromkeys(split(named.pop("backbones"))))
     seeds = tuple(integers(options.seeds, "--seeds", 0))
     size = options.image_size or (EMBEDDED_SIZE if dataset.synthetic else PAPER_SIZE)
-    return Settings(**chosen, backbones=backbones, image_size=size, seeds=seeds)
+    return Settings(**named, backbones=backbones, image_size=size, seeds=seeds)
 
 
 def _evaluate(groups: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
@@ -132,10 +126,11 @@ def _evaluate(groups: Sequence[Group], store: Store, options: argparse.Namespace
         say_changed_code(plan, missing, store)
         if not missing:
             store.ask(plan.specs, plan.dataset.place)
-    counts, left = [], [(plan, missing) for plan, missing in work if missing]
+    counts = []
+    left = [(plan, missing) for plan, missing in work if missing]
     if left:
-        cache = chosen_cache(options)
-        with chosen_machine(options) as machine:
+        cache = chosen.chosen_cache(options)
+        with chosen.chosen_machine(options) as machine:
             counts = [run_plan(plan, missing, store, cache, machine) for plan, missing in left]
     store.write_metrics(lambda line: say(f"warning: {line}"))
     passes = sum(count.passes for count in counts)
@@ -152,7 +147,7 @@ def _write(evaluated: EvaluatedTrials, parts: Sequence[str], plots: Path) -> Ite
 
     written = []
     for part in parts:
-        for name, text in PARTS[part].tables(evaluated):
+        for name, text in tables(part, evaluated):
             path = evaluated.run / "tables" / name
             write_file(path, text.encode())
             yield path

@@ -13,19 +13,11 @@ from benchmarks.results import ResultSet
 from benchmarks.results.captions import noted_once
 from benchmarks.results.result_set import Place, distinctions
 from benchmarks.results.table import Table
+from benchmarks.tables import rendering
 from benchmarks.tables.conditions import write_conditions
 from benchmarks.tables.latex import latex
 from benchmarks.tables.marks import Marks, marks_note, tested_marks
-from benchmarks.tables.rendering import (
-    Column,
-    TextTable,
-    Value,
-    best_places,
-    comma_separated,
-    markdown,
-    terminal,
-    transposed,
-)
+from benchmarks.tables.rendering import Column, TextTable, Value, best_places
 
 MOST_COLUMNS = 12
 """Methods that people read side by side; of more than these, and than categories, each is a row."""
@@ -78,8 +70,7 @@ def marked_methods(table: Table, marks: Marks) -> list[frozenset[str]]:
     marked = []
     for row, name in enumerate(table.values.index):
         shown = {column.title: column.values[row].rounded for column in columns}
-        numbers = {method: number for method, number in shown.items() if number is not None}
-        by_value = best_places(numbers if len(columns) > 1 else {}, choose)
+        by_value = best_places(shown if len(columns) > 1 else {}, choose)
         marked.append(marks.rows.get(str(name), by_value))
     return marked
 
@@ -117,7 +108,7 @@ def _text_table(
     index, groups = (*settings, "category"), [categories, [mean]]
     shown = TextTable(caption, index, groups, columns, marked, metric)
     many = len(methods) > max(MOST_COLUMNS, len(categories))
-    return shown if exact or not many else transposed(shown, "method")
+    return shown if exact or not many else rendering.transposed(shown, "method")
 
 
 def _too_few(results: ResultSet, kind: Metric) -> dict[Place, str]:
@@ -154,8 +145,8 @@ def write_tables(sets: Sequence[ResultSet], folder: Path | None = None) -> list[
             for results, settings in named
         ]
         for suffix, text in (
-            ("md", "\n".join(map(markdown, shown))),
-            ("csv", comma_separated(*exact)),
+            ("md", "\n".join(map(rendering.markdown, shown))),
+            ("csv", rendering.comma_separated(*exact)),
             ("tex", "\n".join(map(latex, shown))),
         ):
             path = (folder or sets[0].run / "tables") / f"{metric}.{suffix}"
@@ -174,7 +165,7 @@ def terminal_tables(sets: Sequence[ResultSet], metrics: Sequence[str] = ()) -> s
         metrics: those of these metrics, whether or not any cell has them; none for the main ones.
     """
     tables = [
-        terminal(_text_table(results, metric))
+        rendering.terminal(_text_table(results, metric))
         for metric in metrics or filter(sets[0].has, (*MAIN, *calibrated.SHOWN))
         for results in sets
         if (
