@@ -90,7 +90,7 @@ class Store:
             "held_out": (write_held_out, held_out),
             "logs": (write_file, traceback.encode() or None),
         }
-        names: dict[str, str | None] = dict.fromkeys(files)
+        names: dict[str, Any] = dict.fromkeys(files)
         for folder, (write, content) in files.items():
             if content is not None:
                 path = self._path(folder, cell.spec)
@@ -124,6 +124,11 @@ class Store:
     def _remove_log(self, spec: CellSpec) -> None:
         with suppress(OSError):
             self._path("logs", spec).unlink()
+
+    def has(self, spec: CellSpec) -> bool:
+        """Whether a cell is stored that did not fail, with whatever belongs to it whole."""
+        cell = self.find(spec)
+        return cell is not None and cell.status == "ok" and self.is_whole(cell)
 
     def is_whole(self, cell: Cell) -> bool:
         """Whether what is stored beside a cell can be read; maps may be gone, but not damaged."""

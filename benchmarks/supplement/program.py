@@ -8,7 +8,7 @@ from pathlib import Path
 
 import methods
 from benchmarks import chosen
-from benchmarks.backbones.choice import parse, split, without_overrides
+from benchmarks.backbones.choice import without_overrides
 from benchmarks.console import say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
@@ -16,7 +16,6 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.execution import run_plan, say_changed_code, summary
 from benchmarks.execution.dry_run import Work
 from benchmarks.files import require_writable, write_file
-from benchmarks.options import integers
 from benchmarks.reproduction.published_values import DATASET
 from benchmarks.results import Store
 from benchmarks.results.folders import default_run, plots_folder
@@ -26,7 +25,7 @@ from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.forecast import ALL, by_part
 from benchmarks.supplement.parts import PARTS, requests, tables
 from benchmarks.supplement.planning import Group, Planning, adopt, collect, merge, stores_beside
-from benchmarks.supplement.trials import BACKBONES, EMBEDDED_SIZE, NAMES, PAPER_SIZE, Settings
+from benchmarks.supplement.trials import NAMES, Settings, chosen_settings
 
 
 def make_supplement(options: argparse.Namespace) -> int:
@@ -48,7 +47,7 @@ def make_supplement(options: argparse.Namespace) -> int:
                 "name MVTec AD's folder with --data"
             )
         parts = [part for part in parts if part != "verdicts"]
-    settings = _settings(options, dataset)
+    settings = chosen_settings(options, synthetic=dataset.synthetic)
     named = default_run(dataset.name, without_overrides(settings.backbone), settings.image_size)
     run = options.out or named.with_name(f"{named.name}-supplement")
     store = Store(run)
@@ -101,20 +100,6 @@ def _forecast(
     show(by_part(work, store.run, cache, device))
     show(summary(work[ALL], store.run, cache, device, workers))
     return 0
-
-
-def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
-    named: dict[str, str] = {
-        name: getattr(options, name) or (embedded if dataset.synthetic else real)
-        for name, (_, real, embedded) in BACKBONES.items()
-    }
-    for backbone in named.values():
-        for name in split(backbone):
-            parse(name)  # a misspelt one stops everything, not only its rows
-    backbones = tuple(dict.fromkeys(split(named.pop("backbones"))))
-    seeds = tuple(integers(options.seeds, "--seeds", 0))
-    size = options.image_size or (EMBEDDED_SIZE if dataset.synthetic else PAPER_SIZE)
-    return Settings(**named, backbones=backbones, image_size=size, seeds=seeds)
 
 
 def _evaluate(groups: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
