@@ -94,7 +94,7 @@ def _cells(
     results: ResultSet, dataset: Dataset, wanted: Sequence[str]
 ) -> Iterator[tuple[Cell, str]]:
     """Yield a cell of each method, all of one category where one has them all."""
-    there = {category.name: category.fingerprint for category in dataset.categories}
+    fingerprints = {category.name: category.fingerprint for category in dataset.categories}
     for method in (method for method in results.methods if method in wanted):
         if (
             method in results.imported
@@ -104,7 +104,7 @@ def _cells(
             continue
         for category in results.categories:
             cell = results.first.get((category, method))
-            if cell and there.get(category) == cell.spec.dataset_fingerprint:
+            if cell and fingerprints.get(category) == cell.spec.dataset_fingerprint:
                 yield cell, method
                 break
         else:

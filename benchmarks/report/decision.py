@@ -55,12 +55,11 @@ def _timed(cost: Cost) -> str:
 def _working_point(results: ResultSet, alpha: int) -> schema.PageWorkingPoint:
     rates = [f"calibrated_{name}_{alpha:02}" for name in ("false_alarm_rate", "recall")]
     known = [results.table(rate).complete_values() for rate in rates]
-    judged = [
-        _judged(results, name, rates) for name in results.methods if all(name in r for r in known)
-    ]
+    names = [name for name in results.methods if all(name in values for values in known)]
+    judged = [_judged(results, name, rates) for name in names]
     above = [
         name
-        for name, shown in zip(known[0], judged, strict=True)
+        for name, shown in zip(names, judged, strict=True)
         if 100 * (shown["alarms"][1] or 0) > alpha
     ]
     broken = (
