@@ -14,7 +14,9 @@ from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
 from benchmarks.execution import run_plan, say_changed_code, summary
-from benchmarks.execution.dry_run import Work
+from benchmarks.execution.dry_run import Work, needs
+from benchmarks.execution.progress.forecast import rates
+from benchmarks.features import FeatureCache
 from benchmarks.files import require_writable, write_file
 from benchmarks.reproduction.published_values import DATASET
 from benchmarks.results import Store
@@ -22,10 +24,20 @@ from benchmarks.results.folders import default_run, plots_folder
 from benchmarks.results.lock import only_writer
 from benchmarks.results.metrics_csv import category_label
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
-from benchmarks.supplement.forecast import ALL, by_part
 from benchmarks.supplement.parts import PARTS, requests, tables
 from benchmarks.supplement.planning import Group, Planning, adopt, collect, merge, stores_beside
 from benchmarks.supplement.trials import NAMES, Settings, chosen_settings
+from benchmarks.tables.rendering import captioned_table
+
+ALL = "all of these"
+"""The row of all parts above it."""
+
+_HEADER = ("part", "cells", "stored", "missing", "images to pass", "features", "methods take")
+
+_CAPTION = (
+    f"What each part takes by itself; {ALL}: what parts share counts once. Features are what the "
+    "cache will hold besides; methods take in proportion to earlier cells."
+)
 
 
 def make_supplement(options: argparse.Namespace) -> int:
@@ -97,9 +109,22 @@ def _forecast(
         work[name] = list(zip(plans, missing, strict=True))
     _say_left_out(planning.unavailable)
     cache, (device, workers) = chosen.chosen_cache(options), chosen.simulated_machine(options)
-    show(by_part(work, store.run, cache, device))
+    show(_by_part(work, store.run, cache, device))
     show(summary(work[ALL], store.run, cache, device, workers))
     return 0
+
+
+def _by_part(work: Mapping[str, Work], run: Path, cache: FeatureCache, device: str) -> str:
+    """Return a table, a row a part, of what is missing of it, and what that takes on a device."""
+    known, rows = rates(run, device), []
+    for part, of_part in work.items():
+        needed = needs(of_part, known, cache)
+        counts = (needed.cells, needed.cells - needed.left, needed.left, needed.images)
+        count = len(needed.unknown)
+        unknown = f"unknown of {count} method{'s' * (count > 1)}" if count else ""
+        time = "; ".join(filter(None, (needed.minutes, unknown))) or "–"
+        rows.append([part, *counts, f"{needed.size / 1e9:.2f} GB", time])
+    return captioned_table(_CAPTION, _HEADER, rows, labels=1, style="simple")
 
 
 def _evaluate(groups: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
