@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from methods.base import Features, require_comparable
 from methods.components.bounds import Reduced, Reduction
@@ -40,19 +39,6 @@ LISTED = 48
 """Positions listed beyond those asked for at first: of so many, more are nearly as near."""
 
 
-class Gallery(Protocol):
-    """The training images' positions at some levels, h·w an image."""
-
-    def correspond(self, features: Features, retrieved: Tensor, kappa: int) -> Tensor:
-        """Return each position's distances to the nearest positions, (N, h, w, k), ascending.
-
-        Args:
-            features: N test images' features.
-            retrieved: (N, K) the training images in which to look for each.
-            kappa: how many positions; k is less where there are not as many.
-        """
-
-
 def gallery(features: Features, levels: Sequence[int]) -> Gallery:
     """Return the gallery of training features, as the device searches it best.
 
@@ -80,7 +66,13 @@ class Walked:
         self._kept = [self._reduce(self._image(number)) for number in numbers]
 
     def correspond(self, features: Features, retrieved: Tensor, kappa: int) -> Tensor:
-        """Return distances as `Gallery` says."""
+        """Return each position's distances to the nearest positions, (N, h, w, k), ascending.
+
+        Args:
+            features: N test images' features.
+            retrieved: (N, K) the training images in which to look for each.
+            kappa: how many positions; k is less where there are not as many.
+        """
         channels, height, width = _shape(features, self._levels)
         vector = 4 * channels + self._reduction.bytes_per_vector
         most = int(QUERY_SHARE * features.memory / (height * width * vector))
@@ -196,7 +188,7 @@ class Tiled:
         self._kept = self._bounds(slice(0, len(features))) if fits else None
 
     def correspond(self, features: Features, retrieved: Tensor, kappa: int) -> Tensor:
-        """Return distances as `Gallery` says."""
+        """Return distances as `Walked` does."""
         wanted = retrieved.sort(dim=1)[0]
         k = min(kappa, wanted.shape[1] * self._positions)
         asked = _Asked(features, self._levels, range(len(features)), None, wanted, k)
@@ -323,6 +315,10 @@ class Tiled:
     def _vectors(self, images: slice | Sequence[int]) -> Tensor:
         """Return training images' positions, (P, h·w, C)."""
         return require_comparable(pyramid(self._features, images, self._levels), "features")
+
+
+Gallery = Walked | Tiled
+"""The training images' positions at some levels, h·w an image."""
 
 
 def _slices(count: int, size: int) -> Iterator[slice]:
