@@ -145,11 +145,12 @@ class Inputs:
 
     @cached_property
     def maps(self) -> NDArray[np.float32]:
-        """Finished anomaly maps (test, S, S): noise, and higher scores at most of a defect."""
+        """Finished anomaly maps (test, S, S): a random background, higher at most of a defect."""
         side = self.scale.grid(2)
         draw = torch.Generator().manual_seed(3)
-        noise = torch.randn(self.scale.test, side, side, generator=draw)
-        scores = noise.exp() + 2 * _discs(self._defects, side)
+        background = _smooth(torch.randn(self.scale.test, 1, 8, 8, generator=draw), side)[:, 0]
+        noise = torch.randn(background.shape, generator=draw)
+        scores = (0.5 * background + 0.2 * noise).exp() + 2 * _discs(self._defects, side)
         sigma = EvaluationProtocol.smoothing_sigma
         return upsample_and_smooth(Scores(scores), self.scale.image_size, sigma).numpy()
 
