@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.files import as_csv, write_file
 from benchmarks.metrics.calibrated import KNOWN
 from benchmarks.results import ResultSet
 from benchmarks.results.result_set import Place, distinctions
 from benchmarks.results.scores import read_image_scores
 from benchmarks.statistics.paired import paired_test
 from benchmarks.statistics.pairs import Pair, corrected
-from benchmarks.tables.rendering import captioned_table
+from benchmarks.tables.rendering import write_rows
 
 COLUMNS = ("category", "method", "against", "metric", "without", "with", "drop", "Holm", "differ")
 
@@ -45,10 +44,8 @@ def write_conditions(sets: Sequence[ResultSet], folder: Path) -> list[Path]:
         row |= {"Holm": holm, "differ": verdict}
     header = [*distinctions(sets)[0], *COLUMNS]
     texts = [[_text(row.get(name)) for name in header] for row in rows]
-    paths = [folder / f"conditions.{suffix}" for suffix in ("md", "csv")]
-    write_file(paths[0], captioned_table(CAPTION, header, texts).encode())
-    write_file(paths[1], as_csv([header, *([row.get(name) for name in header] for row in rows)]))
-    return paths
+    values = [[row.get(name) for name in header] for row in rows]
+    return write_rows(folder / "conditions", CAPTION, header, texts, values)
 
 
 def _text(value: object) -> str:

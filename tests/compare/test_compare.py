@@ -119,16 +119,13 @@ def test_a_cell_that_is_gone_is_missing_and_another_is_new(
     assert marks("more") == {"unchanged": 2 * ALL, "new": ALL}
 
 
-def test_a_metric_that_is_gone_is_missing_and_another_is_new(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("changed_metrics")
+def test_a_metric_that_is_gone_is_missing_and_another_is_new() -> None:
     new_baseline(CUP)
     write("run", CUP)
-    fewer = {name: metric for name, metric in METRICS.items() if name != "f1_max"}
-    more = {**METRICS, "f2_max": replace(METRICS["f1_max"], name="f2_max")}
-    monkeypatch.setattr(compare, "METRICS", fewer)
+    known = METRICS.pop("f1_max")
     assert marks("run") == {"unchanged": ALL - 1, "missing": 1}
-    monkeypatch.setattr(compare, "METRICS", more)
+    METRICS.update(f1_max=known, f2_max=replace(known, name="f2_max"))
     assert marks("run") == {"unchanged": ALL, "new": 1}
 
 

@@ -119,10 +119,15 @@ function shown(value, metric, signed = false) {
   );
 }
 
+/** The deviation over several seeds, or their range where that stands for it. */
+const spreadOf = (deviation, ends, metric) =>
+  ends ? ` (${ends.map((end) => shown(end, metric)).join("–")})` : ` ± ${shown(deviation, metric)}`;
+
 const unitOf = (metric) => (metric.unit === "fraction" ? "%" : metric.unit);
 
 /** A score or threshold with four significant digits. */
 function significant(value) {
+  if (value === null) return "–";
   if (value === Infinity) return "above all";
   return Number(value.toPrecision(4)).toString().replace("-", "−");
 }
