@@ -70,10 +70,8 @@ def _judged(results: ResultSet, method: str, rates: Sequence[str]) -> schema.Pag
     shown = []
     for rate in rates:
         by_seed = [
-            fmean(
-                cell.metrics[rate] or 0 for cell in results.columns[method] if cell.spec.seed == n
-            )
-            for n in results.methods[method]
+            fmean(c.metrics[rate] or 0 for c in results.columns[method] if c.spec.seed == seed)
+            for seed in results.methods[method]
         ]
         known = [(cell.metrics[rate] or 0, calibrated_intervals(cell)[rate]) for cell in cells]
         several = len(by_seed) > 1
