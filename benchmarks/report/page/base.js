@@ -90,6 +90,13 @@ const setChoices = content.sets.map(({ short }, index) => [index, short]);
 const categoryChoices = () =>
   currentSet().categories.map(({ name }, row) => [String(row), name]);
 
+
+/** Each category, and all of them where there are several. */
+const allCategoryChoices = () => {
+  const each = categoryChoices();
+  return each.length > 1 ? [["all", "all"], ...each] : each;
+};
+
 const spoken = (text) => element("span", { class: "spoken" }, text);
 
 const swatch = (method) =>
