@@ -26,7 +26,7 @@ from benchmarks.detection.detector import detector_of
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.device import choose_device
 from benchmarks.figures.pareto import figures
-from benchmarks.figures.writing import write_figures
+from benchmarks.figures.writing import drawings, write_drawings
 from benchmarks.files import require_writable
 from benchmarks.options import add_data, positive
 from benchmarks.places import written_path
@@ -94,7 +94,7 @@ def _main(options: argparse.Namespace) -> int:
     if not costs:
         raise BenchmarkError(f"{run}: none of its methods can be timed here")
     show(cost_table(costs))
-    for path in write_figures(sets, plots_folder(run), [figures]):
+    for path in write_drawings(drawings(sets, figures), plots_folder(run)):
         say(str(path))
     say(f"python -m benchmarks.report {options.run} shows these costs in the report")
     return 0
@@ -104,14 +104,14 @@ def _cells(
     results: ResultSet, dataset: Dataset, wanted: Sequence[str]
 ) -> Iterator[tuple[Cell, str]]:
     """Yield a cell of each method, all of one category where one has them all."""
-    there = {category.name: category.fingerprint for category in dataset.categories}
+    fingerprints = {category.name: category.fingerprint for category in dataset.categories}
     for method in (method for method in results.methods if method in wanted):
         if why := _untimed(results.columns[method][0].spec):
             say(f"{method} isn't timed: {why}")
             continue
         cells = [results.first.get((category, method)) for category in results.categories]
         done = [cell for cell in cells if cell and cell.status == "ok"]
-        seen = [c for c in done if there.get(c.spec.category) == c.spec.dataset_fingerprint]
+        seen = [c for c in done if fingerprints.get(c.spec.category) == c.spec.dataset_fingerprint]
         if seen:
             yield seen[0], method
         elif done:
@@ -122,15 +122,11 @@ def _cells(
 
 def _untimed(spec: CellSpec) -> str:
     """Say why a detector can't do what a cell did, "" where it can."""
-    protocol = spec.protocol
-    kinds = {
-        "its maps are another program's": protocol.backbone.name == IMPORTED,
-        "an ensemble is relative to a whole test set": protocol.backbone.members > 1,
-        "a detector sees no tiles": protocol.tiles > 1,
-        "a detector learns from no augmented images": protocol.augment != "none",
-        "a detector learns from nominal images alone": spec.contamination > 0,
-    }
-    return next((why for why, applies in kinds.items() if applies), "")
+    if spec.protocol.backbone.name == IMPORTED:
+        return "its maps are another program's"
+    if spec.protocol.backbone.members > 1:
+        return "an ensemble is relative to a whole test set"
+    return "a detector learns from nominal images alone" if spec.contamination else ""
 
 
 def _cost(

@@ -11,7 +11,8 @@ from benchmarks.metrics import calibrated
 from benchmarks.metrics.definitions import MAIN, METRICS, Metric
 from benchmarks.results import ResultSet
 from benchmarks.results.captions import noted_once
-from benchmarks.results.result_set import Place, Table, distinctions
+from benchmarks.results.result_set import Place, distinctions
+from benchmarks.results.table import Table
 from benchmarks.tables.conditions import write_conditions
 from benchmarks.tables.latex import latex
 from benchmarks.tables.marks import Marks, marks_note, tested_marks

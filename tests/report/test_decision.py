@@ -130,7 +130,7 @@ def test_the_page_shows_what_python_found(page: Any, run: Path) -> None:
                 numbers = f"{100 * rate:.1f} {count} of {total} [{100 * low:.1f}, {100 * high:.1f}]"
                 assert text == numbers
             late = decided["costs"][METHODS.index(name)]["cost"]["milliseconds"][1]
-            assert shown[2] == f"{late / 1.5:.0f} 95 % within {late:.0f}"
+            assert shown[3] == f"{late / 1.5:.0f} 95 % within {late:.0f}"
             missed.append(escaped)
         assert missed == sorted(missed)
         best = decided["enough"][0]
