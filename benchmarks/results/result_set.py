@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.datasets.known import is_complete
 from benchmarks.datasets.losses import LEAST_SHARE, area_lost
-from benchmarks.metrics.calibrated import KNOWN
+from benchmarks.metrics.calibrated import CALIBRATED, KNOWN
 from benchmarks.results import agreement, captions
 from benchmarks.results.agreement import FeatureSource, Measure
 from benchmarks.results.cell import Cell
@@ -82,8 +82,8 @@ class ResultSet:
         }
 
     def has(self, metric: str) -> bool:
-        """Whether any cell of the run names `metric`."""
-        return metric in self.metrics
+        """Whether any cell of the run names `metric`, and held-out images set its threshold."""
+        return metric in self.metrics and (metric not in CALIBRATED or bool(self.spec.calibrate))
 
     def measured(self, metric: str) -> bool:
         """Whether any cell names `metric` and has a value, or all failed: pixels need masks."""
@@ -258,8 +258,10 @@ class ResultSet:
         )
         return [text for text in texts if text]
 
-    def unmarked(self, metric: str) -> str:
-        """Say how many defect images AUPIMO leaves out, as none of their pixels is marked."""
+    def note_on(self, metric: str) -> str:
+        """Say which defect images AUPIMO leaves out, and where no image set a threshold."""
+        if metric in CALIBRATED and not self.spec.calibrate:
+            return "; of runs with --calibrate"
         counts = {
             category_of(cell): f"{cell.unmarked_defects} of {cell.n_test_defect}"
             for cell in self.cells
