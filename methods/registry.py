@@ -34,7 +34,7 @@ class MethodNameError(ValueError):
 
 def names() -> tuple[str, ...]:
     """Return the public names of all variants, the project's own first."""
-    return tuple(_registry())
+    return tuple(_survey()[0])
 
 
 def problems() -> tuple[str, ...]:
@@ -88,14 +88,10 @@ def _loader(name: str) -> Loader:
     for key, loader, _ in _built_in([], name):
         if key == name:
             return loader
-    registry = _registry()
+    registry, _ = _survey()
     if name not in registry:
         raise MethodNameError(_unknown("method", name, registry))
     return registry[name]
-
-
-def _registry() -> dict[str, Loader]:
-    return _survey()[0]
 
 
 @cache

@@ -26,7 +26,7 @@ from benchmarks.detection.detector import detector_of
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.device import choose_device
 from benchmarks.figures.pareto import figures
-from benchmarks.figures.writing import write_figures
+from benchmarks.figures.writing import drawings, write_drawings
 from benchmarks.files import require_writable
 from benchmarks.options import add_data, positive
 from benchmarks.places import written_path
@@ -85,7 +85,7 @@ def _main(options: argparse.Namespace) -> int:
     if not costs:
         raise BenchmarkError(f"{run}: none of its methods can be timed here")
     show(cost_table(costs))
-    for path in write_figures(sets, plots_folder(run), [figures]):
+    for path in write_drawings(drawings(sets, figures), plots_folder(run)):
         say(str(path))
     return 0
 
@@ -94,7 +94,7 @@ def _cells(
     results: ResultSet, dataset: Dataset, wanted: Sequence[str]
 ) -> Iterator[tuple[Cell, str]]:
     """Yield a cell of each method, all of one category where one has them all."""
-    there = {category.name: category.fingerprint for category in dataset.categories}
+    fingerprints = {category.name: category.fingerprint for category in dataset.categories}
     for method in (method for method in results.methods if method in wanted):
         if (
             method in results.imported
@@ -104,7 +104,7 @@ def _cells(
             continue
         for category in results.categories:
             cell = results.first.get((category, method))
-            if cell and there.get(category) == cell.spec.dataset_fingerprint:
+            if cell and fingerprints.get(category) == cell.spec.dataset_fingerprint:
                 yield cell, method
                 break
         else:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from operator import index
 from pathlib import Path
-from typing import Literal, NamedTuple, Self, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Literal, NamedTuple, Self, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -24,12 +24,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.category import RESIDENT_SHARE
 from benchmarks.evaluation.device import choose_device, free_memory
 from benchmarks.evaluation.drawing import draw_images
-from benchmarks.evaluation.scoring import (
-    Scored,
-    describe_missing_levels,
-    fit_method,
-    score_images,
-)
+from benchmarks.evaluation.scoring import Scored, describe_missing_levels, fit_method, score_images
 from benchmarks.features.copying import COPIES
 from benchmarks.features.crops import stacked
 from benchmarks.features.passing import pass_images
@@ -48,8 +43,6 @@ from benchmarks.specs import (
 from methods import checks, resolve
 from methods.base import Features, Method, NotFittedError, Storable, identity
 from methods.lazy import torch
-
-T = TypeVar("T")
 
 
 class Verdicts(NamedTuple):
@@ -110,7 +103,7 @@ class Detector:
             with checks.seeded_generators(spec.seed):
                 return fit_method(parameters, features.within(spare), spec.seed)
 
-        self.method = self._within_budgets(fit, features)
+        self.method = within_budgets(fit, features, spec)
         return self
 
     def score(self, images: Images) -> Verdicts:
@@ -181,7 +174,7 @@ class Detector:
             with checks.seeded_generators(self.spec.seed):
                 return score_images(known, features.within(spare), p, outside)
 
-        scored = self._within_budgets(score, features)
+        scored = within_budgets(score, features, self.spec)
         placed = zip((Placing.of(*size, p) for size in sizes), scored.maps, strict=True)
         return Verdicts(scored.images, [placing.into_image(grid) for placing, grid in placed])
 
@@ -195,10 +188,6 @@ class Detector:
         path = written_path(str(file))
         saving.save(path, self._fitted, self.spec, self.choice)
         return path
-
-    def _within_budgets(self, work: Callable[[int], T], features: Features) -> T:
-        side = self.spec.protocol.image_size
-        return within_budgets(work, self.memory, self.spec.method, side, features.device)
 
     @property
     def _fitted(self) -> Method:

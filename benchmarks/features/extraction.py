@@ -279,12 +279,8 @@ class Extractor:
             StorageError: the disk can't take them, and they don't fit on the device.
             BenchmarkError: they don't fit there, and no disk is to be used.
         """
-        name, parts, stays, full = (
-            part.category.name,
-            self.parts(part.category),
-            dict[int, Tensor](),
-            "",
-        )
+        name, parts = part.category.name, self.parts(part.category)
+        stays, full = dict[int, Tensor](), ""
         image = sum(batch[0].nbytes for batch in outputs.values())
         needed = image * sum(each.count for each in parts)
         if self._cache.on_disk:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+import numpy as np
+
 from benchmarks.figures.style import DOUBLE, Drawing, Figure, add_legend, line, new_figure
 from benchmarks.metrics.definitions import HEADLINE, METRICS
 from benchmarks.results import ResultSet
@@ -42,19 +44,18 @@ def draw_contamination(sets: Sequence[ResultSet]) -> Figure:
     figure = new_figure(DOUBLE, 2.4, text)
     handles = {}
     for panel, metric in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
-        means = [
-            (100 * results.spec.contamination, method_means(results, metric)) for results in sets
-        ]
+        means = [method_means(results, metric) for results in sets]
         for method in first.methods:
-            points = [(share, *of[method]) for share, of in means if method in of]
-            if not points:
-                continue
-            shares, values, intervals = zip(*points, strict=True)
-            ends = [ends or (value, value) for value, ends in zip(values, intervals, strict=True)]
-            down = [max(0, value - low) for value, (low, _) in zip(values, ends, strict=True)]
-            up = [max(0, high - value) for value, (_, high) in zip(values, ends, strict=True)]
-            look = {**line(method), "elinewidth": 0.5, "capsize": 1.5}
-            handles[method] = panel.errorbar(shares, values, (down, up), **look)
+            points = [
+                (100 * results.spec.contamination, value, *(ends or (value, value)))
+                for results, known in zip(sets, means, strict=True)
+                for value, ends in ([known[method]] if method in known else ())
+            ]
+            if points:
+                shares, values, low, high = np.transpose(points)
+                bars = np.maximum(0, (values - low, high - values))
+                look = {**line(method), "elinewidth": 0.5, "capsize": 1.5}
+                handles[method] = panel.errorbar(shares, values, bars, **look)
         panel.set_title(METRICS[metric].label, loc="left")
         panel.set_xlabel("% of the training images")
     add_legend(figure, list(handles), list(handles.values()))

@@ -37,8 +37,8 @@ def decision(results: ResultSet) -> schema.PageDecision:
     """Return what a method is chosen by, but for how many images would tell two apart."""
     costs, every = latest_costs(results), list(results.methods)
     return schema.PageDecision(
-        points=[_working_point(results, alpha) for alpha in PER_CENT] if results.calibrate else [],
-        note="" if results.calibrate else UNCALIBRATED,
+        points=[_working_point(results, alpha) for alpha in PER_CENT if results.spec.calibrate],
+        note="" if results.spec.calibrate else UNCALIBRATED,
         costs=[{"method": every.index(name), "cost": asdict(cost)} for name, cost in costs.items()],
         timed=_timed(next(iter(costs.values()))) if costs else "",
     )
@@ -55,12 +55,11 @@ def _timed(cost: Cost) -> str:
 def _working_point(results: ResultSet, alpha: int) -> schema.PageWorkingPoint:
     rates = [f"calibrated_{name}_{alpha:02}" for name in ("false_alarm_rate", "recall")]
     known = [results.table(rate).complete_values() for rate in rates]
-    judged = [
-        _judged(results, name, rates) for name in results.methods if all(name in r for r in known)
-    ]
+    names = [name for name in results.methods if all(name in values for values in known)]
+    judged = [_judged(results, name, rates) for name in names]
     above = [
         name
-        for name, shown in zip(known[0], judged, strict=True)
+        for name, shown in zip(names, judged, strict=True)
         if 100 * (shown["alarms"][1] or 0) > alpha
     ]
     broken = (

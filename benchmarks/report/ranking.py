@@ -11,7 +11,7 @@ from benchmarks.datasets.known import KNOWN
 from benchmarks.metrics.definitions import Metric
 from benchmarks.report.schema import PageRanking, RankedMethod
 from benchmarks.results.metrics_csv import MEAN
-from benchmarks.results.result_set import Table
+from benchmarks.results.table import Table
 from benchmarks.statistics.pairs import DIGITS
 from benchmarks.statistics.proportions import Interval, mean_interval
 

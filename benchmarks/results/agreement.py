@@ -5,20 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from benchmarks import specs
 from benchmarks.results.cell import Cell
 from benchmarks.results.feature_sources import FeatureSource
-from benchmarks.specs import (
-    CONDITIONS,
-    IMPORTED,
-    BackboneSpec,
-    CellSpec,
-    EvaluationProtocol,
-    Fit,
-    Interpolation,
-    MaskResize,
-    Regions,
-    ScoreArea,
-)
+from benchmarks.specs import CONDITIONS, IMPORTED, BackboneSpec, CellSpec, EvaluationProtocol
 
 
 class Measure(NamedTuple):
@@ -26,11 +16,11 @@ class Measure(NamedTuple):
 
     image_size: int
     resize: int
-    fit: Fit
-    mask_resize: MaskResize
-    interpolation: Interpolation
-    regions: Regions
-    score_area: ScoreArea
+    fit: specs.Fit
+    mask_resize: specs.MaskResize
+    interpolation: specs.Interpolation
+    regions: specs.Regions
+    score_area: specs.ScoreArea
 
     @classmethod
     def of(cls, protocol: EvaluationProtocol) -> Measure:
@@ -50,7 +40,7 @@ def measures(cells: Iterable[Cell]) -> list[Measure]:
     return list(dict.fromkeys(Measure.of(cell.spec.protocol) for cell in cells))
 
 
-def usual_settings(image_size: int, fit: Fit) -> dict[str, object]:
+def usual_settings(image_size: int, fit: specs.Fit) -> dict[str, object]:
     """Return name → value of what a run asks for where nobody asked for anything else.
 
     Args:

@@ -40,24 +40,28 @@ def _metric_names(text: str) -> tuple[str, ...]:
 def run_on_run(
     program: str,
     description: str | None,
-    show_run: Callable[[Path, Path | None], None],
+    show_run: Callable[[Path, argparse.Namespace], None],
     arguments: Sequence[str] | None,
+    *add_others: Callable[[argparse.ArgumentParser], None],
 ) -> int:
     """Parse the name of a run and show the run; return 0, or 2 where there is nothing to show.
 
     Args:
         program: what is called, as help names it.
         description: what it does.
-        show_run: does it, to a run's folder; files go to the other, None for the run's usual one.
+        show_run: does it, to a run's folder, by the options; files go to `out`, None for the run's
+            usual one.
         arguments: the command line, None for this process's.
+        add_others: add options between these.
     """
     parser = command_parser(program, description)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
-    add_out(parser)
+    for add in (*add_others, add_out):
+        add(parser)
 
     def main() -> int:
         options = parser.parse_args(arguments)
-        show_run(find_run(options.run), options.out)
+        show_run(find_run(options.run), options)
         return 0
 
     return run_program(main)

@@ -125,12 +125,12 @@ class Run:
         Raises:
             BenchmarkError: there is no such cell, or several, or its maps aren't stored.
         """
+        asked = {"shots": shots, "calibrate": calibrate, "contamination": contamination}
         cells = [
             (f"{title} on {category_of(cell)}", results, cell)
             for results in self.sets
             for title, cell in results.titled
-            if (results.shots, results.calibrate) == (shots, calibrate)
-            and (results.spec.contamination, results.spec.shift) == (contamination, shift)
+            if {**asked, "shift": shift}.items() <= results.spec.conditions.items()
             and cell.spec.seed == (results.methods[title][0] if seed is None else seed)
         ]
         place = f"{method} on {category}"

@@ -11,8 +11,9 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.results.cell import AGAIN
 from benchmarks.results.metrics_csv import MEAN
-from benchmarks.results.result_set import Files, ResultSet, Table
+from benchmarks.results.result_set import Files, ResultSet
 from benchmarks.results.scores import read_image_scores
+from benchmarks.results.table import Table
 from benchmarks.statistics.paired import compare_images
 from benchmarks.statistics.pairs import Pair, correct_table
 from benchmarks.statistics.ranks import compare_categories

@@ -129,11 +129,6 @@ class Store:
         with suppress(OSError):
             self._path("logs", spec).unlink()
 
-    def has(self, spec: CellSpec) -> bool:
-        """Whether a cell is stored that did not fail, with whatever belongs to it whole."""
-        cell = self.find(spec)
-        return cell is not None and cell.status == "ok" and self.is_whole(cell)
-
     def is_whole(self, cell: Cell) -> bool:
         """Whether what is stored beside a cell can be read; maps may be gone, but not damaged."""
         images = (cell.n_test_good or 0) + (cell.n_test_defect or 0)

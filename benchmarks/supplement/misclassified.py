@@ -15,7 +15,7 @@ from benchmarks.figures.style import CHARACTER, DOUBLE, Axes, Figure, new_figure
 from benchmarks.results import Cell
 from benchmarks.results.maps import StoredMaps, read_maps
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
-from benchmarks.supplement.misclassification import judge
+from benchmarks.supplement.judged_images import judge
 from benchmarks.supplement.trials import error_trials
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ def draw_misclassified(evaluated: EvaluatedTrials) -> Iterator[tuple[str, Figure
     run = evaluated.run
     ((method, trial),) = error_trials(evaluated.settings).items()
     stored = evaluated.stored(trial)
-    judged = {
-        category: judge(run, category, stored.get(category)) for category in evaluated.categories
-    }
+    judged = {name: judge(evaluated, trial, name) for name in evaluated.categories}
     without = [category for category, images in judged.items() if images is None]
     notice = f" Without scores of both classes: {', '.join(without)}." if without else ""
     known = {category: images for category, images in judged.items() if images is not None}

@@ -15,10 +15,10 @@ from benchmarks.results.intervals import cell_intervals
 from benchmarks.supplement import trials
 from benchmarks.supplement.conventions import differences
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
+from benchmarks.supplement.judged_images import count_errors, counts_markdown
 from benchmarks.supplement.method_curves import draw_method_curves
-from benchmarks.supplement.misclassification import count_errors, counts_markdown
 from benchmarks.supplement.misclassified import draw_misclassified
-from benchmarks.supplement.planning import NO_MAPS, Maps, Requests
+from benchmarks.supplement.planning import ALL_MAPS, MAPS_KEPT, MAPS_NEEDED, NO_MAPS, Requests
 from benchmarks.supplement.size_sweep import draw_size_sweep
 from benchmarks.supplement.tables import s1_s2_s3, s4, s5, s6
 from benchmarks.supplement.trials import Settings, Trial
@@ -44,7 +44,7 @@ class Part:
     """
 
     trials: Callable[[Settings], Mapping[Any, Trial]]
-    maps: Maps = NO_MAPS
+    maps: int = NO_MAPS
     tables: Callable[[EvaluatedTrials], Tables] = lambda evaluated: iter(())
     figures: Callable[[EvaluatedTrials], Figures] = lambda evaluated: iter(())
 
@@ -82,25 +82,20 @@ def _drawn(
     return lambda evaluated: iter([(name, draw(evaluated))])
 
 
-_KEPT, _NEEDED = Maps(kept="errors"), Maps(kept="errors", needed="errors")
-
 PARTS = {
-    "S1": Part(trials.s1_trials, _KEPT, _rendered(s1_s2_s3, "S1")),
-    **{n: Part(trials.main_trials, _KEPT, _rendered(s1_s2_s3, n)) for n in ("S2", "S3")},
+    "S1": Part(trials.s1_trials, MAPS_KEPT, _rendered(s1_s2_s3, "S1")),
+    **{n: Part(trials.main_trials, MAPS_KEPT, _rendered(s1_s2_s3, n)) for n in ("S2", "S3")},
     "S4": Part(trials.large_trials, tables=_rendered(s4, "S4")),
     "S5": Part(trials.shot_trials, tables=_rendered(s5, "S5")),
     "S6": Part(trials.backbone_trials, tables=_rendered(s6, "S6")),
     **dict.fromkeys(
-        ("figS1", "figS2"), Part(trials.error_trials, _NEEDED, _errors, draw_misclassified)
+        ("figS1", "figS2"), Part(trials.error_trials, MAPS_NEEDED, _errors, draw_misclassified)
     ),
-    "figS3": Part(trials.main_trials, _KEPT, figures=_drawn("figS3", draw_method_curves)),
+    "figS3": Part(trials.main_trials, MAPS_KEPT, figures=_drawn("figS3", draw_method_curves)),
     "figS4": Part(trials.sweep_trials, figures=_drawn("figS4", draw_size_sweep)),
-    "verdicts": Part(trials.seed_trials, _KEPT, _verdicts),
+    "verdicts": Part(trials.seed_trials, MAPS_KEPT, _verdicts),
     "differences": Part(trials.difference_trials, tables=_rendered(differences)),
 }
-
-SUPPLEMENT = tuple(PARTS)[:-1]
-"""What is made where nothing is named: all that the paper's supplement has, and the verdicts."""
 
 
 def requests(name: str, settings: Settings) -> Requests:
@@ -108,5 +103,5 @@ def requests(name: str, settings: Settings) -> Requests:
     part = PARTS[name]
     maps = dict.fromkeys(part.trials(settings).values(), part.maps)
     if name == "differences":
-        maps[next(iter(maps))] = Maps(kept="all", needed="all")
+        maps[next(iter(maps))] = ALL_MAPS
     return maps

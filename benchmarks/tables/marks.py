@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from benchmarks.results import ResultSet
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.pairs import corrected, table_pairs
-from benchmarks.results.result_set import Table
+from benchmarks.results.table import Table
 from benchmarks.statistics.pairs import LEVEL, Pair
 
 

@@ -11,7 +11,8 @@ from benchmarks.metrics import calibrated
 from benchmarks.metrics.definitions import MAIN, METRICS, Metric
 from benchmarks.results import ResultSet
 from benchmarks.results.captions import noted_once
-from benchmarks.results.result_set import Place, Table, distinctions
+from benchmarks.results.result_set import Place, distinctions
+from benchmarks.results.table import Table
 from benchmarks.tables.conditions import write_conditions
 from benchmarks.tables.latex import latex
 from benchmarks.tables.marks import Marks, marks_note, tested_marks
@@ -145,7 +146,7 @@ def write_tables(sets: Sequence[ResultSet], folder: Path | None = None) -> list[
         named = [
             (results, settings)
             for results, settings in zip(sets, distinctions(sets), strict=True)
-            if results.calibrate or metric in METRICS
+            if results.spec.calibrate or metric in METRICS
         ]
         shown = [_text_table(results, metric) for results, _ in named]
         exact = [
@@ -177,7 +178,7 @@ def terminal_tables(sets: Sequence[ResultSet], metrics: Sequence[str] = ()) -> s
         for metric in metrics or filter(sets[0].has, (*MAIN, *calibrated.SHOWN))
         for results in sets
         if (
-            results.calibrate
+            results.spec.calibrate
             if metric in calibrated.CALIBRATED
             else metrics or results.measured(metric)
         )

@@ -82,7 +82,7 @@ def uncertainty_files(sets: Sequence[ResultSet]) -> tuple[dict[str, str], str]:
             heads[name] += f"# {caption}\n"
             bodies[name] += frame_as_csv(labelled, header=header)
         for metric in filter(results.has, KNOWN):
-            if metric in CALIBRATED and not results.calibrate:
+            if metric in CALIBRATED and not results.spec.calibrate:
                 continue
             texts["uncertainty.md"].append(_estimates_table(results, cells, metric))
             if metric in (*MAIN, *SHOWN) and results.measured(metric):

@@ -126,9 +126,10 @@ def improve(
 
     bounds = bits(reduced_queries.squared_distances(reduced_gallery))
     allowance = allowance_of(reduced_queries, reduced_gallery)
-    arrays = queries.numpy(), gallery.numpy(), best.squared.numpy(), best.rows.numpy(), first_row
+    arrays = best.squared.numpy(), best.rows.numpy()
+    pairs = kernels.Pairs(queries.numpy(), gallery.numpy(), *arrays, first_row)
     most = max(tiles.few, int(tiles.hopeless * len(gallery)))
-    given_up = kernels.nearest_below(bounds, allowance, *arrays, tiles.several, most)
+    given_up = kernels.nearest_below(bounds, allowance, pairs, tiles.several, most)
     if given_up.any():
         rest = torch.from_numpy(given_up).nonzero()[:, 0]
         rows = nearest(queries[rest], gallery)[1][:, 0]

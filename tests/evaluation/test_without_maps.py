@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -167,8 +168,9 @@ def test_copies_of_images_that_are_held_out_are_not_fitted_to(
     cell = CellSpec("data", "", "cup", "knn", {}, protocol, 0, calibrate=2)
     job = Job(cell, methods.resolve("knn").parameters)
     features = {"train": training, "copies": copies, "test": training}
+    truth: Any = SimpleNamespace(draw=lambda cell: draw_images(cell, 6))
     with pytest.raises(BenchmarkError, match="seen"):
-        evaluating._score(job, features, None, lambda _: None, None)  # type: ignore[arg-type]
+        evaluating._score(job, features, None, lambda _: None, truth)  # type: ignore[arg-type]
     fitted = draw_images(cell, 6).fitted
     assert len(fitted) == 4
     assert shown == [[float(row + start) for start in (0, 100, 106) for row in fitted]]

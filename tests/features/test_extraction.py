@@ -130,6 +130,8 @@ OTHER: dict[str, Any] = {
     "interpolation": "lanczos",
     "batch": 8,
     "augment": "flip",
+    "shift": "brightness=3",
+    "tiles": 2,
 }
 
 
