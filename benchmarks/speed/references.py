@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from unittest.mock import patch
 
 import numpy as np
@@ -23,11 +22,6 @@ PRODUCT_QUERIES, PRODUCT_ROWS = 512, 4096
 
 POSITION_IMAGES = 16
 """Images whose positions are read together."""
-
-
-def installed(package: str) -> bool:
-    """Return whether a package that is timed against is there."""
-    return find_spec(package) is not None
 
 
 def official_coreset(points: Tensor, size: int, distances: Tensor) -> Tensor:

@@ -13,19 +13,11 @@ from benchmarks.results import ResultSet
 from benchmarks.results.captions import noted_once
 from benchmarks.results.result_set import Place, distinctions
 from benchmarks.results.table import Table
+from benchmarks.tables import rendering
 from benchmarks.tables.conditions import write_conditions
 from benchmarks.tables.latex import latex
 from benchmarks.tables.marks import Marks, marks_note, tested_marks
-from benchmarks.tables.rendering import (
-    Column,
-    TextTable,
-    Value,
-    best_places,
-    comma_separated,
-    markdown,
-    terminal,
-    transposed,
-)
+from benchmarks.tables.rendering import Column, TextTable, Value, best_places
 from benchmarks.tables.thresholds import write_thresholds
 
 MOST_COLUMNS = 12
@@ -79,8 +71,7 @@ def marked_methods(table: Table, marks: Marks) -> list[frozenset[str]]:
     marked = []
     for row, name in enumerate(table.values.index):
         shown = {column.title: column.values[row].rounded for column in columns}
-        numbers = {method: number for method, number in shown.items() if number is not None}
-        by_value = best_places(numbers if len(columns) > 1 else {}, choose)
+        by_value = best_places(shown if len(columns) > 1 else {}, choose)
         marked.append(marks.rows.get(str(name), by_value))
     return marked
 
@@ -120,7 +111,7 @@ def _text_table(
     index, groups = (*settings, "category"), [categories, *([[mean]] if with_mean else [])]
     shown = TextTable(caption, index, groups, columns, marked, metric)
     many = len(methods) > max(MOST_COLUMNS, len(categories))
-    return shown if exact or not many else transposed(shown, "method")
+    return shown if exact or not many else rendering.transposed(shown, "method")
 
 
 def _too_few(results: ResultSet, kind: Metric) -> dict[Place, str]:
@@ -159,8 +150,8 @@ def write_tables(sets: Sequence[ResultSet], folder: Path | None = None) -> list[
             for results, settings in named
         ]
         for suffix, text in (
-            ("md", "\n".join(map(markdown, shown))),
-            ("csv", comma_separated(*exact)),
+            ("md", "\n".join(map(rendering.markdown, shown))),
+            ("csv", rendering.comma_separated(*exact)),
             ("tex", "\n".join(map(latex, shown))),
         ):
             path = folder / f"{metric}.{suffix}"
@@ -179,7 +170,7 @@ def terminal_tables(sets: Sequence[ResultSet], metrics: Sequence[str] = ()) -> s
         metrics: those of these metrics, whether or not any cell has them; none for the main ones.
     """
     tables = [
-        terminal(_text_table(results, metric, with_mean=len(results.categories) > 1))
+        rendering.terminal(_text_table(results, metric, with_mean=len(results.categories) > 1))
         for metric in metrics or (*MAIN, *calibrated.SHOWN)
         for results in sets
         if metrics or results.measured(metric) or _too_few(results, calibrated.KNOWN[metric])
