@@ -133,15 +133,8 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
         raise BenchmarkError("--workers is of --dry-run: name real ones with --jobs or --executor")
     threads = torch.get_num_threads()
     memory = int(options.memory_gb * 1e9) if options.memory_gb else None
-    wanted = WantedPool(
-        options.jobs,
-        options.device,
-        60 * options.patience_minutes,
-        options.ray_address,
-        options.threads,
-        memory,
-        options.share,
-    )
+    how = options.ray_address, options.threads, memory, options.share
+    wanted = WantedPool(options.jobs, options.device, 60 * options.patience_minutes, *how)
     pool = EXECUTORS[options.executor](wanted)
     try:
         torch.set_num_threads(options.threads or min(threads, cores()))

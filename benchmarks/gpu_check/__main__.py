@@ -27,8 +27,7 @@ from benchmarks.gpu_check.bounds import bounds
 from benchmarks.gpu_check.check import Check, Part, Row
 from benchmarks.gpu_check.equality import equality
 from benchmarks.gpu_check.header import header
-from benchmarks.gpu_check.smaller_cards import smaller_cards
-from benchmarks.gpu_check.steps import steps
+from benchmarks.gpu_check.steps import smaller_cards, steps
 from benchmarks.options import amount
 from benchmarks.places import default_folder, written_path
 from methods.lazy import torch

@@ -1,21 +1,17 @@
-"""What the parts of a check share: the card, on how much it is checked, cells evaluated there."""
+"""What the parts of a check share: the card, and on how much it is checked."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import methods
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation.category import CategoryData
 from benchmarks.evaluation.device import free_memory
-from benchmarks.evaluation.evaluating import OnStage, evaluate
-from benchmarks.evaluation.job import Evaluated, Job, KeptMaps
-from benchmarks.specs import CellSpec
-from benchmarks.speed.inputs import SCALES, Scale
+from benchmarks.speed.inputs import SCALES, Inputs, Scale
+from benchmarks.speed.workload import Workload, workload
 from methods.lazy import torch
 
 Row = dict[str, Any]
@@ -70,6 +66,11 @@ class Check:
         smaller = replace(self, scale=scale, images=((6, 2),), categories=("washer",))
         return replace(smaller, image_size=32, queries=(1, 64), rows=(512,), kept=(32, 128))
 
+    def workload(self, train: int, test: int) -> Workload:
+        """Return what gives a category of random features of so many images to the card."""
+        scale = replace(self.scale, train=train, test=test)
+        return workload(Inputs(scale, "cpu", self.folder), self.device)
+
     def memory(self, limit: int = 1 << 60) -> int:
         """Return the bytes that a run would use, on a card of at most so many."""
         return min(free_memory(self.device), limit) // 2
@@ -83,24 +84,3 @@ def require(holds: bool, line: str) -> None:
     """Raise BenchmarkError with a line unless something holds."""
     if not holds:
         raise BenchmarkError(line)
-
-
-def evaluated(
-    names: Iterable[str],
-    data: CategoryData,
-    at: OnStage = lambda stage: None,
-    kept_maps: KeptMaps = "none",
-) -> Iterator[Evaluated]:
-    """Yield cells of methods, one after the other, which share what they can as in a run.
-
-    Raises:
-        BenchmarkError: a cell failed.
-    """
-    truth = data.truth
-    for name in names:
-        spec = CellSpec("", "", truth.category.name, name, {}, truth.protocol, 0)
-        job = Job(spec, methods.resolve(name).parameters, kept_maps)
-        outcome = evaluate(job, lambda: data, at)
-        failure = f"{spec.label} on {data.device}: {outcome.cell.error}"
-        require(outcome.cell.status == "ok", failure)
-        yield outcome

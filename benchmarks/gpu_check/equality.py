@@ -16,9 +16,10 @@ from benchmarks.datasets import index
 from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.job import Evaluated
 from benchmarks.features import Crops, FeatureCache
-from benchmarks.gpu_check.check import Check, Row, evaluated, require
+from benchmarks.gpu_check.check import Check, Row, require
 from benchmarks.places import default_folder
 from benchmarks.specs import EvaluationProtocol
+from benchmarks.speed.workload import evaluated
 from benchmarks.synthetic import writing as synthetic
 from methods.components.coreset import farthest_first, starting_distances
 from methods.components.precision import full_precision

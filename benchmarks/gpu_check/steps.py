@@ -1,45 +1,23 @@
-"""Every method in MVTec AD's sizes, with random features: seconds, work and memory a step."""
+"""Every method in MVTec AD's sizes, with random features, on this card and as on smaller ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
 from threading import Event
 
-from benchmarks.datasets import GOOD, Category, Sample
-from benchmarks.evaluation.category import CategoryData, GroundTruth
+from benchmarks.device_memory import BUDGETS
+from benchmarks.evaluation.category import CategoryData
 from benchmarks.evaluation.job import Stage
-from benchmarks.features import Crops, FeatureCache, Split
-from benchmarks.features.uploading import Arrays
-from benchmarks.gpu_check.check import Check, Row, evaluated
+from benchmarks.gpu_check.check import Check, Row
 from benchmarks.results import Cell
-from benchmarks.specs import BackboneSpec, EvaluationProtocol
 from benchmarks.speed.inputs import BATCH_IMAGES, Inputs
-from benchmarks.speed.steps.category import METHODS
+from benchmarks.speed.workload import METHODS, Workload, evaluated
 from methods.lazy import torch
 
 CATEGORIES = 15
 """MVTec AD's."""
-
-Data = Callable[[int], CategoryData]
-"""Bytes of memory → a category's data, anew."""
-
-
-def workload(check: Check, train: int, test: int) -> Data:
-    """Return what gives a category of random features to the card."""
-    inputs = Inputs(replace(check.scale, train=train, test=test), "cpu", check.folder)
-    arrays: dict[Split, Arrays] = {
-        "train": {level: inputs.train.read(level).numpy() for level in inputs.train.levels},
-        "test": {level: inputs.test.read(level).numpy() for level in inputs.test.levels},
-    }
-    backbone = BackboneSpec(inputs.scale.backbone, "random", "", {})
-    protocol = EvaluationProtocol(backbone, inputs.scale.image_size)
-    sample = (Sample(check.folder, "", GOOD),)
-    category = Category("random", train * sample, test * sample, "")
-    truth = GroundTruth(category, protocol, Crops(FeatureCache(check.folder, 0), "", protocol))
-    return lambda memory: CategoryData(truth, [arrays], check.device, memory)
 
 
 def steps(check: Check) -> Iterator[Row]:
@@ -52,7 +30,7 @@ def steps(check: Check) -> Iterator[Row]:
         if check.late:
             yield {"skipped": f"{train} + {test} images: the time is over (--minutes)"}
             continue
-        data, memory = workload(check, train, test), check.memory()
+        data, memory = check.workload(train, test), check.memory()
         counted = _counted(check, data(memory))
         alone = [timed.cell for timed in evaluated(METHODS, data(memory))]
         beside = _beside_extraction(check, data(memory))
@@ -128,3 +106,38 @@ def _beside_extraction(check: Check, data: CategoryData) -> list[Cell]:
         finally:
             ended.set()
             extraction.result()
+
+
+def smaller_cards(check: Check) -> Iterator[Row]:
+    """Run five methods, each as on a card of so many bytes.
+
+    Raises:
+        BenchmarkError: one fails with the smallest share of the memory, too.
+    """
+    device, (train, test) = check.device, check.images[-1]
+    total, data = torch.cuda.mem_get_info(device)[1], check.workload(train, test)
+    for limit in check.memory_as:
+        gib = f"{limit / 2**30:g} GiB"
+        if limit > total or check.late:
+            reason = "this card has less" if limit > total else "the time is over (--minutes)"
+            yield {"skipped": f"{gib}: {reason}"}
+            continue
+        torch.cuda.empty_cache()
+        torch.cuda.set_per_process_memory_fraction(limit / total, device)
+        try:
+            yield {"as_of": gib, **_within(check, data, check.memory(limit))}
+        finally:
+            torch.cuda.set_per_process_memory_fraction(1.0, device)
+
+
+def _within(check: Check, data: Workload, memory: int) -> Row:
+    """Return which share of the memory each method took at last, and what all took."""
+    category, stages, row, total = data(memory), list[Stage](), Row(), 0.0
+    for outcome in evaluated(METHODS, category, stages.append):
+        share = BUDGETS[stages.count("fit") - 1]
+        row[outcome.cell.spec.method] = f"ok with {share:g} of the memory"
+        stages.clear()
+        total += seconds(outcome.cell)
+    splits = category.members[0].values()
+    row["images_kept"] = sum(len(f) for f in splits if isinstance(f.stored(1), torch.Tensor))
+    return row if check.pretended else {**row, "projected_seconds": CATEGORIES * total}

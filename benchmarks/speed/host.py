@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import pkgutil
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from benchmarks.console import say
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import write_file
 from benchmarks.places import default_folder
@@ -89,14 +87,13 @@ def _run(data: Path, folder: Path, state: str) -> Mapping[str, float]:
     if ended.returncode:
         lines = ended.stderr.decode(errors="replace").strip().splitlines()
         raise BenchmarkError(f"host: the {state} run ended with {ended.returncode}: {lines[-1:]}")
-    say(f"host, {state}: {whole:.0f} CPU s, {wall:.0f} s")
     stages: dict[str, float] = json.loads(file.read_text("utf-8"))
     return {**stages, REST: whole - sum(stages.values()), WHOLE: whole, WALL: wall}
 
 
 def _seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    """Return processor seconds of children that have ended."""
+    return sum(os.times()[2:4])
 
 
 def _table(runs: Mapping[str, Mapping[str, float]], caption: str) -> str:
@@ -144,8 +141,7 @@ def main(file: str, *arguments: str) -> int:
             owner = pkgutil.resolve_name(place)
             setattr(owner, name, stopwatch.timed(stage, getattr(owner, name)))
     status: int = pkgutil.resolve_name("benchmarks.run.__main__:main")(arguments)
-    times = os.times()
-    stopwatch.seconds[CHILDREN] = times.children_user + times.children_system
+    stopwatch.seconds[CHILDREN] = _seconds()
     Path(file).write_text(json.dumps(stopwatch.seconds), encoding="utf-8")
     return status
 

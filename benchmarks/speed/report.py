@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import csv
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
+from benchmarks.array_types import Floats
 from benchmarks.files import as_csv, write_file
 from benchmarks.tables.rendering import captioned_table
+
+HEADS = ["step", "size", "ours", "reference", "its time", "ratio", "memory", "result", "note"]
+
+GROWTH = ["step", "sizes", "ours", "exponent", "memory", "reference", "its time", "its exponent"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,9 @@ class Comparison:
         agrees: whether the results are the same, None where they weren't compared.
         agreement: how far the results agree.
         note: what else there is to know.
+        amount: of several sizes of a step, how many units; they ascend.
+        unit: what the amount counts.
+        measured: on what, and how.
     """
 
     step: str
@@ -43,6 +51,9 @@ class Comparison:
     agrees: bool | None = None
     agreement: str = ""
     note: str = ""
+    amount: int = 1
+    unit: str = ""
+    measured: str = ""
 
     @property
     def ratio(self) -> float:
@@ -50,150 +61,85 @@ class Comparison:
         return self.reference_seconds / self.ours_seconds
 
 
-@dataclass(frozen=True)
-class Point:
-    """One program's time on one of several sizes of a step, and its memory.
-
-    Attributes:
-        step: what was timed.
-        program: "ours" or the reference.
-        unit: what the size counts.
-        sizes: on how many; of a curve, ascending.
-        seconds: the program's time.
-        memory_mb: what ours needed beyond its inputs, in 10⁶ bytes; None for a reference.
-    """
-
-    step: str
-    program: str
-    unit: str
-    sizes: int
-    seconds: float
-    memory_mb: float | None = None
-
-
-@dataclass(frozen=True)
-class Report:
-    """All that one run measured, and on what; points of a curve stand together."""
-
-    rows: Sequence[Comparison]
-    growth: Sequence[Point]
-    caption: str
-
-    @property
-    def disagreements(self) -> list[Comparison]:
-        """The rows whose results differ from the reference's."""
-        return [row for row in self.rows if row.agrees is False]
-
-
-Row = TypeVar("Row", Comparison, Point)
-
-
-def kept(report: Report, out: Path) -> Report:
-    """Return a report with the rows and curves of other steps that an earlier run left in `out`."""
-    rows = _of_other_steps(report.rows, Comparison, out / "speed.csv")
-    growth = _of_other_steps(report.growth, Point, out / "growth.csv")
-    caption = report.caption
-    if rows:
-        steps = ", ".join(sorted({row.step for row in rows}))
-        before = (out / "speed.md").read_text("utf-8").partition("\n\n|")[0]
-        caption += f"\n\nMeasured before ({steps}):\n\n{before}"
-    return Report([*rows, *report.rows], [*growth, *report.growth], caption)
-
-
-def _of_other_steps(measured: Sequence[Row], kind: type[Row], path: Path) -> list[Row]:
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [
-            kind(**{field.name: _value(cells[field.name], field.type) for field in fields(kind)})
-            for cells in csv.DictReader(file)
+def kept(rows: Sequence[Comparison], out: Path) -> list[Comparison]:
+    """Return rows after those of other steps that an earlier run left in `out`."""
+    if not (out / "speed.csv").exists():
+        return [*rows]
+    with (out / "speed.csv").open(newline="", encoding="utf-8") as file:
+        before = [
+            Comparison(**{kind.name: _value(row, kind) for kind in fields(Comparison)})
+            for row in csv.DictReader(file)
         ]
-    steps = {row.step for row in measured}
-    return [row for row in rows if row.step not in steps]
+    steps = {row.step for row in rows}
+    return [*(row for row in before if row.step not in steps), *rows]
 
 
-def _value(text: str, kind: Any) -> Any:
-    """Return what a field of a kind, as it is declared, was written as."""
-    if kind == "str":
-        return text
-    words = {"": None, "True": True, "False": False}
-    return words[text] if text in words else (int if kind == "int" else float)(text)
+def _value(row: Mapping[str, str], kind: Field[Any]) -> Any:
+    """Return a field's value as it was before it was written."""
+    text = row[kind.name]
+    return text if kind.type == "str" else ast.literal_eval(text or "None")
 
 
-def write(report: Report, out: Path) -> list[Path]:
-    """Write speed.csv, growth.csv and speed.md to `out`; return the paths.
+def write(rows: Sequence[Comparison], out: Path) -> None:
+    """Write speed.csv and speed.md to `out`.
 
     Raises:
         StorageError: a file can't be written.
     """
-    tables = {
-        "speed.csv": [asdict(row) | {"ratio": row.ratio} for row in report.rows],
-        "growth.csv": [
-            asdict(point) | {"exponent": exponent(curve)}
-            for curve in _curves(report)
-            for point in curve
-        ],
-    }
-    contents = {
-        name: as_csv([[*rows[0]], *(row.values() for row in rows)])
-        for name, rows in tables.items()
-        if rows
-    }
-    contents["speed.md"] = markdown(report).encode()
-    for name, content in contents.items():
-        write_file(out / name, content)
-    return [out / name for name in contents]
+    records = [asdict(row) | {"ratio": row.ratio} for row in rows]
+    table = as_csv([[*records[0]], *(record.values() for record in records)])
+    write_file(out / "speed.csv", table)
+    write_file(out / "speed.md", markdown(rows).encode())
 
 
-def markdown(report: Report) -> str:
-    """Return the summary: what was measured on what, a row a reference, and the growth."""
-    heads = ("step", "size", "ours", "reference", "its time", "ratio", "memory", "result", "note")
-    rows = [
-        (
-            row.step,
-            row.size,
-            in_seconds(row.ours_seconds),
-            row.reference,
-            in_seconds(row.reference_seconds) + " *" * row.extrapolated,
-            f"{row.ratio:,.0f} ×" if row.ratio >= 100 else f"{row.ratio:.3g} ×",
-            "–" if math.isnan(row.peak_memory_mb) else f"{row.peak_memory_mb:.0f} MB",
-            row.agreement or "–",
-            row.note or "–",
-        )
-        for row in report.rows
-    ]
-    parts = [captioned_table(report.caption, heads, rows)]
-    if any(row.extrapolated for row in report.rows):
+def markdown(rows: Sequence[Comparison]) -> str:
+    """Return the summary: what was measured on what, a row a reference, and how times grow."""
+    curves: dict[tuple[str, str], list[Comparison]] = defaultdict(list)
+    measured: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        curves[row.step, row.reference].append(row)
+        measured[row.measured].add(row.step)
+    caption = "\n\n".join(f"{', '.join(sorted(measured[text]))}: {text}" for text in measured)
+    lines = [_line(curve[-1]) for curve in curves.values()]
+    parts = [captioned_table(caption, HEADS, lines)]
+    if any(row.extrapolated for row in rows):
         parts.append("\\* a part was run and its time multiplied, as the note says.\n")
-    if report.growth:
-        lines = [_from_to(curve) for curve in _curves(report)]
+    if grown := [_growth(curve) for curve in curves.values() if len(curve) > 1]:
         caption = "Growth: time ∝ size^exponent, least squares in logarithms."
-        columns = ("step", "program", "sizes", "seconds", "exponent", "memory")
-        parts.append(captioned_table(caption, columns, lines))
+        parts.append(captioned_table(caption, GROWTH, grown))
     return "\n".join(parts)
 
 
-def _curves(report: Report) -> list[Sequence[Point]]:
-    """Return the points of each program of each step."""
-    curves = groupby(report.growth, lambda point: (point.step, point.program))
-    return [tuple(points) for _, points in curves]
-
-
-def exponent(curve: Sequence[Point]) -> float:
-    """Return b of seconds = a · size^b, least squares in logarithms."""
-    sizes, seconds = np.log([(point.sizes, point.seconds) for point in curve]).T
-    return float(np.polyfit(sizes, seconds, 1)[0])
-
-
-def _from_to(curve: Sequence[Point]) -> Sequence[str]:
-    """Return a curve's line of the table."""
-    first, last = curve[0], curve[-1]
-    sizes = f"{first.sizes:,} to {last.sizes:,} {first.unit}"
-    seconds = f"{in_seconds(first.seconds)} to {in_seconds(last.seconds)}"
-    memory = (
-        "–" if last.memory_mb is None else f"{first.memory_mb:,.0f} to {last.memory_mb:,.0f} MB"
+def _line(row: Comparison) -> Sequence[str]:
+    return (
+        row.step,
+        row.size,
+        in_seconds(row.ours_seconds),
+        row.reference,
+        in_seconds(row.reference_seconds) + " *" * row.extrapolated,
+        f"{row.ratio:,.0f} ×" if row.ratio >= 100 else f"{row.ratio:.3g} ×",
+        f"{row.peak_memory_mb:.0f} MB",
+        row.agreement or "–",
+        row.note or "–",
     )
-    return first.step, first.program, sizes, seconds, f"{exponent(curve):.2f}", memory
+
+
+def _growth(curve: Sequence[Comparison]) -> Sequence[str]:
+    first, last = curve[0], curve[-1]
+    sizes = f"{first.amount:,} to {last.amount:,} {last.unit}"
+    times = [(row.amount, row.ours_seconds, row.reference_seconds) for row in curve]
+    amounts, *columns = np.array(times).T
+    ours, theirs = (
+        (f"{in_seconds(seconds[0])} to {in_seconds(seconds[-1])}", exponent(amounts, seconds))
+        for seconds in columns
+    )
+    memory = f"{first.peak_memory_mb:,.0f} to {last.peak_memory_mb:,.0f} MB"
+    return last.step, sizes, *ours, memory, last.reference, *theirs
+
+
+def exponent(amounts: Floats, seconds: Floats) -> str:
+    """Return b of seconds = a · amount^b, least squares in logarithms."""
+    return f"{np.polyfit(np.log(amounts), np.log(seconds), 1)[0]:.2f}"
 
 
 def in_seconds(value: float) -> str:

@@ -50,7 +50,7 @@ SUBJECTS = {
     "uncertainty": {"metrics", "results", "statistics", "tables", "figures"},
     "speed": {
         *("backbones", "datasets", "features", "evaluation", "metrics", "methods"),
-        *("tables.rendering",),
+        *("synthetic.products", "tables.rendering"),
     },
     "reproduction": {"metrics", "datasets.known", "results", "statistics", "tables"},
     "report": {
@@ -115,7 +115,7 @@ ALLOWED = {
     "control_groups": set(),
     "interrupts": set(),
     "processes": {"errors", "control_groups", "interrupts"},
-    "device_memory": {"errors", LAZY},
+    "device_memory": {"errors", "specs", "methods.base", LAZY},
     "markdown": set(),
     "names": set(),
     "console": {"errors", "interrupts", "methods", "names", "places"},

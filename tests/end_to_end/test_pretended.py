@@ -211,9 +211,9 @@ def test_example_maps_are_drawn_while_later_categories_run(monkeypatch: pytest.M
     ahead = Ahead.drawn
     at_the_end, write = list[str](), writing.write
 
-    def noted(drawing: tuple[Any, ...]) -> writing.Written:
+    def noted(out: Path, drawing: tuple[Any, ...]) -> writing.Written:
         at_the_end.append(drawing[0])
-        return write(drawing)
+        return write(out, drawing)
 
     def finished(self: Ahead) -> dict[str, Any]:
         wait(self._drawing)
@@ -252,7 +252,7 @@ def test_the_supplement_gives_the_cpus_numbers() -> None:
 def test_every_timed_step_agrees_with_its_definition_on_the_device(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tiny = replace(SCALES["small"], image_size=64, train=12, test=6, sides=(73,), matrix=128)
+    tiny = replace(SCALES["small"], image_size=64, train=12, test=6, extracted=8)
     monkeypatch.setitem(SCALES, "small", tiny)  # pretending takes its time
     with pretended_cuda():
         assert speed.main(["--scale", "small", "--device", "cuda", "--out", "results/speed"]) == 0

@@ -21,8 +21,7 @@ from benchmarks.gpu_check.bounds import bounds as bounds_part
 from benchmarks.gpu_check.check import Check
 from benchmarks.gpu_check.equality import equality as equality_part
 from benchmarks.gpu_check.header import header
-from benchmarks.gpu_check.smaller_cards import smaller_cards
-from benchmarks.gpu_check.steps import _rated, steps
+from benchmarks.gpu_check.steps import _rated, smaller_cards, steps
 from benchmarks.results import Cell
 from methods.components import kernels, screening
 from methods.components.bounds import Allowance, Reduced

@@ -1,20 +1,14 @@
-"""The steps that are timed, by method or what they are of."""
+"""The steps that are timed, of methods or of what they share."""
 
 from collections.abc import Mapping
 
-from benchmarks.speed.steps import aupro, category, extraction, padim, patchcore, spade
-from benchmarks.speed.timing import TimedStep
+from benchmarks.speed.steps.methods import coreset, padim, search, spade
+from benchmarks.speed.steps.pipeline import aupro, category, extraction
+from benchmarks.speed.timing import Step
 
 __all__ = ["STEPS"]
 
-STEPS: Mapping[str, TimedStep] = {
-    "coreset": TimedStep(patchcore.coreset, patchcore.coreset_growth),
-    "search": TimedStep(patchcore.search, patchcore.search_growth),
-    "embedding": TimedStep(patchcore.embedding),
-    "extraction": TimedStep(extraction.extraction, extraction.extraction_growth),
-    "spade": TimedStep(spade.spade),
-    "padim": TimedStep(padim.padim),
-    "aupro": TimedStep(aupro.aupro),
-    "category": TimedStep(category.category),
-}
+_ALL = (coreset, search, extraction, spade, padim, aupro, category)
+
+STEPS: Mapping[str, Step] = {step.__name__: step for step in _ALL}
 """Name on the command line → what is timed, in the order of the report."""
