@@ -49,9 +49,10 @@ def chosen_dataset(options: argparse.Namespace) -> Dataset:
         root = synthetic.ensure(options.cache)
     names = options.categories.split(",") if options.categories else None
     cache = None if getattr(options, "no_disk_cache", False) else options.cache
-    dataset = datasets.index(root, names, masks=not options.no_masks, cache=cache)
+    seed, masks = options.split_seed or 0, not options.no_masks
+    dataset = datasets.index(root, names, masks=masks, cache=cache, split_seed=seed)
     for category in dataset.categories:
-        for line in category.left_out:
+        for line in (*category.notes, *category.left_out):
             if not line.endswith(NOT_IMAGES):
                 say(f"{printable(category.name)}: {line}")
     for warning in dataset.warnings:
@@ -76,14 +77,14 @@ def chosen_datasets(run: Path, options: argparse.Namespace) -> list[Dataset]:
     Each of several plans' is asked for those of --categories that it holds, or that none does.
     """
     kept = [] if options.data else kept_data(run)
-    inside = [{*map(composed, datasets.category_names(data))} for data, _ in kept]
+    inside = [{*map(composed, datasets.category_names(data))} for data, *_ in kept]
     wanted = options.categories.split(",") if options.categories else []
     absent, chosen = {*map(composed, wanted)}.difference(*inside), []
-    for (data, no_masks), names in zip(kept, inside, strict=True):
+    for (data, no_masks, split_seed), names in zip(kept, inside, strict=True):
         here = [name for name in wanted if composed(name) in names | absent]
         if here or not wanted:
             given = {"data": data, "categories": ",".join(here)}
-            given |= {"no_masks": no_masks or options.no_masks}
+            given |= {"no_masks": no_masks or options.no_masks, "split_seed": split_seed}
             chosen.append(chosen_dataset(argparse.Namespace(**{**vars(options), **given})))
     return chosen or [chosen_dataset(options)]
 
@@ -132,15 +133,8 @@ def chosen_machine(options: argparse.Namespace) -> Iterator[Machine]:
         raise BenchmarkError("--workers is of --dry-run: name real ones with --jobs or --executor")
     threads = torch.get_num_threads()
     memory = int(options.memory_gb * 1e9) if options.memory_gb else None
-    wanted = WantedPool(
-        options.jobs,
-        options.device,
-        60 * options.patience_minutes,
-        options.ray_address,
-        options.threads,
-        memory,
-        options.share,
-    )
+    how = options.ray_address, options.threads, memory, options.share
+    wanted = WantedPool(options.jobs, options.device, 60 * options.patience_minutes, *how)
     pool = EXECUTORS[options.executor](wanted)
     try:
         torch.set_num_threads(options.threads or min(threads, cores()))

@@ -103,7 +103,7 @@ def run_program(program: Callable[[], int], interrupted: str = "interrupted") ->
     early = signal.getsignal(signal.SIGINT) is stop_at_once
     before = signal.getsignal(signal.SIGTERM)
     try:
-        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         if early:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return program()
@@ -146,7 +146,3 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
         raise error
     text = error.object[error.start : error.end]
     return "".join(PLAIN.get(c, ascii(c)[1:-1]) for c in text), error.end
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt

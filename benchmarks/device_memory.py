@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.specs import CellSpec
+from methods.base import Features
 from methods.lazy import torch
 
 T = TypeVar("T")
@@ -79,40 +81,36 @@ def with_less(bring: Callable[[], T], less: Callable[[BaseException, int], None]
             number += 1
 
 
-def within_budgets(
-    work: Callable[[int], T], memory: int, method: str, side: int, device: torch.device
-) -> T:
+def within_budgets(work: Callable[[int], T], features: Features, spec: CellSpec) -> T:
     """Return what a method's `work` returns; where memory runs out, called again with less of it.
 
     Args:
         work: is told how many bytes it may take for caches and blocks.
-        memory: so many the first time.
-        method: whose work it is.
-        side: pixels a side of the images.
-        device: where it works.
+        features: of the first try, which say how many and on which device.
+        spec: of the cell whose method works.
 
     Raises:
         BenchmarkError: the smallest share is too much, too.
     """
-    spare, fits = 0, ""
+    spare, fits, device = 0, "", features.device
     for share in BUDGETS:
-        spare = int(share * memory)
+        spare = int(share * features.memory)
         try:
             with RUNNING:
                 return work(spare)
         except (RuntimeError, MemoryError) as error:
             if not ran_out(error):
                 raise
-            fits = size_that_fits(error, side, device)
+            fits = size_that_fits(error, spec.protocol.image_size, device)
             let_go(error)
     raise BenchmarkError(
-        f"{method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, too: pass "
-        f"--device cpu or a smaller --image-size{fits}"
+        f"{spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, too: "
+        f"pass --device cpu or a smaller --image-size{fits}"
     )
 
 
 def too_large(error: BaseException, backbone: str, side: int, device: torch.device) -> Exception:
-    """Return what is raised where a single image's features don't fit; arguments as above."""
+    """Return what is raised where features of a single image, `side` pixels wide, don't fit."""
     reason = re.split(r"\n|\. ", str(error))[0]
     return BenchmarkError(
         f"{backbone} ran out of memory with one image of {side} pixels ({reason}): pass --device "

@@ -20,7 +20,7 @@ from methods.lazy import Tensor, torch
 CHOICES = {
     "vectors": ("images", "positions"),
     "score": ("residual", "likelihood"),
-    "image_score": ("sum", "maximum", "top"),
+    "image_score": ("maximum", "sum", "top"),
 }
 
 
@@ -28,7 +28,8 @@ CHOICES = {
 class Parameters:
     """Parameters of the principal components.
 
-    The defaults are DFM's, as anomalib has them.
+    The defaults are DFM's: level, pooling and share of the variance as anomalib has them, and the
+    largest residual as an image's score, for which anomalib has their sum.
 
     Attributes:
         levels: the level, a single one. That of several blocks' mean is named by `--layers`.
@@ -38,8 +39,8 @@ class Parameters:
             subspace is the same everywhere.
         score: "residual": the squared length outside the subspace; "likelihood": the Gaussian's
             within it, which makes no maps.
-        image_score: of residuals: their "sum" over an image, their "maximum", or "top", the mean
-            of the largest `top_share`.
+        image_score: of residuals: the "maximum" over an image's positions, their "sum", or "top",
+            the mean of the largest `top_share`.
         top_share: share of the positions, one at least.
         ridge: the variance of the likelihood's Gaussian where the training images have none.
     """
@@ -49,7 +50,7 @@ class Parameters:
     variance: float = 0.97
     vectors: str = "images"
     score: str = "residual"
-    image_score: str = "sum"
+    image_score: str = "maximum"
     top_share: float = 0.01
     ridge: float = 0.01
 
@@ -129,7 +130,7 @@ class Dfm:
         whole = torch.cat(scores)
         if p.score == "likelihood":
             return Scores(None, whole.float())
-        images = {"sum": whole.sum(dim=(1, 2)), "maximum": whole.amax(dim=(1, 2))}
+        images = {"maximum": whole.amax(dim=(1, 2)), "sum": whole.sum(dim=(1, 2))}
         image_scores = images.get(p.image_score, top_mean(whole, p.top_share))
         return Scores(whole.float(), image_scores.float())
 

@@ -18,11 +18,11 @@ import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from methods.base import Method, Parameters, Variant
+from methods.lazy import metadata
 
 ENTRY_POINTS = "total_recall.methods"
 _SPECIFICATION = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<overrides>[^\[\]]*)\])?")
@@ -34,7 +34,7 @@ class MethodNameError(ValueError):
 
 def names() -> tuple[str, ...]:
     """Return the public names of all variants, the project's own first."""
-    return tuple(_registry())
+    return tuple(_survey()[0])
 
 
 def problems() -> tuple[str, ...]:
@@ -88,14 +88,10 @@ def _loader(name: str) -> Loader:
     for key, loader, _ in _built_in([], name):
         if key == name:
             return loader
-    registry = _registry()
+    registry, _ = _survey()
     if name not in registry:
         raise MethodNameError(_unknown("method", name, registry))
     return registry[name]
-
-
-def _registry() -> dict[str, Loader]:
-    return _survey()[0]
 
 
 @cache
@@ -146,7 +142,7 @@ def _built_in(wrong: list[str], mentioned: str = "") -> Iterator[_Registration]:
 def _installed(wrong: list[str]) -> Iterator[_Registration]:
     """Yield what other packages register; where their metadata is broken, say so in `wrong`."""
     try:
-        points = list(entry_points(group=ENTRY_POINTS))
+        points = list(metadata.entry_points(group=ENTRY_POINTS))
     except Exception as error:  # noqa: BLE001 - any installed package may have broken metadata
         wrong.append(
             f"other packages' methods are left out: unreadable metadata ({_reason(error)})"
@@ -156,7 +152,7 @@ def _installed(wrong: list[str]) -> Iterator[_Registration]:
         yield point.name, partial(_load, point), point.value
 
 
-def _load(point: EntryPoint) -> Parameters:
+def _load(point: metadata.EntryPoint) -> Parameters:
     """Import another package's table and return what it says of the entry point's name."""
     try:
         table = point.load()

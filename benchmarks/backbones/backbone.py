@@ -26,12 +26,14 @@ class Backbone:
     ) -> None:
         self.spec = spec
         self.levels = tuple(sorted(spec.layers))
-        self._extract = extract
+        self._extract, self._lost = extract, set[int]()
         self.device = torch.device(device)
         blank = torch.zeros(1, 3, side, side, dtype=torch.uint8, device=device)
-        maps = self.forward(blank, self.levels)
-        self.channels = {level: maps[level].shape[1] for level in maps}
-        self.strides = {level: round(side / maps[level].shape[2]) for level in maps}
+        maps = self.forward(blank, spec.every_layer)
+        self.channels = {level: maps[level].shape[1] for level in self.levels}
+        self.strides = {level: round(side / maps[level].shape[2]) for level in self.levels}
+        beside = spec.every_layer.keys() - spec.layers.keys()
+        self._lost = {i for i in beside if not bool(torch.isfinite(maps[i]).all())}
 
     def tile(self) -> Backbone:
         """See images in windows from now on, as `Tiled` does; return the backbone."""
@@ -50,12 +52,18 @@ class Backbone:
             Level → float32, (B, C, h, w), contiguous; a descriptor's h and w are 1.
 
         Raises:
-            BenchmarkError: a level that the backbone doesn't have, or an image size that the
-                network doesn't take.
+            BenchmarkError: a level that the backbone or its weights don't have, or an image size
+                that the network doesn't take.
         """
         wanted = sorted(set(levels))
         if absent := sorted(set(wanted) - self.spec.every_layer.keys()):
             raise BenchmarkError(f"{self.spec.name} has levels {self.levels}, not {absent}")
+        if lost := sorted(self._lost.intersection(wanted)):
+            raise BenchmarkError(
+                f"{self.spec.name}: its weights ({self.spec.weights}) end before its last norm, "
+                f"behind which level {', '.join(map(str, lost))} is read: leave out the methods "
+                "that read it, or name weights that hold the last block and `norm`"
+            )
         if not wanted:
             return {}
         with torch.inference_mode(), full_precision():

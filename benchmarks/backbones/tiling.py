@@ -57,16 +57,23 @@ class Tiled:
         Those of level 4 and of descriptors are means over the windows; the others are joined.
 
         Raises:
-            BenchmarkError: the square is too small, or a level's stride isn't one of `STRIDES`.
+            BenchmarkError: the square is too small, the network doesn't take windows of that size,
+                or a level's stride isn't one of `STRIDES`.
         """
         side = images.shape[-1]
         window = window_side(side)
         starts = 0, side - window
-        windows = [
-            self._extract(images[:, :, top : top + window, left : left + window], levels)
-            for top in starts
-            for left in starts
-        ]
+        try:
+            windows = [
+                self._extract(images[:, :, top : top + window, left : left + window], levels)
+                for top in starts
+                for left in starts
+            ]
+        except BenchmarkError as error:  # whose --image-size would be that of a window
+            raise BenchmarkError(
+                f"--tiles {TILES}: {str(error).partition(': pass --image-size')[0]}; windows have "
+                f"{MARGIN} pixels more than an --image-size that is a multiple of {STRIDE}"
+            ) from error
         return {
             level: _joined([maps[level] for maps in windows], window, side - window)
             if level not in (GLOBAL, DEEPEST)

@@ -26,7 +26,7 @@ from benchmarks.detection.detector import detector_of
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.device import choose_device
 from benchmarks.figures.pareto import figures
-from benchmarks.figures.writing import write_figures
+from benchmarks.figures.writing import drawings, write_drawings
 from benchmarks.files import require_writable
 from benchmarks.options import add_data, positive
 from benchmarks.places import written_path
@@ -35,7 +35,9 @@ from benchmarks.results.costs import Cost, write_costs
 from benchmarks.results.folders import find_run, plots_folder
 from benchmarks.results.plans import kept_plans
 from benchmarks.results.result_set import category_of
+from benchmarks.specs import IMPORTED, CellSpec
 from benchmarks.tables.costs import cost_table
+from methods.lazy import torch
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     add("run", metavar="RUN", help="a run's folder, or its name under results/")
     add("--methods", help="comma-separated, as its tables call them (default: all)")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    add("--threads", type=positive, help="of the processor (default: as PyTorch chooses)")
     add(
         "--images",
         type=positive,
@@ -68,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
 def _main(options: argparse.Namespace) -> int:
     run, device = find_run(options.run), choose_device(options.device)
     require_writable(run)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     sets, datasets = result_sets(run), chosen_datasets(run, options)
     known = dict.fromkeys(method for results in sets for method in results.methods)
     wanted = methods.split(options.methods) if options.methods else [*known]
@@ -80,13 +85,18 @@ def _main(options: argparse.Namespace) -> int:
             say(
                 f"{method} on {category_of(cell)}: fitting, then {options.images} images one by one"
             )
-            costs.append(_cost(cell, method, dataset, device, options))
+            try:
+                costs.append(_cost(cell, method, dataset, device, options))
+            except BenchmarkError as error:
+                say(f"{method} isn't timed: {error}")
+                continue
             write_costs(run, costs)
     if not costs:
         raise BenchmarkError(f"{run}: none of its methods can be timed here")
     show(cost_table(costs))
-    for path in write_figures(sets, plots_folder(run), [figures]):
+    for path in write_drawings(drawings(sets, figures), plots_folder(run)):
         say(str(path))
+    say(f"python -m benchmarks.report {options.run} shows these costs in the report")
     return 0
 
 
@@ -94,21 +104,29 @@ def _cells(
     results: ResultSet, dataset: Dataset, wanted: Sequence[str]
 ) -> Iterator[tuple[Cell, str]]:
     """Yield a cell of each method, all of one category where one has them all."""
-    there = {category.name: category.fingerprint for category in dataset.categories}
+    fingerprints = {category.name: category.fingerprint for category in dataset.categories}
     for method in (method for method in results.methods if method in wanted):
-        if (
-            method in results.imported
-            or results.columns[method][0].spec.protocol.backbone.members > 1
-        ):
-            say(f"{method}: imported maps and ensembles aren't timed")
+        if why := _untimed(results.columns[method][0].spec):
+            say(f"{method} isn't timed: {why}")
             continue
-        for category in results.categories:
-            cell = results.first.get((category, method))
-            if cell and there.get(category) == cell.spec.dataset_fingerprint:
-                yield cell, method
-                break
-        else:
+        cells = [results.first.get((category, method)) for category in results.categories]
+        done = [cell for cell in cells if cell and cell.status == "ok"]
+        seen = [c for c in done if fingerprints.get(c.spec.category) == c.spec.dataset_fingerprint]
+        if seen:
+            yield seen[0], method
+        elif done:
             say(f"{method}: none of its categories is in {dataset.root} as it was; name --data")
+        else:
+            say(f"{method} isn't timed: all of its cells failed")
+
+
+def _untimed(spec: CellSpec) -> str:
+    """Say why a detector can't do what a cell did, "" where it can."""
+    if spec.protocol.backbone.name == IMPORTED:
+        return "its maps are another program's"
+    if spec.protocol.backbone.members > 1:
+        return "an ensemble is relative to a whole test set"
+    return "a detector learns from nominal images alone" if spec.contamination else ""
 
 
 def _cost(

@@ -15,10 +15,11 @@ from tabulate import tabulate
 
 from benchmarks.console import command_parser, run_program, show
 from benchmarks.datasets.indexing import Dataset, index
-from benchmarks.datasets.known import KNOWN
+from benchmarks.datasets.known import EVERY, KNOWN
 from benchmarks.datasets.picture import write_picture
 from benchmarks.datasets.seen import losses
 from benchmarks.names import printable
+from benchmarks.options import add_split_seed
 from benchmarks.places import written_path
 from benchmarks.specs import BackboneSpec, EvaluationProtocol
 
@@ -39,6 +40,7 @@ def _main(arguments: list[str] | None) -> int:
         metavar="FILE",
         help="where a picture of some images with their masks goes (default: a temporary folder)",
     )
+    add_split_seed(parser)
     parser.add_argument("--no-masks", action="store_true", help="don't read masks, nor miss them")
     parser.add_argument(
         "--image-size",
@@ -55,7 +57,7 @@ def _main(arguments: list[str] | None) -> int:
         return 0
     if options.image_size < 1:
         parser.error(f"--image-size {options.image_size}: give a positive number of pixels")
-    dataset = index(root, masks=not options.no_masks)
+    dataset = index(root, masks=not options.no_masks, split_seed=options.split_seed or 0)
     status = _report(dataset, EvaluationProtocol(BackboneSpec("", "", "", {}), options.image_size))
     picture = options.picture or Path(tempfile.mkdtemp(prefix="total-recall-")) / "images.png"
     show(f"A few images of each kind, with their masks: {write_picture(dataset, picture)}")
@@ -64,15 +66,16 @@ def _main(arguments: list[str] | None) -> int:
 
 def _list() -> str:
     rows = [
-        (name, known.title, len(known.counts), known.licence or "see there", known.where)
-        for name, known in KNOWN.items()
+        (name, known.title, len(known.names) or "", known.licence or "see there", known.where)
+        for name, known in EVERY.items()
     ]
     return _table(("name", "data set", "categories", "licence", "where"), rows)
 
 
 def _report(dataset: Dataset, protocol: EvaluationProtocol) -> int:
     """Print a copy's counts beside the official ones, and what a run loses; return the status."""
-    official = KNOWN[dataset.alike].counts if dataset.alike else {}
+    known = EVERY.get(dataset.alike)
+    official = known.counts if known else {}
     columns = 3 * bool(official)
     rows = [
         (c.name, *c.counts, *official.get(c.name, ("",) * columns), sizes(c.shapes))
@@ -80,9 +83,15 @@ def _report(dataset: Dataset, protocol: EvaluationProtocol) -> int:
     ]
     headers = ["category", "train", "test good", "test defect", *["official"] * columns, "pixels"]
     heading = printable(f"{dataset.root}: {dataset.name}")
+    if known:
+        heading += (
+            f"\nlaid out and named as {known.title}: {known.licence or 'licence'}, {known.where}"
+        )
+    if known and not official:
+        heading += "\n(no counts by category are published, so it goes by its folder's name)"
     show(f"{heading}\n\n{_table(headers, rows)}\n")
     for category in dataset.categories:
-        for line in category.left_out:
+        for line in (*category.notes, *category.left_out):
             show(f"{printable(category.name)}: {line}")
     wrong = list(dataset.warnings)
     present = {category.name for category in dataset.categories}

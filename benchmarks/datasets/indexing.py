@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.datasets.images import EXTENSIONS, WIDE, ImageFile
-from benchmarks.datasets.known import KNOWN, SYNTHETIC, ImageCounts, Known, name_of_others
+from benchmarks.datasets.known import EVERY, SYNTHETIC, ImageCounts, Known, name_of_others
 from benchmarks.datasets.layouts import LAYOUTS, base
 from benchmarks.datasets.layouts.base import Candidate, Layout, Listing, Sample
 from benchmarks.datasets.left_out import files_below, left_out
 from benchmarks.datasets.losses import DefectsLost
 from benchmarks.datasets.masks import MaskFacts, mask_facts
+from benchmarks.datasets.splitting import draw_test_images
 from benchmarks.datasets.survey import survey
 from benchmarks.datasets.whole_files import WholeFiles
 from benchmarks.errors import DataError, listed
@@ -39,7 +40,8 @@ class Category:
     `fingerprint` is the sha256, in hex, over the relative names, sizes and content hashes of its
     images and masks; it does not depend on where the folder lies. `warnings` say what looks wrong
     and what is left out that looks as if it should be read, `left_out` what else is left out,
-    `shapes` which (width, height) its images have, ascending, `layout` the layout it was read in.
+    `notes` how it is read where that isn't plain, `shapes` which (width, height) its images have,
+    ascending, `layout` the layout it was read in, `folder` where its files lie.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Category:
     left_out: tuple[str, ...] = field(default=(), compare=False)
     shapes: tuple[tuple[int, int], ...] = field(default=(), compare=False)
     layout: str = field(default="", compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    folder: Path = field(default=Path(), compare=False)
     lost: dict[tuple[Any, ...], DefectsLost | None] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
@@ -67,7 +71,7 @@ class Dataset:
     """Validated categories.
 
     `name` is `synthetic` for the embedded set, one of `KNOWN` where that has the same layout, names
-    of categories and counts, else the folder's (`name_of_others`). `alike` is the one of `KNOWN`
+    of categories and counts, else the folder's (`name_of_others`). `alike` is the one of `EVERY`
     with the same layout and names of categories, whatever the counts, "" for none.
     """
 
@@ -90,6 +94,7 @@ def index(
     *,
     masks: bool = True,
     cache: Path | None = None,
+    split_seed: int = 0,
 ) -> Dataset:
     """Read and check every image and mask of `categories` (default: all, by name) under `root`.
 
@@ -98,6 +103,7 @@ def index(
         categories: names, in any Unicode form.
         masks: whether masks are read; without them there are image-level metrics alone.
         cache: the folder that remembers which contents of files decode; None to check each.
+        split_seed: draws the test images of categories that have no split of their own.
 
     Raises:
         DataError: `root` holds no such categories, or files are missing, unreadable or damaged;
@@ -108,7 +114,7 @@ def index(
     problems, whole = list[str](), WholeFiles(cache)
     with ThreadPoolExecutor(_READERS) as pool:
         indexed = tuple(
-            _index_category(name, candidate, pool, problems, whole, masks=masks)
+            _index_category(name, candidate, pool, problems, whole, masks=masks, seed=split_seed)
             for name, candidate in candidates.items()
         )
     whole.keep()
@@ -119,13 +125,13 @@ def index(
         raise DataError(listed(head, problems) if len(problems) > 1 else problems[0])
     synthetic = (root / SYNTHETIC_MARKER).is_file()
     alike = "" if synthetic else _alike(indexed)
-    official = KNOWN[alike].counts if alike else {}
+    official = EVERY[alike].counts if alike else {}
     known = alike if all(official.get(c.name) == c.counts for c in indexed) else ""
     folder = _name(root)
     if not known and not _is_text(folder):
         raise DataError(f"{folder!a}: the folder's name, which is the data set's, isn't UTF-8")
     warnings = (
-        *_count_warnings(indexed, KNOWN[alike or "mvtec_ad"]),
+        *_count_warnings(indexed, EVERY[alike or "mvtec_ad"]),
         *(f"{category.name}: {line}" for category in indexed for line in category.warnings),
         *(() if categories else _outside(root, indexed)),
     )
@@ -143,8 +149,8 @@ def _alike(categories: Sequence[Category]) -> str:
     """Return the known data set that has this layout and these names of categories, "" for none."""
     alike = (
         name
-        for name, known in KNOWN.items()
-        if all(c.layout == known.layout and c.name in known.counts for c in categories)
+        for name, known in EVERY.items()
+        if all(known.has(c.name, c.layout) for c in categories)
     )
     return next(alike, "")
 
@@ -165,11 +171,10 @@ def _outside(root: Path, categories: Sequence[Category]) -> Iterator[str]:
     for path in base.listing(root):
         if dead := base.dead_link(path):
             yield f"{path.name}: left out: {dead}"
-    samples = (sample for c in categories for sample in (*c.train, *c.test))
-    read = {sample.path.relative_to(root).parts[0] for sample in samples}
-    for folder in base.subfolders(root):
+    read = {category.folder.relative_to(root).parts[:1] for category in categories}
+    for folder in base.subfolders(root) if () not in read else []:
         inside = (Path(name) for name in files_below(folder))
-        if folder.name not in read and any(f.suffix.lower() in EXTENSIONS for f in inside):
+        if (folder.name,) not in read and any(f.suffix.lower() in EXTENSIONS for f in inside):
             yield f"{folder.name}: left out: it holds images, but is no category"
 
 
@@ -256,10 +261,11 @@ def _index_category(
     whole: WholeFiles,
     *,
     masks: bool,
+    seed: int,
 ) -> Category:
     """Return a category; append what is wrong with it to `problems`."""
     try:
-        listing = candidate.read()
+        listing = draw_test_images(candidate.read(), seed)
     except DataError as error:
         problems.append(str(error))
         return Category(name, (), (), "")
@@ -294,6 +300,8 @@ def _index_category(
         left_out=tuple(map(printable, left.expected)),
         shapes=tuple(sorted({shape for s in samples if (shape := files[s.path].shape)})),
         layout=listing.layout,
+        notes=tuple(map(printable, listing.notes)),
+        folder=listing.folder,
     )
 
 

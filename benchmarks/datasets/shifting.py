@@ -97,37 +97,30 @@ def _moved(
     return image.rotate(value if turns else 0, resampling, translate=(across, 0))
 
 
-def _tinted(image: Image.Image, value: float, scale: Scale, name: str) -> Image.Image:
-    return image.convert("RGB", (1 + value, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1 - value, 0))
-
-
-def _noisy(image: Image.Image, value: float, scale: Scale, name: str) -> Image.Image:
+def _noisy(image: Image.Image, value: float, name: str) -> Image.Image:
     seed = int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8])
-    pixels = np.asarray(image)
-    noise = np.random.default_rng(seed).normal(scale=value, size=pixels.shape)
-    return Image.fromarray((pixels + noise).round().clip(0, 255).astype(np.uint8))
+    noise = np.random.default_rng(seed).normal(scale=value, size=(image.height, image.width, 3))
+    return Image.fromarray((np.asarray(image) + noise).round().clip(0, 255).astype(np.uint8))
 
 
-def _blurred(image: Image.Image, value: float, scale: Scale, name: str) -> Image.Image:
-    return image.filter(ImageFilter.GaussianBlur((value * scale[0], value * scale[1])))
-
-
-def _dragged(image: Image.Image, value: float, scale: Scale, name: str) -> Image.Image:
-    return image.filter(ImageFilter.BoxBlur((max(0, value * scale[0] - 1) / 2, 0)))
-
-
-def _compressed(image: Image.Image, value: float, scale: Scale, name: str) -> Image.Image:
+def _compressed(image: Image.Image, quality: int) -> Image.Image:
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=int(value))
+    image.save(file, "JPEG", quality=quality)
     return Image.open(file).convert("RGB")
 
 
 _OPERATIONS: Mapping[str, Callable[[Image.Image, float, Scale, str], Image.Image]] = {
     "brightness": lambda image, value, *_: ImageEnhance.Brightness(image).enhance(value),
     "contrast": lambda image, value, *_: ImageEnhance.Contrast(image).enhance(value),
-    "colour_temperature": _tinted,
-    "gaussian_noise": _noisy,
-    "gaussian_blur": _blurred,
-    "motion_blur": _dragged,
-    "jpeg": _compressed,
+    "colour_temperature": lambda image, value, *_: image.convert(
+        "RGB", (1 + value, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1 - value, 0)
+    ),
+    "gaussian_noise": lambda image, value, _, name: _noisy(image, value, name),
+    "gaussian_blur": lambda image, value, scale, _: image.filter(
+        ImageFilter.GaussianBlur((value * scale[0], value * scale[1]))
+    ),
+    "motion_blur": lambda image, value, scale, _: image.filter(
+        ImageFilter.BoxBlur((max(0, value * scale[0] - 1) / 2, 0))
+    ),
+    "jpeg": lambda image, value, *_: _compressed(image, int(value)),
 }

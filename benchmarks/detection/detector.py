@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from operator import index
 from pathlib import Path
-from typing import Literal, NamedTuple, Self, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Literal, NamedTuple, Self, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -24,12 +24,9 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.category import RESIDENT_SHARE
 from benchmarks.evaluation.device import choose_device, free_memory
 from benchmarks.evaluation.drawing import draw_images
-from benchmarks.evaluation.scoring import (
-    Scored,
-    describe_missing_levels,
-    fit_method,
-    score_images,
-)
+from benchmarks.evaluation.job import Prediction
+from benchmarks.evaluation.scoring import describe_missing_levels, fit_method, score_images
+from benchmarks.features.copying import COPIES
 from benchmarks.features.crops import stacked
 from benchmarks.features.passing import pass_images
 from benchmarks.places import written_path
@@ -37,6 +34,7 @@ from benchmarks.specs import (
     GREATEST_SEED,
     GREATEST_SIDE,
     USUAL_BATCH,
+    Augment,
     CellSpec,
     DType,
     EvaluationProtocol,
@@ -46,8 +44,6 @@ from benchmarks.specs import (
 from methods import checks, resolve
 from methods.base import Features, Method, NotFittedError, Storable, identity
 from methods.lazy import torch
-
-T = TypeVar("T")
 
 
 class Verdicts(NamedTuple):
@@ -86,8 +82,8 @@ class Detector:
     def backbone(self) -> Backbone:
         """The network, which is made when it is first asked for."""
         with room_for(self.choice.name):
-            size = self.spec.protocol.image_size
-            return load(self.choice, device=self.device, image_size=size)
+            p = self.spec.protocol
+            return load(self.choice, device=self.device, image_size=p.image_size, tiles=p.tiles)
 
     def fit(self, images: Images) -> Self:
         """Learn from images without a defect, as `Images` has them; return the detector.
@@ -96,16 +92,19 @@ class Detector:
             DataError: there are none, a file can't be read, or an array isn't of images.
             BenchmarkError: the device's memory is too small.
         """
-        spec = self.spec
-        every = self.features(self.squares(images))
-        features = every.select(draw_images(spec, len(every)).fitted)
+        spec, squares = self.spec, self.squares(images)
+        turns = COPIES[spec.protocol.augment]
+        copies = [square.copied(turn) for turn in turns for square in squares]
+        every = self.features(squares, copies)
+        drawn, firsts = draw_images(spec, len(squares)).fitted, range(0, len(every), len(squares))
+        features = every.select([first + row for first in firsts for row in drawn])
         parameters = resolve(spec.method).parameters
 
         def fit(spare: int) -> Method:
             with checks.seeded_generators(spec.seed):
                 return fit_method(parameters, features.within(spare), spec.seed)
 
-        self.method = self._within_budgets(fit, features)
+        self.method = within_budgets(fit, features, spec)
         return self
 
     def score(self, images: Images) -> Verdicts:
@@ -126,8 +125,10 @@ class Detector:
         """Read images, as `Images` has them, and resize them; raises DataError as `fit`."""
         return squares_of(images, self.spec.protocol)
 
-    def features(self, squares: Sequence[Square]) -> Features:
-        """Pass images through the backbone; where memory runs out, in ever smaller batches.
+    def features(self, squares: Sequence[Square], copies: Sequence[Square] = ()) -> Features:
+        """Pass images through the backbone, then their copies, which share no batch with them.
+
+        Where memory runs out, batches become ever smaller.
 
         Raises:
             BenchmarkError: not even a single image fits into memory.
@@ -139,25 +140,26 @@ class Detector:
                 raise too_large(error, self.choice.name, side, backbone.device) from error
             self.batch //= 2 if times else 1
 
-        arrays = with_less(lambda: self._pass(squares), less)
+        arrays = with_less(lambda: self._pass(squares, copies), less)
         return Features(arrays, device=self.device, memory=self.memory)
 
-    def _pass(self, squares: Sequence[Square]) -> dict[int, torch.Tensor]:
-        """Return the features' arrays, on the device where they fit, else on the host."""
-        read, arrays = resolve(self.spec.method).parameters.levels, dict[int, torch.Tensor]()
+    def _pass(self, *parts: Sequence[Square]) -> dict[int, list[torch.Tensor]]:
+        """Return an array a level and part, on the device where all fit, else on the host."""
+        read, arrays = resolve(self.spec.method).parameters.levels, dict[int, list[torch.Tensor]]()
         levels = tuple(self.spec.protocol.backbone.extracted(read))
-        for first in range(0, len(squares), self.batch):
-            pixels = stacked([square.pixels for square in squares[first : first + self.batch]])
-            outputs = pass_images(self.backbone, pixels, levels, self.spec.protocol.dtype)
-            if first == 0:
-                needed = len(squares) * sum(maps[0].nbytes for maps in outputs.values())
-                where = self.device if needed <= RESIDENT_SHARE * self.memory else "cpu"
-                arrays = {
-                    level: maps.new_empty(len(squares), *maps.shape[1:], device=where)
-                    for level, maps in outputs.items()
-                }
-            for level, maps in outputs.items():
-                arrays[level][first : first + len(maps)] = maps
+        for squares in parts:
+            for first in range(0, len(squares), self.batch):
+                pixels = stacked([square.pixels for square in squares[first : first + self.batch]])
+                outputs = pass_images(self.backbone, pixels, levels, self.spec.protocol.dtype)
+                if first == 0:
+                    bytes_each = sum(maps[0].nbytes for maps in outputs.values())
+                    fits = sum(map(len, parts)) * bytes_each <= RESIDENT_SHARE * self.memory
+                    where = self.device if fits else "cpu"
+                    for level, maps in outputs.items():
+                        array = maps.new_empty(len(squares), *maps.shape[1:], device=where)
+                        arrays.setdefault(level, []).append(array)
+                for level, maps in outputs.items():
+                    arrays[level][-1][first : first + len(maps)] = maps
         return arrays
 
     def verdicts(self, features: Features, sizes: Sequence[tuple[int, int]]) -> Verdicts:
@@ -166,14 +168,14 @@ class Detector:
         if p.score_area == "image":
             outside = np.stack([padding(*size, p.image_size) for size in sizes])
 
-        def score(spare: int) -> Scored:
+        def score(spare: int) -> Prediction:
             known = method
             if spare < self.memory and isinstance(method, Storable):
                 known = method.from_state(method.state(), self.device, spare)
             with checks.seeded_generators(self.spec.seed):
-                return score_images(known, features.within(spare), p, outside)
+                return score_images(known, features.within(spare), p, outside)[1]
 
-        scored = self._within_budgets(score, features)
+        scored = within_budgets(score, features, self.spec)
         placed = zip((Placing.of(*size, p) for size in sizes), scored.maps, strict=True)
         return Verdicts(scored.images, [placing.into_image(grid) for placing, grid in placed])
 
@@ -187,10 +189,6 @@ class Detector:
         path = written_path(str(file))
         saving.save(path, self._fitted, self.spec, self.choice)
         return path
-
-    def _within_budgets(self, work: Callable[[int], T], features: Features) -> T:
-        side = self.spec.protocol.image_size
-        return within_budgets(work, self.memory, self.spec.method, side, features.device)
 
     @property
     def _fitted(self) -> Method:
@@ -210,6 +208,7 @@ def detector(
     resize: int = 0,
     interpolation: Interpolation = "bilinear",
     dtype: DType = "float32",
+    augment: Augment = "none",
     seed: int = 0,
     device: str = "auto",
     memory: int | None = None,
@@ -226,6 +225,7 @@ def detector(
         resize: the shorter side before the crop, in pixels; 0 for 8/7 of the crop.
         interpolation: how images are resized: "bilinear", "bicubic", "lanczos" or "box".
         dtype: type of the features, "float32" or "float16".
+        augment: copies of the images that it is fitted to, too: "none", "flip" or "rotate8".
         seed: of the method's randomness.
         device: auto, cpu, cuda or cuda:N.
         memory: bytes there for caches and blocks, which change no result; None for half of what is
@@ -249,6 +249,7 @@ def detector(
         backbone=described,
         image_size=_integer("image_size", image_size, 1, GREATEST_SIDE),
         dtype=dtype,
+        augment=augment,
         resize=_integer("resize", resize, 0, GREATEST_SIDE),
         fit=fit,
         interpolation=interpolation,

@@ -14,6 +14,7 @@ from benchmarks.array_types import Floats
 from benchmarks.datasets.images import DECODE_ERRORS, as_rgb, as_square, load_rgb
 from benchmarks.datasets.layouts.base import images_in
 from benchmarks.errors import DataError
+from benchmarks.features.copying import Turn, copied
 from benchmarks.places import written_path
 from benchmarks.processes import cores
 from benchmarks.specs import EvaluationProtocol
@@ -36,6 +37,11 @@ class Square(NamedTuple):
 
     pixels: np.ndarray[Any, Any]
     size: tuple[int, int]
+
+    def copied(self, turn: Turn) -> Square:
+        """Return a copy of a training image, as `benchmarks.features.copying.copied` makes it."""
+        pixels = copied(self.pixels.transpose(2, 0, 1), turn)
+        return Square(pixels.transpose(1, 2, 0), self.size)
 
 
 def squares_of(images: Images, protocol: EvaluationProtocol) -> list[Square]:

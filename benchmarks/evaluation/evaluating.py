@@ -152,10 +152,10 @@ def _measure(
         names = zip(truth.category.test, prediction.images, strict=True)
         rows = [(sample.name, sample.label, float(score)) for sample, score in names]
         hints = find_hints(metrics, truth.labels, truth.masks, prediction.images, prediction.maps)
-        hints = [*cell.warnings, *hints]
-        lines = [f"{cell.spec.method} s{cell.spec.seed}: {hint}" for hint in hints]
+        named = f"{cell.spec.method} s{cell.spec.seed}"
+        lines = [f"{named}: {hint}" for hint in (*cell.warnings, *hints)]
+        cell = replace(cell, warnings=[*truth.category.warnings, *lines])
         measured = _measured(cell, truth, prediction, metrics)
-        measured = replace(measured, warnings=[*measured.warnings, *lines])
         kept = maps_to_keep(truth, prediction, kept_maps, pro)
         return Evaluated(measured, rows, kept, hints=lines, held_out=held_out)
     except Exception as error:  # noqa: BLE001 the cell's boundary: a failure is a result
@@ -190,7 +190,6 @@ def _measured(
         unmarked_defects=int(unmarked.sum()) if lost else None,
         unseen_area=None if lost else unseen_area(truth.category, truth.protocol),
         **(asdict(lost) if lost else {}),
-        warnings=list(truth.category.warnings),
     )
 
 
@@ -198,14 +197,12 @@ def _score_within(
     job: Job, features: BySplit, memory: PeakMemory, at: OnStage, truth: GroundTruth
 ) -> Prediction:
     """Score, with less memory where the device runs out of it; raises as `within_budgets`."""
-    training = features["train"]
 
     def score(spare: int) -> Prediction:
         within = {split: part.within(spare) for split, part in features.items()}
         return _score(job, within, memory, at, truth)
 
-    side, device = job.spec.protocol.image_size, training.device
-    return within_budgets(score, training.memory, job.spec.method, side, device)
+    return within_budgets(score, features["train"], job.spec)
 
 
 def _score(
@@ -227,13 +224,14 @@ def _score(
     memory.synchronise()
     at("score")
     fitted = time.perf_counter()
-    scored = score_images(method, test, spec.protocol, truth.outside)
+    raw, prediction = score_images(method, test, spec.protocol, truth.outside)
     finished = time.perf_counter()
     if not is_judged(job.parameters):  # the others are held to it by the project's tests
         with full_precision():
-            checks.check_again(method, scored.raw, test)
+            checks.check_again(method, raw, test)
     held_out = _score_held_out(method, every, draw.held_out, truth)
-    return Prediction(scored.images, scored.maps, fitted - begun, finished - fitted, held_out)
+    took = fitted - begun, finished - fitted
+    return Prediction(prediction.images, prediction.maps, *took, held_out)
 
 
 def _score_held_out(
@@ -245,7 +243,7 @@ def _score_held_out(
     samples = [(*truth.whole.train, *truth.whole.test)[row] for row in rows]
     padding, protocol = truth.padding(samples), truth.protocol
     outside = padding if protocol.score_area == "image" else None
-    scored = score_images(method, every.select(rows), protocol, outside)
+    _, scored = score_images(method, every.select(rows), protocol, outside)
     inside = scored.maps if padding is None else np.where(padding, -np.inf, scored.maps)
     maxima = inside.max(axis=(1, 2)).astype(float)
     known = None if np.isnan(maxima).all() else maxima  # of a method without maps

@@ -46,10 +46,7 @@ def find_hints(
         maps: their anomaly maps, (N, S, S).
     """
     anomalous, defects = int((labels == 1).sum()), int(masks.any(axis=(1, 2)).sum())
-    samples = {
-        "image": (anomalous, len(labels) - anomalous),
-        "pixel": (defects, len(labels)),
-    }
+    samples = {"image": (anomalous, len(labels) - anomalous), "pixel": (defects, len(labels))}
     hints = [
         f"{level} AUROC {100 * metrics[f'{level}_auroc']:.1f} is far below chance: is higher more "
         "anomalous?"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from benchmarks.console import say
 from benchmarks.errors import FailedCellError
 from benchmarks.metrics.calibrated import HeldOut
-from benchmarks.results import Cell
+from benchmarks.results import Cell, Store
 from benchmarks.specs import CellSpec
 from methods.base import Parameters
 
@@ -68,6 +69,19 @@ class Evaluated:
     traceback: str = ""
     hints: Sequence[str] = ()
     held_out: HeldOut | None = None
+
+    def store(self, store: Store, place: str) -> Cell:
+        """Store the cell, and print its hints; return it with the paths of its files.
+
+        Args:
+            store: where it goes.
+            place: where the data set lies, as a hash.
+        """
+        cell = replace(self.cell, place=place)
+        stored = store.write(cell, self.scores, self.maps, self.traceback, self.held_out)
+        for line in self.hints:
+            say(f"warning: {cell.spec.category}: {line}")
+        return stored
 
     def raise_failure(self) -> None:
         """Stop where the cell failed.

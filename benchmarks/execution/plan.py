@@ -22,7 +22,7 @@ from benchmarks.evaluation.scoring import describe_missing_levels
 from benchmarks.features import Crops, Extractor, FeatureCache
 from benchmarks.features.crops import Part, parts_of
 from benchmarks.results import Store
-from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
+from benchmarks.specs import CONDITIONS, BackboneSpec, CellSpec, EvaluationProtocol
 from methods.base import Variant, identity
 
 JobsByCategory = dict[Category, list[Job]]
@@ -90,11 +90,7 @@ class Plan:
         return total * np.dtype(self.protocol.dtype).itemsize
 
     def extractors(
-        self,
-        cache: FeatureCache,
-        device: str = "cpu",
-        memory: int = 0,
-        decoders: int | None = None,
+        self, cache: FeatureCache, device: str = "cpu", memory: int = 0, decoders: int | None = None
     ) -> list[Extractor]:
         """Return the extractor of each member's features.
 
@@ -193,20 +189,15 @@ def make_plan(
 def _job(
     dataset: Dataset, category: Category, protocol: EvaluationProtocol, request: Request
 ) -> Job:
+    parameters = request.variant.parameters
     spec = CellSpec(
         dataset=dataset.name,
         dataset_fingerprint=category.fingerprint,
         category=category.name,
         method=request.variant.name,
-        params=identity(request.variant.parameters),
+        params=identity(parameters),
         protocol=protocol,
         seed=request.seed,
-        shots=request.shots,
-        calibrate=request.calibrate,
-        contamination=request.contamination,
-        reserve=request.reserve,
-        shift=request.shift,
+        **{name: getattr(request, name) for name in CONDITIONS},
     )
-    parameters = request.variant.parameters
-    code = method_code(parameters)
-    return Job(spec, parameters, request.kept_maps, request.needed_maps, code)
+    return Job(spec, parameters, request.kept_maps, request.needed_maps, method_code(parameters))

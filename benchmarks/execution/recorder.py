@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from benchmarks.console import say
 from benchmarks.evaluation.device import card_name
 from benchmarks.evaluation.job import Evaluated
 from benchmarks.execution.progress.tracking import Progress
@@ -64,14 +63,10 @@ class Recorder:
         Raises:
             FailedCellError: it is the first to fail, and that is to stop the run.
         """
-        cell = replace(evaluated.cell, place=self.place)
-        e = evaluated
-        stored = self.store.write(cell, e.scores, e.maps, e.traceback, e.held_out)
+        stored = evaluated.store(self.store, self.place)
         self.progress.cell(stored)
         self.stored(stored)
         self.cards.update({stored.card["name"]} if stored.card else ())
-        for line in evaluated.hints:
-            say(f"warning: {cell.spec.category}: {line}")
         first_failure = "failed" not in self.statuses  # others may come while the run is stopping
         self.statuses.append(stored.status)
         if self.raises and first_failure:

@@ -23,10 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("benchmarks.features", __doc__)
     parser.add_argument(
-        "--cache",
-        type=written_path,
-        default=default_folder(),
-        help="folder (default: %(default)s)",
+        "--cache", type=written_path, default=default_folder(), help="folder (default: %(default)s)"
     )
     parser.add_argument("--clear", action="store_true", help="remove all cached features")
     return parser

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import ceil, sqrt
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from benchmarks.specs import Augment
 
-COPIES: Mapping[Augment, Sequence[int | Literal["mirrored"]]] = {
+Turn: TypeAlias = int | Literal["mirrored"]
+
+COPIES: Mapping[Augment, Sequence[Turn]] = {
     "none": (),
     "flip": ("mirrored",),
     "rotate8": (45, 90, 135, 180, 225, 270, 315),
@@ -21,7 +23,7 @@ COPIES: Mapping[Augment, Sequence[int | Literal["mirrored"]]] = {
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
-def copied(image: Pixels, turn: int | Literal["mirrored"]) -> Pixels:
+def copied(image: Pixels, turn: Turn) -> Pixels:
     """Return a copy of a square image, (3, S, S).
 
     Right angles move pixels; others are bilinear, with the image mirrored at its border for what

@@ -121,14 +121,11 @@ class WriteBehind:
         for maps in outputs.values():
             maps.record_stream(self._stream)  # its memory isn't given away before it is copied
 
-        def ready(level: int) -> Bring:
-            def bring() -> np.ndarray[Any, Any]:
-                copied.synchronize()
-                return copies[level].numpy()
+        def bring(level: int) -> np.ndarray[Any, Any]:
+            copied.synchronize()
+            return copies[level].numpy()
 
-            return bring
-
-        return {level: ready(level) for level in outputs}
+        return {level: partial(bring, level) for level in outputs}
 
 
 def _copied(maps: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ python -m benchmarks.figures RUN
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_on_run("benchmarks.figures", __doc__, _write, argv)
 
 
-def _write(run: Path, out: Path | None) -> None:
-    run = run.resolve()
+def _write(run: Path, options: argparse.Namespace) -> None:
+    run, out = run.resolve(), options.out
     for path in write_figures(result_sets(run), out or plots_folder(run)):
         show(str(path))
 

@@ -75,8 +75,8 @@ class Ahead:
 
 def _draw(run: Path, out: Path, category: str) -> dict[str, Shown]:
     drawn = {}
-    for name, draw, folder in drawings(sets_so_far(run), out, [example_maps.figures]):
+    for name, draw in drawings(sets_so_far(run), example_maps.figures):
         mine = draw.args[0].categories == (category,)
-        if mine and not write((name, draw, folder)).boxes:  # else drawn again, where that is said
+        if mine and not write(out, (name, draw)).boxes:  # else drawn again, where that is said
             drawn[name] = draw.args
     return drawn

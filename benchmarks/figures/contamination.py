@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+
+import numpy as np
 
 from benchmarks.figures.style import DOUBLE, Drawing, Figure, add_legend, line, new_figure
 from benchmarks.metrics.definitions import HEADLINE, METRICS
@@ -27,7 +30,9 @@ def figures(sets: Sequence[ResultSet]) -> Iterator[tuple[str, Drawing]]:
 
 
 def draw_contamination(sets: Sequence[ResultSet]) -> Figure:
-    """Draw a panel a metric and a line a method, with 95 % intervals where there are any.
+    """Draw a panel a metric and a line a method's first seed, with intervals where there are any.
+
+    Each seed has test images of its own, and with them an interval of its own.
 
     Args:
         sets: of one reserve, by ascending share.
@@ -35,26 +40,29 @@ def draw_contamination(sets: Sequence[ResultSet]) -> Figure:
     Raises:
         BenchmarkError: a file of scores or maps is unreadable.
     """
+    sets = [replace(results, cells=list(results.first.values())) for results in sets]
     first, shown = sets[0], [metric for metric in HEADLINE if sets[0].has(metric)]
     dirt = condition_labels(first.spec)[:1]
-    described = first.describe("Metrics by the share of training images that are anomalous")
+    described = first.describe(
+        "Metrics and 95 % intervals by the share of anomalous training images"
+    )
     text = caption(first.dataset, [part for part in described if part not in dirt])
     figure = new_figure(DOUBLE, 2.4, text)
     handles = {}
     for panel, metric in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
-        means = [
-            (100 * results.spec.contamination, method_means(results, metric)) for results in sets
-        ]
-        for method in first.methods:
-            points = [(share, *of[method]) for share, of in means if method in of]
-            if not points:
-                continue
-            shares, values, intervals = zip(*points, strict=True)
-            ends = [ends or (value, value) for value, ends in zip(values, intervals, strict=True)]
-            down = [max(0, value - low) for value, (low, _) in zip(values, ends, strict=True)]
-            up = [max(0, high - value) for value, (_, high) in zip(values, ends, strict=True)]
-            look = {**line(method), "elinewidth": 0.5, "capsize": 1.5}
-            handles[method] = panel.errorbar(shares, values, (down, up), **look)
+        means = [method_means(results, metric) for results in sets]
+        for place, method in enumerate(first.methods):
+            aside = (place - (len(first.methods) - 1) / 2) * sets[-1].spec.contamination
+            points = [
+                (aside + 100 * results.spec.contamination, value, *(ends or (value, value)))
+                for results, known in zip(sets, means, strict=True)
+                for value, ends in ([known[method]] if method in known else ())
+            ]
+            if points:
+                shares, values, low, high = np.transpose(points)
+                bars = np.maximum(0, (values - low, high - values))
+                look = {**line(method), "elinewidth": 0.5, "capsize": 1.5}
+                handles[method] = panel.errorbar(shares, values, bars, **look)
         panel.set_title(METRICS[metric].label, loc="left")
         panel.set_xlabel("% of the training images")
     add_legend(figure, list(handles), list(handles.values()))

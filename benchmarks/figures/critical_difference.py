@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from textwrap import fill
 
 from benchmarks.array_types import Floats
-from benchmarks.figures.style import CHARACTER, SINGLE, Axes, Figure, new_figure, style
+from benchmarks.figures.style import CHARACTER, SINGLE, Axes, Drawing, Figure, new_figure, style
 from benchmarks.metrics.definitions import HEADLINE, METRICS
 from benchmarks.results import ResultSet
 from benchmarks.statistics.pairs import LEVEL, correct_table
 from benchmarks.statistics.ranks import average_ranks, compare_categories, fewest_categories, groups
+
+
+def figures(results: ResultSet) -> Iterator[tuple[str, Drawing]]:
+    """Yield the figure's name and what draws it, where the cells have a metric of `HEADLINE`."""
+    if any(map(results.has, HEADLINE)):
+        yield "critical_difference", partial(draw_critical_difference, results)
 
 
 def draw_critical_difference(results: ResultSet) -> Figure:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from typing import Any, Literal
 
 import numpy as np
 
 from benchmarks.array_types import Curve, Floats
-from benchmarks.figures.style import (
-    CHARACTER,
-    DOUBLE,
-    MOST_CATEGORIES,
-    MOST_METHODS,
-    SINGLE,
-    Axes,
-    Drawing,
-    Figure,
-    add_legend,
-    line,
-    new_figure,
-    style,
-    wrap_name,
-)
+from benchmarks.figures import style
+from benchmarks.figures.style import MOST_CATEGORIES, MOST_METHODS, Axes, Drawing, Figure
 from benchmarks.metrics.image import precision_recall_curve, roc_curve
 from benchmarks.results import ResultSet
 from benchmarks.results.scores import read_scores
@@ -48,9 +35,7 @@ CURVES = {
     ),
     # Precision between two recalls is not linear: steps, as average precision sums them.
     "precision_recall": DrawnCurve(
-        "Image-level precision and recall",
-        "Recall",
-        "Precision",
+        *("Image-level precision and recall", "Recall", "Precision"),
         precision_recall_curve,
         "steps-post",
     ),
@@ -78,22 +63,16 @@ def draw_curves(results: ResultSet, curve: DrawnCurve) -> Figure:
     from matplotlib.lines import Line2D
 
     count = len(results.categories)
-    rows, columns = _panels(count)
-    width = SINGLE if columns < 3 else DOUBLE
-    caption = results.caption(curve.title, results.first_seed)
-    figure = new_figure(width, 0.25 + rows * width / columns, caption)
-    axes = _shared_axes(figure, rows, columns)
-    for place, (panel, category) in enumerate(zip(axes, results.categories, strict=False)):
+    figure, axes, columns = _grid(results, count, curve.title)
+    for place, (panel, category) in enumerate(zip(axes, results.categories, strict=True)):
         _draw_panel(panel, results, category, curve)
         if place + columns >= count:
             panel.tick_params(labelbottom=True)
             panel.set_xlabel(curve.x)
         if place % columns == 0:
             panel.set_ylabel(curve.y)
-    for panel in axes[count:]:
-        panel.remove()
-    handles = [Line2D([], [], **line(method)) for method in results.methods]
-    add_legend(figure, list(results.methods), handles)
+    handles = [Line2D([], [], **style.line(method)) for method in results.methods]
+    style.add_legend(figure, list(results.methods), handles)
     return figure
 
 
@@ -104,14 +83,9 @@ def draw_spread(results: ResultSet, curve: DrawnCurve) -> Figure:
     """
     from matplotlib.collections import LineCollection
 
-    rows, columns = _panels(len(results.methods))
-    width = SINGLE if columns < 3 else DOUBLE
-    count = len(results.categories)
-    title = f"{curve.title}, a line each of {count} categories"
-    caption = results.caption(title, results.first_seed)
-    figure = new_figure(width, 0.25 + rows * width / columns, caption)
-    axes = _shared_axes(figure, rows, columns)
-    for panel, method in zip(axes, results.methods, strict=False):
+    title = f"{curve.title}, a line each of {len(results.categories)} categories"
+    figure, axes, columns = _grid(results, len(results.methods), title)
+    for panel, method in zip(axes, results.methods, strict=True):
         stored = [path for (_, name), path in results.scores.items() if name == method]
         lines = [np.column_stack(curve.points(*read_scores(path))) for path in stored]
         if curve.drawstyle == "steps-post":
@@ -119,29 +93,33 @@ def draw_spread(results: ResultSet, curve: DrawnCurve) -> Figure:
                 np.column_stack([x.repeat(2)[1:], y.repeat(2)[:-1]])
                 for x, y in (line.T for line in lines)
             ]
-        look: dict[str, Any] = {"colors": style(method).colour, "linewidths": 0.4, "alpha": 0.5}
-        panel.add_collection(LineCollection(lines, label=method, **look))
-        panel.set_title(wrap_name(method, int(width / columns / CHARACTER)))
+        look: dict[str, Any] = {"colors": style.style(method).colour}
+        look |= {"linewidths": 0.4, "alpha": 0.5, "label": method}
+        panel.add_collection(LineCollection(lines, **look))
+        width = int(figure.get_figwidth() / columns / style.CHARACTER)
+        panel.set_title(style.wrap_name(method, width))
         panel.set(xlabel=curve.x, ylabel=curve.y)
         panel.label_outer()
-    for panel in axes[len(results.methods) :]:
-        panel.remove()
     return figure
 
 
-def _panels(count: int) -> tuple[int, int]:
-    """Return the rows and columns of a grid: at most five columns, as full as may be."""
-    rows = math.ceil(count / 5)
-    return rows, math.ceil(count / rows)
+def _grid(results: ResultSet, count: int, title: str) -> tuple[Figure, Sequence[Axes], int]:
+    """Return a figure, its panels with scales of rates, and how many of them are in a row.
 
-
-def _shared_axes(figure: Figure, rows: int, columns: int) -> Any:
-    """Return the panels of a grid, whose scales of rates are the first one's."""
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    They are at most five in a row, in a grid as full as may be.
+    """
+    rows = ceil(count / 5)
+    columns = ceil(count / rows)
+    width = style.SINGLE if columns < 3 else style.DOUBLE
+    caption = results.caption(title, results.first_seed)
+    figure = style.new_figure(width, 0.25 + rows * width / columns, caption)
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel().tolist()
     axes[0].set(xlim=(0, 1), ylim=(0, 1))
     for axis in (axes[0].xaxis, axes[0].yaxis):
         axis.set_ticks((0, 0.5, 1), ("0", "0.5", "1"))
-    return axes
+    for panel in axes[count:]:
+        panel.remove()
+    return figure, axes[:count], columns
 
 
 def _draw_panel(panel: Axes, results: ResultSet, category: str, curve: DrawnCurve) -> None:
@@ -156,8 +134,8 @@ def _draw_panel(panel: Axes, results: ResultSet, category: str, curve: DrawnCurv
             continue
         # Markers start at different points of the way, so that coinciding lines both show.
         every = (0.05 + 0.2 * place / len(results.methods), 0.25)
-        x, y = curve.points(labels, scores)
-        panel.plot(x, y, label=method, markevery=every, drawstyle=curve.drawstyle, **line(method))
+        look = {"markevery": every, "drawstyle": curve.drawstyle, **style.line(method)}
+        panel.plot(*curve.points(labels, scores), label=method, **look)
     notes.append(results.left_out(category, drawn))
     panel.text(0.5, 0.1, "\n".join(filter(None, notes)), ha="center", transform=panel.transAxes)
     panel.set_title(category)

@@ -12,18 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.array_types import Floats, Masks
-from benchmarks.figures.style import (
-    CHARACTER,
-    DOUBLE,
-    LINE,
-    MOST_CATEGORIES,
-    MOST_METHODS,
-    Axes,
-    Drawing,
-    Figure,
-    new_figure,
-    wrap_name,
-)
+from benchmarks.figures import style
+from benchmarks.figures.style import CHARACTER, LINE, Axes, Drawing, Figure
 from benchmarks.results import ResultSet
 from benchmarks.results.maps import StoredMaps, read_maps
 from benchmarks.results.result_set import category_of
@@ -44,11 +34,11 @@ _MARGIN, _GAP, _LARGEST = 0.3, 0.05, 1.1
 
 def figures(results: ResultSet) -> Iterator[tuple[str, Drawing]]:
     """Yield a name and what draws the figure, for each category of which any cell has maps."""
-    if len(results.categories) <= MOST_CATEGORIES:
+    if len(results.categories) <= style.MOST_CATEGORIES:
         for category in sorted({category for category, _ in results.maps}):
             cells = [cell for cell in results.cells if category_of(cell) == category]
             only = replace(results, cells=cells, categories=(category,))
-            if len(only.methods) <= MOST_METHODS:
+            if len(only.methods) <= style.MOST_METHODS:
                 yield f"{PREFIX}{category}", partial(draw_examples, only)
 
 
@@ -136,16 +126,18 @@ def _example_grid(
 ) -> tuple[Figure, _Grid]:
     """Return a figure and its squares, one row a name and one titled column a method."""
     columns = 2 + len(results.methods)
-    side = min(_LARGEST, (DOUBLE - _MARGIN) / columns)
+    side = min(_LARGEST, (style.DOUBLE - _MARGIN) / columns)
     width = int(side / CHARACTER)
-    titles = [wrap_name(title, width) for title in ("image", "ground truth", *results.methods)]
+    titles = [
+        style.wrap_name(title, width) for title in ("image", "ground truth", *results.methods)
+    ]
     part = "" if len(names) == total else f" ({len(names)} of {total})"
     caption = results.caption(f"Anomaly maps of {category}{part}", results.first_seed)
     caption += " Colours span each method's least to greatest value over these images;"
     caption += " true defects are outlined; image scores stand below."
     header = LINE * max(1 + title.count("\n") for title in titles)
     size = _MARGIN + side * columns, header + (side + LINE) * len(names)
-    figure = new_figure(*size, caption)
+    figure = style.new_figure(*size, caption)
     figure.set_layout_engine("none")
     figure.texts[0].set_y(1 - 0.03 / figure.get_figheight())
     panel = figure.add_axes((0, 0, 1, size[1] / figure.get_figheight()))
@@ -154,18 +146,10 @@ def _example_grid(
     for column, title in enumerate(titles):
         left, _ = grid.corner(0, column)
         panel.text(left + side / 2, header, title, ha="center", va="bottom")
+    upright: Any = {"rotation": 90, "ha": "right", "va": "center", "multialignment": "center"}
     for row, name in enumerate(names):
-        parts = (wrap_name(part, width) for part in Path(name).with_suffix("").parts[-2:])
-        middle = grid.corner(row, 0)[1] + side / 2
-        panel.text(
-            _MARGIN,
-            middle,
-            "\n".join(parts),
-            rotation=90,
-            ha="right",
-            va="center",
-            multialignment="center",
-        )
+        parts = (style.wrap_name(part, width) for part in Path(name).with_suffix("").parts[-2:])
+        panel.text(_MARGIN, grid.corner(row, 0)[1] + side / 2, "\n".join(parts), **upright)
     panel.set(xlim=(0, size[0]), ylim=(size[1], 0), autoscale_on=False)
     return figure, grid
 

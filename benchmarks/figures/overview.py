@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from benchmarks.figures.style import DOUBLE, MOST_METHODS, Axes, Figure, new_figure, style
 from benchmarks.metrics.definitions import HEADLINE
@@ -40,7 +41,6 @@ def _draw_dot(panel: Axes, place: int, method: str, value: float, spread: float 
         across = panel.get_yaxis_transform()
         panel.text(0.5, place, "no complete set", transform=across, ha="center", va="center")
         return
-    panel.errorbar(
-        value, place, xerr=spread, color=look.colour, fmt=look.marker, ms=4.5, label=method
-    )
+    point: Any = {"color": look.colour, "fmt": look.marker, "ms": 4.5, "label": method}
+    panel.errorbar(value, place, xerr=spread, **point)
     panel.annotate(f"{value:.1f}", (value, place), (0, 4), textcoords="offset points", ha="center")

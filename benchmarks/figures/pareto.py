@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.figures.style import DOUBLE, Axes, Drawing, Figure, new_figure, style
 from benchmarks.metrics.definitions import METRICS
@@ -78,15 +78,10 @@ def draw_pareto(results: ResultSet, chosen: list[Point]) -> Figure:
     panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panel.xaxis.set_minor_locator(NullLocator())
     panel.xaxis.set_major_formatter("{x:g}")
-    best = front(chosen, higher_is_better=metric.higher_is_better)
-    right = panel.get_xlim()[1]
-    panel.step(
-        [*(point.cost.milliseconds[0] for point in best), right],
-        [100 * point.value for point in [*best, best[-1]]],
-        where="post",
-        color="0.6",
-        zorder=1,
-    )
+    best, right = front(chosen, higher_is_better=metric.higher_is_better), panel.get_xlim()[1]
+    times = [*(point.cost.milliseconds[0] for point in best), right]
+    heights = [100 * point.value for point in [*best, best[-1]]]
+    panel.step(times, heights, where="post", color="0.6", zorder=1)
     panel.set_xlim(right=right)
     return figure
 
@@ -94,14 +89,8 @@ def draw_pareto(results: ResultSet, chosen: list[Point]) -> Figure:
 def _draw_point(panel: Axes, point: Point) -> None:
     look, (median, late) = style(point.method), point.cost.milliseconds
     low, high = point.interval or (point.value, point.value)
-    panel.errorbar(
-        median,
-        100 * point.value,
-        xerr=[[0.0], [late - median]],
-        yerr=[[100 * (point.value - low)], [100 * (high - point.value)]],
-        fmt=look.marker,
-        color=look.colour,
-        elinewidth=0.7,
-    )
-    place = (median, 100 * point.value)
+    place = median, 100 * point.value
+    above, below = 100 * (high - point.value), 100 * (point.value - low)
+    bars: Any = {"xerr": [[0.0], [late - median]], "yerr": [[below], [above]], "elinewidth": 0.7}
+    panel.errorbar(*place, fmt=look.marker, color=look.colour, **bars)
     panel.annotate(point.method, place, (5, 5), textcoords="offset points")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmarks.figures.fonts import use_fonts
 from benchmarks.files import atomic_file
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ LOOK: dict[str, Any] = {
     "svg.hashsalt": "benchmarks.figures",
     "text.parse_math": False,  # names are no formulas
 }
-"""matplotlib's settings, for `matplotlib.style.context(["default", LOOK])`."""
+"""matplotlib's settings, over its defaults."""
 
 LINES_DPI, PICTURES_DPI = 300, 200
 """Dots per inch of a PNG of lines, and of one of pictures, which stored maps fill."""
@@ -144,8 +147,23 @@ def add_legend(figure: Figure, methods: Sequence[str], handles: Sequence[Any]) -
     figure.legend(handles, methods, loc="outside lower center", ncols=columns)
 
 
-def save(figure: Figure, folder: Path, name: str, *, svg: bool = True) -> list[Path]:
-    """Write a figure as PNG, and SVG, and return the paths; the same figure gives the same bytes.
+class Written(NamedTuple):
+    """A figure's files; the characters that it shows as boxes; why it isn't drawn, if it isn't."""
+
+    paths: Sequence[Path]
+    boxes: frozenset[str] = frozenset()
+    problem: str = ""
+
+
+def look() -> AbstractContextManager[None]:
+    """Return a context in which matplotlib draws by `LOOK`."""
+    import matplotlib.style
+
+    return matplotlib.style.context(["default", LOOK])
+
+
+def save(figure: Figure, folder: Path, name: str, *, svg: bool = True) -> Written:
+    """Write a figure as PNG, and SVG; the same figure gives the same bytes.
 
     Laid out and drawn once for each, by the canvases themselves: `savefig` draws twice, and lays
     out again for the second file.
@@ -156,19 +174,21 @@ def save(figure: Figure, folder: Path, name: str, *, svg: bool = True) -> list[P
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    png, lines = folder / f"{name}.png", folder / f"{name}.svg"
-    canvas: Any = FigureCanvasAgg(figure)
+    png, lines, boxes = folder / f"{name}.png", folder / f"{name}.svg", use_fonts(figure)
     figure.set_dpi(LINES_DPI if svg else PICTURES_DPI)
-    with atomic_file(png) as file:
-        options = {"compress_level": 4}  # a third of the usual level's time, about its size
-        canvas.print_png(file, metadata={"Software": None}, pil_kwargs=options)
-    if not svg:
-        return [png]
-    figure.set_layout_engine("none")
-    canvas = FigureCanvasSVG(figure)
-    with atomic_file(lines) as file:
-        canvas.print_svg(file, metadata={"Date": None})
-    return [png, lines]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ |Matplotlib currently does not support")
+        canvas: Any = FigureCanvasAgg(figure)
+        with atomic_file(png) as file:
+            options = {"compress_level": 4}  # a third of the usual level's time, about its size
+            canvas.print_png(file, metadata={"Software": None}, pil_kwargs=options)
+        if not svg:
+            return Written([png], boxes)
+        figure.set_layout_engine("none")
+        canvas = FigureCanvasSVG(figure)
+        with atomic_file(lines) as file:
+            canvas.print_svg(file, metadata={"Date": None})
+    return Written([png, lines], boxes)
 
 
 _KEPT_SPACE = "\0"

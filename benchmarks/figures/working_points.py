@@ -32,9 +32,8 @@ def draw_working_points(results: ResultSet) -> Figure:
         panel.set_xlim(-0.5, len(groups) - 0.5)
         panel.tick_params(axis="x", length=0)
     if len(groups) > 5:
-        panel.set_xticks(
-            range(len(groups)), groups, rotation=45, ha="right", rotation_mode="anchor"
-        )
+        slanted: Any = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        panel.set_xticks(range(len(groups)), groups, **slanted)
     add_legend(figure, list(results.methods), bars)
     return figure
 
@@ -50,20 +49,11 @@ def _draw_bars(panel: Axes, results: ResultSet, metric: str, groups: int) -> lis
         values = 100 * table.values[method].to_numpy()[:groups]
         spread = 100 * table.deviations[method].to_numpy()[:groups]
         defined = ~np.isnan(values)
-        bars.append(
-            panel.bar(
-                at[defined],
-                values[defined],
-                thickness,
-                yerr=spread[defined] if not np.isnan(spread).all() else None,
-                label=method,
-                color=look.colour,
-                hatch=look.hatch,
-                edgecolor="white",
-                linewidth=0.3,
-                error_kw={"elinewidth": 0.6},
-            )
-        )
+        fill: Any = {"color": look.colour, "hatch": look.hatch, "label": method}
+        edge: Any = {"edgecolor": "white", "linewidth": 0.3, "error_kw": {"elinewidth": 0.6}}
+        yerr = None if np.isnan(spread).all() else spread[defined]
+        drawn = panel.bar(at[defined], values[defined], thickness, yerr=yerr, **fill, **edge)
+        bars.append(drawn)
         if not defined.all():
             lacking = True
             panel.plot(at[~defined], 0 * at[~defined], "x", color=look.colour, clip_on=False)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +19,10 @@ from benchmarks.maps.folder import map_names, stem
 from benchmarks.maps.image_scores import image_name
 from benchmarks.maps.reading import Map, write_tiff
 from benchmarks.results import ResultSet
-from benchmarks.results.feature_sources import without_source
+from benchmarks.results.agreement import without_source
 from benchmarks.results.maps import open_maps
 from benchmarks.results.scores import read_image_scores
 from benchmarks.specs import CellSpec
-
-DType = Literal["float32", "float16", "float64"]
 
 ALL_MAPS = (
     "python -m benchmarks.run with --save-maps, and the run's own options, stores all of them"
@@ -48,7 +46,7 @@ class Exported:
         scores: image → image score, for the file beside the maps.
     """
 
-    dtype: DType
+    dtype: str
     cut: int = 0
     enlarged: int = 0
     otherwise: int = 0
@@ -68,12 +66,20 @@ def find_method(sets: Sequence[ResultSet], name: str) -> list[tuple[ResultSet, s
     Raises:
         BenchmarkError: none of that name is there, or several on one data set.
     """
-    every = [(results, method) for results in sets for method in results.methods]
+    whole = [results for results in sets if not (results.spec.shift or results.spec.reserve)]
+    if not whole:
+        raise BenchmarkError(
+            f"{sets[0].run}: with --contamination or --shift not all test images are judged as "
+            "they lie on disk, which maps of other programs are of; run the methods without"
+        )
+    every = [(results, method) for results in whole for method in results.methods]
     alike = [pair for pair in every if pair[1] == name]
     alike = alike or [pair for pair in every if without_source(pair[1]) == name]
     if not alike or len({results.dataset for results, _ in alike}) < len(alike):
         names = ", ".join(dict.fromkeys(method for _, method in alike or every))
-        several = f" {len(alike)} times, under other backbones or crops," if alike else ""
+        several = (
+            f" {len(alike)} times, under other backbones, crops or conditions," if alike else ""
+        )
         remedy = "; run the one that is meant into a folder of its own" if alike else ""
         raise BenchmarkError(f"--methods {name}: {sets[0].run} has{several} {names}{remedy}")
     return alike
@@ -162,7 +168,7 @@ def _stored(results: ResultSet, method: str, category: Category) -> tuple[CellSp
     return spec, dict(zip(names, squares, strict=True))
 
 
-def _typed(values: Map, dtype: DType, path: Path) -> np.ndarray[Any, Any]:
+def _typed(values: Map, dtype: str, path: Path) -> np.ndarray[Any, Any]:
     with np.errstate(over="ignore"):
         typed = values.astype(dtype)
     if not np.isfinite(typed).all():

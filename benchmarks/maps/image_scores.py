@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.datasets import Category, Sample
@@ -30,8 +31,8 @@ def write(path: Path, scores: Mapping[str, float]) -> None:
     write_file(path, as_csv([COLUMNS, *scores.items()]))
 
 
-def read(path: Path) -> dict[str, float]:
-    """Return image → score, the images as the file names them.
+def read(path: Path) -> ScoreTable:
+    """Read image → score.
 
     Columns are separated by commas, semicolons, tabs or spaces.
 
@@ -65,69 +66,75 @@ def read(path: Path) -> dict[str, float]:
         if image in scores:
             raise DataError(f"{path}, line {number}: {image} has a score already; keep one")
         scores[image] = score
-    return scores
+    return ScoreTable(path, scores)
 
 
-def _number(text: str | None) -> float:
+def _number(text: str) -> float:
     try:
-        return float(text or "")
+        return float(text)
     except ValueError:
         return math.nan
 
 
-def of_category(path: Path, scores: Mapping[str, float], category: Category) -> Sequence[float]:
-    """Return the scores of a category's test images, in their order.
+@dataclass(frozen=True)
+class ScoreTable:
+    """Image scores of a file.
 
-    Args:
-        path: where they are from, for messages.
-        scores: what `read` returned; names may be absolute, and have backslashes.
-        category: its images.
-
-    Raises:
-        DataError: an image has none or two, or a score of the category is of no test image.
+    Attributes:
+        path: the file, for messages.
+        scores: image → score, as the file names images: maybe by absolute names, or with
+            backslashes.
     """
-    given, problems = _matched(scores, category, category.test, "test image")
-    names = [image_name(category.name, sample.name) for sample in category.test]
-    missing = [name for name in names if name not in given]
-    if missing:
-        left = [name for name in scores if name not in given.values()]
-        missing[0] += f"; the nearest name is {nearest(missing[0], left)}"
-    if problems := [*(f"no score of {name}" for name in missing), *problems]:
-        raise DataError(listed(f"{path}: {category.name} needs one row a test image", problems))
-    return [scores[given[name]] for name in names]
 
+    path: Path
+    scores: Mapping[str, float]
 
-def of_held_out(path: Path, scores: Mapping[str, float], category: Category) -> dict[str, float]:
-    """Return the scores of a category's nominal training images that there are any of, by name.
+    def of_test(self, category: Category) -> list[float]:
+        """Return the scores of a category's test images, in their order.
 
-    Arguments as `of_category`.
+        Raises:
+            DataError: an image has none or two, or a score of the category is of no test image.
+        """
+        given, problems = self._matched(category, category.test, "test image")
+        names = [image_name(category.name, sample.name) for sample in category.test]
+        missing = [name for name in names if name not in given]
+        if missing:
+            left = [name for name in self.scores if name not in given.values()]
+            missing[0] += f"; the nearest name is {nearest(missing[0], left)}"
+        if problems := [*(f"no score of {name}" for name in missing), *problems]:
+            needed = f"{self.path}: {category.name} needs one row a test image"
+            raise DataError(listed(needed, problems))
+        return [self.scores[given[name]] for name in names]
 
-    Raises:
-        DataError: an image has two, or a score of the category is of no training image.
-    """
-    given, problems = _matched(scores, category, category.train, "training image")
-    if problems:
-        raise DataError(listed(f"{path}: {category.name} has rows of other images", problems))
-    names = {sample.name: image_name(category.name, sample.name) for sample in category.train}
-    return {name: scores[given[row]] for name, row in names.items() if row in given}
+    def of_held_out(self, category: Category) -> dict[str, float]:
+        """Return the scores of a category's nominal training images that there are any of, by name.
 
+        Raises:
+            DataError: an image has two, or a score of the category is of no training image.
+        """
+        given, problems = self._matched(category, category.train, "training image")
+        if problems:
+            others = f"{self.path}: {category.name} has rows of other images"
+            raise DataError(listed(others, problems))
+        names = {sample.name: image_name(category.name, sample.name) for sample in category.train}
+        return {name: self.scores[given[row]] for name, row in names.items() if row in given}
 
-def _matched(
-    scores: Mapping[str, float], category: Category, samples: Sequence[Sample], kind: str
-) -> tuple[dict[str, str], list[str]]:
-    """Return image → what the file calls it, and which of the category's rows are of no image."""
-    names = [image_name(category.name, sample.name) for sample in samples]
-    wanted = {plain(name): name for name in names}
-    given: dict[str, str] = {}
-    problems = []
-    for name in scores:
-        parts = plain(name).split("/")
-        ends = ("/".join(parts[start:]) for start in range(len(parts)))
-        image = next((wanted[end] for end in ends if end in wanted), "")
-        if not image and plain(name).startswith(f"{plain(category.name)}/"):
-            problems.append(f"{name} is no {kind}: the nearest is {nearest(name, names)}")
-        elif image in given:
-            problems.append(f"{name} and {given[image]} are the same image; keep one")
-        elif image:
-            given[image] = name
-    return given, problems
+    def _matched(
+        self, category: Category, samples: Sequence[Sample], kind: str
+    ) -> tuple[dict[str, str], list[str]]:
+        """Return image → what the file calls it, and the rows of the category that are of none."""
+        names = [image_name(category.name, sample.name) for sample in samples]
+        wanted = {plain(name): name for name in names}
+        given: dict[str, str] = {}
+        problems = []
+        for name in self.scores:
+            parts = plain(name).split("/")
+            ends = ("/".join(parts[start:]) for start in range(len(parts)))
+            image = next((wanted[end] for end in ends if end in wanted), "")
+            if not image and plain(name).startswith(f"{plain(category.name)}/"):
+                problems.append(f"{name} is no {kind}: the nearest is {nearest(name, names)}")
+            elif image in given:
+                problems.append(f"{name} and {given[image]} are the same image; keep one")
+            elif image:
+                given[image] = name
+        return given, problems

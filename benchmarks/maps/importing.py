@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from benchmarks.evaluation.drawing import held_out_count
 from benchmarks.evaluation.evaluating import measure
 from benchmarks.evaluation.job import Evaluated, KeptMaps, Prediction
 from benchmarks.features import Crops
-from benchmarks.maps import image_scores
 from benchmarks.maps.folder import find_maps, stem
+from benchmarks.maps.image_scores import ScoreTable
 from benchmarks.maps.reading import Map, read_map
 from benchmarks.metrics.calibrated import HeldOut
 from benchmarks.results.agreement import Measure
@@ -36,21 +36,17 @@ class ImportedMaps:
         folder: where they lie, as `folder.find_maps` reads it.
         method: the method's name in tables.
         seed: with which the method was trained.
-        table: the file of the image scores; None where they are each map's maximum.
-        scores: what it holds.
+        table: the image scores; None where they are each map's maximum.
         calibrate: how many training images, or which share, weren't fitted to; None for none.
-        held_out_table: the file of their image scores.
-        held_out: what it holds.
+        held_out: their image scores.
     """
 
     folder: Path
     method: str
     seed: int = 0
-    table: Path | None = None
-    scores: Mapping[str, float] | None = None
+    table: ScoreTable | None = None
     calibrate: float | None = None
-    held_out_table: Path = Path()
-    held_out: Mapping[str, float] = field(default_factory=dict)
+    held_out: ScoreTable | None = None
 
     def image_scores(self, category: Category, maxima: Sequence[float]) -> tuple[list[float], str]:
         """Return the score of each test image, and where they are from.
@@ -58,9 +54,9 @@ class ImportedMaps:
         Raises:
             DataError: the file lacks one, or has one too many.
         """
-        if self.table is None or self.scores is None:
+        if self.table is None:
             return list(maxima), MAXIMUM
-        scores = list(image_scores.of_category(self.table, self.scores, category))
+        scores = self.table.of_test(category)
         return scores, f"a file's, sha256 {digest(scores)}"
 
     def held_out_scores(self, category: Category) -> HeldOut | None:
@@ -71,13 +67,13 @@ class ImportedMaps:
         Raises:
             DataError: they are of other images, or not as many as were to be held out.
         """
-        if self.calibrate is None:
+        if self.calibrate is None or self.held_out is None:
             return None
-        given = image_scores.of_held_out(self.held_out_table, self.held_out, category)
+        given = self.held_out.of_held_out(category)
         wanted = held_out_count(self.calibrate, len(category.train))
         if len(given) != wanted or not 0 < wanted < len(category.train):
             raise DataError(
-                f"{self.held_out_table}: {len(given)} of {len(category.train)} training images of "
+                f"{self.held_out.path}: {len(given)} of {len(category.train)} training images of "
                 f"{category.name} have scores, and --calibrate {self.calibrate} says {wanted}"
             )
         scores = np.array([*given.values()])
@@ -158,14 +154,11 @@ def check_category(
     return CheckedMaps(category, paths, others, scores, dtype, spec, held_out)
 
 
-def import_category(
-    checked: CheckedMaps, dataset: Dataset, *, crops: Crops, kept_maps: KeptMaps
-) -> Evaluated:
+def import_category(checked: CheckedMaps, *, crops: Crops, kept_maps: KeptMaps) -> Evaluated:
     """Return the cell of a category's maps, measured as every other cell is.
 
     Args:
         checked: the maps, which are read again.
-        dataset: the data set.
         crops: brings the test images, of which previews are stored.
         kept_maps: which maps are stored beside the cell.
 
@@ -183,8 +176,7 @@ def import_category(
         raise DataError(f"maps of {category.name} changed while they were read; import them again")
     truth = GroundTruth(category, spec.protocol, crops)
     scored = Prediction(np.array(checked.scores), squares, held_out=checked.held_out)
-    result = measure(spec, kept_maps, truth, scored)
-    return replace(result, cell=replace(result.cell, place=dataset.place))
+    return measure(spec, kept_maps, truth, scored)
 
 
 def _read(category: Category, paths: Sequence[Path]) -> Iterator[tuple[Sample, Map]]:

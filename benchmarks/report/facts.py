@@ -70,9 +70,9 @@ def _protocol(results: ResultSet) -> Iterable[tuple[str, str]]:
     yield "images resized", f"{measure.interpolation}, antialiased"
     yield "masks", f"resized: {measure.mask_resize}"
     yield "regions", _REGIONS[measure.regions]
-    yield "training images", f"{results.shots} shots" if results.shots else "all"
-    if results.calibrate:
-        yield "held out for thresholds", f"{held_out_label(results.calibrate)} of them"
+    yield "training images", f"{results.spec.shots} shots" if results.spec.shots else "all"
+    if results.spec.calibrate:
+        yield "held out for thresholds", f"{held_out_label(results.spec.calibrate)} of them"
     yield "conditions", "; ".join(condition_labels(results.spec))
     seeds = sorted({seed for seeds in results.methods.values() for seed in seeds})
     yield "seeds", ", ".join(map(str, seeds))

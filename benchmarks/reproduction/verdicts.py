@@ -14,7 +14,8 @@ from benchmarks.reproduction.published_values import DATASET, PublishedValue, pu
 from benchmarks.reproduction.tolerance import Tolerance, of_seeds
 from benchmarks.results import ResultSet
 from benchmarks.results.metrics_csv import MEAN
-from benchmarks.results.result_set import Table, category_of
+from benchmarks.results.result_set import category_of
+from benchmarks.results.table import Table
 from benchmarks.specs import CONDITIONS
 from benchmarks.statistics.proportions import Interval, mean_interval
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.console import command_parser, run_program, say
 from benchmarks.errors import StorageError
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.calibrated import KNOWN
 from benchmarks.names import suggest
 from benchmarks.places import written_path
 from benchmarks.results.folders import find_run
@@ -24,15 +24,15 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="NAMES",
         help="metrics that the terminal shows, and the report first, comma-separated: "
-        f"{', '.join(METRICS)}",
+        f"{', '.join(KNOWN)}",
     )
 
 
 def _metric_names(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     for name in names:
-        if name not in METRICS:
-            near = suggest(name, METRICS) or f"; there are {', '.join(METRICS)}"
+        if name not in KNOWN:
+            near = suggest(name, KNOWN) or f"; there are {', '.join(KNOWN)}"
             raise argparse.ArgumentTypeError(f"there is no metric {name!r}{near}")
     return names
 
@@ -40,24 +40,28 @@ def _metric_names(text: str) -> tuple[str, ...]:
 def run_on_run(
     program: str,
     description: str | None,
-    show_run: Callable[[Path, Path | None], None],
+    show_run: Callable[[Path, argparse.Namespace], None],
     arguments: Sequence[str] | None,
+    *add_others: Callable[[argparse.ArgumentParser], None],
 ) -> int:
     """Parse the name of a run and show the run; return 0, or 2 where there is nothing to show.
 
     Args:
         program: what is called, as help names it.
         description: what it does.
-        show_run: does it, to a run's folder; files go to the other, None for the run's usual one.
+        show_run: does it, to a run's folder, by the options; files go to `out`, None for the run's
+            usual one.
         arguments: the command line, None for this process's.
+        add_others: add options between these.
     """
     parser = command_parser(program, description)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its name under results/")
-    add_out(parser)
+    for add in (*add_others, add_out):
+        add(parser)
 
     def main() -> int:
         options = parser.parse_args(arguments)
-        show_run(find_run(options.run), options.out)
+        show_run(find_run(options.run), options)
         return 0
 
     return run_program(main)

@@ -84,7 +84,7 @@ class Run:
         Raises:
             BenchmarkError: no cell has such a metric.
         """
-        if not self.sets[0].has(metric):
+        if not any(results.has(metric) for results in self.sets):
             near = suggest(metric, self.sets[0].metrics)
             raise BenchmarkError(f"{self.folder} has no metric {metric!r}{near}")
         frame = self._joined(lambda results: results.table(metric).values.rename_axis("category"))
@@ -125,12 +125,12 @@ class Run:
         Raises:
             BenchmarkError: there is no such cell, or several, or its maps aren't stored.
         """
+        asked = {"shots": shots, "calibrate": calibrate, "contamination": contamination}
         cells = [
             (f"{title} on {category_of(cell)}", results, cell)
             for results in self.sets
             for title, cell in results.titled
-            if (results.shots, results.calibrate) == (shots, calibrate)
-            and (results.spec.contamination, results.spec.shift) == (contamination, shift)
+            if {**asked, "shift": shift}.items() <= results.spec.conditions.items()
             and cell.spec.seed == (results.methods[title][0] if seed is None else seed)
         ]
         place = f"{method} on {category}"

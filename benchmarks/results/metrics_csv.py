@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,26 +38,28 @@ _NEEDED = {
 }
 """Columns that a file must have; what stands in others is unknown, or as usual, without them."""
 
-_TYPES: Mapping[str, Callable[[str], Any]] = {
-    **dict.fromkeys(("n_train", "n_test_good", "n_test_defect", "unseen_defects"), int),
-    "n_held_out": int,
-    **dict.fromkeys(("vanished_defects", "defect_regions", "vanished_regions"), int),
-    **dict.fromkeys(("torn_regions", "measured_regions", "unmarked_defects"), int),
-    **dict.fromkeys(("fit_seconds", "score_seconds", "peak_memory_mb"), float),
-    **dict.fromkeys(("unseen_share", "unseen_area"), float),
-    **dict.fromkeys(("error", "device", "git_sha"), str),
-    "versions": json.loads,
-    "warnings": lambda text: text.split("\n"),
-}
-"""Field of a cell that may be unknown → what makes it of its column's text."""
+_SPECIFIED = Cell, CellSpec, EvaluationProtocol
+"""Whose fields columns hold, under the fields' names."""
 
-NUMBERS: Mapping[str, str] = {
-    **{name: "Int64" for name, kind in _TYPES.items() if kind is int},
-    **{name: "float64" for name, kind in _TYPES.items() if kind is float},
-    **{"value": "float64", "smoothing_sigma": "float64", "higher_is_better": "bool"},
-    **{"seed": "int64", "shots": "Int64", "image_size": "int64", "resize": "int64"},
-    "tiles": "int64",
-    **dict.fromkeys(("calibrate", "contamination", "reserve"), "float64"),
+_TYPES: Mapping[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": lambda text: int(text) if text.isdecimal() else float(text),  # --calibrate has both
+    "Mapping[str, Any]": json.loads,
+    "Mapping[str, str]": json.loads,
+    "Sequence[str]": lambda text: text.split("\n") if text else [],
+}
+"""Type of a field, but for None → what makes it of its column's text, which is itself else."""
+
+_DTYPES = {"int": "int64", "int | None": "Int64", "float": "float64", "float | None": "float64"}
+
+NUMBERS = {
+    **{
+        field.name: _DTYPES[str(field.type)]
+        for kind in _SPECIFIED
+        for field in fields(kind)
+        if field.name in COLUMNS and field.type in _DTYPES
+    },
+    **{"value": "float64", "higher_is_better": "bool"},
 }
 """Column → pandas' type, of those that aren't text."""
 
@@ -154,36 +156,22 @@ def _cells(rows: Iterable[Mapping[str, Any]]) -> list[Cell]:
     return list(cells.values())
 
 
-def _cell(row: Mapping[str, Any]) -> Cell:
+def _cell(row: Mapping[str, str]) -> Cell:
     """Return the cell of a row, without its metrics."""
+    row = {"params": "{}", "score_area": "square", **row}  # which the first files didn't have
     layers = {int(level): name for level, name in json.loads(row["layers"] or "{}").items()}
-    protocol = EvaluationProtocol(
-        backbone=BackboneSpec(row["backbone"], row["weights"], row["weights_sha256"], layers),
-        image_size=int(row["image_size"]),
-        dtype=row["dtype"],
-        mask_resize=row["mask_resize"],
-        smoothing_sigma=float(row["smoothing_sigma"]),
-        resize=int(row["resize"]),
-        fit=row.get("fit", EvaluationProtocol.fit),
-        interpolation=row.get("interpolation", EvaluationProtocol.interpolation),
-        regions=row.get("regions", EvaluationProtocol.regions),
-        score_area=row.get("score_area", "square"),
-        augment=row.get("augment", EvaluationProtocol.augment),
-        tiles=int(row.get("tiles") or EvaluationProtocol.tiles),
-    )
-    spec = CellSpec(
-        dataset=row["dataset"],
-        dataset_fingerprint=row["dataset_fingerprint"],
-        category=row["category"],
-        method=row["method"],
-        params=json.loads(row.get("params") or "{}"),
-        protocol=protocol,
-        seed=int(row["seed"]),
-        shots=int(row["shots"]) if row["shots"] else None,
-        calibrate=json.loads(row["calibrate"]) if row.get("calibrate") else None,
-        contamination=float(row.get("contamination") or 0),
-        reserve=float(row.get("reserve") or 0),
-        shift=row.get("shift", ""),
-    )
-    known = {name: read(row[name]) for name, read in _TYPES.items() if row.get(name)}
-    return Cell(spec, row["status"], started_utc=checked_time(row["started_utc"]), **known)
+    of_cell, of_spec, of_protocol = (_fields(kind, row) for kind in _SPECIFIED)
+    backbone = BackboneSpec(row["backbone"], row["weights"], row["weights_sha256"], layers)
+    protocol = EvaluationProtocol(**{**of_protocol, "backbone": backbone})
+    checked_time(row["started_utc"])
+    return Cell(**{**of_cell, "spec": CellSpec(protocol=protocol, **of_spec)})
+
+
+def _fields(kind: type[Any], row: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of a dataclass that a row has columns of, in their own types."""
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        if (text := row.get(field.name)) is not None:
+            read = _TYPES.get(field.type.removesuffix(" | None"), str)
+            values[field.name] = None if not text and field.type.endswith("None") else read(text)
+    return values

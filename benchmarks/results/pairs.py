@@ -8,11 +8,12 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.calibrated import KNOWN
 from benchmarks.results.cell import AGAIN
 from benchmarks.results.metrics_csv import MEAN
-from benchmarks.results.result_set import Files, ResultSet, Table
+from benchmarks.results.result_set import Files, ResultSet
 from benchmarks.results.scores import read_image_scores
+from benchmarks.results.table import Table
 from benchmarks.statistics.paired import compare_images
 from benchmarks.statistics.pairs import Pair, correct_table
 from benchmarks.statistics.ranks import compare_categories
@@ -38,7 +39,7 @@ def all_pairs(results: ResultSet) -> pd.DataFrame:
 
     records = [
         (metric, *((OVER, "all") if row == MEAN else (WITHIN, row)), *astuple(pair), pair.verdict)
-        for metric in filter(results.has, METRICS)
+        for metric in filter(results.has, KNOWN)
         for row, pairs in table_pairs(results, results.table(metric)).items()
         for pair in pairs
     ]

@@ -55,8 +55,11 @@ def kept_plans(run: Path) -> list[Plan]:
     return list(map(read_plan, sorted(run.glob("plan*.toml"))))
 
 
-def kept_data(run: Path) -> list[tuple[Path, bool]]:
-    """Return the data of a run's plans: each folder once, and whether its masks were left out."""
+def kept_data(run: Path) -> list[tuple[Path, bool, int]]:
+    """Return the data of a run's plans, each once: folder, whether without masks, --split-seed."""
     plans = [plan for plan in kept_plans(run) if "data" in plan]
-    data = ((Path(str(plan["data"])), plan.get("no-masks") is True) for plan in plans)
+    data = (
+        (Path(str(p["data"])), p.get("no-masks") is True, int(str(p.get("split-seed", 0))))
+        for p in plans
+    )
     return list(dict.fromkeys(data))

@@ -11,26 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.datasets.known import is_complete
 from benchmarks.datasets.losses import LEAST_SHARE, area_lost
-from benchmarks.metrics.calibrated import KNOWN
-from benchmarks.metrics.definitions import Metric
-from benchmarks.results.agreement import Measure, settings_of, usual_settings
-from benchmarks.results.captions import (
-    caption,
-    condition_labels,
-    failures,
-    held_out_label,
-    seeds_label,
-)
+from benchmarks.metrics.calibrated import CALIBRATED, KNOWN
+from benchmarks.results import agreement, captions
+from benchmarks.results.agreement import FeatureSource, Measure
 from benchmarks.results.cell import Cell
-from benchmarks.results.feature_sources import FeatureSource, column_titles, feature_sources
 from benchmarks.results.identity import count_folders
 from benchmarks.results.metrics_csv import MEAN, category_label
+from benchmarks.results.table import Table
 from benchmarks.specs import CONDITIONS, IMPORTED, CellSpec
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from benchmarks.array_types import Floats
 
 
 _SAID = (
@@ -44,37 +35,6 @@ Place = tuple[str, str]
 
 Files = Mapping[Place, Path]
 """(category, method) → a file that one of its cells stored."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """One metric's values under one protocol, on the metric's own scale.
-
-    Attributes:
-        metric: what the values are.
-        values: (categories and a last row `MEAN`, methods): mean over the seeds; NaN where the
-            value is failed, undefined, absent, or a mean over an incomplete set.
-        deviations: the same shape: sample standard deviation over the seeds; NaN for one seed.
-        failed: the same shape: whether a cell failed; False in the last row.
-        lows: the same shape: the lowest value of any seed, NaN as `values`.
-        highs: likewise the highest.
-    """
-
-    metric: Metric
-    values: pd.DataFrame
-    deviations: pd.DataFrame
-    failed: pd.DataFrame
-    lows: pd.DataFrame
-    highs: pd.DataFrame
-
-    def complete_values(self) -> dict[str, Floats]:
-        """Return method → its value in every category, (C,), of the methods that lack none."""
-        categories = self.values.iloc[:-1]
-        return {
-            str(method): values.to_numpy()
-            for method, values in categories.items()
-            if values.notna().all()
-        }
 
 
 @dataclass(frozen=True)
@@ -103,7 +63,7 @@ class ResultSet:
     @cached_property
     def titled(self) -> list[tuple[str, Cell]]:
         """The cells, each with its method as the table calls it."""
-        return list(zip(column_titles(self.cells), self.cells, strict=True))
+        return list(zip(agreement.column_titles(self.cells), self.cells, strict=True))
 
     @cached_property
     def columns(self) -> dict[str, list[Cell]]:
@@ -122,8 +82,8 @@ class ResultSet:
         }
 
     def has(self, metric: str) -> bool:
-        """Whether any cell of the run names `metric`."""
-        return metric in self.metrics
+        """Whether any cell of the run names `metric`, and held-out images set its threshold."""
+        return metric in self.metrics and (metric not in CALIBRATED or bool(self.spec.calibrate))
 
     def measured(self, metric: str) -> bool:
         """Whether any cell names `metric` and has a value, or all failed: pixels need masks."""
@@ -135,21 +95,28 @@ class ResultSet:
         """Return the table of `metric`, a mean only over a complete set of categories."""
         import pandas as pd
 
-        columns = {method: self._column(metric, method) for method in self.methods}
-        frames = (
-            pd.DataFrame({method: column[name] for method, column in columns.items()})
-            for name in ("value", "deviation", "failed", "low", "high")
-        )
-        return Table(KNOWN[metric], *frames)
+        grids = {method: self._grid(metric, method) for method in self.methods}
+        rows, failed = [*self.categories, MEAN], {}
+        for method, cells in self.columns.items():
+            names = {category_of(cell) for cell in cells if cell.status == "failed"}
+            failed[method] = [name in names for name in rows]
 
-    def _column(self, metric: str, method: str) -> pd.DataFrame:
-        """Return one method's value, deviation and failure in every category and their mean."""
+        def over_seeds(statistic: str) -> pd.DataFrame:
+            of_method = {m: getattr(grid, statistic) for m, grid in grids.items()}
+            return pd.DataFrame({m: take(axis=1, skipna=False) for m, take in of_method.items()})
+
+        values, deviations = over_seeds("mean"), over_seeds("std")
+        marks = pd.DataFrame(failed, rows)
+        return Table(KNOWN[metric], values, deviations, marks, over_seeds("min"), over_seeds("max"))
+
+    def _grid(self, metric: str, method: str) -> pd.DataFrame:
+        """Return one method's values, (categories and a last row `MEAN`, seeds)."""
         import pandas as pd
 
-        cells, seeds = self.columns[method], self.methods[method]
+        seeds = self.methods[method]
         known = {
             (category_of(cell), cell.spec.seed): value
-            for cell in cells
+            for cell in self.columns[method]
             if (value := cell.metrics.get(metric)) is not None
         }
         rows = [[known.get((name, seed)) for seed in seeds] for name in self.categories]
@@ -157,21 +124,11 @@ class ResultSet:
         whole = is_complete(self.dataset, self.categories) and self.same_images
         # skipna=False: one missing category, or seed, leaves the mean empty, not optimistic.
         mean = grid.mean(skipna=False) if whole else grid.mean() * float("nan")
-        grid = pd.concat([grid, mean.to_frame(MEAN).T])
-        failed = {category_of(cell) for cell in cells if cell.status == "failed"}
-        return pd.DataFrame(
-            {
-                "value": grid.mean(axis=1, skipna=False),
-                "deviation": grid.std(axis=1, ddof=1, skipna=False),
-                "failed": [*(category in failed for category in self.categories), False],
-                "low": grid.min(axis=1, skipna=False),
-                "high": grid.max(axis=1, skipna=False),
-            }
-        )
+        return pd.concat([grid, mean.to_frame(MEAN).T])
 
     def caption(self, subject: str, seeds: str | None = None) -> str:
         """Return `subject` with everything that it depends on, in one line; as `describe`."""
-        return caption(self.dataset, self.describe(subject, seeds))
+        return captions.caption(self.dataset, self.describe(subject, seeds))
 
     def describe(self, subject: str, seeds: str | None = None) -> list[str]:
         """Return `subject`, then everything that it depends on.
@@ -198,22 +155,12 @@ class ResultSet:
     @cached_property
     def sources(self) -> list[FeatureSource]:
         """What gave the features of the cells, but for those whose maps are imported."""
-        return feature_sources(self.cells)
+        return agreement.feature_sources(self.cells)
 
     @property
     def measure(self) -> Measure:
         """Over which pixels all values are measured."""
         return Measure.of(self.cells[0].spec.protocol)
-
-    @property
-    def shots(self) -> int | None:
-        """How many nominal training images all methods had, None for all."""
-        return self.cells[0].spec.shots
-
-    @property
-    def calibrate(self) -> float | None:
-        """How many, or which share, of these were held out to set thresholds; None for none."""
-        return self.cells[0].spec.calibrate
 
     @property
     def spec(self) -> CellSpec:
@@ -232,18 +179,16 @@ class ResultSet:
     @property
     def by_source(self) -> list[ResultSet]:
         """The cells of each feature source in a set of its own, without imported ones."""
-        return [
-            replace(
-                self,
-                cells=[c for c in self.cells if FeatureSource.of(c.spec.protocol) == source],
-            )
+        of_source = (
+            [cell for cell in self.cells if FeatureSource.of(cell.spec.protocol) == source]
             for source in self.sources
-        ]
+        )
+        return [replace(self, cells=cells) for cells in of_source]
 
     @property
     def shared(self) -> Mapping[str, Any]:
         """Setting → its value, of those in which all cells agree."""
-        settings = settings_of(self.cells)
+        settings = agreement.settings_of(self.cells)
         return {name: values[0] for name, values in settings.items() if len(values) == 1}
 
     def _unusual(self) -> list[str]:
@@ -252,7 +197,7 @@ class ResultSet:
         What distinguishes the columns stands above them.
         """
         shared, measure = self.shared, self.measure
-        usual = usual_settings(measure.image_size, measure.fit)
+        usual = agreement.usual_settings(measure.image_size, measure.fit)
         said = [
             f"{name.replace('_', ' ')} {shared[name]}"
             for name in _SAID
@@ -264,12 +209,13 @@ class ResultSet:
             said.append(f"cropped from {measure.resize}")
         if "weights_sha256" in self.varying and "weights_sha256" in shared:
             said.append(self.sources[0].describe("weights_sha256"))
-        if self.shots:
-            said.append(f"{self.shots} shot{'s' * (self.shots != 1)}")
-        if self.calibrate:
-            said.append(f"{held_out_label(self.calibrate)} of the training images held out")
-        said += condition_labels(self.spec)
-        return said
+        shots, calibrate = self.spec.shots, self.spec.calibrate
+        if shots:
+            said.append(f"{shots} shot{'s' * (shots != 1)}")
+        if calibrate:
+            share = captions.held_out_label(calibrate)
+            said.append(f"{share} of the training images held out")
+        return said + captions.condition_labels(self.spec)
 
     def seeds(self, *spread: str) -> str:
         """Say over which seeds values are means, and what of them stands beside."""
@@ -279,7 +225,7 @@ class ResultSet:
             for method, seeds in self.methods.items()
             if list(seeds) != every
         ]
-        return seeds_label(every, *spread) + (f" ({'; '.join(fewer)})" if fewer else "")
+        return captions.seeds_label(every, *spread) + (f" ({'; '.join(fewer)})" if fewer else "")
 
     def imports(self) -> list[str]:
         """Say which methods' maps another program made."""
@@ -312,8 +258,10 @@ class ResultSet:
         )
         return [text for text in texts if text]
 
-    def unmarked(self, metric: str) -> str:
-        """Say how many defect images AUPIMO leaves out, as none of their pixels is marked."""
+    def note_on(self, metric: str) -> str:
+        """Say which defect images AUPIMO leaves out, and where no image set a threshold."""
+        if metric in CALIBRATED and not self.spec.calibrate:
+            return "; of runs with --calibrate"
         counts = {
             category_of(cell): f"{cell.unmarked_defects} of {cell.n_test_defect}"
             for cell in self.cells
@@ -336,7 +284,7 @@ class ResultSet:
         return [f"no masks{where}: image-level metrics alone"] if names else []
 
     def _warnings(self) -> list[str]:
-        warnings = failures(sum(cell.status == "failed" for cell in self.cells))
+        warnings = captions.failures(sum(cell.status == "failed" for cell in self.cells))
         versions = self._fingerprints
         if differing := sorted(name for name, prints in versions.items() if len(prints) > 1):
             warnings.append(f"NOT COMPARABLE, methods saw different data: {', '.join(differing)}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 
 from benchmarks.backbones.choice import without_overrides
 from benchmarks.results import Cell, captions
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.supplement.trials import Cells, Settings, Trial
+from benchmarks.tables.comparison import ComparedValue
 
 
 def complete_mean(values: Iterable[float | None]) -> float | None:
@@ -58,14 +59,45 @@ class EvaluatedTrials:
         cells = map(self.stored(trial).get, self.members(label))
         return complete_mean(cell.metrics.get(metric) if cell else None for cell in cells)
 
-    def caption(self, subject: str, sizes: Sequence[int] = ()) -> str:
-        """Return `subject` with its data set, backbone, image size and seed, in one line.
+    def compared(
+        self,
+        trials: Sequence[Trial],
+        label: str,
+        metric: str,
+        published: float | None = None,
+        published_deviation: float | None = None,
+    ) -> ComparedValue:
+        """Return the mean over `trials`, one a seed, in per cent, beside what was published.
 
-        Args:
-            subject: what is shown, of which method.
-            sizes: sides of the images in pixels, ascending, where they aren't all the settings'.
+        One missing, failed or undefined value leaves it absent; a category's says that it failed.
         """
-        size = f"{sizes[0]}–{sizes[-1]}" if sizes else self.settings.image_size
-        setting = f"{without_overrides(self.settings.backbone)}, {size} px"
-        parts = [f"{subject} on {self.dataset}", setting, f"seed {self.settings.seeds[0]}"]
+        values = [self.value(trial, label, metric) for trial in trials]
+        mean = complete_mean(values)
+        several = mean is not None and len(values) > 1
+        return ComparedValue(
+            None if mean is None else 100 * mean,
+            100 * stdev(value for value in values if value is not None) if several else None,
+            label != MEAN and self.count_failed(trials, [label]) > 0,
+            published,
+            published_deviation,
+        )
+
+    def count_failed(self, trials: Iterable[Trial], categories: Sequence[str]) -> int:
+        """Return how many cells of some trials failed."""
+        cells = (self.stored(trial).get(name) for trial in trials for name in categories)
+        return sum(cell is not None and cell.status == "failed" for cell in cells)
+
+    def setting(self, size: str = "") -> str:
+        """Return the main backbone and an image size, that of the settings unless given."""
+        settings = self.settings
+        return f"{without_overrides(settings.backbone)}, {size or settings.image_size} px"
+
+    @property
+    def seed(self) -> str:
+        """The first seed, in words."""
+        return f"seed {self.settings.seeds[0]}"
+
+    def caption(self, subject: str, size: str = "") -> str:
+        """Return `subject` with its data set, and `setting` and seed, in one line."""
+        parts = [f"{subject} on {self.dataset}", self.setting(size), self.seed]
         return captions.caption(self.dataset, parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from benchmarks.metrics.definitions import METRICS
 from benchmarks.results import Cell
 from benchmarks.results.captions import mean_label
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
-from benchmarks.supplement.misclassification import judge
+from benchmarks.supplement.judged_images import judge
 from benchmarks.supplement.trials import main_trials
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def draw_method_curves(evaluated: EvaluatedTrials) -> Figure:
     trials = main_trials(evaluated.settings)
     stored = {method: evaluated.stored(trial) for method, trial in trials.items()}
     axes = above.subplots(len(CURVES), len(stored), sharex="row", sharey=True)
-    for column, (method, of_method) in zip(axes.T, stored.items(), strict=True):
-        judged = [judge(evaluated.run, name, of_method.get(name)) for name in categories]
+    for column, (method, trial) in zip(axes.T, trials.items(), strict=True):
+        judged = (judge(evaluated, trial, name) for name in categories)
         known = [images for images in judged if images is not None]
         column[0].set_title(_heading(method, len(known), len(categories)))
         for panel, name in zip(column, CURVES, strict=True):
@@ -100,15 +100,9 @@ def _draw_curves(
         for x, y in lines:
             panel.plot(x, y, color="0.7", linewidth=0.4, drawstyle=curve.drawstyle)
     if len(lines) == needed:
-        panel.plot(
-            GRID,
-            mean_curve(curve, lines),
-            color=look.colour,
-            linestyle=look.line,
-            linewidth=1.6,
-            label=method,
-            path_effects=[withStroke(linewidth=2.2, foreground="black")],  # on the grey lines
-        )
+        edge = [withStroke(linewidth=2.2, foreground="black")]  # on the grey lines
+        line: Any = {"color": look.colour, "linestyle": look.line, "linewidth": 1.6}
+        panel.plot(GRID, mean_curve(curve, lines), label=method, path_effects=edge, **line)
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_ticks((0, 0.5, 1), ("0", "0.5", "1"))
     # A little wider, so that lines along the edge show whole.
@@ -129,16 +123,9 @@ def _draw_errors(
             bar = panel.barh(place, np.mean(errors), 0.7, label=method, color=look.colour)
             bar[0].set(hatch=look.hatch, edgecolor="white", linewidth=0.3)
         if errors and len(categories) > 1:
-            panel.plot(
-                errors,
-                [place] * len(errors),
-                "o",
-                color="black",
-                markersize=2.6,
-                markeredgecolor="white",
-                markeredgewidth=0.3,
-                clip_on=False,
-            )
+            dots: Any = {"color": "black", "markersize": 2.6, "clip_on": False}
+            dots |= {"markeredgecolor": "white", "markeredgewidth": 0.3}
+            panel.plot(errors, [place] * len(errors), "o", **dots)
     panel.set(ylim=(len(headings) - 0.5, -0.5), xlabel=f"{METRICS[metric].label}, in %")
     panel.set_yticks(range(len(headings)), headings)
     panel.set_xlim(left=0)

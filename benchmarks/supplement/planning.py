@@ -2,51 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import chain
+from typing import NamedTuple
 
 import methods
 from benchmarks.backbones.choice import Choice, ensemble_spec, parse
 from benchmarks.backbones.loading import backbone_specs
-from benchmarks.datasets import Category, Dataset
+from benchmarks.datasets import Dataset
 from benchmarks.errors import BenchmarkError
-from benchmarks.evaluation.job import Job, KeptMaps
+from benchmarks.evaluation.job import KeptMaps
 from benchmarks.evaluation.scoring import describe_missing_levels
 from benchmarks.execution import Plan, make_plan
-from benchmarks.execution.dry_run import Work
 from benchmarks.execution.plan import Request, is_done
 from benchmarks.results import Cell, Store
 from benchmarks.results.folders import find_runs_beside
-from benchmarks.results.metrics_csv import category_label
+from benchmarks.results.result_set import category_of
 from benchmarks.specs import BackboneSpec, DType, EvaluationProtocol
 from benchmarks.supplement.trials import Cells, Trial
 
-_more = partial(max, key=("none", "errors", "all").index)
-"""The greater of two amounts of maps."""
+NO_MAPS, MAPS_KEPT, MAPS_NEEDED, ALL_MAPS = range(4)
+"""Amounts of maps; of two that are asked for, the greater counts."""
 
+_MAPS: tuple[tuple[KeptMaps, KeptMaps], ...] = (
+    *(("none", "none"), ("errors", "none"), ("errors", "errors"), ("all", "all")),
+)
+"""Amount → which maps are kept where a trial is evaluated, and which it is useless without."""
 
-@dataclass(frozen=True)
-class Maps:
-    """Which maps are kept where a trial is evaluated, and which it is useless without."""
-
-    kept: KeptMaps = "none"
-    needed: KeptMaps = "none"
-
-    def __or__(self, other: Maps) -> Maps:
-        return Maps(_more(self.kept, other.kept), _more(self.needed, other.needed))
-
-
-NO_MAPS = Maps()
-
-Requests = Mapping[Trial, Maps]
+Requests = Mapping[Trial, int]
+"""Trial → the amount of maps."""
 
 Members = tuple[tuple[Choice, BackboneSpec], ...]
 """The backbones of an ensemble, mostly one."""
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Trials of one protocol.
 
     Attributes:
@@ -57,115 +48,85 @@ class Group:
     plan: Plan
     trials: Mapping[tuple[str, int | None, int], Trial]
 
-    def jobs(self) -> Iterator[tuple[Category, Trial, Job]]:
-        """Yield every job of the plan, with its category and its trial."""
-        for category, jobs in self.plan.work.items():
-            for job in jobs:
-                spec = job.spec
-                yield category, self.trials[spec.method, spec.shots, spec.seed], job
 
-
-def merge(parts: Iterable[Requests]) -> dict[Trial, Maps]:
-    """Return every trial once, with all the maps that some part asks for."""
-    merged: dict[Trial, Maps] = {}
+def merge(parts: Iterable[Requests]) -> dict[Trial, int]:
+    """Return every trial once, with the greatest amount of maps that some part asks for."""
+    merged: dict[Trial, int] = {}
     for requests in parts:
-        for trial, maps in requests.items():
-            merged[trial] = merged.get(trial, NO_MAPS) | maps
+        merged |= {trial: max(maps, merged.get(trial, 0)) for trial, maps in requests.items()}
     return merged
 
 
-def groups(
-    requests: Requests, dataset: Dataset, dtype: DType, *, download: bool
-) -> tuple[list[Group], dict[str, str]]:
-    """Return trials grouped by protocol, so that each category's features serve all of them.
+class Planning:
+    """Makes plans, and knows what can't be had for them.
 
     Args:
-        requests: the trials.
         dataset: the data set.
         dtype: type of cached features.
         download: fetch weights that aren't here yet.
 
-    Returns:
-        The groups, and backbone → why it can't be had, or some methods can't read it.
+    Attributes:
+        unavailable: backbone → why it can't be had, or some methods can't read it.
     """
-    alike: dict[Trial, list[Trial]] = {}
-    for trial in requests:
-        alike.setdefault(replace(trial, method="", shots=None, seed=0), []).append(trial)
-    members: dict[str, Members] = {}
-    unavailable: dict[str, str] = {}
-    for backbone in dict.fromkeys(common.backbone for common in alike):
-        try:
-            members[backbone] = backbone_specs(parse(backbone), download=download)
-        except BenchmarkError as error:
-            unavailable[backbone] = str(error)
-    grouped: list[Group] = []
-    for common, trials in alike.items():
-        if common.backbone not in members:
-            continue
-        protocol = _protocol(common, members[common.backbone], dtype)
+
+    def __init__(self, dataset: Dataset, dtype: DType, *, download: bool) -> None:
+        self._dataset, self._dtype, self._download = dataset, dtype, download
+        self._members: dict[str, Members] = {}
+        self.unavailable: dict[str, str] = {}
+
+    def groups(self, requests: Requests) -> list[Group]:
+        """Return trials grouped by protocol, so that each category's features serve all of them."""
+        alike: dict[Trial, list[Trial]] = {}
+        for trial in requests:
+            alike.setdefault(replace(trial, method="", shots=None, seed=0), []).append(trial)
+        groups = (self._group(common, trials, requests) for common, trials in alike.items())
+        return [group for group in groups if group]
+
+    def _group(self, common: Trial, trials: Iterable[Trial], requests: Requests) -> Group | None:
+        """Return the group of trials that are alike; None where nothing can evaluate them."""
+        if not (members := self._members_of(common.backbone)):
+            return None
+        protocol = EvaluationProtocol(
+            ensemble_spec([spec for _, spec in members]),
+            common.image_size,
+            self._dtype,
+            common.mask_resize,
+            resize=common.resize or 0,
+            fit=common.fit,
+            interpolation=common.interpolation,
+        )
         variants = {trial: methods.resolve(trial.method) for trial in trials}
         if said := describe_missing_levels(protocol.backbone, variants.values()):
-            unavailable[common.backbone] = said
+            self.unavailable.setdefault(common.backbone, said)
         wanted = {
-            trial: Request(
-                variant, trial.shots, trial.seed, requests[trial].kept, requests[trial].needed
-            )
+            trial: Request(variant, trial.shots, trial.seed, *_MAPS[requests[trial]])
             for trial, variant in variants.items()
             if not describe_missing_levels(protocol.backbone, [variant])
         }
-        if wanted:
-            plan = make_plan(dataset, members[common.backbone], protocol, wanted.values())
-            work = {
-                category: [job for job in jobs if (job.spec.shots or 0) <= len(category.train)]
-                for category, jobs in plan.work.items()
-            }
-            named = {(variants[t].name, t.shots, t.seed): t for t in wanted}
-            grouped.append(Group(replace(plan, work=work), named))
-    return grouped, unavailable
+        if not wanted:
+            return None
+        plan = make_plan(self._dataset, members, protocol, wanted.values())
+        work = {
+            category: [job for job in jobs if (job.spec.shots or 0) <= len(category.train)]
+            for category, jobs in plan.work.items()
+        }
+        named = {(variants[t].name, t.shots, t.seed): t for t in wanted}
+        return Group(replace(plan, work=work), named)
 
-
-def _protocol(common: Trial, members: Members, dtype: DType) -> EvaluationProtocol:
-    return EvaluationProtocol(
-        backbone=ensemble_spec([spec for _, spec in members]),
-        image_size=common.image_size,
-        dtype=dtype,
-        mask_resize=common.mask_resize,
-        resize=common.resize or 0,
-        fit=common.fit,
-        interpolation=common.interpolation,
-    )
-
-
-def restrict(group: Group, requests: Requests) -> Plan:
-    """Return what of a group is requested, with the maps that are, and the levels that it reads."""
-    work: dict[Category, list[Job]] = {category: [] for category in group.plan.work}
-    for category, trial, job in group.jobs():
-        if maps := requests.get(trial):
-            asked = replace(job, kept_maps=maps.kept, needed_maps=maps.needed)
-            work[category].append(asked)
-    levels = {level for jobs in work.values() for job in jobs for level in job.parameters.levels}
-    return replace(group.plan, work=work, levels=tuple(sorted(levels)))
-
-
-def missing_of(requests: Requests, groups: Iterable[Group], store: Store, *, force: bool) -> Work:
-    """Return the plans of what is requested, with what neither `store` nor a run beside it has.
-
-    Args:
-        requests: a part's, or several parts' merged.
-        groups: those of at least that.
-        store: where cells go to.
-        force: whether stored cells count as missing.
-    """
-    plans = [restrict(group, requests) for group in groups]
-    return [(plan, plan.missing(store, *stores_beside(store), force=force)) for plan in plans]
+    def _members_of(self, backbone: str) -> Members:
+        """Return the backbones of an ensemble, none where they can't be had; looks but once."""
+        if backbone not in {*self._members, *self.unavailable}:
+            try:
+                self._members[backbone] = backbone_specs(parse(backbone), download=self._download)
+            except BenchmarkError as error:
+                self.unavailable[backbone] = str(error)
+        return self._members.get(backbone, ())
 
 
 def adopt(groups: Iterable[Group], store: Store) -> None:
     """Copy to `store` what other runs beside it have already stored of some groups."""
     others = stores_beside(store)
-    for job in (
-        job for group in groups for jobs in group.plan.missing(store).values() for job in jobs
-    ):
+    for job in chain.from_iterable(jobs for g in groups for jobs in g.plan.missing(store).values()):
         if source := next((other for other in others if is_done(other, job)), None):
             store.adopt(job.spec, source)
 
@@ -178,8 +139,9 @@ def stores_beside(store: Store) -> list[Store]:
 def collect(groups: Iterable[Group], store: Store) -> Cells:
     """Return trial → category → its stored cell."""
     cells: dict[Trial, dict[str, Cell]] = {}
-    for group in groups:
-        for category, trial, job in group.jobs():
-            if cell := store.find(job.spec):
-                cells.setdefault(trial, {})[category_label(category.name)] = cell
+    for plan, trials in groups:
+        for spec in plan.specs:
+            if cell := store.find(spec):
+                trial = trials[spec.method, spec.shots, spec.seed]
+                cells.setdefault(trial, {})[category_of(cell)] = cell
     return cells

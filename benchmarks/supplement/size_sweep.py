@@ -59,7 +59,6 @@ def _caption(
     evaluated: EvaluatedTrials, areas: Mapping[tuple[int, int], Sequence[Sequence[float]]]
 ) -> str:
     settings, categories = evaluated.settings, evaluated.categories
-    sizes = [settings.scaled(size) for size in SIZES]
     subject = f"{SWEPT_METHOD} by image size and patch size P, {mean_label(categories)}"
     left_out = [
         f"P = {patch} at {settings.scaled(size)} px ({len(known)} of {len(categories)})"
@@ -67,4 +66,5 @@ def _caption(
         if len(known) < len(categories)
     ]
     notice = f" Left out, for lack of categories: {', '.join(left_out)}." if left_out else ""
-    return evaluated.caption(subject, sizes) + notice
+    size = f"{settings.scaled(SIZES[0])}–{settings.scaled(SIZES[-1])}"
+    return evaluated.caption(subject, size) + notice

@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
-from statistics import fmean, stdev
+from functools import partial
 from typing import Any
 
 from benchmarks.backbones.choice import without_overrides
 from benchmarks.metrics.definitions import HEADLINE, METRICS
 from benchmarks.reproduction.published_values import DATASET
 from benchmarks.results.captions import caption, failures, seeds_label
-from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.published import OTHERS, Published
+from benchmarks.supplement import trials as needed
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
-from benchmarks.supplement.trials import (
-    METHODS,
-    PADIM_STAR,
-    S1_METHODS,
-    S6_METHODS,
-    SHOT_METHODS,
-    SHOTS,
-    Trial,
-    backbone_trials,
-    large_trials,
-    s1_trials,
-    shot_trials,
-)
+from benchmarks.supplement.trials import METHODS, PADIM_STAR, S6_METHODS, SHOT_METHODS, SHOTS, Trial
 from benchmarks.tables.comparison import ComparedRow, ComparedValue, Rows, comparison_table
 from benchmarks.tables.rendering import TextTable
 from methods import resolve
@@ -60,26 +46,24 @@ def s1_s2_s3(evaluated: EvaluatedTrials) -> list[TextTable]:
     Raises:
         BenchmarkError: the published numbers can't be read.
     """
-    results = _Results(evaluated)
-    starred = without_overrides(evaluated.settings.starred)
-    every = s1_trials(evaluated.settings)
+    papers, every = _papers(evaluated), needed.s1_trials(evaluated.settings)
 
     def row(label: str, metric: str, columns: Sequence[str]) -> ComparedRow:
-        theirs = {name: results.papers.main(name, metric, label) for name in (*columns, *OTHERS)}
-        ours = (results.value([every[m]], label, metric, theirs[m]) for m in columns)
+        theirs = {name: papers.main(name, metric, label) for name in (*columns, *OTHERS)}
+        ours = (evaluated.compared([every[m]], label, metric, theirs[m]) for m in columns)
         others = (ComparedValue(published=theirs[name]) for name in OTHERS)
         return (label,), (*ours, *others)
 
     groups = [labels for labels in (evaluated.categories, evaluated.mean) if labels]
     look: Any = {"others": OTHERS, "marks_best": True}
+    star = f"{PADIM_STAR}: padim on {without_overrides(evaluated.settings.starred)}"
     tables = []
     for name, metric in zip(("S1", "S2", "S3"), HEADLINE, strict=True):
-        columns = S1_METHODS if name == "S1" else METHODS
-        star = [f"{PADIM_STAR}: padim on {starred}"] if PADIM_STAR in columns else []
+        columns, stars = ([*every], [star]) if name == "S1" else ([*METHODS], [])
         rows = [[row(label, metric, columns) for label in group] for group in groups]
-        details = [results.setting, *star, results.seed]
+        details = [evaluated.setting(), *stars, evaluated.seed]
         trials = [every[column] for column in columns]
-        text = results.caption([metric], details, trials, rows, _S1_PAPERS)
+        text = _caption(evaluated, [metric], details, trials, rows, papers=_S1_PAPERS)
         tables.append(comparison_table(name, text, ("category",), columns, rows, **look))
     return tables
 
@@ -89,21 +73,20 @@ def s4(evaluated: EvaluatedTrials) -> list[TextTable]:
 
     As `s1_s2_s3`.
     """
-    results = _Results(evaluated)
-    trials = large_trials(evaluated.settings)
+    papers, trials = _papers(evaluated), needed.large_trials(evaluated.settings)
 
     def row(trial: Trial, label: str) -> ComparedRow:
         levels = "+".join(map(str, resolve(trial.method).parameters.levels))
         ensemble = trial.backbone == evaluated.settings.ensemble
-        theirs = (results.papers.large(levels, m, label, ensemble=ensemble) for m in HEADLINE)
+        theirs = (papers.large(levels, m, label, ensemble=ensemble) for m in HEADLINE)
         setting = f"{without_overrides(trial.backbone)}, levels {levels}, {trial.image_size} px"
-        values = map(partial(results.value, [trial], label), HEADLINE, theirs)
+        values = map(partial(evaluated.compared, [trial], label), HEADLINE, theirs)
         return (setting, label), tuple(values)
 
     labels = [*evaluated.categories, *evaluated.mean]
     rows = [[row(trial, label) for label in labels] for trial in trials.values()]
-    details = ["patchcore-1; backbones, pyramid levels and image sizes as named", results.seed]
-    text = results.caption(HEADLINE, details, trials.values(), rows, _S4_PAPER)
+    details = ["patchcore-1; backbones, pyramid levels and image sizes as named", evaluated.seed]
+    text = _caption(evaluated, HEADLINE, details, trials.values(), rows, papers=_S4_PAPER)
     return [comparison_table("S4", text, ("setting", "category"), _LABELS, rows)]
 
 
@@ -112,28 +95,28 @@ def s5(evaluated: EvaluatedTrials) -> list[TextTable]:
 
     As `s1_s2_s3`.
     """
-    results = _Results(evaluated)
-    seeds, trials = evaluated.settings.seeds, shot_trials(evaluated.settings)
+    papers, trials = _papers(evaluated), needed.shot_trials(evaluated.settings)
+    seeds = evaluated.settings.seeds
 
     def row(label: str, shots: int, metric: str) -> ComparedRow:
         values = (
-            results.value(
+            evaluated.compared(
                 [trials[method, shots, seed] for seed in seeds],
                 label,
                 metric,
-                *results.papers.few_shot(method, shots, metric, label),
+                *papers.few_shot(method, shots, metric, label),
             )
             for method in SHOT_METHODS
         )
         return (label, str(shots)), tuple(values)
 
     labels = [*evaluated.mean, *evaluated.categories]
-    details = ["few nominal training images", results.setting, seeds_label(seeds)]
+    details = ["few nominal training images", evaluated.setting(), seeds_label(seeds)]
     index = ("category", "shots")
     tables = []
     for name, metric in zip(("S5-image", "S5-pixel", "S5-pro"), HEADLINE, strict=True):
         rows = [[row(label, shots, metric) for shots in SHOTS] for label in labels]
-        text = results.caption([metric], details, trials.values(), rows, _S5_PAPER)
+        text = _caption(evaluated, [metric], details, trials.values(), rows, papers=_S5_PAPER)
         tables.append(comparison_table(name, text, index, SHOT_METHODS, rows, marks_best=True))
     return tables
 
@@ -143,15 +126,14 @@ def s6(evaluated: EvaluatedTrials) -> list[TextTable]:
 
     As `s1_s2_s3`.
     """
-    results, settings = _Results(evaluated), evaluated.settings
-    trials = backbone_trials(settings)
-    names = _distinct_names(settings.backbones)
+    papers, settings = _papers(evaluated), evaluated.settings
+    trials, names = needed.backbone_trials(settings), _distinct_names(settings.backbones)
     columns = [(metric, method) for metric in HEADLINE for method in S6_METHODS]
 
     def row(label: str, backbone: str) -> ComparedRow:
-        by_backbone = partial(results.papers.by_backbone, without_overrides(backbone))
+        theirs = partial(papers.by_backbone, without_overrides(backbone))
         values = (
-            results.value([trials[backbone, m]], label, metric, by_backbone(m, metric, label))
+            evaluated.compared([trials[backbone, m]], label, metric, theirs(m, metric, label))
             for metric, m in columns
         )
         return (label, names[backbone]), tuple(values)
@@ -160,78 +142,33 @@ def s6(evaluated: EvaluatedTrials) -> list[TextTable]:
     titles = [f"{METRICS[metric].label}, {m.removeprefix('patchcore-')} %" for metric, m in columns]
     rows = [[row(label, backbone) for backbone in settings.backbones] for label in labels]
     named = "PatchCore's coreset at 10 % and 1 %, backbones as named"
-    details = [named, f"{settings.image_size} px", results.seed]
-    text = results.caption(HEADLINE, details, trials.values(), rows, _S6_PAPER)
+    details = [named, f"{settings.image_size} px", evaluated.seed]
+    text = _caption(evaluated, HEADLINE, details, trials.values(), rows, papers=_S6_PAPER)
     return [comparison_table("S6", text, ("category", "backbone"), titles, rows)]
 
 
-@dataclass(frozen=True)
-class _Results:
-    """What was evaluated, and what may stand beside it."""
+def _papers(evaluated: EvaluatedTrials) -> Published:
+    """Return what was published on this data set."""
+    return Published.load() if evaluated.dataset == DATASET else Published()
 
-    evaluated: EvaluatedTrials
 
-    @property
-    def setting(self) -> str:
-        """The main backbone and image size, in words."""
-        settings = self.evaluated.settings
-        return f"{without_overrides(settings.backbone)}, {settings.image_size} px"
-
-    @property
-    def seed(self) -> str:
-        """The first seed, in words."""
-        return f"seed {self.evaluated.settings.seeds[0]}"
-
-    @cached_property
-    def papers(self) -> Published:
-        """What was published on this data set."""
-        return Published.load() if self.evaluated.dataset == DATASET else Published()
-
-    def value(
-        self,
-        trials: Sequence[Trial],
-        label: str,
-        metric: str,
-        published: float | None,
-        published_deviation: float | None = None,
-    ) -> ComparedValue:
-        """Return the mean over `trials`, one a seed, of a category or of all categories' mean.
-
-        One missing, failed or undefined value leaves it absent.
-        """
-        values = [self.evaluated.value(trial, label, metric) for trial in trials]
-        seeds = [value for value in values if value is not None]
-        whole = len(seeds) == len(trials)
-        return ComparedValue(
-            100 * fmean(seeds) if whole else None,
-            100 * stdev(seeds) if whole and len(seeds) > 1 else None,
-            label != MEAN and self._failures(trials, [label]) > 0,
-            published,
-            published_deviation,
-        )
-
-    def caption(
-        self,
-        metrics: Sequence[str],
-        details: Sequence[str],
-        trials: Iterable[Trial],
-        groups: Sequence[Rows],
-        papers: str,
-    ) -> str:
-        """Return one line: the metrics, all they depend on, what is published, what failed."""
-        labels = ", ".join(METRICS[metric].label for metric in metrics)
-        parts = [f"{labels} in % (higher is better) on {self.evaluated.dataset}", *details]
-        values = (value for group in groups for _, row in group for value in row)
-        if any(value.published is not None for value in values):
-            parts += [papers, "difference = ours − published"]
-        failed = self._failures(trials, self.evaluated.categories)
-        return caption(self.evaluated.dataset, [*parts, *failures(failed)])
-
-    def _failures(self, trials: Iterable[Trial], categories: Iterable[str]) -> int:
-        """Return how many cells of some trials failed."""
-        stored = [self.evaluated.stored(trial) for trial in trials]
-        cells = (of_trial.get(category) for of_trial in stored for category in categories)
-        return sum(cell is not None and cell.status == "failed" for cell in cells)
+def _caption(
+    evaluated: EvaluatedTrials,
+    metrics: Sequence[str],
+    details: Sequence[str],
+    trials: Iterable[Trial],
+    groups: Sequence[Rows],
+    *,
+    papers: str,
+) -> str:
+    """Return one line: the metrics, all they depend on, what is published, what failed."""
+    labels = ", ".join(METRICS[metric].label for metric in metrics)
+    parts = [f"{labels} in % (higher is better) on {evaluated.dataset}", *details]
+    values = (value for group in groups for _, row in group for value in row)
+    if any(value.published is not None for value in values):
+        parts += [papers, "difference = ours − published"]
+    failed = evaluated.count_failed(trials, evaluated.categories)
+    return caption(evaluated.dataset, [*parts, *failures(failed)])
 
 
 def _distinct_names(backbones: Sequence[str]) -> dict[str, str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
+from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.files import as_csv
+from benchmarks.files import as_csv, write_file
 from benchmarks.markdown import cell
 from benchmarks.names import printable
 
@@ -208,14 +209,33 @@ def captioned_table(
     return f"{caption}\n\n{body}\n"
 
 
+def write_rows(
+    stem: Path,
+    caption: str,
+    header: Sequence[str],
+    texts: Sequence[Sequence[str]],
+    values: Sequence[Sequence[object]],
+) -> list[Path]:
+    """Write rows of texts below their caption as Markdown, and their values as CSV; return paths.
+
+    Raises:
+        StorageError: they can't be written.
+    """
+    paths = [stem.with_suffix(suffix) for suffix in (".md", ".csv")]
+    write_file(paths[0], captioned_table(caption, header, texts).encode())
+    write_file(paths[1], as_csv([header, *values]))
+    return paths
+
+
 def best_places(
-    shown: Mapping[Key, float], choose: Callable[[Iterable[float]], float]
+    shown: Mapping[Key, float | None], choose: Callable[[Iterable[float]], float]
 ) -> frozenset[Key]:
     """Return where the best number stands, several where they tie; none where nothing competes.
 
     Args:
-        shown: place → number as rounded for the eye.
+        shown: place → number as rounded for the eye, None without one.
         choose: `max` or `min`.
     """
-    best = choose(shown.values()) if shown else None
-    return frozenset(place for place, number in shown.items() if number == best)
+    numbers = {place: number for place, number in shown.items() if number is not None}
+    best = choose(numbers.values()) if numbers else None
+    return frozenset(place for place, number in numbers.items() if number == best)

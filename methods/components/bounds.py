@@ -64,10 +64,10 @@ class Reduced:
     error: Tensor
     norms: Tensor
 
-    def __getitem__(self, rows: slice | Tensor) -> Reduced:
-        if isinstance(rows, slice):
-            return self._each(lambda part: part[rows])
-        return self._each(lambda part: part.index_select(0, rows))
+    def __getitem__(self, rows: slice | tuple[slice, ...] | Tensor) -> Reduced:
+        if isinstance(rows, torch.Tensor):
+            return self._each(lambda part: part.index_select(0, rows))
+        return self._each(lambda part: part[rows])
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Reduced:
         return Reduced(change(self.points), change(self.error), change(self.norms))

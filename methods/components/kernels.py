@@ -8,7 +8,7 @@ Loops over bounds are written by index, in functions of their own: so they compi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,24 @@ BLOCK = 64
 """Bounds that are looked at together before one by one."""
 
 Array = np.ndarray[Any, Any]
+
+
+class Pairs(NamedTuple):
+    """Queries and a gallery's rows, with what is known of each query's nearest row.
+
+    Attributes:
+        queries: (n, d) float32.
+        gallery: (m, d) float32.
+        squared: (n,) squared distances to the nearest so far.
+        rows: (n,) whose distance that is.
+        first_row: the number of the gallery's first row.
+    """
+
+    queries: Array
+    gallery: Array
+    squared: Array
+    rows: Array
+    first_row: int
 
 
 @compiled(fastmath={"reassoc", "contract"})
@@ -72,18 +90,10 @@ def _any_below(values: Array, limits: Array) -> Any:
 
 @compiled()
 def _compare_block(
-    row_bounds: Array,
-    start: int,
-    end: int,
-    allowance: Allowance,
-    queries: Array,
-    gallery: Array,
-    squared: Array,
-    rows: Array,
-    first_row: int,
-    query: int,
+    row_bounds: Array, start: int, end: int, allowance: Allowance, pairs: Pairs, query: int
 ) -> int:
     """Do what `nearest_below` does for a query and a block; return how many rows were compared."""
+    queries, gallery, squared, rows, first_row = pairs
     compared, below = 0, _limit(squared, allowance, query)
     for row in range(start, end):
         if row_bounds[row] < below:
@@ -99,28 +109,16 @@ def _compare_block(
 
 @compiled()
 def nearest_below(
-    bounds: Array,
-    allowance: Allowance,
-    queries: Array,
-    gallery: Array,
-    squared: Array,
-    rows: Array,
-    first_row: int,
-    patience: int,
-    most: int,
+    bounds: Array, allowance: Allowance, pairs: Pairs, patience: int, most: int
 ) -> Array:
-    """Lower `squared` and set `rows`, in place, by what is nearer in the gallery.
+    """Lower the pairs' `squared` and set `rows`, in place, by what is nearer in the gallery.
 
     Of equally near rows the first is named, if galleries are passed in the order of their rows.
 
     Args:
         bounds: (n, m) bits of the squared distances' lower bounds.
         allowance: what rounding may have added to them, in arrays.
-        queries: (n, d) float32.
-        gallery: (m, d) float32.
-        squared: (n,) squared distances to the nearest so far.
-        rows: (n,) whose distance that is.
-        first_row: the number of the gallery's first row.
+        pairs: the queries and the gallery.
         patience: queries that are never given up.
         most: comparisons of a query after which it is given up, once patience is at an end.
 
@@ -130,7 +128,7 @@ def nearest_below(
     given_up = np.zeros(len(bounds), np.bool_)
     for query in range(len(bounds)):
         row_bounds = bounds[query]
-        below = _limit(squared, allowance, query)
+        below = _limit(pairs.squared, allowance, query)
         lowest = _lowest(row_bounds)
         if lowest >= below:
             continue
@@ -143,10 +141,8 @@ def nearest_below(
             end = min(start + BLOCK, len(row_bounds))
             if _lowest(row_bounds[start:end]) >= below:
                 continue
-            compared += _compare_block(
-                row_bounds, start, end, allowance, queries, gallery, squared, rows, first_row, query
-            )
-            below = _limit(squared, allowance, query)
+            compared += _compare_block(row_bounds, start, end, allowance, pairs, query)
+            below = _limit(pairs.squared, allowance, query)
             if compared > most:
                 if patience > 0:
                     patience -= 1

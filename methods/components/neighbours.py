@@ -121,9 +121,9 @@ class _Whole:
         allowance, tiles = self._bounds(queries)
         for first, bounds in tiles:
             gallery = self.bank[first : first + TILE_ROWS].numpy()
-            arrays = queries.numpy(), gallery, squared.numpy(), rows.numpy(), first
+            pairs = kernels.Pairs(queries.numpy(), gallery, squared.numpy(), rows.numpy(), first)
             bits = bounds.view(torch.int32).numpy()
-            given_up = kernels.nearest_below(bits, allowance.arrays(), *arrays, PATIENCE, UNSURE)
+            given_up = kernels.nearest_below(bits, allowance.arrays(), pairs, PATIENCE, UNSURE)
             unsure |= torch.from_numpy(given_up)
         return *refine(queries, self.bank, rows[:, None]), unsure
 

@@ -9,9 +9,8 @@ every time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from typing import Any
 
 from methods.lazy import torch
@@ -38,8 +37,7 @@ class _FullPrecision:
     """How many threads are inside, and what restores the settings from before."""
 
     def __init__(self) -> None:
-        self._lock, self._inside = threading.Lock(), 0
-        self._restore: list[Callable[[], object]] = []
+        self._lock, self._inside, self._restoring = threading.Lock(), 0, ExitStack()
 
     def enter(self) -> None:
         """Change the settings, where nobody is inside yet."""
@@ -53,32 +51,28 @@ class _FullPrecision:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
-                for restore in self._restore:
-                    restore()
-                self._restore.clear()
+                self._restoring.close()
 
     def _set(self) -> None:
-        self._restore.append(partial(torch.set_default_dtype, torch.get_default_dtype()))
-        torch.set_default_dtype(torch.float32)
-        before = [(owner, name, getattr(owner, name)) for owner, name, _ in _switches()]
-        self._set_older()
-        for owner, name, value in _switches():
-            setattr(owner, name, value)
-        self._restore += [partial(setattr, *setting) for setting in before]
+        """Change the settings.
 
-    def _set_older(self) -> None:
-        """Set PyTorch's older switches too: where both kinds disagree, it refuses to read them.
-
-        They are set and restored before the newer ones, which they overwrite.
+        PyTorch's older switches are set and restored before the newer ones, which they overwrite:
+        where both kinds disagree, it refuses to read them.
         """
-        cudnn = torch.backends.cudnn
+        restore, cudnn = self._restoring.callback, torch.backends.cudnn  # the last comes first
+        for owner, name, _ in _switches():
+            restore(setattr, owner, name, getattr(owner, name))
         with suppress(RuntimeError):  # they disagreed before, so that nothing can be restored
             precision = torch.get_float32_matmul_precision()
-            self._restore.append(partial(torch.set_float32_matmul_precision, precision))
+            restore(torch.set_float32_matmul_precision, precision)
         with suppress(RuntimeError):
-            self._restore.append(partial(setattr, cudnn, "allow_tf32", cudnn.allow_tf32))
+            restore(setattr, cudnn, "allow_tf32", cudnn.allow_tf32)
+        restore(torch.set_default_dtype, torch.get_default_dtype())
+        torch.set_default_dtype(torch.float32)
         torch.set_float32_matmul_precision("highest")
         cudnn.allow_tf32 = False
+        for owner, name, value in _switches():
+            setattr(owner, name, value)
 
 
 _settings = _FullPrecision()

@@ -70,12 +70,7 @@ def shortlist(reduced_queries: Reduced, gallery: Reduced, count: int, memory: in
     step = max(1, memory // (gallery.points.itemsize * images * (rows + extra)))
     parts = []
     for start in range(0, reduced_queries.points.shape[1], step):
-        queries = slice(start, start + step)
-        part = Reduced(
-            reduced_queries.points[:, queries],
-            reduced_queries.error[:, queries],
-            reduced_queries.norms[:, queries],
-        )
+        part = reduced_queries[:, start : start + step]
         parts.append(_tile(part, gallery, count))
     numbers, lower, least = (torch.cat(tensors, dim=1) for tensors in zip(*parts, strict=True))
     none = numbers >= rows

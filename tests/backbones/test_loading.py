@@ -452,6 +452,21 @@ def test_last_tokens_are_a_descriptor_and_a_map(architecture: str, tmp_path: Pat
     torch.testing.assert_close(last, tokens[:, 1:], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("lacking", [("norm.",), ("blocks.11.",), ("norm.bias", "head.")])
+def test_weights_that_end_before_the_last_norm_serve_the_levels_alone(
+    lacking: tuple[str, ...], tmp_path: Path
+) -> None:
+    name, file = "timm/vit_tiny_patch16_224.augreg_in21k", tmp_path / "cut.pth"
+    state = sources.source(name).build()[0].state_dict()
+    torch.save({k: v for k, v in state.items() if not k.startswith(lacking)}, file)
+    backbone = backbones.load(name, weights=file, layers=["blocks.2", "blocks.5", "blocks.8"])
+    images = noise(2, 3, 64, 64)
+    assert backbone.forward(images, (3,))[3].isfinite().all()
+    for level in (GLOBAL, LAST):
+        with pytest.raises(BenchmarkError, match=rf"cut\.pth\) end before .* level {level} is"):
+            backbone.forward(images, (1, level))
+
+
 def test_a_level_may_be_the_mean_of_several_layers(tmp_path: Path) -> None:
     name, file = "timm/vit_tiny_patch16_224.augreg_in21k", tmp_path / "weights.pth"
     torch.save(sources.source(name).build()[0].state_dict(), file)

@@ -22,6 +22,7 @@ from benchmarks.backbones.filterbank import NAME
 from benchmarks.datasets import KNOWN, Category, index, load_mask
 from benchmarks.datasets import __main__ as datasets_command
 from benchmarks.datasets import indexing as datasets
+from benchmarks.datasets.known import EVERY
 from benchmarks.datasets.layouts import visa as layouts_visa
 from benchmarks.datasets.whole_files import WholeFiles
 from benchmarks.errors import DataError
@@ -211,6 +212,11 @@ def test_official_counts_add_up_to_the_published_totals() -> None:
         "mpdd": (888, 176, 282),
         "mvtec_ad_2": (2528, 379, 705),
         "kolektor_sdd2": (2085, 894, 110),
+        "mvtec_3d_ad": (2656, 249, 948),
+        "eyecandies": (10_000, 250, 250),
+        "vad": (2000, 1000, 1000),
+        "goodsad": (3136, 1328, 1660),
+        "3cad": (10_493, 5084, 11_462),
     }
 
 
@@ -534,10 +540,11 @@ def test_the_table_is_where_the_command_and_the_message_say() -> None:
 def test_the_command_lists_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     assert datasets_command.main([]) == 0
     lines = capsys.readouterr().out.splitlines()[2:]
-    assert [line.split()[0] for line in lines] == list(KNOWN)
-    for line, known in zip(lines, KNOWN.values(), strict=True):
+    assert [line.split()[0] for line in lines] == list(EVERY)
+    for line, known in zip(lines, EVERY.values(), strict=True):
         assert known.where in line
-        assert f" {len(known.counts)} " in line
+        assert (known.licence or "see there") in line
+        assert not known.names or f" {len(known.names)} " in line
 
 
 def test_the_command_counts_a_copy_and_says_what_differs(

@@ -73,6 +73,22 @@ def test_numbers_are_a_runs_to_the_last_digit(
             assert anomaly_map.shape == Image.open(file).size[::-1]
 
 
+@pytest.mark.parametrize("augment", ["flip", "rotate8"])
+def test_copies_are_a_runs(cup: Path, no_figures: None, augment: str) -> None:
+    command = ["--data", "data", "--cache", "cache", "--image-size", str(SIZE), "--out", "out"]
+    learns = ["--methods", "padim", "--backbone", "filterbank", "--augment", augment]
+    assert run([*command, *learns]) == 0
+    (cell,) = Store(Path("out")).cells()
+    stored = read_image_scores(Path("out") / str(cell.scores))
+    files = [cup / name for name in stored["path"]]
+    plain, fitted = detector("padim"), detector("padim", augment=augment)
+    scores = fitted.fit(cup / "train/good").score(files).scores
+    np.testing.assert_array_equal(scores, stored["score"])
+    assert (scores != plain.fit(cup / "train/good").score(files).scores).all()
+    loaded = benchmarks.load_detector(fitted.save("cup.safetensors"))
+    np.testing.assert_array_equal(loaded.score(files).scores, scores)
+
+
 def test_images_may_come_in_any_form(cup: Path) -> None:
     train = sorted((cup / "train/good").glob("*.png"))
     pixels = np.stack([np.asarray(Image.open(path)) for path in train])
@@ -326,7 +342,7 @@ def test_a_method_without_a_state_scores_and_is_not_saved(
     cup: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     points = [EntryPoint("stateless", f"{__name__}:VARIANTS", registry.ENTRY_POINTS)]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: points)
     registry._survey.cache_clear()
     try:
         fitted = detector("stateless").fit(cup / "train/good")

@@ -13,7 +13,9 @@ from tests.helpers.paths import ROOT
 RUNS = (
     "large",
     "magnetic_tiles",
+    "magnetic_tiles-methods",
     "mvtec_ad-mobilenet_v2-224",
+    "mvtec_ad-mobilenet_v2-224-methods",
     "mvtec_ad-mobilenet_v2-224-supplement",
     "mvtec_ad-resnet18-224-supplement",
 )

@@ -211,9 +211,9 @@ def test_example_maps_are_drawn_while_later_categories_run(monkeypatch: pytest.M
     ahead = Ahead.drawn
     at_the_end, write = list[str](), writing.write
 
-    def noted(drawing: tuple[Any, ...]) -> writing.Written:
+    def noted(out: Path, drawing: tuple[Any, ...]) -> writing.Written:
         at_the_end.append(drawing[0])
-        return write(drawing)
+        return write(out, drawing)
 
     def finished(self: Ahead) -> dict[str, Any]:
         wait(self._drawing)

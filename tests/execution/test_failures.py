@@ -220,7 +220,7 @@ def test_raise_goes_on_where_nothing_fails() -> None:
 def test_raise_shows_the_first_of_several_failures_that_are_measured_together() -> None:
     kept: list[str] = []
 
-    def write(cell: Cell, scores: object, maps: object, traceback: str) -> Cell:
+    def write(cell: Cell, scores: object, maps: object, traceback: str, held_out: object) -> Cell:
         kept.append(traceback)
         return cell
 

@@ -52,9 +52,9 @@ def at_the_end(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     write = writing.write
 
-    def noted(drawing: tuple[Any, ...]) -> writing.Written:
+    def noted(out: Path, drawing: tuple[Any, ...]) -> writing.Written:
         names.append(drawing[0])
-        return write(drawing)
+        return write(out, drawing)
 
     monkeypatch.setattr(writing, "write", noted)
     return names

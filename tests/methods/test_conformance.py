@@ -13,7 +13,7 @@ import torch
 import methods
 from methods import conformance, registry
 from methods.base import MEMORY, Features, NotFittedError, Scores, State
-from methods.conformance import ConformanceError, check_method
+from methods.conformance import ConformanceError, Subject, check_method
 from methods.testing.pretended import pretended_cuda
 from tests.helpers import third_party
 
@@ -133,7 +133,7 @@ def _other_packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     group = registry.ENTRY_POINTS
     points = [EntryPoint("mean-distance", "tests.helpers.third_party:VARIANTS", group)]
     points += [EntryPoint(name, f"{__name__}:BROKEN", group) for name in BROKEN]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: points)
     registry._survey.cache_clear()
     yield
     monkeypatch.undo()
@@ -153,9 +153,9 @@ def test_each_property_catches_what_breaks_it(habit: str) -> None:
     check = getattr(conformance, HABITS[habit])
     device = "cuda" if habit == "elsewhere" else "cpu"
     with pretended_cuda():
-        check("mean-distance", device)
+        check(Subject("mean-distance", device))
         with pytest.raises(AssertionError):
-            check(name, device)
+            check(Subject(name, device))
         with pytest.raises(ConformanceError, match=name):
             check_method(name, device)
 

@@ -49,7 +49,7 @@ def test_dfm(double: None) -> None:
     from anomalib.models.image.dfm.torch_model import DFMModel
 
     training, test = tokens(60, 0), tokens(5, 1)
-    method = create("dfm[pooling=3,levels=3]").fit(training, torch.Generator())
+    method = create("dfm[pooling=3,image_score=sum]").fit(training, torch.Generator())
     assert isinstance(method, Dfm)
     kept = method.state()["basis"].shape[1]
     theirs, ours = (

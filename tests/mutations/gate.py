@@ -20,8 +20,7 @@ from benchmarks.backbones import filterbank
 from benchmarks.compare.baseline import Baseline, read
 from benchmarks.compare.check import Row, compare
 from benchmarks.datasets import images
-from benchmarks.evaluation import anomaly_maps, frames, scoring
-from benchmarks.evaluation import evaluating as evaluate
+from benchmarks.evaluation import anomaly_maps, category, frames, scoring
 from benchmarks.features import crops
 from benchmarks.metrics import definitions, pimo, pixel
 from benchmarks.metrics import tally as metrics
@@ -194,7 +193,7 @@ MUTATIONS = [
     Mutation("image score is the mean of the map", "padim",
              wrap(padim.Padim, "score", mean_images)),
     Mutation("one training image fewer", EVERY,
-             wrap(evaluate, "draw_images",
+             wrap(category, "draw_images",
                   lambda f, *given: f(*given)._replace(fitted=f(*given).fitted[:-1]))),
     Mutation("masks eroded", EVERY,
              wrap(frames, "frame_mask", lambda f, defect, resize, size, _, fit:

@@ -73,7 +73,7 @@ def test_a_plan_has_all_that_the_command_line_has(folder: Path) -> None:
     texts = {
         **{"fit": "pad", "dtype": "float16", "mask-resize": "official", "regions": "original"},
         **{"interpolation": "box", "executor": "ray", "share": "objects"},
-        "metrics": "aupimo",
+        **{"metrics": "aupimo", "augment": "flip", "tiles": "2", "contamination": "0.1"},
     }
     for action in _parser()._actions:
         name = action.option_strings[-1].removeprefix("--")

@@ -18,8 +18,8 @@ from benchmarks.metrics.definitions import HEADLINE
 from benchmarks.metrics.image import image_metrics
 from benchmarks.results import Cell, Store
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
+from benchmarks.supplement.judged_images import count_errors, counts_markdown
 from benchmarks.supplement.method_curves import GRID, draw_method_curves, mean_curve
-from benchmarks.supplement.misclassification import count_errors, counts_markdown
 from benchmarks.supplement.misclassified import draw_misclassified
 from benchmarks.supplement.size_sweep import draw_size_sweep
 from benchmarks.supplement.trials import (

@@ -28,6 +28,14 @@ NOMINAL_NAMES = frozenset(
 ARCHIVES = (".zip", ".tar", ".tgz", ".txz", ".tbz", ".gz", ".xz", ".bz2", ".zst", ".7z", ".rar")
 """Endings of files that are to be unpacked."""
 
+NO_MASKS = "no masks: image-level metrics alone"
+
+VALIDATION = "no method has anything to tune on validation images"
+
+PRIVATE = "private test images have no public ground truth: the data set's own server scores them"
+
+NOMINAL_ALONE = "methods learn from nominal images alone"
+
 _OF_SYSTEMS = frozenset(
     {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 )
@@ -84,6 +92,9 @@ class Listing:
         by_design: start of a name in `folder` → why nothing of that name is read.
         reason: the name in `folder` of any other image that isn't read → why not.
         nominal_masks: masks of nominal images, which ought to be black.
+        together: of a category without a split of its own, whose `train` holds all nominal images:
+            a name for those that stay together when some are drawn for testing.
+        notes: how the category is read, each in one line, where that isn't plain.
         inspected: file → what it is like, where listing had to read it.
         facts: name of a defect → what its masks are like, likewise.
     """
@@ -98,6 +109,8 @@ class Listing:
     by_design: Sequence[tuple[str, str]] = ()
     reason: Callable[[str], str] = lambda name: "nothing says what it is for"
     nominal_masks: Sequence[Path] = ()
+    together: Callable[[Sample], str] | None = None
+    notes: Sequence[str] = ()
     inspected: Mapping[Path, ImageFile] = field(default_factory=dict)
     facts: Mapping[str, MaskFacts] = field(default_factory=dict)
 
@@ -139,6 +152,13 @@ def files_of(samples: Iterable[Sample], folder: Path) -> dict[str, Path]:
     """Return every image and mask by its POSIX path relative to `folder`."""
     paths = [path for sample in samples for path in (sample.path, *sample.masks)]
     return {path.relative_to(folder).as_posix(): path for path in paths}
+
+
+def masks_by_stem(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """Return stem of an image → its mask, which is called as it is or with `_mask` behind it."""
+    # `000_mask.png` takes precedence over `000.png`, so it is entered last.
+    ordered = sorted(images_in(folder), key=lambda path: path.stem.endswith("_mask"))
+    return {path.stem.removesuffix("_mask"): (path,) for path in ordered}
 
 
 def defects_without_mask(samples: Iterable[Sample]) -> list[Sample]:

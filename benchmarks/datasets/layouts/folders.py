@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.datasets.layouts import base
+from benchmarks.datasets.layouts import base, eyecandies, unsplit
 from benchmarks.datasets.layouts.base import GOOD, Candidate, Layout, Listing, Sample
 
 _LOCO_FAMILIES = ("logical_anomalies", "structural_anomalies")
@@ -31,10 +31,11 @@ def candidates(root: Path) -> dict[str, Candidate]:
 def _is_category(folder: Path) -> bool:
     """Whether it has train or test: with one of them alone it is a faulty category.
 
-    So it is with both in other letters.
+    So it is with both in other letters. Or it has a folder of normal images, and no split.
     """
     inside = {path.name for path in base.subfolders(folder)}
-    return bool(inside & {"train", "test"}) or {*map(_plain, inside)} >= {"train", "test"}
+    split = bool(inside & {"train", "test"}) or {*map(_plain, inside)} >= {"train", "test"}
+    return split or unsplit.recognises(folder)
 
 
 def _plain(name: str) -> str:
@@ -43,7 +44,7 @@ def _plain(name: str) -> str:
 
 
 def _read(folder: Path) -> Listing:
-    return next(layout for layout in FOLDER_LAYOUTS if layout.recognises(folder)).read(folder)
+    return next(read for recognised, read in READERS if recognised(folder))(folder)
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,14 @@ class FolderLayout:
         name: the data set that the layout is known from.
         recognises: whether a category folder is laid out so.
         nominal: the folder of nominal images in train and test.
-        masks: stem of an image → its masks, from a defect's folder in ground_truth.
-        expected: where in the category a mask goes, given `defect` and `stem`.
+        masks: stem of an image → its masks, from the folder of a defect's masks.
+        expected: where in the category a mask goes, given `defect` and `stem`; "" where the data
+            set has no masks.
         fixed: whether the kinds of defect, and so their folders' names, are given.
-        by_design: see `Listing`.
+        by_design: see `Listing`; `{kind}` stands for each folder of images, as train/good.
         test: the folder of test images.
-        truth: the folder of masks.
+        truth: the folder of a defect's masks.
+        images: the folder of images in that of a kind, "" where they lie in that itself.
     """
 
     name: str
@@ -70,7 +73,8 @@ class FolderLayout:
     fixed: bool = False
     by_design: Sequence[tuple[str, str]] = ()
     test: str = "test"
-    truth: str = "ground_truth"
+    truth: str = "ground_truth/{defect}"
+    images: str = ""
 
     def read(self, category: Path) -> Listing:
         """Return what lies in the folder `category`.
@@ -78,11 +82,14 @@ class FolderLayout:
         Raises:
             DataError: a folder in it can't be read.
         """
-        train = self._samples(category, category / "train" / self.nominal)
-        truth = category / self.truth
+        good = category / "train" / self.nominal
+        train = self._samples(category, good)
+        truth = (category / self.truth).parent
         inside = [folder for folder in base.subfolders(category / self.test) if folder != truth]
         test = [sample for folder in inside for sample in self._samples(category, folder)]
-        nominal_truth = f"{self.truth}/{self.nominal}"
+        kinds = [folder.relative_to(category).as_posix() for folder in (good, *inside)]
+        by_design = [(start.format(kind=k), why) for start, why in self.by_design for k in kinds]
+        nominal_truth = self.truth.format(defect=self.nominal)
         misnamed = self._misnamed(category)
         return Listing(
             self.name,
@@ -92,48 +99,50 @@ class FolderLayout:
             misnamed or self._absent(category, train, test),
             category,
             [] if misnamed else self._unmasked(category, test),
-            [*self.by_design, (f"{nominal_truth}/", "a nominal image needs no mask")],
+            [*by_design, (f"{nominal_truth}/", "a nominal image needs no mask")],
             self._reason,
             base.images_in(category / nominal_truth),
+            notes=() if self.expected else [base.NO_MASKS],
         )
 
     def _samples(self, category: Path, folder: Path) -> list[Sample]:
         """Return the images of one folder, each defect with its masks, as far as they exist."""
         defect = GOOD if folder.name == self.nominal else folder.name
-        masks = {} if defect == GOOD else self.masks(category / self.truth / defect)
+        masks = {} if defect == GOOD else self.masks(category / self.truth.format(defect=defect))
         return [
             Sample(path, path.relative_to(category).as_posix(), defect, masks.get(path.stem, ()))
-            for path in base.images_in(folder)
+            for path in base.images_in(folder / self.images)
         ]
 
     def _misnamed(self, category: Path) -> list[str]:
         """Return a line for each folder that is spelt otherwise than it is read, as Train."""
         good = self.nominal
-        places = ("train", self.test, self.truth, f"train/{good}", f"{self.test}/{good}")
+        truth = self.truth.partition("/{")[0]
+        places = ("train", self.test, truth, f"train/{good}", f"{self.test}/{good}")
         return [
             f"{folder}: call it {place.name}, or it isn't read"
-            for place in map(category.joinpath, places)
+            for place in dict.fromkeys(map(category.joinpath, places))
             if not os.path.isdir(place)
             for folder in base.subfolders(place.parent)
             if _plain(folder.name) == _plain(place.name)
         ]
 
     def _absent(self, category: Path, train: Sequence[Sample], test: Sequence[Sample]) -> list[str]:
-        good, problems = self.nominal, []
+        problems, inside = [], f"/{self.images}" if self.images else ""
+        good = category / "train" / self.nominal / self.images
         if not train:
             others = [
                 folder for folder in base.subfolders(category / "train") if base.images_in(folder)
             ]
             counts = (f"; train/{f.name} has {len(base.images_in(f))} images" for f in others)
             problems.append(
-                f"{category / 'train' / good}: no images; put the nominal images there"
-                + "".join(counts)
-                + _hint(category / "train" / good)
+                f"{good}: no images; put the nominal images there{''.join(counts)}{_hint(good)}"
             )
         if not test:
             problems.append(
-                f"{category / self.test}: no images in {self.test}/{good} or {self.test}/<defect>; "
-                f"put the test images there{_hint(category / self.test)}"
+                f"{category / self.test}: no images in {self.test}/{self.nominal}{inside} or "
+                f"{self.test}/<defect>{inside}; put the test images there"
+                f"{_hint(category / self.test)}"
             )
         return problems
 
@@ -142,12 +151,12 @@ class FolderLayout:
             f"{sample.path}: a defect without a mask; add "
             f"{self.expected.format(defect=sample.defect, stem=sample.path.stem)} to the category"
             f"{self._alternative(category, sample.defect)}"
-            for sample in base.defects_without_mask(test)
+            for sample in base.defects_without_mask(test if self.expected else ())
         ]
 
     def _alternative(self, category: Path, defect: str) -> str:
         """Return what else a folder without any mask may mean, as a remedy."""
-        truth = category / self.truth / defect
+        truth = category / self.truth.format(defect=defect)
         if self.fixed or base.subfolders(truth) or base.images_in(truth):
             return ""
         return (
@@ -158,14 +167,18 @@ class FolderLayout:
     def _reason(self, name: str) -> str:
         """Return why an image of that name in the category isn't read."""
         first, *rest = name.split("/")
-        if name.startswith(f"{self.truth}/"):
+        if re.match(self.truth.replace("/{defect}", "(/[^/]+)?") + "/", name):
             return "it is no test image's mask"
         if first not in {"train", self.test} or not rest:
-            return f"only train, {self.test} and {self.truth} are read"
+            truth = self.truth.partition("/{")[0]
+            others = f"{self.test} and {truth}" if truth != self.test else f"or {truth}"
+            return f"only train, {others} are read"
         if len(rest) == 1:
             return f"it lies beside the folders in {first}; move it into one of them"
         if first == "train" and rest[0] != self.nominal:
             return f"training images are those in train/{self.nominal}"
+        if self.images:
+            return f"images are those in {first}/{rest[0]}/{self.images}"
         return f"it lies in a folder inside {first}/{rest[0]}; move it up into that"
 
 
@@ -176,12 +189,6 @@ def _hint(folder: Path) -> str:
         if dead := base.dead_link(path):
             return f"; {path} is {dead}"
     return next(filter(None, map(base.to_unpack, filter(os.path.isdir, above))), "")
-
-
-def _one_mask_an_image(folder: Path) -> dict[str, tuple[Path, ...]]:
-    # `000_mask.png` takes precedence over `000.png`, so it is entered last.
-    ordered = sorted(base.images_in(folder), key=lambda path: path.stem.endswith("_mask"))
-    return {path.stem.removesuffix("_mask"): (path,) for path in ordered}
 
 
 def _a_folder_an_image(folder: Path) -> dict[str, tuple[Path, ...]]:
@@ -199,6 +206,17 @@ def _is_loco(category: Path) -> bool:
     )
 
 
+def _is_autovi(category: Path) -> bool:
+    """Whether every kind of defect has a folder of masks an image."""
+    kinds = base.subfolders(category / "ground_truth")
+    return any(map(base.subfolders, kinds)) and not any(map(base.images_in, kinds))
+
+
+def _is_mvtec_3d(category: Path) -> bool:
+    splits = (category / "train", category / "test")
+    return any(os.path.isdir(kind / "rgb") for s in splits for kind in base.subfolders(s))
+
+
 def _is_btad(category: Path) -> bool:
     names = {
         name
@@ -208,6 +226,8 @@ def _is_btad(category: Path) -> bool:
     return names == {"ok"}
 
 
+_VALIDATION = ("validation/", base.VALIDATION)
+
 LOCO = FolderLayout(
     "MVTec LOCO AD",
     _is_loco,
@@ -215,16 +235,43 @@ LOCO = FolderLayout(
     _a_folder_an_image,
     "ground_truth/{defect}/{stem}/000.png",
     fixed=True,
-    by_design=[("validation/", "no method has anything to tune on validation images")],
+    by_design=[_VALIDATION],
 )
 
-BTAD = FolderLayout("BTAD", _is_btad, "ok", _one_mask_an_image, "ground_truth/{defect}/{stem}.png")
+AUTOVI = FolderLayout(
+    "AutoVI", _is_autovi, GOOD, _a_folder_an_image, "ground_truth/{defect}/{stem}/0000.png"
+)
+
+MVTEC_3D = FolderLayout(
+    "MVTec 3D-AD",
+    _is_mvtec_3d,
+    GOOD,
+    base.masks_by_stem,
+    "test/{defect}/gt/{stem}.png",
+    fixed=True,
+    by_design=[
+        _VALIDATION,
+        ("{kind}/xyz/", "methods see colour alone, not depth"),
+        ("train/good/gt/", "a nominal image needs no mask"),
+    ],
+    truth="test/{defect}/gt",
+    images="rgb",
+)
+
+VAD = FolderLayout(
+    "VAD",
+    lambda category: os.path.isdir(category / "test/bad_unseen_defects"),
+    GOOD,
+    lambda _: {},
+    "",
+    by_design=[("train/bad/", base.NOMINAL_ALONE)],
+)
+
+BTAD = FolderLayout("BTAD", _is_btad, "ok", base.masks_by_stem, "ground_truth/{defect}/{stem}.png")
 
 MVTEC = FolderLayout(
-    "MVTec AD", lambda _: True, GOOD, _one_mask_an_image, "ground_truth/{defect}/{stem}_mask.png"
+    "MVTec AD", lambda _: True, GOOD, base.masks_by_stem, "ground_truth/{defect}/{stem}_mask.png"
 )
-
-_PRIVATE = "private test images have no public ground truth: the data set's own server scores them"
 
 MVTEC_2 = FolderLayout(
     "MVTec AD 2",
@@ -232,19 +279,25 @@ MVTEC_2 = FolderLayout(
         os.path.isdir(category / f"test_{part}") for part in ("public", "private")
     ),
     GOOD,
-    _one_mask_an_image,
+    base.masks_by_stem,
     "test_public/ground_truth/{defect}/{stem}_mask.png",
     fixed=True,
     by_design=[
-        ("validation/", "no method has anything to tune on validation images"),
-        ("test_private/", _PRIVATE),
-        ("test_private_mixed/", _PRIVATE),
+        _VALIDATION,
+        ("test_private/", base.PRIVATE),
+        ("test_private_mixed/", base.PRIVATE),
     ],
     test="test_public",
-    truth="test_public/ground_truth",
+    truth="test_public/ground_truth/{defect}",
 )
 
-FOLDER_LAYOUTS = (MVTEC_2, LOCO, BTAD, MVTEC)
+FOLDER_LAYOUTS = (MVTEC_2, MVTEC_3D, VAD, LOCO, AUTOVI, BTAD, MVTEC)
+
+READERS = (
+    (unsplit.recognises, unsplit.read),
+    (eyecandies.recognises, eyecandies.read),
+    *((layout.recognises, layout.read) for layout in FOLDER_LAYOUTS),
+)
 """The first that recognises a category folder reads it."""
 
 LAYOUT = Layout(recognises, candidates, "category folder (one with train/good and test)")

@@ -1,4 +1,4 @@
-"""Lists DAGM 2007 and KolektorSDD2, whose masks are called as their images with an ending."""
+"""Lists DAGM 2007 and both KolektorSDDs, whose masks are called as their images with an ending."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.datasets.images import ImageFile, inspect
 from benchmarks.datasets.layouts import base
@@ -29,7 +30,7 @@ class PairedLayout:
     Attributes:
         name: the data set that the layout is known from.
         splits: the folders of the training and the test images.
-        ending: what a mask's stem has after its image's, in lower case.
+        ending: what a mask is called after its image's stem, in letters of either case.
         masks: the folder of masks in each of `splits`; "" where they lie among the images, and
             every image has one, black where there is no defect.
     """
@@ -83,7 +84,7 @@ class PairedLayout:
             files,
             problems,
             folder,
-            by_design=[(name, "methods learn from nominal images alone") for name in defects],
+            by_design=[(name, base.NOMINAL_ALONE) for name in defects],
             reason=lambda name: (
                 f"it is no image of {' or '.join(self.splits)}, nor the mask of one"
             ),
@@ -100,7 +101,7 @@ class PairedLayout:
             problems += _missing_labels(split / self.masks, masks)
             return pairs
         problems += [
-            f"{path}: no mask {path.stem}{self.ending.upper()}.png beside it; copy it again"
+            f"{path}: no mask {path.stem}{self.ending} beside it; copy it again"
             for path, mask in pairs.items()
             if mask is None
         ]
@@ -108,8 +109,31 @@ class PairedLayout:
 
     def _masks_in(self, folder: Path) -> dict[str, Path]:
         """Return stem of an image, in lower case → its mask."""
+        ending = Path(self.ending).stem.lower()
         stems = ((path.stem.lower(), path) for path in base.images_in(folder))
-        return {s.removesuffix(self.ending): path for s, path in stems if s.endswith(self.ending)}
+        return {s.removesuffix(ending): path for s, path in stems if s.endswith(ending)}
+
+
+class Labelled(NamedTuple):
+    """Images, each a defect where its mask isn't black, and what reading the masks told."""
+
+    samples: list[Sample]
+    files: dict[str, Path]
+    inspected: dict[Path, ImageFile]
+    facts: dict[str, MaskFacts]
+
+
+def labelled(pairs: Mapping[Path, Path], folder: Path) -> Labelled:
+    """Return the images of `pairs`, each with its mask, by their names in `folder`."""
+    labels = Labelled([], {}, {}, {})
+    for path, mask in pairs.items():
+        like = _look_at(mask, labels.inspected)
+        name, defect = path.relative_to(folder).as_posix(), like.share > 0
+        labels.files.update({name: path, mask.relative_to(folder).as_posix(): mask})
+        labels.facts.update({name: like} if defect else {})
+        kind, masks = ("defect", (mask,)) if defect else (GOOD, ())
+        labels.samples.append(Sample(path, name, kind, masks))
+    return labels
 
 
 def _look_at(mask: Path, inspected: dict[Path, ImageFile]) -> MaskFacts:
@@ -132,9 +156,39 @@ def _missing_labels(folder: Path, labels: Mapping[str, Path]) -> list[str]:
     return [f"{folder / name}: named in Labels.txt, but missing; copy it again" for name in missing]
 
 
-_DAGM = PairedLayout("DAGM", ("Train", "Test"), "_label", "Label")
+_DAGM = PairedLayout("DAGM", ("Train", "Test"), "_label.PNG", "Label")
 
-_KOLEKTOR = PairedLayout(NAME, ("train", "test"), "_gt")
+_KOLEKTOR = PairedLayout(NAME, ("train", "test"), "_GT.png")
+
+_PARTS = PairedLayout("KolektorSDD", ("", ""), "_label.bmp")
+
+
+def _commutators(root: Path) -> list[Path]:
+    """Return the folders of KolektorSDD, each of the parts of one commutator."""
+    inside = (f for f in base.subfolders(root) if f.name.lower().startswith("kos"))
+    return [folder for folder in inside if _PARTS.fits(folder)]
+
+
+def _read_parts(root: Path) -> Listing:
+    """Return KolektorSDD, which has no split: a commutator's nominal parts stay together."""
+    problems: list[str] = []
+    pairs: dict[Path, Path] = {}
+    for folder in _commutators(root):
+        parts = _PARTS._pairs(folder, problems)
+        pairs |= {path: mask for path, mask in parts.items() if mask}
+    images = labelled(pairs, root)
+    return Listing(
+        _PARTS.name,
+        [sample for sample in images.samples if not sample.label],
+        [sample for sample in images.samples if sample.label],
+        images.files,
+        problems,
+        root,
+        reason=lambda name: "it is no part of a commutator, nor the mask of one",
+        together=lambda sample: sample.path.parent.name,
+        inspected=images.inspected,
+        facts=images.facts,
+    )
 
 
 def _classes(root: Path) -> dict[str, Candidate]:
@@ -145,6 +199,12 @@ def _classes(root: Path) -> dict[str, Candidate]:
 
 
 DAGM = Layout(lambda root: bool(_classes(root)), _classes, "class with Train, Test and Label")
+
+KOLEKTOR_PARTS = Layout(
+    lambda root: bool(_commutators(root)),
+    lambda root: {"kolektor_sdd": Candidate(partial(_read_parts, root))},
+    "folder of a commutator with masks *_label.bmp",
+)
 
 KOLEKTOR = Layout(
     _KOLEKTOR.fits,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from benchmarks.console import on_terminal, say
 from benchmarks.evaluation.job import Job, Stage
 from benchmarks.execution.plan import JobsByCategory, Plan
-from benchmarks.execution.progress.board import Board, State
 from benchmarks.execution.progress.forecast import MINUTE, Forecast, pixels
 from benchmarks.features.crops import count_images
 from benchmarks.metrics.definitions import HEADLINE, METRICS
@@ -20,6 +21,31 @@ from benchmarks.results.journal import Extraction
 from benchmarks.specs import CellSpec
 
 Key = tuple[str, str, tuple[object, ...], int]
+
+
+@dataclass(frozen=True)
+class State:
+    """Where one cell is; `text` is a running one's stage, or the result of one that is done."""
+
+    kind: Literal["waiting", "running", "done", "failed", "stored"]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Board:
+    """What is shown of a run at one moment.
+
+    Attributes:
+        counts: how far the run is.
+        times: how long it has taken and will take.
+        running: what runs now.
+        states: (category, method) → where its cells are, one for each of their seeds and shots.
+    """
+
+    counts: str
+    times: str
+    running: str
+    states: Mapping[tuple[str, str], Sequence[State]]
 
 
 class Progress:
@@ -118,8 +144,10 @@ class Progress:
         name = f"[{self._evaluated}/{len(self._pixels)}] {cell.spec.label}"
         if cell.status == "failed":
             return f"{name}: FAILED: {cell.failure}"
-        values = ", ".join(f"{METRICS[m].label} {_per_cent(cell.metrics.get(m))}" for m in HEADLINE)
-        return f"{name}: {values} ({cell.fit_seconds:.1f} s fit, {cell.score_seconds:.1f} s score)"
+        known = {m: value for m in HEADLINE if (value := cell.metrics.get(m)) is not None}
+        values = ", ".join(f"{METRICS[m].label} {100 * known[m]:.1f} %" for m in known)
+        times = f"{cell.fit_seconds:.1f} s fit, {cell.score_seconds:.1f} s score"
+        return f"{name}: {values or 'no metric is defined'} ({times})"
 
     def seconds_left(self) -> float | None:
         """Return how long the rest takes, None where that is unknown."""
@@ -167,7 +195,3 @@ def about(seconds: float) -> str:
 
 def _key(spec: CellSpec) -> Key:
     return spec.category, spec.method, tuple(spec.conditions.values()), spec.seed
-
-
-def _per_cent(value: float | None) -> str:
-    return "undefined" if value is None else f"{100 * value:.1f} %"

@@ -151,16 +151,13 @@ def _work(
         with sending:
             connection.send((number, done))
 
-    threads = ThreadPoolExecutor(2 * AHEAD)
+    threads = ThreadPoolExecutor(2 * AHEAD)  # of which a processor, with a task at a time, uses one
     while True:
         try:
             number, task = connection.recv()
         except EOFError:
             return
-        if wanted.device == "cpu":
-            perform(number, task)
-        else:
-            threads.submit(perform, number, task).add_done_callback(_stop_for_error)
+        threads.submit(perform, number, task).add_done_callback(_stop_for_error)
 
 
 def _stop_for_error(performed: Future[None]) -> None:

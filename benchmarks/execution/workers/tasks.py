@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from benchmarks.datasets import Category
 from benchmarks.evaluation.job import Evaluated, Failure, Job
@@ -105,18 +105,16 @@ def idle_workers(
         members: each worker's number, place and tasks.
         overlapping: whether a worker takes `AHEAD` tasks of each kind, else one of either.
     """
-    free = list[tuple[int, IdleWorker]]()
-    for number, place, tasks in members:
-        if not overlapping:
-            free += [] if tasks else [(0, IdleWorker(number, place))]
-            continue
-        images = sum(isinstance(task, Extract) for task in tasks)
-        held: dict[Takes, int] = {"cells": len(tasks) - images, "images": images}
-        free += [
-            (count, IdleWorker(number, place, takes))
-            for takes, least in held.items()
-            for count in range(least, AHEAD)
-        ]
+    kinds: dict[Takes, Any] = {"both": Task}
+    if overlapping:
+        kinds = {"cells": Evaluate, "images": Extract}
+    room = AHEAD if overlapping else 1
+    free = [
+        (held, IdleWorker(number, place, takes))
+        for number, place, tasks in members
+        for takes, kind in kinds.items()
+        for held in range(sum(isinstance(task, kind) for task in tasks), room)
+    ]
     return [worker for _, worker in sorted(free, key=lambda pair: pair[0])]
 
 

@@ -16,13 +16,7 @@ from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import choose_device, free_memory
 from benchmarks.evaluation.evaluating import failure_of, predict
 from benchmarks.evaluation.job import Evaluated, Job
-from benchmarks.execution.extracting import (
-    MEASURED_TOGETHER,
-    Lazy,
-    extract_category,
-    finish,
-    noted,
-)
+from benchmarks.execution.extracting import MEASURED_TOGETHER, Lazy, extract_category, finish, noted
 from benchmarks.execution.workers.tasks import Done, Evaluate, Extract, Setting, Task, WantedPool
 from benchmarks.features import Extractor, Split
 from benchmarks.features.arrays import join
@@ -97,7 +91,8 @@ class Worker:
         self._images, self._cells = _Lane(), _Lane(memory)  # images go to the disk
         self._extractions, self._warnings = deque[Extraction](), deque[str]()
         self._data: tuple[str, Lazy[CategoryData]] | None = None
-        self._measuring = ThreadPoolExecutor(MEASURED_TOGETHER) if device != "cpu" else None
+        self._measuring = ThreadPoolExecutor(MEASURED_TOGETHER)
+        self._together = MEASURED_TOGETHER if device != "cpu" else 0
 
     def perform(self, task: Task, shards: Sequence[MemberLevels] = ()) -> Done:
         """Do a task; where features can't be extracted, its cells fail."""
@@ -142,14 +137,9 @@ class Worker:
         """Return the cells to come; on a GPU one is measured beside the next."""
         measured = list[Future[Evaluated]]()
         for job in jobs:
-            measure = predict(job, data, _pass_over)
-            if self._measuring is not None:
-                measured.append(self._measuring.submit(measure, _pass_over))
-            else:
-                measured.append(Future())
-                measured[-1].set_result(measure(_pass_over))
-            if len(measured) > MEASURED_TOGETHER:
-                measured[~MEASURED_TOGETHER].result()
+            measured.append(self._measuring.submit(predict(job, data, _pass_over), _pass_over))
+            if len(measured) > self._together:
+                measured[~self._together].result()
         return measured
 
     def _begin(self, lane: _Lane, setting: Setting) -> None:

@@ -222,8 +222,9 @@ def test_rows_are_compared_up_to_the_limit_and_not_beyond(dtype: torch.dtype) ->
         for bound in (below, above):
             rows = np.array([7])
             kernels.nearest_below(
-                bound[None].view(kind).numpy(), allowance, np.zeros((1, 1), np.float32),
-                np.zeros((1, 1), np.float32), np.array([best**2]), rows, 0, 8, 256,
+                bound[None].view(kind).numpy(), allowance,
+                kernels.Pairs(*np.zeros((2, 1, 1), np.float32), np.array([best**2]), rows, 0),
+                8, 256,
             )  # fmt: skip
             named.append(int(rows[0]))
         assert named == [0, 7]

@@ -5,14 +5,13 @@ The threshold is each category's own; score ≥ threshold is called anomalous.
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from benchmarks.metrics.image import f1_optimal
-from benchmarks.results import Cell
 from benchmarks.results.scores import read_image_scores
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
-from benchmarks.supplement.trials import main_trials
+from benchmarks.supplement.trials import Trial, main_trials
 from benchmarks.tables.rendering import captioned_table
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ _NUMBERS = {
 """Number that a kind of defect has → the column of images that it is of, and how it counts."""
 
 
-def judge(run: Path, category: str, cell: Cell | None) -> pd.DataFrame | None:
+def judge(evaluated: EvaluatedTrials, trial: Trial, category: str) -> pd.DataFrame | None:
     """Return a cell's test images, judged, a row each; None without scores of both classes.
 
     Columns: path in the category's folder; label, 0 normal, 1 anomalous; score, held against the
@@ -39,7 +38,8 @@ def judge(run: Path, category: str, cell: Cell | None) -> pd.DataFrame | None:
     Raises:
         BenchmarkError: the scores are unreadable.
     """
-    if cell is None or cell.scores is None or not (path := run / cell.scores).is_file():
+    cell = evaluated.stored(trial).get(category)
+    if not cell or not cell.scores or not (path := evaluated.run / cell.scores).is_file():
         return None
     images = read_image_scores(path)
     point = f1_optimal(images["label"], images["score"])
@@ -70,8 +70,7 @@ def count_errors(evaluated: EvaluatedTrials) -> pd.DataFrame:
         images.assign(method=method)
         for method, trial in main_trials(evaluated.settings).items()
         for category in evaluated.categories
-        for images in [judge(evaluated.run, category, evaluated.stored(trial).get(category))]
-        if images is not None
+        if (images := judge(evaluated, trial, category)) is not None
     ]
     if not judged:
         return pd.DataFrame(columns=[*_KIND, *_NUMBERS])
