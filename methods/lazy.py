@@ -1,4 +1,4 @@
-"""torch and faiss, imported on first use: names, help and plans then start at once.
+"""What takes long to import, on first use: names, help and plans then start at once.
 
 `Tensor` and `nn` are torch's, for annotations; at run time `Tensor` stands for anything.
 """
@@ -7,7 +7,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Tensor", "faiss", "nn", "torch"]
+__all__ = ["Tensor", "faiss", "metadata", "mock", "nn", "torch"]
 
 
 class _Deferred(ModuleType):
@@ -18,9 +18,13 @@ class _Deferred(ModuleType):
 
 
 if TYPE_CHECKING:
+    from importlib import metadata
+    from unittest import mock
+
     import faiss
     import torch
     from torch import Tensor, nn
 else:
     faiss, nn, torch = map(_Deferred, ("faiss", "torch.nn", "torch"))
+    metadata, mock = map(_Deferred, ("importlib.metadata", "unittest.mock"))
     Tensor = Any

@@ -18,11 +18,11 @@ import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from methods.base import Method, Parameters, Variant
+from methods.lazy import metadata
 
 ENTRY_POINTS = "total_recall.methods"
 _SPECIFICATION = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<overrides>[^\[\]]*)\])?")
@@ -142,7 +142,7 @@ def _built_in(wrong: list[str], mentioned: str = "") -> Iterator[_Registration]:
 def _installed(wrong: list[str]) -> Iterator[_Registration]:
     """Yield what other packages register; where their metadata is broken, say so in `wrong`."""
     try:
-        points = list(entry_points(group=ENTRY_POINTS))
+        points = list(metadata.entry_points(group=ENTRY_POINTS))
     except Exception as error:  # noqa: BLE001 - any installed package may have broken metadata
         wrong.append(
             f"other packages' methods are left out: unreadable metadata ({_reason(error)})"
@@ -152,7 +152,7 @@ def _installed(wrong: list[str]) -> Iterator[_Registration]:
         yield point.name, partial(_load, point), point.value
 
 
-def _load(point: EntryPoint) -> Parameters:
+def _load(point: metadata.EntryPoint) -> Parameters:
     """Import another package's table and return what it says of the entry point's name."""
     try:
         table = point.load()

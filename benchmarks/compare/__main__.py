@@ -17,12 +17,11 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from benchmarks.compare.baseline import FLOOR, Baseline, read, with_rounding, write
+from benchmarks.compare.baseline import FLOOR, Baseline, metrics_of, read, with_rounding, write
 from benchmarks.compare.check import REGRESSIONS, compare, summary
 from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import write_file
-from benchmarks.metrics.definitions import METRICS
 from benchmarks.places import written_path
 from benchmarks.results import Cell, Store
 from benchmarks.results.folders import find_run
@@ -55,10 +54,11 @@ def _compare(options: argparse.Namespace) -> int:
 def _update(options: argparse.Namespace) -> int:
     cells, path = _cells(options.run), options.baseline
     before = read(path) if path.exists() else Baseline((), {})
-    write(path, Baseline(tuple(cells), with_rounding(before.tolerances)))
+    tolerances = with_rounding(before.tolerances, metrics_of(cells))
+    write(path, Baseline(tuple(cells), tolerances))
     _tell(summary(compare(before, cells), before), options.summary)
     say(f"{path}: {len(cells)} cells written")
-    if unmeasured := sorted(METRICS.keys() - before.tolerances):
+    if unmeasured := sorted(tolerances.keys() - before.tolerances):
         metrics = ", ".join(unmeasured) if before.tolerances else "all metrics"
         say(
             f"{path}: {metrics} new: rounding alone is tolerated, {FLOOR:g} of a fraction and no "

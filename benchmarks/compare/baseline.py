@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import write_file
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.calibrated import CALIBRATED, KNOWN
 from benchmarks.results import Cell
 from benchmarks.specs import CellSpec, canonical_json
 
@@ -65,19 +65,27 @@ def value(cell: Cell, metric: str) -> float | None:
     return number if is_number and cell.status == "ok" else None
 
 
+def metrics_of(cells: Iterable[Cell]) -> list[str]:
+    """Return the metrics that cells are compared by, calibrated ones where thresholds were set."""
+    calibrated = any(cell.spec.calibrate for cell in cells)
+    return [name for name in KNOWN if calibrated or name not in CALIBRATED]
+
+
 def unit(metric: str) -> str:
     """Return what a metric's tolerance is given in: images where it counts any, else fraction."""
-    return "images" if METRICS[metric].counted_images else METRICS[metric].unit
+    return "images" if KNOWN[metric].counted_images else KNOWN[metric].unit
 
 
 def denominator(metric: str, cell: Cell) -> int:
     """Return by how many images a fraction of counted images is divided; 1 for other metrics."""
-    counts = METRICS[metric].counted_images if METRICS[metric].unit == "fraction" else ()
+    counts = KNOWN[metric].counted_images if KNOWN[metric].unit == "fraction" else ()
     return sum(getattr(cell, count) or 0 for count in counts) if counts else 1
 
 
-def with_rounding(tolerances: Mapping[str, Tolerance]) -> dict[str, Tolerance]:
-    """Return a tolerance for every metric: the known ones, and that of rounding for the others.
+def with_rounding(
+    tolerances: Mapping[str, Tolerance], metrics: Iterable[str]
+) -> dict[str, Tolerance]:
+    """Return a tolerance for each metric: the known ones, and that of rounding for the others.
 
     That is no image where a metric counts images, and FLOOR in every other.
     """
@@ -86,7 +94,7 @@ def with_rounding(tolerances: Mapping[str, Tolerance]) -> dict[str, Tolerance]:
         or Tolerance(
             0 if unit(metric) == "images" else FLOOR, unit(metric), "rounding alone, not measured"
         )
-        for metric in METRICS
+        for metric in metrics
     }
 
 

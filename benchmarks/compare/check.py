@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from benchmarks import markdown
-from benchmarks.compare.baseline import Baseline, label, unit, value
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.compare.baseline import Baseline, label, metrics_of, unit, value
+from benchmarks.metrics.calibrated import KNOWN
 from benchmarks.results import Cell
 from benchmarks.specs import flat
 
@@ -68,7 +68,7 @@ def compare(baseline: Baseline, cells: Iterable[Cell]) -> list[Row]:
     rows += [
         Row(label(cell), metric, "new", value=value(cell, metric))
         for cell in unmatched.values()
-        for metric in METRICS
+        for metric in metrics_of([cell])
     ]
     return rows
 
@@ -77,13 +77,13 @@ def _judged(baseline: Baseline, reference: Cell, cell: Cell) -> Iterator[Row]:
     name = label(cell)
     for metric in baseline.tolerances:
         before, after = value(reference, metric), value(cell, metric)
-        if metric not in METRICS:
+        if metric not in KNOWN:
             yield Row(name, metric, "missing", before, note="no such metric any more")
             continue
         limit = baseline.limit(metric, reference)
-        mark = _mark(before, after, limit, higher_is_better=METRICS[metric].higher_is_better)
+        mark = _mark(before, after, limit, higher_is_better=KNOWN[metric].higher_is_better)
         yield Row(name, metric, mark, before, after, cell.error)
-    for metric in METRICS:
+    for metric in metrics_of([cell]):
         if metric not in baseline.tolerances:
             yield Row(name, metric, "new", value=value(cell, metric))
 

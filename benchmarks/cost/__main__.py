@@ -36,6 +36,7 @@ from benchmarks.results.folders import find_run, plots_folder
 from benchmarks.results.plans import kept_plans
 from benchmarks.results.result_set import category_of
 from benchmarks.tables.costs import cost_table
+from methods.lazy import torch
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     add("run", metavar="RUN", help="a run's folder, or its name under results/")
     add("--methods", help="comma-separated, as its tables call them (default: all)")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    add("--threads", type=positive, help="of the processor (default: as PyTorch chooses)")
     add(
         "--images",
         type=positive,
@@ -68,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
 def _main(options: argparse.Namespace) -> int:
     run, device = find_run(options.run), choose_device(options.device)
     require_writable(run)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     sets, datasets = result_sets(run), chosen_datasets(run, options)
     known = dict.fromkeys(method for results in sets for method in results.methods)
     wanted = methods.split(options.methods) if options.methods else [*known]
@@ -80,13 +84,18 @@ def _main(options: argparse.Namespace) -> int:
             say(
                 f"{method} on {category_of(cell)}: fitting, then {options.images} images one by one"
             )
-            costs.append(_cost(cell, method, dataset, device, options))
+            try:
+                costs.append(_cost(cell, method, dataset, device, options))
+            except BenchmarkError as error:
+                say(f"{method} isn't timed: {error}")
+                continue
             write_costs(run, costs)
     if not costs:
         raise BenchmarkError(f"{run}: none of its methods can be timed here")
     show(cost_table(costs))
     for path in write_drawings(drawings(sets, figures), plots_folder(run)):
         say(str(path))
+    say(f"python -m benchmarks.report {options.run} shows these costs in the report")
     return 0
 
 
@@ -96,19 +105,17 @@ def _cells(
     """Yield a cell of each method, all of one category where one has them all."""
     fingerprints = {category.name: category.fingerprint for category in dataset.categories}
     for method in (method for method in results.methods if method in wanted):
-        if (
-            method in results.imported
-            or results.columns[method][0].spec.protocol.backbone.members > 1
-        ):
-            say(f"{method}: imported maps and ensembles aren't timed")
+        spec = results.columns[method][0].spec
+        if method in results.imported or spec.protocol.backbone.members > 1 or spec.contamination:
+            say(f"{method}: imported maps, ensembles and contaminated images aren't timed")
             continue
-        for category in results.categories:
-            cell = results.first.get((category, method))
-            if cell and fingerprints.get(category) == cell.spec.dataset_fingerprint:
-                yield cell, method
-                break
-        else:
-            say(f"{method}: none of its categories is in {dataset.root} as it was; name --data")
+        cells = [results.first.get((category, method)) for category in results.categories]
+        done = [cell for cell in cells if cell and cell.status == "ok"]
+        seen = [c for c in done if fingerprints.get(c.spec.category) == c.spec.dataset_fingerprint]
+        if not seen:
+            why = f"none of its categories is in {dataset.root} as it was; name --data"
+            say(f"{method} isn't timed: {why if done else 'all of its cells failed'}")
+        yield from ((cell, method) for cell in seen[:1])
 
 
 def _cost(

@@ -24,7 +24,8 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.category import RESIDENT_SHARE
 from benchmarks.evaluation.device import choose_device, free_memory
 from benchmarks.evaluation.drawing import draw_images
-from benchmarks.evaluation.scoring import Scored, describe_missing_levels, fit_method, score_images
+from benchmarks.evaluation.job import Prediction
+from benchmarks.evaluation.scoring import describe_missing_levels, fit_method, score_images
 from benchmarks.features.copying import COPIES
 from benchmarks.features.crops import stacked
 from benchmarks.features.passing import pass_images
@@ -167,12 +168,12 @@ class Detector:
         if p.score_area == "image":
             outside = np.stack([padding(*size, p.image_size) for size in sizes])
 
-        def score(spare: int) -> Scored:
+        def score(spare: int) -> Prediction:
             known = method
             if spare < self.memory and isinstance(method, Storable):
                 known = method.from_state(method.state(), self.device, spare)
             with checks.seeded_generators(self.spec.seed):
-                return score_images(known, features.within(spare), p, outside)
+                return score_images(known, features.within(spare), p, outside)[1]
 
         scored = within_budgets(score, features, self.spec)
         placed = zip((Placing.of(*size, p) for size in sizes), scored.maps, strict=True)

@@ -224,13 +224,14 @@ def _score(
     memory.synchronise()
     at("score")
     fitted = time.perf_counter()
-    scored = score_images(method, test, spec.protocol, truth.outside)
+    raw, prediction = score_images(method, test, spec.protocol, truth.outside)
     finished = time.perf_counter()
     if not is_judged(job.parameters):  # the others are held to it by the project's tests
         with full_precision():
-            checks.check_again(method, scored.raw, test)
+            checks.check_again(method, raw, test)
     held_out = _score_held_out(method, every, draw.held_out, truth)
-    return Prediction(scored.images, scored.maps, fitted - begun, finished - fitted, held_out)
+    took = fitted - begun, finished - fitted
+    return Prediction(prediction.images, prediction.maps, *took, held_out)
 
 
 def _score_held_out(
@@ -242,7 +243,7 @@ def _score_held_out(
     samples = [(*truth.whole.train, *truth.whole.test)[row] for row in rows]
     padding, protocol = truth.padding(samples), truth.protocol
     outside = padding if protocol.score_area == "image" else None
-    scored = score_images(method, every.select(rows), protocol, outside)
+    _, scored = score_images(method, every.select(rows), protocol, outside)
     inside = scored.maps if padding is None else np.where(padding, -np.inf, scored.maps)
     maxima = inside.max(axis=(1, 2)).astype(float)
     known = None if np.isnan(maxima).all() else maxima  # of a method without maps

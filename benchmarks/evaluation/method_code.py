@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 from benchmarks.evaluation.provenance import git_sha
 from methods.base import Parameters
+from methods.lazy import metadata
 
 JUDGED = ("methods.padim", "methods.patchcore", "methods.spade")
 """The project's own methods: its gate compares their numbers with those of the release before."""

@@ -6,8 +6,9 @@ import contextlib
 import os
 import subprocess
 from functools import cache
-from importlib import metadata
 from pathlib import Path
+
+from methods.lazy import metadata
 
 PACKAGES = (
     "torch",

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from benchmarks.array_types import Floats, Masks
+from benchmarks.array_types import Masks
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
+from benchmarks.evaluation.job import Prediction
 from benchmarks.specs import BackboneSpec, EvaluationProtocol
 from methods import checks
 from methods.base import GLOBAL, LAST, Features, Method, Parameters, Scores, Variant
 from methods.components.precision import full_precision
 from methods.components.uploads import moved
 from methods.lazy import Tensor, torch
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What a method says of N images.
-
-    Attributes:
-        raw: as the method returns it.
-        images: image scores, (N,) float64.
-        maps: anomaly maps, upsampled to the square and smoothed, (N, S, S) float32; NaN where the
-            method makes none.
-    """
-
-    raw: Scores
-    images: Floats
-    maps: Floats
 
 
 def fit_method(parameters: Parameters, features: Features, seed: int) -> Method:
@@ -44,8 +28,8 @@ def fit_method(parameters: Parameters, features: Features, seed: int) -> Method:
 
 def score_images(
     method: Method, features: Features, protocol: EvaluationProtocol, outside: Masks | None
-) -> Scored:
-    """Score images by a fitted method.
+) -> tuple[Scores, Prediction]:
+    """Score images by a fitted method; return what it says, and what is measured of that.
 
     Args:
         method: is fitted.
@@ -60,11 +44,11 @@ def score_images(
         scores = checks.check_scores(method.score(features), features)
         finished = upsample_and_smooth(scores, protocol.image_size, protocol.smoothing_sigma)
     image_scores = image_scores_of(scores, finished, outside)
-    scored = Scored(scores, image_scores.double().cpu().numpy(), finished.cpu().numpy())
+    prediction = Prediction(image_scores.double().cpu().numpy(), finished.cpu().numpy())
     if scores.grids:
-        checks.check_finite("maps", scored.maps)
-    checks.check_finite("image scores", scored.images)
-    return scored
+        checks.check_finite("maps", prediction.maps)
+    checks.check_finite("image scores", prediction.images)
+    return scores, prediction
 
 
 def image_scores_of(scores: Scores, finished: Tensor, outside: Masks | None) -> Tensor:

@@ -16,10 +16,9 @@ from benchmarks.datasets import Category
 from benchmarks.device_memory import room_for, too_large, with_less
 from benchmarks.errors import BenchmarkError, StorageError
 from benchmarks.features.cache import FeatureCache
-from benchmarks.features.crops import Crops, Part, Split, parts_of
+from benchmarks.features.crops import Crops, Part, Split, described, parts_of
 from benchmarks.features.passing import pass_images
 from benchmarks.features.uploading import Arrays, on_device
-from benchmarks.features.wanted import feature_specs
 from benchmarks.features.writing import WriteBehind
 from benchmarks.specs import USUAL_BATCH, EvaluationProtocol, FeatureSpec
 from methods.lazy import Tensor, torch
@@ -189,7 +188,7 @@ class Extractor:
                 if behind in self._behind:  # else `finish` waits, too
                     self._behind.remove(behind)
                 behind.wait()
-            specs = self._specs(part).items()
+            specs = self.specs(part).items()
             return {n: stays[n] if n in stays else self._stored(part, spec) for n, spec in specs}
 
         return read
@@ -214,13 +213,32 @@ class Extractor:
             )
         return array
 
-    def _specs(self, part: Part) -> dict[int, FeatureSpec]:
-        wanted = self._dataset, part, self.protocol, self._levels
-        return feature_specs(*wanted, batch=self._batch)
+    def specs(self, part: Part) -> dict[int, FeatureSpec]:
+        """Return level → the specification of the cached array that images belong to.
+
+        Levels that the backbone doesn't have, as a descriptor of its own, are those that stand for
+        it.
+        """
+        p, backbone = self.protocol, self.protocol.backbone
+        return {
+            level: FeatureSpec(
+                **described(self._dataset, part, p),
+                backbone=backbone.name,
+                weights=backbone.weights,
+                weights_sha256=backbone.weights_sha256,
+                level=level,
+                layer=layer,
+                dtype=p.dtype,
+                batch=self._batch,
+                tiles=p.tiles,
+                augment=p.augment if part.split == "copies" else "none",
+            )
+            for level, layer in backbone.extracted(self._levels).items()
+        }
 
     def _absent(self, part: Part, *, check: bool = False) -> list[int]:
         """Return the levels that the cache lacks; checksums are summed in threads, one a level."""
-        specs, load = self._specs(part), partial(self._cache.load, check=check)
+        specs, load = self.specs(part), partial(self._cache.load, check=check)
         if self._again:
             return list(specs)
         with ThreadPoolExecutor(len(specs)) as pool:
@@ -231,7 +249,7 @@ class Extractor:
         self, part: Part, levels: Sequence[int], advance: Advance
     ) -> tuple[dict[int, Tensor], WriteBehind]:
         """Pass images through the backbone; return what stays there, and what writes."""
-        specs, backbone = self._specs(part), self.prepare()
+        specs, backbone = self.specs(part), self.prepare()
         stays, first = dict[int, Tensor](), 0
         with (
             self._beside(backbone.device),
@@ -284,7 +302,7 @@ class Extractor:
         image = sum(batch[0].nbytes for batch in outputs.values())
         needed = image * sum(each.count for each in parts)
         if self._cache.on_disk:
-            in_use = [spec for each in parts for spec in self._specs(each).values()]
+            in_use = [spec for each in parts for spec in self.specs(each).values()]
             full = self._cache.make_room(image * len(part.rows), in_use)
         if needed <= self._resident and part in parts:
             with suppress(torch.OutOfMemoryError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -29,7 +30,9 @@ def figures(sets: Sequence[ResultSet]) -> Iterator[tuple[str, Drawing]]:
 
 
 def draw_contamination(sets: Sequence[ResultSet]) -> Figure:
-    """Draw a panel a metric and a line a method, with 95 % intervals where there are any.
+    """Draw a panel a metric and a line a method's first seed, with intervals where there are any.
+
+    Each seed has test images of its own, and with them an interval of its own.
 
     Args:
         sets: of one reserve, by ascending share.
@@ -37,17 +40,21 @@ def draw_contamination(sets: Sequence[ResultSet]) -> Figure:
     Raises:
         BenchmarkError: a file of scores or maps is unreadable.
     """
+    sets = [replace(results, cells=list(results.first.values())) for results in sets]
     first, shown = sets[0], [metric for metric in HEADLINE if sets[0].has(metric)]
     dirt = condition_labels(first.spec)[:1]
-    described = first.describe("Metrics by the share of training images that are anomalous")
+    described = first.describe(
+        "Metrics and 95 % intervals by the share of anomalous training images"
+    )
     text = caption(first.dataset, [part for part in described if part not in dirt])
     figure = new_figure(DOUBLE, 2.4, text)
     handles = {}
     for panel, metric in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         means = [method_means(results, metric) for results in sets]
-        for method in first.methods:
+        for place, method in enumerate(first.methods):
+            aside = (place - (len(first.methods) - 1) / 2) * sets[-1].spec.contamination
             points = [
-                (100 * results.spec.contamination, value, *(ends or (value, value)))
+                (aside + 100 * results.spec.contamination, value, *(ends or (value, value)))
                 for results, known in zip(sets, means, strict=True)
                 for value, ends in ([known[method]] if method in known else ())
             ]

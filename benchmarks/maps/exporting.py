@@ -19,7 +19,7 @@ from benchmarks.maps.folder import map_names, stem
 from benchmarks.maps.image_scores import image_name
 from benchmarks.maps.reading import Map, write_tiff
 from benchmarks.results import ResultSet
-from benchmarks.results.feature_sources import without_source
+from benchmarks.results.agreement import without_source
 from benchmarks.results.maps import open_maps
 from benchmarks.results.scores import read_image_scores
 from benchmarks.specs import CellSpec

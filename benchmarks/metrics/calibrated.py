@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -131,7 +132,7 @@ def _metrics(per_cent: int) -> Iterator[Metric]:
 # fmt: on
 
 
-CALIBRATED: Mapping[str, Metric] = {
+CALIBRATED: dict[str, Metric] = {
     metric.name: metric for per_cent in PER_CENT for metric in _metrics(per_cent)
 }
 """Metrics of cells whose thresholds are set by held-out images (`--calibrate`)."""
@@ -139,5 +140,5 @@ CALIBRATED: Mapping[str, Metric] = {
 SHOWN = ("calibrated_false_alarm_rate_05", "calibrated_recall_05")
 """Those that the terminal shows, where there are any."""
 
-KNOWN: Mapping[str, Metric] = {**METRICS, **CALIBRATED}
-"""All metrics that a cell may have."""
+KNOWN: Mapping[str, Metric] = ChainMap(CALIBRATED, METRICS)
+"""All metrics that a cell may have, those of METRICS first."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from benchmarks.console import say
 from benchmarks.figures.pareto import Point, front, latest_costs
 from benchmarks.figures.style import dash_lengths, style
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.calibrated import CALIBRATED, KNOWN
 from benchmarks.report import schema
 from benchmarks.report.cells import category_parts
 from benchmarks.report.decision import POINT, decision, enough
@@ -24,7 +24,7 @@ from benchmarks.reproduction.writing import MEANING, verdict_counts, verdict_tex
 from benchmarks.results import ResultSet, journal
 from benchmarks.results.agreement import usual_settings
 from benchmarks.results.captions import caption
-from benchmarks.results.intervals import cell_intervals
+from benchmarks.results.intervals import calibrated_intervals, cell_intervals
 from benchmarks.results.journal import Call, Extraction
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.published import TABLES, Published
@@ -70,8 +70,7 @@ def build(
         title=" against ".join(names),
         note="",
         metrics=[
-            _fields_of(schema.PageMetric, METRICS[name])
-            for name in dict.fromkeys((*first, *METRICS))
+            _fields_of(schema.PageMetric, KNOWN[name]) for name in dict.fromkeys((*first, *KNOWN))
         ],
         sets=[
             page_set
@@ -187,15 +186,18 @@ def _reproduction(results: ResultSet, intervals_of: IntervalsOf) -> tuple[list[l
 def _tables(results: ResultSet, intervals_of: IntervalsOf) -> dict[str, schema.PageTable]:
     """Return metric → its table, of all metrics that are measured."""
     intervals = {
-        (category, method): intervals_of(path, results.maps.get((category, method)))
-        for (category, method), path in results.scores.items()
-        if len(results.methods[method]) == 1
+        place: {
+            **intervals_of(path, results.maps.get(place)),
+            **calibrated_intervals(results.first[place]),
+        }
+        for place, path in results.scores.items()
+        if len(results.methods[place[1]]) == 1
     }
     full = results.dataset == "mvtec_ad" and not any(results.spec.conditions.values())
     published = Published.load() if full else Published()
     return {
         metric: _table(results, metric, intervals, published)
-        for metric in filter(results.measured, METRICS)
+        for metric in filter(results.measured, KNOWN)
     }
 
 
@@ -211,16 +213,19 @@ def _table(
         [intervals.get((str(row), method), {}).get(metric) for method in methods] for row in rows
     ]
     beside = _published(published, metric, results)
+    marked = marks_note(marks, with_mean=len(rows) > 2) if len(methods) > 1 else ""
     ranking = Ranking(table, results.dataset, spans, marks.rows)
     return schema.PageTable(
         values=_grid(table.values),
         deviations=_grid(table.deviations),
+        ranges=[_grid(table.lows), _grid(table.highs)] if metric in CALIBRATED else None,
         failed=table.failed.to_numpy().tolist(),
         low=_ends(spans, 0),
         high=_ends(spans, 1),
         interval_note=caveat(metric),
         best=best,
-        note=marks_note(marks) if len(methods) > 1 else "",
+        left_out=results.note_on(metric),
+        note=marked,
         ranking=ranking.content(),
         front=_front(results, ranking),
         published=beside,

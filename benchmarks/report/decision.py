@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import combinations
 from math import ceil, inf
+from statistics import fmean
 
 from benchmarks.figures.pareto import latest_costs
 from benchmarks.metrics.calibrated import PER_CENT, images_needed
 from benchmarks.report import schema
 from benchmarks.results import ResultSet
-from benchmarks.results.costs import Cost
 from benchmarks.results.intervals import calibrated_intervals
 from benchmarks.results.scores import read_scores
 from benchmarks.statistics.delong import paired_variance
@@ -23,6 +23,7 @@ from benchmarks.statistics.sample_size import (
     times_as_many,
     times_for_observed,
 )
+from benchmarks.tables.costs import how_timed
 
 POINT = 1.0
 """The smallest difference that matters, in points of AUROC, unless a reader says another."""
@@ -40,15 +41,7 @@ def decision(results: ResultSet) -> schema.PageDecision:
         points=[_working_point(results, alpha) for alpha in PER_CENT if results.spec.calibrate],
         note="" if results.spec.calibrate else UNCALIBRATED,
         costs=[{"method": every.index(name), "cost": asdict(cost)} for name, cost in costs.items()],
-        timed=_timed(next(iter(costs.values()))) if costs else "",
-    )
-
-
-def _timed(cost: Cost) -> str:
-    return (
-        f"From file to verdict on {cost.machine}: {cost.images} images of {cost.category} one by "
-        f"one, after {cost.warm_up} to warm up; median and 95th percentile. Memory: of the whole "
-        "process on a CPU, of what is allocated on a GPU."
+        timed=how_timed(next(iter(costs.values()))) if costs else "",
     )
 
 
@@ -60,7 +53,7 @@ def _working_point(results: ResultSet, alpha: int) -> schema.PageWorkingPoint:
     above = [
         name
         for name, shown in zip(names, judged, strict=True)
-        if 100 * (shown["alarms"][1] or 0) > alpha
+        if 100 * (shown["alarms"][1] or 0) > alpha and len(results.methods[name]) == 1
     ]
     broken = (
         f" {', '.join(above)}: more false alarms than promised. The normal test images differ from "
@@ -71,14 +64,18 @@ def _working_point(results: ResultSet, alpha: int) -> schema.PageWorkingPoint:
 
 
 def _judged(results: ResultSet, method: str, rates: Sequence[str]) -> schema.PageJudged:
-    """Return the means of a method's rates over categories; of several seeds without intervals."""
+    """Return the means of a method's rates over categories, with intervals or seeds' range."""
     cells = [results.first[category, method] for category in results.categories]
-    several, shown = len(results.methods[method]) > 1, []
+    shown = []
     for rate in rates:
-        values = results.table(rate).complete_values()[method].tolist()
-        spans = [None if several else calibrated_intervals(cell).get(rate) for cell in cells]
-        ends = mean_interval(list(zip(values, spans, strict=True))) or (None, None)
-        shown.append([sum(values) / len(values), *ends])
+        by_seed = [
+            fmean(c.metrics[rate] or 0 for c in results.columns[method] if c.spec.seed == seed)
+            for seed in results.methods[method]
+        ]
+        known = [(cell.metrics[rate] or 0, calibrated_intervals(cell)[rate]) for cell in cells]
+        several = len(by_seed) > 1
+        ends = (min(by_seed), max(by_seed)) if several else mean_interval(known) or (None, None)
+        shown.append([fmean(by_seed), *ends])
     normal, anomalous = [c.n_test_good or 0 for c in cells], [c.n_test_defect or 0 for c in cells]
     alarms, caught = (
         sum(round((cell.metrics[rate] or 0) * count) for cell, count in zip(cells, of, strict=True))
@@ -103,7 +100,7 @@ def _how(results: ResultSet, alpha: int) -> str:
         )
     means = "Rates are means over categories. " * (len(results.categories) > 1)
     several = any(len(seeds) > 1 for seeds in results.methods.values())
-    without = "; several seeds, which share the test images, have none" * several
+    without = "; several seeds, which share the test images, have their range (–)" * several
     return (
         f"Each threshold is the score of place {_span(ranks)} from the top among {_span(held_out)} "
         "nominal training images that the method wasn’t fitted to; a score above it is an alarm, "

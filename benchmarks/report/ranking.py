@@ -8,6 +8,7 @@ from functools import cached_property
 from math import isnan
 
 from benchmarks.datasets.known import KNOWN
+from benchmarks.metrics.calibrated import CALIBRATED
 from benchmarks.metrics.definitions import Metric
 from benchmarks.report.schema import PageRanking, RankedMethod
 from benchmarks.results.metrics_csv import MEAN
@@ -40,11 +41,14 @@ class Ranking:
 
     def _ranked(self, name: str) -> RankedMethod:
         low, high = self._interval(name) or (None, None)
-        deviation = float(self.table.deviations[name][self.row])
+        frames = (self.table.deviations, self.table.lows, self.table.highs)
+        deviation, *ends = (float(frame[name][self.row]) for frame in frames)
+        ranged = self.table.metric.name in CALIBRATED and not isnan(deviation)
         return RankedMethod(
             method=list(self.table.values).index(name),
             value=self.means[name],
             deviation=None if isnan(deviation) else deviation,
+            range=ends if ranged else None,
             low=low,
             high=high,
             marked=name in (self.alike or ()),
@@ -128,7 +132,7 @@ class Ranking:
         said = [self._scope(), self._left_out()]
         if intervals:
             said.append("Intervals are over test images.")
-        elif self.table.metric.level == "pixel":
+        elif self.table.metric.level == "pixel" and self.table.metric.interval:
             said.append("Intervals of it need a run with --save-maps, and one seed.")
         if self.alike is not None and len(self.ranked) > 1:
             test = "Wilcoxon’s test over categories" if self.row == MEAN else "a paired test"

@@ -38,11 +38,15 @@ class PageMethod(TypedDict):
 
 
 class RankedMethod(TypedDict):
-    """A method's place in a ranking: `method` is its index among the set's methods."""
+    """A method's place in a ranking: `method` is its index among the set's methods.
+
+    `range` are the lowest and the highest of several seeds, where they stand for a deviation.
+    """
 
     method: int
     value: float
     deviation: float | None
+    range: list[float] | None
     low: float | None
     high: float | None
     marked: bool
@@ -59,16 +63,19 @@ class PageRanking(TypedDict):
 class PageTable(TypedDict):
     """A metric's values; `best` are the indices of the methods that are marked in each row.
 
+    `ranges` are the lowest and the highest of several seeds, where they stand for deviations.
     `front` are the methods, fastest first, that no other is as good as in time and in the mean.
     """
 
     values: Grid
     deviations: Grid
+    ranges: list[Grid] | None
     failed: list[list[bool]]
     low: Grid | None
     high: Grid | None
     interval_note: str
     best: list[list[int]]
+    left_out: str
     note: str
     ranking: PageRanking
     front: list[int]
@@ -167,7 +174,8 @@ class PageCost(TypedDict):
 class PageJudged(TypedDict):
     """A method at thresholds that held-out images set: means over categories, with intervals.
 
-    `images` are the false alarms, normal images, missed and anomalous images of all categories.
+    Of several seeds they are means with the range. `images` are the first seed's false alarms,
+    normal images, missed and anomalous images of all categories.
     """
 
     method: int

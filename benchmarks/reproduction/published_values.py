@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.results import ResultSet
@@ -28,6 +27,9 @@ METHODS = {
 _OURS = {theirs: ours for ours, theirs in METRICS.items()}
 
 _DEFAULT_LEVELS = "2+3"
+
+_LEVELS = re.compile(r"(.+) \((\d(?:\+\d)*)\)")
+"""A backbone and its levels, as in `WRN101 (1+2+3)`; PatchCore's default where none are said."""
 
 _SIZE = re.compile(r"(?:(?P<resize>\d+)->)?(?P<size>\d+)(?: (?P<how>\(no crop\)|[A-Z]+))?")
 
@@ -104,20 +106,13 @@ def published_values() -> list[PublishedValue]:
         place = row["source"], row["metric"]
         digits[place] = max(digits[place], len(row["value_percent"].partition(".")[2]))
     unique: dict[PublishedValue, PublishedValue] = {}
-    for published in _in_our_terms(rows, digits):
-        unique.setdefault(replace(published, source="", rounding=0), published)
-    return list(unique.values())
-
-
-def _in_our_terms(
-    rows: Sequence[Mapping[str, str]], digits: Mapping[tuple[str, str], int]
-) -> Iterator[PublishedValue]:
     for row in rows:
         name, _, shots = row["method"].partition("|shots=")
-        backbone, levels = _levels(row["backbone"])
         if name not in METHODS or row["metric"] not in _OURS:
             continue
-        yield PublishedValue(
+        match = _LEVELS.fullmatch(row["backbone"])
+        backbone, levels = match.groups() if match else (row["backbone"], _DEFAULT_LEVELS)
+        published = PublishedValue(
             row["source"],
             METHODS[name] + (f"[levels={levels}]" if levels != _DEFAULT_LEVELS else ""),
             int(shots) if shots else None,
@@ -128,12 +123,8 @@ def _in_our_terms(
             float(row["value_percent"]),
             0.5 * 10 ** -digits[row["source"], row["metric"]],
         )
-
-
-def _levels(backbone: str) -> tuple[str, str]:
-    """Split `WRN101 (1+2+3)` into the backbone and its levels, PatchCore's default where none."""
-    match = re.fullmatch(r"(.+) \((\d(?:\+\d)*)\)", backbone)
-    return (match[1], match[2]) if match else (backbone, _DEFAULT_LEVELS)
+        unique.setdefault(replace(published, source="", rounding=0), published)
+    return list(unique.values())
 
 
 def _members(backbone: str) -> list[str]:

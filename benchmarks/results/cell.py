@@ -7,15 +7,10 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from benchmarks import specs
 from benchmarks.datasets.losses import DefectsLost
 from benchmarks.metrics.calibrated import KNOWN
-from benchmarks.specs import (
-    EXTRACTOR_VERSION,
-    METRICS_VERSION,
-    BackboneSpec,
-    CellSpec,
-    EvaluationProtocol,
-)
+from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 
 AGAIN = "run its command again, with --force where it finds nothing left to do"
 """What helps against a file of a cell that is damaged."""
@@ -52,8 +47,8 @@ def later_parts(stored: Mapping[str, Any]) -> list[str]:
     names = [
         name for kind, values in known for name in values if name not in kind.__dataclass_fields__
     ]
-    versions = {"extractor_version": EXTRACTOR_VERSION, "metrics_version": METRICS_VERSION}
-    newer = [f"{name} {spec[name]}" for name, version in versions.items() if spec[name] > version]
+    versions = ("extractor_version", "metrics_version")
+    newer = [f"{n} {spec[n]}" for n in versions if spec[n] > getattr(specs, n.upper())]
     return [*names, *sorted(stored.get("metrics", {}).keys() - KNOWN.keys()), *newer]
 
 

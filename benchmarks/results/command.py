@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.console import command_parser, run_program, say
 from benchmarks.errors import StorageError
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.calibrated import KNOWN
 from benchmarks.names import suggest
 from benchmarks.places import written_path
 from benchmarks.results.folders import find_run
@@ -24,15 +24,15 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="NAMES",
         help="metrics that the terminal shows, and the report first, comma-separated: "
-        f"{', '.join(METRICS)}",
+        f"{', '.join(KNOWN)}",
     )
 
 
 def _metric_names(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     for name in names:
-        if name not in METRICS:
-            near = suggest(name, METRICS) or f"; there are {', '.join(METRICS)}"
+        if name not in KNOWN:
+            near = suggest(name, KNOWN) or f"; there are {', '.join(KNOWN)}"
             raise argparse.ArgumentTypeError(f"there is no metric {name!r}{near}")
     return names
 

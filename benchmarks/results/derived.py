@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.files import write_file
-from benchmarks.results import standing
+from benchmarks.results import costs, standing
 from benchmarks.specs import digest
 
 NAME = "derived.json"
@@ -46,7 +46,8 @@ def record(run: Path, files: Iterable[Path], metrics: Sequence[str] = ()) -> Non
 def _sources(run: Path) -> str:
     """Return a hash of the names, sizes and times of all that a run stored."""
     stored = [path for name in SOURCES for path in (run / name).rglob("*")]
-    paths = sorted(path for path in (*stored, run / standing.NAME) if path.is_file())
+    alone = (run / name for name in (standing.NAME, costs.FILE))
+    paths = sorted(path for path in (*stored, *alone) if path.is_file())
     seen = [(os.fsencode(path.relative_to(run)).hex(), path.stat()) for path in paths]
     return digest([[name, status.st_size, status.st_mtime_ns] for name, status in seen])
 

@@ -84,7 +84,7 @@ class Run:
         Raises:
             BenchmarkError: no cell has such a metric.
         """
-        if not self.sets[0].has(metric):
+        if not any(results.has(metric) for results in self.sets):
             near = suggest(metric, self.sets[0].metrics)
             raise BenchmarkError(f"{self.folder} has no metric {metric!r}{near}")
         frame = self._joined(lambda results: results.table(metric).values.rename_axis("category"))

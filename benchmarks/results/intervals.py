@@ -39,7 +39,8 @@ def cell_intervals(scores: Path, maps: Path | None) -> dict[str, Interval]:
     labels, values = frame["label"].to_numpy(), frame["score"].to_numpy()
     if maps is not None:
         with open_maps(maps) as stored:
-            if stored["names"].tolist() == frame["path"].tolist() and not _lacks(stored):
+            whole = stored["names"].tolist() == frame["path"].tolist()
+            if whole and not np.isnan(stored["maps"]).all():  # a method may make none
                 return metric_intervals(labels, values, **_measured(stored))
     return metric_intervals(labels, values)
 
@@ -56,11 +57,6 @@ def calibrated_intervals(cell: Cell) -> dict[str, Interval]:
         for counted in CALIBRATED[name].counted_images
         if rate is not None
     }
-
-
-def _lacks(stored: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether the method makes no maps."""
-    return bool(np.isnan(stored["maps"]).all())
 
 
 def _measured(stored: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.calibrated import KNOWN
 from benchmarks.results.cell import AGAIN
 from benchmarks.results.metrics_csv import MEAN
 from benchmarks.results.result_set import Files, ResultSet
@@ -39,7 +39,7 @@ def all_pairs(results: ResultSet) -> pd.DataFrame:
 
     records = [
         (metric, *((OVER, "all") if row == MEAN else (WITHIN, row)), *astuple(pair), pair.verdict)
-        for metric in filter(results.has, METRICS)
+        for metric in filter(results.has, KNOWN)
         for row, pairs in table_pairs(results, results.table(metric)).items()
         for pair in pairs
     ]

@@ -65,19 +65,15 @@ def map_sheet(maps: Floats, pro: Curve) -> Arrays:
             methods that make none.
         pro: the curve's points, as `metrics.pixel.thinned` returns them.
     """
-    if np.isnan(maps).all():
-        sheet, span = b"", np.full(2, np.nan)
-        return {"preview_maps": _stored(sheet), "preview_range": span, "pro_curve": np.stack(pro)}
-    low, high = float(np.nanmin(maps)), float(np.nanmax(maps))
-    side, extent = _side(maps, MAP_SIDE), (high - low) or 1.0
-    filled = (np.nan_to_num(pixels.astype(float), nan=low) for pixels in maps)
-    shares = (((pixels - low) / extent).astype(np.float32) for pixels in filled)
-    tiles = [(255 * _smaller(share, side)).round().astype(np.uint8) for share in shares]
-    return {
-        "preview_maps": _stored(_encoded(tiles)),
-        "preview_range": np.array([low, high]),
-        "pro_curve": np.stack(pro),
-    }
+    sheet, low, high = b"", np.nan, np.nan
+    if not np.isnan(maps).all():
+        low, high = float(np.nanmin(maps)), float(np.nanmax(maps))
+        side, extent = _side(maps, MAP_SIDE), (high - low) or 1.0
+        filled = (np.nan_to_num(pixels.astype(float), nan=low) for pixels in maps)
+        shares = (((pixels - low) / extent).astype(np.float32) for pixels in filled)
+        sheet = _encoded([(255 * _smaller(s, side)).round().astype(np.uint8) for s in shares])
+    span = np.array([low, high])
+    return {"preview_maps": _stored(sheet), "preview_range": span, "pro_curve": np.stack(pro)}
 
 
 def read_previews(path: Path) -> Previews | None:

@@ -44,8 +44,6 @@ BACKBONES = {
 }
 """Torchvision's name → the published one."""
 
-_OTHER_BACKBONES = {"PaDiM*": "task-selected"}
-
 _ENSEMBLE = "DenseNet201+ResNeXt101+WRN101"
 
 
@@ -76,7 +74,7 @@ class Published:
         table, means = TABLES[metric]
         name = _NAMES.get(method, method)
         first = _OWN_PAPERS.get(method, (_PAPER + table, name))
-        backbone = _OTHER_BACKBONES.get(method, "WRN50")
+        backbone = "task-selected" if method == "PaDiM*" else "WRN50"
         values = (
             self.values.get((*paper, backbone, METRICS[metric], category))
             for paper in (first, (_PAPER + means, name))

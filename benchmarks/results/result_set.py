@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.datasets.known import is_complete
 from benchmarks.datasets.losses import LEAST_SHARE, area_lost
-from benchmarks.metrics.calibrated import KNOWN
-from benchmarks.results import captions
-from benchmarks.results.agreement import Measure, settings_of, usual_settings
+from benchmarks.metrics.calibrated import CALIBRATED, KNOWN
+from benchmarks.results import agreement, captions
+from benchmarks.results.agreement import FeatureSource, Measure
 from benchmarks.results.cell import Cell
-from benchmarks.results.feature_sources import FeatureSource, column_titles, feature_sources
 from benchmarks.results.identity import count_folders
 from benchmarks.results.metrics_csv import MEAN, category_label
 from benchmarks.results.table import Table
@@ -64,7 +63,7 @@ class ResultSet:
     @cached_property
     def titled(self) -> list[tuple[str, Cell]]:
         """The cells, each with its method as the table calls it."""
-        return list(zip(column_titles(self.cells), self.cells, strict=True))
+        return list(zip(agreement.column_titles(self.cells), self.cells, strict=True))
 
     @cached_property
     def columns(self) -> dict[str, list[Cell]]:
@@ -83,8 +82,8 @@ class ResultSet:
         }
 
     def has(self, metric: str) -> bool:
-        """Whether any cell of the run names `metric`."""
-        return metric in self.metrics
+        """Whether any cell of the run names `metric`, and held-out images set its threshold."""
+        return metric in self.metrics and (metric not in CALIBRATED or bool(self.spec.calibrate))
 
     def measured(self, metric: str) -> bool:
         """Whether any cell names `metric` and has a value, or all failed: pixels need masks."""
@@ -156,7 +155,7 @@ class ResultSet:
     @cached_property
     def sources(self) -> list[FeatureSource]:
         """What gave the features of the cells, but for those whose maps are imported."""
-        return feature_sources(self.cells)
+        return agreement.feature_sources(self.cells)
 
     @property
     def measure(self) -> Measure:
@@ -189,7 +188,7 @@ class ResultSet:
     @property
     def shared(self) -> Mapping[str, Any]:
         """Setting → its value, of those in which all cells agree."""
-        settings = settings_of(self.cells)
+        settings = agreement.settings_of(self.cells)
         return {name: values[0] for name, values in settings.items() if len(values) == 1}
 
     def _unusual(self) -> list[str]:
@@ -198,7 +197,7 @@ class ResultSet:
         What distinguishes the columns stands above them.
         """
         shared, measure = self.shared, self.measure
-        usual = usual_settings(measure.image_size, measure.fit)
+        usual = agreement.usual_settings(measure.image_size, measure.fit)
         said = [
             f"{name.replace('_', ' ')} {shared[name]}"
             for name in _SAID
@@ -259,8 +258,10 @@ class ResultSet:
         )
         return [text for text in texts if text]
 
-    def unmarked(self, metric: str) -> str:
-        """Say how many defect images AUPIMO leaves out, as none of their pixels is marked."""
+    def note_on(self, metric: str) -> str:
+        """Say which defect images AUPIMO leaves out, and where no image set a threshold."""
+        if metric in CALIBRATED and not self.spec.calibrate:
+            return "; of runs with --calibrate"
         counts = {
             category_of(cell): f"{cell.unmarked_defects} of {cell.n_test_defect}"
             for cell in self.cells

@@ -84,28 +84,24 @@ class Store:
         self.require_replaceable([cell.spec])
         before = self.find(cell.spec)
         kept = cell.status == "failed" and before is not None and before.status == "ok"
-        paths = {folder: self._path(folder, cell.spec) for folder in SUFFIXES}
-        if scores:
-            write_scores(paths["scores"], scores)
-        if maps is not None:
-            write_maps(paths["maps"], maps)
-        if held_out is not None:
-            write_held_out(paths["held_out"], held_out)
-        if traceback:
-            write_file(paths["logs"], traceback.encode())
-        names = {folder: path.relative_to(self.run).as_posix() for folder, path in paths.items()}
-        stored = replace(
-            cell,
-            scores=names["scores"] if scores else None,
-            maps=None if maps is None else names["maps"],
-            log=names["logs"] if traceback else None,
-            held_out=None if held_out is None else names["held_out"],
-        )
+        files: dict[str, tuple[Callable[[Path, Any], object], object]] = {
+            "scores": (write_scores, scores or None),
+            "maps": (write_maps, maps),
+            "held_out": (write_held_out, held_out),
+            "logs": (write_file, traceback.encode() or None),
+        }
+        names: dict[str, Any] = dict.fromkeys(files)
+        for folder, (write, content) in files.items():
+            if content is not None:
+                path = self._path(folder, cell.spec)
+                write(path, content)
+                names[folder] = path.relative_to(self.run).as_posix()
+        stored = replace(cell, log=names.pop("logs"), **names)
         if kept:
             return replace(stored, error=f"{cell.error}; the result stored before stays")
         values = {**asdict(stored), "spec": cell.spec.as_dict()}
         text = json.dumps(values, indent=1, sort_keys=True, allow_nan=False)
-        write_file(paths["cells"], text.encode())
+        write_file(self._path("cells", cell.spec), text.encode())
         if not traceback:
             self._remove_log(cell.spec)
         return stored
@@ -128,6 +124,11 @@ class Store:
     def _remove_log(self, spec: CellSpec) -> None:
         with suppress(OSError):
             self._path("logs", spec).unlink()
+
+    def has(self, spec: CellSpec) -> bool:
+        """Whether a cell is stored that did not fail, with whatever belongs to it whole."""
+        cell = self.find(spec)
+        return cell is not None and cell.status == "ok" and self.is_whole(cell)
 
     def is_whole(self, cell: Cell) -> bool:
         """Whether what is stored beside a cell can be read; maps may be gone, but not damaged."""

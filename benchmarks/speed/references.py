@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
-from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +14,13 @@ from numpy.typing import NDArray
 from benchmarks.array_types import Floats, Masks
 from methods.base import Features
 from methods.components.parallel import parallel_map
-from methods.lazy import Tensor, torch
+from methods.lazy import Tensor, mock, torch
 
 PRODUCT_QUERIES, PRODUCT_ROWS = 512, 4096
 """Tile of the plain product: among the fastest on the CPU."""
 
 POSITION_IMAGES = 16
 """Images whose positions are read together."""
-
-
-def installed(package: str) -> bool:
-    """Return whether a package that is timed against is there."""
-    return find_spec(package) is not None
 
 
 def official_coreset(points: Tensor, size: int, distances: Tensor) -> Tensor:
@@ -136,7 +129,7 @@ def threshold_loop(maps: Floats, masks: Masks, thresholds: Sequence[float]) -> t
 def adeval_metrics(maps: Floats, masks: NDArray[np.uint8]) -> tuple[float, float, float]:
     """Return ADEval's pixel AUROC, average precision and AUPRO, from 1,000 bins of scores."""
     # ADEval 1.1 calls what NumPy 2.4 removed
-    with patch.object(np, "trapz", np.trapezoid, create=True):
+    with mock.patch.object(np, "trapz", np.trapezoid, create=True):
         return import_module("adeval").auroc_aupr_aupro(maps, masks)
 
 

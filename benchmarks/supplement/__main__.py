@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from benchmarks.console import CONTINUES, command_parser, run_program
 from benchmarks.options import add_shared, positive
 from benchmarks.places import written_path
-from benchmarks.supplement.trials import BACKBONES, EMBEDDED_SIZE, NAMES, PAPER_SIZE
+from benchmarks.supplement.trials import BACKBONES, EMBEDDED, EMBEDDED_SIZE, NAMES, PAPER_SIZE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,11 +41,11 @@ def _parser() -> argparse.ArgumentParser:
         "differ change (default: all but differences)",
     )
     add_shared(parser)
-    for name, (whose, real, embedded) in BACKBONES.items():
+    for name, (whose, real) in BACKBONES.items():
         add(
             f"--{name}",
             help=f"{whose}; NAME or NAME[weights=FILE,layers=a+b+c+d] (default: {real}; "
-            f"{embedded} on the embedded set)",
+            f"{EMBEDDED[name]} on the embedded set)",
         )
     add(
         "--image-size",

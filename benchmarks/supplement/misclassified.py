@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.array_types import Masks
 from benchmarks.figures.style import CHARACTER, DOUBLE, Axes, Figure, new_figure, wrap_name
 from benchmarks.results import Cell
-from benchmarks.results.maps import StoredMaps, read_maps
+from benchmarks.results.maps import read_maps
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
 from benchmarks.supplement.judged_images import judge
 from benchmarks.supplement.trials import error_trials
@@ -74,23 +74,20 @@ def draw_misclassified(evaluated: EvaluatedTrials) -> Iterator[tuple[str, Figure
             yield f"{name}-{number}" if several else name, _draw_page(page, text, scale)
 
 
-def _tiles(run: Path, cell: Cell, images: pd.DataFrame) -> list[_Tile]:
-    """Return the misclassified among a cell's images, each with what its maps hold of it."""
+def _tiles(run: Path, cell: Cell, images: pd.DataFrame) -> Iterator[_Tile]:
+    """Yield the misclassified among a cell's images, each with what its maps hold of it."""
     wrong = list(images[images["false_positive"] | images["false_negative"]].itertuples())
-    if not wrong or cell.maps is None or not (run / cell.maps).is_file():
-        return [_Tile(image) for image in wrong]
-    stored = read_maps(run / cell.maps)
-    rows = {name: row for row, name in enumerate(stored.names.tolist())}
-    return [_tile(image, stored, rows.get(image.path)) for image in wrong]
-
-
-def _tile(image: Any, stored: StoredMaps, row: int | None) -> _Tile:
-    if row is None:
-        return _Tile(image)
-    # Copies: views would keep all of the maps in memory.
-    picture, mask = stored.images[row].copy(), stored.masks[row].copy()
-    drawn = None if np.isnan(stored.maps[row]).all() else stored.maps[row] / image.threshold
-    return _Tile(image, picture, mask, drawn)
+    mapped = wrong and cell.maps and (run / cell.maps).is_file()
+    stored = read_maps(run / str(cell.maps)) if mapped else None
+    rows = {name: row for row, name in enumerate(stored.names.tolist())} if stored else {}
+    for image in wrong:
+        if stored is None or (row := rows.get(image.path)) is None:
+            yield _Tile(image)
+            continue
+        # Copies: views would keep all of the maps in memory.
+        picture, mask = stored.images[row].copy(), stored.masks[row].copy()
+        heat = None if np.isnan(stored.maps[row]).all() else stored.maps[row] / image.threshold
+        yield _Tile(image, picture, mask, heat)
 
 
 def _scale(tiles: Sequence[_Tile]) -> Normalize:
@@ -124,9 +121,8 @@ def _draw_page(tiles: Sequence[_Tile], text: str, scale: Normalize) -> Figure:
     for panel, tile in zip(panels, tiles, strict=False):
         _draw_tile(panel, tile, scale)
         judged = tile.judged
-        kind = wrap_name(
-            f"{judged.defect}/{PurePosixPath(judged.path).stem}", int(side / CHARACTER)
-        )
+        name = f"{judged.defect}/{PurePosixPath(judged.path).stem}"
+        kind = wrap_name(name, int(side / CHARACTER))
         ratio = f"score / threshold = {judged.score / judged.threshold:.3f}"
         panel.set_xlabel(f"{judged.category}\n{kind}\n{ratio}", labelpad=2)
     if mapped:

@@ -25,10 +25,10 @@ from benchmarks.supplement.trials import Settings, Trial
 from benchmarks.tables.comparison import RENDERERS
 from benchmarks.tables.rendering import TextTable
 
-Tables = Iterator[tuple[str, str]]
+Files = Iterator[tuple[str, str]]
 """Names and texts of files."""
 
-Figures = Iterator[tuple[str, "Figure"]]
+Figures = Iterator[tuple[str, Figure]]
 """Names and figures."""
 
 
@@ -39,63 +39,62 @@ class Part:
     Attributes:
         trials: what it needs.
         maps: the maps of its trials that it needs, or that are worth keeping.
-        tables: makes its tables' files.
+        tables: makes its tables, and may make others', as `figures`.
         figures: draws its figures, and may draw others' as well; names begin with their part's.
+        files: makes other tables, as texts of files.
     """
 
     trials: Callable[[Settings], Mapping[Any, Trial]]
     maps: int = NO_MAPS
-    tables: Callable[[EvaluatedTrials], Tables] = lambda evaluated: iter(())
+    tables: Callable[[EvaluatedTrials], Iterable[TextTable]] = lambda evaluated: ()
     figures: Callable[[EvaluatedTrials], Figures] = lambda evaluated: iter(())
+    files: Callable[[EvaluatedTrials], Files] = lambda evaluated: iter(())
 
 
-def _rendered(
-    make: Callable[[EvaluatedTrials], Iterable[TextTable]], number: str = ""
-) -> Callable[[EvaluatedTrials], Tables]:
-    """Return what renders those tables of `make` whose name begins with `number`."""
-
-    def files(evaluated: EvaluatedTrials) -> Tables:
-        for table in make(evaluated):
-            if table.name.startswith(number):
-                for suffix, render in RENDERERS.items():
-                    yield f"{table.name}.{suffix}", render(table)
-
-    return files
-
-
-def _verdicts(evaluated: EvaluatedTrials) -> Tables:
+def _verdicts(evaluated: EvaluatedTrials) -> Files:
     if judged := verdicts(result_sets(evaluated.run), cell_intervals):
         yield "verdicts.md", writing.markdown(judged)
         yield "verdicts.csv", writing.comma_separated(judged)
 
 
-def _errors(evaluated: EvaluatedTrials) -> Tables:
+def _errors(evaluated: EvaluatedTrials) -> Files:
     counts = count_errors(evaluated)
     yield "errors.md", counts_markdown(counts, evaluated)
     yield "errors.csv", frame_as_csv(counts)
 
 
-def _drawn(
-    name: str, draw: Callable[[EvaluatedTrials], Figure]
-) -> Callable[[EvaluatedTrials], Figures]:
-    """Return what draws a part's only figure."""
-    return lambda evaluated: iter([(name, draw(evaluated))])
+def _curves(evaluated: EvaluatedTrials) -> Figures:
+    yield "figS3", draw_method_curves(evaluated)
 
+
+def _sweep(evaluated: EvaluatedTrials) -> Figures:
+    yield "figS4", draw_size_sweep(evaluated)
+
+
+_HEADLINE = Part(trials.main_trials, MAPS_KEPT, s1_s2_s3)
+_ERRORS = Part(trials.error_trials, MAPS_NEEDED, figures=draw_misclassified, files=_errors)
 
 PARTS = {
-    "S1": Part(trials.s1_trials, MAPS_KEPT, _rendered(s1_s2_s3, "S1")),
-    **{n: Part(trials.main_trials, MAPS_KEPT, _rendered(s1_s2_s3, n)) for n in ("S2", "S3")},
-    "S4": Part(trials.large_trials, tables=_rendered(s4, "S4")),
-    "S5": Part(trials.shot_trials, tables=_rendered(s5, "S5")),
-    "S6": Part(trials.backbone_trials, tables=_rendered(s6, "S6")),
-    **dict.fromkeys(
-        ("figS1", "figS2"), Part(trials.error_trials, MAPS_NEEDED, _errors, draw_misclassified)
-    ),
-    "figS3": Part(trials.main_trials, MAPS_KEPT, figures=_drawn("figS3", draw_method_curves)),
-    "figS4": Part(trials.sweep_trials, figures=_drawn("figS4", draw_size_sweep)),
-    "verdicts": Part(trials.seed_trials, MAPS_KEPT, _verdicts),
-    "differences": Part(trials.difference_trials, tables=_rendered(differences)),
+    "S1": Part(trials.s1_trials, MAPS_KEPT, s1_s2_s3),
+    **{"S2": _HEADLINE, "S3": _HEADLINE},
+    "S4": Part(trials.large_trials, tables=s4),
+    "S5": Part(trials.shot_trials, tables=s5),
+    "S6": Part(trials.backbone_trials, tables=s6),
+    **{"figS1": _ERRORS, "figS2": _ERRORS},
+    "figS3": Part(trials.main_trials, MAPS_KEPT, figures=_curves),
+    "figS4": Part(trials.sweep_trials, figures=_sweep),
+    "verdicts": Part(trials.seed_trials, MAPS_KEPT, files=_verdicts),
+    "differences": Part(trials.difference_trials, tables=differences),
 }
+
+
+def tables(name: str, evaluated: EvaluatedTrials) -> Files:
+    """Yield the names and texts of the files of a part's tables."""
+    for table in PARTS[name].tables(evaluated):
+        if table.name.startswith(name):
+            for suffix, render in RENDERERS.items():
+                yield f"{table.name}.{suffix}", render(table)
+    yield from PARTS[name].files(evaluated)
 
 
 def requests(name: str, settings: Settings) -> Requests:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 import methods
@@ -125,9 +126,7 @@ class Planning:
 def adopt(groups: Iterable[Group], store: Store) -> None:
     """Copy to `store` what other runs beside it have already stored of some groups."""
     others = stores_beside(store)
-    for job in (
-        job for group in groups for jobs in group.plan.missing(store).values() for job in jobs
-    ):
+    for job in chain.from_iterable(jobs for g in groups for jobs in g.plan.missing(store).values()):
         if source := next((other for other in others if is_done(other, job)), None):
             store.adopt(job.spec, source)
 

@@ -7,32 +7,37 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import methods
-from benchmarks.backbones.choice import parse, split, without_overrides
-from benchmarks.chosen import (
-    NOTICE,
-    chosen_cache,
-    chosen_dataset,
-    chosen_machine,
-    simulated_machine,
-)
+from benchmarks import chosen
+from benchmarks.backbones.choice import without_overrides
 from benchmarks.console import say, show
 from benchmarks.datasets import KNOWN, Dataset
 from benchmarks.datasets.known import is_complete
 from benchmarks.errors import BenchmarkError
 from benchmarks.execution import run_plan, say_changed_code, summary
-from benchmarks.execution.dry_run import Work
+from benchmarks.execution.dry_run import Work, needs
+from benchmarks.execution.progress.forecast import rates
+from benchmarks.features import FeatureCache
 from benchmarks.files import require_writable, write_file
-from benchmarks.options import integers
 from benchmarks.reproduction.published_values import DATASET
 from benchmarks.results import Store
 from benchmarks.results.folders import default_run, plots_folder
 from benchmarks.results.lock import only_writer
 from benchmarks.results.metrics_csv import category_label
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
-from benchmarks.supplement.forecast import ALL, by_part
-from benchmarks.supplement.parts import PARTS, requests
+from benchmarks.supplement.parts import PARTS, requests, tables
 from benchmarks.supplement.planning import Group, Planning, adopt, collect, merge, stores_beside
-from benchmarks.supplement.trials import BACKBONES, EMBEDDED_SIZE, NAMES, PAPER_SIZE, Settings
+from benchmarks.supplement.trials import NAMES, Settings, chosen_settings
+from benchmarks.tables.rendering import captioned_table
+
+ALL = "all of these"
+"""The row of all parts above it."""
+
+_HEADER = ("part", "cells", "stored", "missing", "images to pass", "features", "methods take")
+
+_CAPTION = (
+    f"What each part takes by itself; {ALL}: what parts share counts once. Features are what the "
+    "cache will hold besides; methods take in proportion to earlier cells."
+)
 
 
 def make_supplement(options: argparse.Namespace) -> int:
@@ -46,7 +51,7 @@ def make_supplement(options: argparse.Namespace) -> int:
     parts = list(dict.fromkeys(options.parts)) or [*NAMES[:-1]]
     if unknown := [part for part in parts if part not in PARTS]:
         raise BenchmarkError(f"unknown part {unknown[0]!r}: known are {', '.join(PARTS)}")
-    dataset = chosen_dataset(options)
+    dataset = chosen.chosen_dataset(options)
     if dataset.name != DATASET:
         if "verdicts" in options.parts:
             raise BenchmarkError(
@@ -54,7 +59,7 @@ def make_supplement(options: argparse.Namespace) -> int:
                 "name MVTec AD's folder with --data"
             )
         parts = [part for part in parts if part != "verdicts"]
-    settings = _settings(options, dataset)
+    settings = chosen_settings(options, synthetic=dataset.synthetic)
     named = default_run(dataset.name, without_overrides(settings.backbone), settings.image_size)
     run = options.out or named.with_name(f"{named.name}-supplement")
     store = Store(run)
@@ -75,7 +80,7 @@ def make_supplement(options: argparse.Namespace) -> int:
         for path in _write(evaluated, parts, plots):
             show(str(path))
     if dataset.synthetic:
-        say(NOTICE)
+        say(chosen.NOTICE)
     return 1 if left or planning.unavailable else 0
 
 
@@ -103,24 +108,23 @@ def _forecast(
         missing = [plan.missing(store, *others, force=options.force) for plan in plans]
         work[name] = list(zip(plans, missing, strict=True))
     _say_left_out(planning.unavailable)
-    cache, (device, workers) = chosen_cache(options), simulated_machine(options)
-    show(by_part(work, store.run, cache, device))
+    cache, (device, workers) = chosen.chosen_cache(options), chosen.simulated_machine(options)
+    show(_by_part(work, store.run, cache, device))
     show(summary(work[ALL], store.run, cache, device, workers))
     return 0
 
 
-def _settings(options: argparse.Namespace, dataset: Dataset) -> Settings:
-    chosen: dict[str, str] = {
-        name: getattr(options, name) or (embedded if dataset.synthetic else real)
-        for name, (_, real, embedded) in BACKBONES.items()
-    }
-    for backbone in chosen.values():
-        for name in split(backbone):
-            parse(name)  # a misspelt one stops everything, not only its rows
-    backbones = tuple(dict.fromkeys(split(chosen.pop("backbones"))))
-    seeds = tuple(integers(options.seeds, "--seeds", 0))
-    size = options.image_size or (EMBEDDED_SIZE if dataset.synthetic else PAPER_SIZE)
-    return Settings(**chosen, backbones=backbones, image_size=size, seeds=seeds)
+def _by_part(work: Mapping[str, Work], run: Path, cache: FeatureCache, device: str) -> str:
+    """Return a table, a row a part, of what is missing of it, and what that takes on a device."""
+    known, rows = rates(run, device), []
+    for part, of_part in work.items():
+        needed = needs(of_part, known, cache)
+        counts = (needed.cells, needed.cells - needed.left, needed.left, needed.images)
+        count = len(needed.unknown)
+        unknown = f"unknown of {count} method{'s' * (count > 1)}" if count else ""
+        time = "; ".join(filter(None, (needed.minutes, unknown))) or "–"
+        rows.append([part, *counts, f"{needed.size / 1e9:.2f} GB", time])
+    return captioned_table(_CAPTION, _HEADER, rows, labels=1, style="simple")
 
 
 def _evaluate(groups: Sequence[Group], store: Store, options: argparse.Namespace) -> bool:
@@ -132,10 +136,11 @@ def _evaluate(groups: Sequence[Group], store: Store, options: argparse.Namespace
         say_changed_code(plan, missing, store)
         if not missing:
             store.ask(plan.specs, plan.dataset.place)
-    counts, left = [], [(plan, missing) for plan, missing in work if missing]
+    counts = []
+    left = [(plan, missing) for plan, missing in work if missing]
     if left:
-        cache = chosen_cache(options)
-        with chosen_machine(options) as machine:
+        cache = chosen.chosen_cache(options)
+        with chosen.chosen_machine(options) as machine:
             counts = [run_plan(plan, missing, store, cache, machine) for plan, missing in left]
     store.write_metrics(lambda line: say(f"warning: {line}"))
     passes = sum(count.passes for count in counts)
@@ -152,7 +157,7 @@ def _write(evaluated: EvaluatedTrials, parts: Sequence[str], plots: Path) -> Ite
 
     written = []
     for part in parts:
-        for name, text in PARTS[part].tables(evaluated):
+        for name, text in tables(part, evaluated):
             path = evaluated.run / "tables" / name
             write_file(path, text.encode())
             yield path

@@ -12,19 +12,9 @@ from benchmarks.metrics.definitions import HEADLINE, METRICS
 from benchmarks.reproduction.published_values import DATASET
 from benchmarks.results.captions import caption, failures, seeds_label
 from benchmarks.results.published import OTHERS, Published
+from benchmarks.supplement import trials as needed
 from benchmarks.supplement.evaluated_trials import EvaluatedTrials
-from benchmarks.supplement.trials import (
-    METHODS,
-    PADIM_STAR,
-    S6_METHODS,
-    SHOT_METHODS,
-    SHOTS,
-    Trial,
-    backbone_trials,
-    large_trials,
-    s1_trials,
-    shot_trials,
-)
+from benchmarks.supplement.trials import METHODS, PADIM_STAR, S6_METHODS, SHOT_METHODS, SHOTS, Trial
 from benchmarks.tables.comparison import ComparedRow, ComparedValue, Rows, comparison_table
 from benchmarks.tables.rendering import TextTable
 from methods import resolve
@@ -56,7 +46,7 @@ def s1_s2_s3(evaluated: EvaluatedTrials) -> list[TextTable]:
     Raises:
         BenchmarkError: the published numbers can't be read.
     """
-    papers, every = _papers(evaluated), s1_trials(evaluated.settings)
+    papers, every = _papers(evaluated), needed.s1_trials(evaluated.settings)
 
     def row(label: str, metric: str, columns: Sequence[str]) -> ComparedRow:
         theirs = {name: papers.main(name, metric, label) for name in (*columns, *OTHERS)}
@@ -83,7 +73,7 @@ def s4(evaluated: EvaluatedTrials) -> list[TextTable]:
 
     As `s1_s2_s3`.
     """
-    papers, trials = _papers(evaluated), large_trials(evaluated.settings)
+    papers, trials = _papers(evaluated), needed.large_trials(evaluated.settings)
 
     def row(trial: Trial, label: str) -> ComparedRow:
         levels = "+".join(map(str, resolve(trial.method).parameters.levels))
@@ -105,7 +95,7 @@ def s5(evaluated: EvaluatedTrials) -> list[TextTable]:
 
     As `s1_s2_s3`.
     """
-    papers, trials = _papers(evaluated), shot_trials(evaluated.settings)
+    papers, trials = _papers(evaluated), needed.shot_trials(evaluated.settings)
     seeds = evaluated.settings.seeds
 
     def row(label: str, shots: int, metric: str) -> ComparedRow:
@@ -137,7 +127,7 @@ def s6(evaluated: EvaluatedTrials) -> list[TextTable]:
     As `s1_s2_s3`.
     """
     papers, settings = _papers(evaluated), evaluated.settings
-    trials, names = backbone_trials(settings), _distinct_names(settings.backbones)
+    trials, names = needed.backbone_trials(settings), _distinct_names(settings.backbones)
     columns = [(metric, method) for metric in HEADLINE for method in S6_METHODS]
 
     def row(label: str, backbone: str) -> ComparedRow:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.options import EMBEDDED_BACKBONE, REAL_BACKBONE
+from benchmarks.backbones.choice import parse, split
+from benchmarks.options import EMBEDDED_BACKBONE, REAL_BACKBONE, integers
 from benchmarks.specs import Fit, Interpolation, MaskResize
 
 if TYPE_CHECKING:
@@ -54,23 +56,20 @@ _EFFICIENTNET = "timm/tf_efficientnet_b5.aa_in1k[layers=blocks.1+blocks.3+blocks
 
 _RESNETS = "resnet50,wide_resnet50_2,resnet101,wide_resnet101_2,resnext101_32x8d"
 
+_TRANSFORMER = "timm/vit_small_patch14_dinov2.lvd142m"
+
 BACKBONES = {
-    "backbone": ("S1–S3, S5, and the figures'", REAL_BACKBONE, EMBEDDED_BACKBONE),
-    "starred": ("PaDiM*'s, in S1", _EFFICIENTNET, EMBEDDED_BACKBONE),
-    "large": ("S4's", _LARGE, EMBEDDED_BACKBONE),
-    "ensemble": (
-        "S4's last, joined by +",
-        f"{_LARGE}+resnext101_32x8d+densenet201",
-        "+".join([EMBEDDED_BACKBONE] * 3),
-    ),
-    "backbones": (
-        "S6's, comma-separated",
-        f"{_RESNETS},timm/vit_small_patch14_dinov2.lvd142m,filterbank",
-        EMBEDDED_BACKBONE,
-    ),
+    "backbone": ("S1–S3, S5, and the figures'", REAL_BACKBONE),
+    "starred": ("PaDiM*'s, in S1", _EFFICIENTNET),
+    "large": ("S4's", _LARGE),
+    "ensemble": ("S4's last, joined by +", f"{_LARGE}+resnext101_32x8d+densenet201"),
+    "backbones": ("S6's, comma-separated", f"{_RESNETS},{_TRANSFORMER},{EMBEDDED_BACKBONE}"),
 }
-"""Option → whose backbone it is, its default on real data, and that on the embedded set, where the
-filter bank stands for every network."""
+"""Option → whose backbone it is, and its default on real data."""
+
+EMBEDDED = dict.fromkeys(BACKBONES, EMBEDDED_BACKBONE)
+EMBEDDED["ensemble"] = "+".join([EMBEDDED_BACKBONE] * 3)
+"""Option → its default on the embedded set, where the filter bank stands for every network."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +137,25 @@ class Settings:
             changes: what else than this, by the names of a trial's fields.
         """
         return replace(Trial(self.backbone, self.image_size, method, seed=self.seeds[0]), **changes)
+
+
+def chosen_settings(options: argparse.Namespace, *, synthetic: bool) -> Settings:
+    """Return what the command line says, the rest as usual, on the embedded set or on others.
+
+    Raises:
+        BenchmarkError: a backbone is misspelt, or a seed no number.
+    """
+    named: dict[str, str] = {
+        name: getattr(options, name) or (EMBEDDED[name] if synthetic else real)
+        for name, (_, real) in BACKBONES.items()
+    }
+    for backbone in named.values():
+        for name in split(backbone):
+            parse(name)  # a misspelt one stops everything, not only its rows
+    backbones = tuple(dict.fromkeys(split(named.pop("backbones"))))
+    seeds = tuple(integers(options.seeds, "--seeds", 0))
+    size = options.image_size or (EMBEDDED_SIZE if synthetic else PAPER_SIZE)
+    return Settings(**named, backbones=backbones, image_size=size, seeds=seeds)
 
 
 def main_trials(settings: Settings) -> dict[str, Trial]:

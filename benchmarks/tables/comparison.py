@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.tables import rendering
 from benchmarks.tables.latex import long_latex
-from benchmarks.tables.rendering import (
-    Column,
-    TextTable,
-    Value,
-    best_places,
-    comma_separated,
-    markdown,
-)
+from benchmarks.tables.rendering import Column, TextTable, Value, best_places
 
 
 @dataclass(frozen=True)
@@ -92,13 +86,13 @@ def comparison_table(
 def _best(columns: Sequence[Column], row: int) -> frozenset[int]:
     """Return where a row's best of several values of ours stands."""
     ours = {n: column.values[row].rounded for n, column in enumerate(columns) if not column.part}
-    numbers = {place: number for place, number in ours.items() if number is not None}
-    return best_places(numbers if len(numbers) > 1 else {}, max)
+    best = best_places(ours, max)
+    return best if sum(number is not None for number in ours.values()) > 1 else frozenset()
 
 
 RENDERERS: Mapping[str, Callable[[TextTable], str]] = {
-    "md": markdown,
-    "csv": comma_separated,
+    "md": rendering.markdown,
+    "csv": rendering.comma_separated,
     "tex": long_latex,
 }
 """Suffix → what makes a file's text of a table that may be long."""

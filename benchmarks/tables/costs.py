@@ -9,14 +9,8 @@ from benchmarks.results.costs import Cost
 from benchmarks.tables.rendering import captioned_table
 
 HEADINGS = (
-    "method",
-    "category",
-    "ms an image",
-    "95 % within",
-    "images a second",
-    "in batches of",
-    "MB fitted",
-    "MB at most",
+    *("method", "category", "ms an image", "95 % within"),
+    *("images a second", "in batches of", "MB fitted", "MB at most"),
 )
 
 
@@ -34,10 +28,13 @@ def cost_table(costs: Sequence[Cost]) -> str:
         )
         for cost in costs
     ]
-    first = costs[0]
-    caption = (
-        f"From file to verdict on {first.machine}: {first.images} images one by one, after "
-        f"{first.warm_up} to warm up; median and 95th percentile. MB at most: of the whole process "
-        "on a CPU, of what is allocated on a GPU."
+    return captioned_table(how_timed(costs[0]), HEADINGS, rows, labels=2, style="simple")
+
+
+def how_timed(cost: Cost) -> str:
+    """Say on what a method was timed, and how."""
+    return (
+        f"From file to verdict on {cost.machine}: {cost.images} images of {cost.category} one by "
+        f"one, after {cost.warm_up} to warm up; median and 95th percentile. MB at most: of the "
+        "whole process on a CPU, of what is allocated on a GPU."
     )
-    return captioned_table(caption, HEADINGS, rows, labels=2, style="simple")

@@ -55,8 +55,8 @@ def tested_marks(results: ResultSet, table: Table) -> Marks:
     return Marks(marks, sum(len(pairs) for row, pairs in rows.items() if corrected(row, pairs)))
 
 
-def marks_note(marks: Marks) -> str:
-    """Say in one sentence what a mark means."""
+def marks_note(marks: Marks, *, with_mean: bool = True) -> str:
+    """Say in one sentence what a mark means, in a table with a row of means or without."""
     categories, mean = bool(marks.rows.keys() - {MEAN}), MEAN in marks.rows
     pairs = "the 1 pair" if marks.tests == 1 else f"all {marks.tests} pairs"
     family = f"Holm over {pairs} of the table, {LEVEL:.0%}"
@@ -64,7 +64,7 @@ def marks_note(marks: Marks) -> str:
     if categories and mean:
         return f"Marked: {shared.format(f'{_IMAGES}; mean: {_CATEGORIES}')}."
     if categories:
-        return f"Marked: {shared.format(_IMAGES)}; mean: best by value."
+        return f"Marked: {shared.format(_IMAGES)}{'; mean: best by value' * with_mean}."
     if mean:
         return f"Marked: best by value; mean: {shared.format(_CATEGORIES)}."
     return "Marked: best by value."

@@ -13,19 +13,12 @@ from benchmarks.results import ResultSet
 from benchmarks.results.captions import noted_once
 from benchmarks.results.result_set import Place, distinctions
 from benchmarks.results.table import Table
+from benchmarks.tables import rendering
 from benchmarks.tables.conditions import write_conditions
 from benchmarks.tables.latex import latex
 from benchmarks.tables.marks import Marks, marks_note, tested_marks
-from benchmarks.tables.rendering import (
-    Column,
-    TextTable,
-    Value,
-    best_places,
-    comma_separated,
-    markdown,
-    terminal,
-    transposed,
-)
+from benchmarks.tables.rendering import Column, TextTable, Value, best_places
+from benchmarks.tables.thresholds import write_thresholds
 
 MOST_COLUMNS = 12
 """Methods that people read side by side; of more than these, and than categories, each is a row."""
@@ -78,8 +71,7 @@ def marked_methods(table: Table, marks: Marks) -> list[frozenset[str]]:
     marked = []
     for row, name in enumerate(table.values.index):
         shown = {column.title: column.values[row].rounded for column in columns}
-        numbers = {method: number for method, number in shown.items() if number is not None}
-        by_value = best_places(numbers if len(columns) > 1 else {}, choose)
+        by_value = best_places(shown if len(columns) > 1 else {}, choose)
         marked.append(marks.rows.get(str(name), by_value))
     return marked
 
@@ -89,6 +81,7 @@ def _text_table(
     metric: str,
     *,
     exact: bool = False,
+    with_mean: bool = True,
     settings: Mapping[str, str] | None = None,
 ) -> TextTable:
     """Return the table of a metric as it is shown, or on its own scale and without marks.
@@ -97,6 +90,7 @@ def _text_table(
         results: the cells.
         metric: the metric's name.
         exact: whether its values are on its own scale, and none is marked.
+        with_mean: whether the mean has a row.
         settings: title → text of further labels, in front of every category's.
     """
     table = results.table(metric)
@@ -104,20 +98,20 @@ def _text_table(
     unit = ("fractions" if exact else "%") if kind.unit == "fraction" else kind.unit
     direction = "higher" if kind.higher_is_better else "lower"
     seeds = results.seeds("(lowest–highest)") if metric in calibrated.CALIBRATED else None
-    subject = f"{kind.label} in {unit} ({direction} is better){results.unmarked(metric)}"
+    subject = f"{kind.label} in {unit} ({direction} is better){results.note_on(metric)}"
     caption = results.caption(subject, seeds)
     marked = [frozenset[int]()] * len(table.values)
     if not exact and len(methods) > 1 and metric in METRICS:
         marks = tested_marks(results, table)
-        caption = f"{caption} {marks_note(marks)}"
+        caption = f"{caption} {marks_note(marks, with_mean=with_mean)}"
         marked = [frozenset(map(methods.index, row)) for row in marked_methods(table, marks)]
     settings = settings or {}
     *categories, mean = [(*settings.values(), str(name)) for name in table.values.index]
     columns = _columns(table, 1 if exact else 100, {} if exact else _too_few(results, kind))
-    index, groups = (*settings, "category"), [categories, [mean]]
+    index, groups = (*settings, "category"), [categories, *([[mean]] if with_mean else [])]
     shown = TextTable(caption, index, groups, columns, marked, metric)
     many = len(methods) > max(MOST_COLUMNS, len(categories))
-    return shown if exact or not many else transposed(shown, "method")
+    return shown if exact or not many else rendering.transposed(shown, "method")
 
 
 def _too_few(results: ResultSet, kind: Metric) -> dict[Place, str]:
@@ -131,37 +125,39 @@ def _too_few(results: ResultSet, kind: Metric) -> dict[Place, str]:
 
 
 def write_tables(sets: Sequence[ResultSet], folder: Path | None = None) -> list[Path]:
-    """Write <metric>.md, .csv and .tex for every metric, and what conditions cost; return paths.
+    """Write <metric>.md, .csv and .tex for every metric, thresholds, and what conditions cost.
 
     Args:
         sets: a run's result sets.
         folder: where they go; None for the run's tables/.
 
+    Returns:
+        The files' paths.
+
     Raises:
         BenchmarkError: a score file is unreadable.
         StorageError: the tables can't be written.
     """
-    paths = []
-    for metric in filter(sets[0].has, calibrated.KNOWN):
-        named = [
-            (results, settings)
-            for results, settings in zip(sets, distinctions(sets), strict=True)
-            if results.spec.calibrate or metric in METRICS
-        ]
+    paths, folder = [], folder or sets[0].run / "tables"
+    labelled = list(zip(sets, distinctions(sets), strict=True))
+    for metric in calibrated.KNOWN:
+        named = [(results, settings) for results, settings in labelled if results.has(metric)]
+        if not named:
+            continue
         shown = [_text_table(results, metric) for results, _ in named]
         exact = [
             _text_table(results, metric, exact=True, settings=settings)
             for results, settings in named
         ]
         for suffix, text in (
-            ("md", "\n".join(map(markdown, shown))),
-            ("csv", comma_separated(*exact)),
+            ("md", "\n".join(map(rendering.markdown, shown))),
+            ("csv", rendering.comma_separated(*exact)),
             ("tex", "\n".join(map(latex, shown))),
         ):
-            path = (folder or sets[0].run / "tables") / f"{metric}.{suffix}"
+            path = folder / f"{metric}.{suffix}"
             write_file(path, text.encode())
             paths.append(path)
-    return [*paths, *write_conditions(sets, folder or sets[0].run / "tables")]
+    return [*paths, *write_thresholds(sets, folder), *write_conditions(sets, folder)]
 
 
 def terminal_tables(sets: Sequence[ResultSet], metrics: Sequence[str] = ()) -> str:
@@ -174,13 +170,9 @@ def terminal_tables(sets: Sequence[ResultSet], metrics: Sequence[str] = ()) -> s
         metrics: those of these metrics, whether or not any cell has them; none for the main ones.
     """
     tables = [
-        terminal(_text_table(results, metric))
-        for metric in metrics or filter(sets[0].has, (*MAIN, *calibrated.SHOWN))
+        rendering.terminal(_text_table(results, metric, with_mean=len(results.categories) > 1))
+        for metric in metrics or (*MAIN, *calibrated.SHOWN)
         for results in sets
-        if (
-            results.spec.calibrate
-            if metric in calibrated.CALIBRATED
-            else metrics or results.measured(metric)
-        )
+        if metrics or results.measured(metric) or _too_few(results, calibrated.KNOWN[metric])
     ]
     return "\n".join(noted_once(tables, [note for results in sets for note in results.notes]))

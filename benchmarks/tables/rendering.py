@@ -209,13 +209,14 @@ def captioned_table(
 
 
 def best_places(
-    shown: Mapping[Key, float], choose: Callable[[Iterable[float]], float]
+    shown: Mapping[Key, float | None], choose: Callable[[Iterable[float]], float]
 ) -> frozenset[Key]:
     """Return where the best number stands, several where they tie; none where nothing competes.
 
     Args:
-        shown: place → number as rounded for the eye.
+        shown: place → number as rounded for the eye, None without one.
         choose: `max` or `min`.
     """
-    best = choose(shown.values()) if shown else None
-    return frozenset(place for place, number in shown.items() if number == best)
+    numbers = {place: number for place, number in shown.items() if number is not None}
+    best = choose(numbers.values()) if numbers else None
+    return frozenset(place for place, number in numbers.items() if number == best)

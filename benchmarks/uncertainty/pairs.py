@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.metrics.definitions import METRICS
+from benchmarks.metrics.calibrated import KNOWN
 from benchmarks.results import ResultSet
 from benchmarks.results.pairs import TESTS, WITHIN
 from benchmarks.tables.rendering import captioned_table
@@ -28,7 +28,7 @@ def pairs_markdown(
     import pandas as pd
 
     pairs = frame[frame["metric"] == metric]
-    scale = 100 if METRICS[metric].unit == "fraction" else 1
+    scale = 100 if KNOWN[metric].unit == "fraction" else 1
     rows = []
     row: Any
     for row in pairs[pairs["test"].isin(tests)].itertuples():
@@ -37,7 +37,7 @@ def pairs_markdown(
         rows[-1] += [f"{row.effect:+.2f}", *p_values, row.differ]
     header = ["category", "first", "second", "difference", "effect", "p", "Holm p", "differ"]
     unit = "%" if scale == 100 else "images"
-    subject = f"{METRICS[metric].label} in {unit}: pairs of methods, first − second,"
+    subject = f"{KNOWN[metric].label} in {unit}: pairs of methods, first − second,"
     explanation = (
         "all: median difference over categories, rank-biserial correlation, Wilcoxon's test; "
         "within a category: difference of the first seed's AUROCs, paired test. "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.files import frame_as_csv, write_file
-from benchmarks.metrics.calibrated import CALIBRATED, KNOWN, SHOWN
+from benchmarks.metrics.calibrated import KNOWN, SHOWN
 from benchmarks.metrics.definitions import MAIN
 from benchmarks.results import ResultSet
 from benchmarks.results.captions import noted_once
@@ -42,6 +42,7 @@ def _estimates_table(results: ResultSet, frame: pd.DataFrame, metric: str) -> st
         texts[row.category, row.method] = "–" if np.isnan(row.value) else value + spread
     unit = "%" if fraction else "images"
     subject = f"{KNOWN[metric].label} in {unit} [{COVERAGE:.0%} interval over test images]"
+    subject += results.note_on(metric)
     rows = [
         [category, *(texts.get((category, method), "–") for method in results.methods)]
         for category in results.categories
@@ -82,15 +83,12 @@ def uncertainty_files(sets: Sequence[ResultSet]) -> tuple[dict[str, str], str]:
             heads[name] += f"# {caption}\n"
             bodies[name] += frame_as_csv(labelled, header=header)
         for metric in filter(results.has, KNOWN):
-            if metric in CALIBRATED and not results.spec.calibrate:
-                continue
             texts["uncertainty.md"].append(_estimates_table(results, cells, metric))
             if metric in (*MAIN, *SHOWN) and results.measured(metric):
                 shown.append(texts["uncertainty.md"][-1])
-            if metric not in CALIBRATED:
-                texts["pairs.md"].append(pairs_markdown(results, tests, metric))
-                if metric in MAIN and results.measured(metric):
-                    shown += _pairs_shown(results, tests, metric)
+            texts["pairs.md"].append(pairs_markdown(results, tests, metric))
+            if metric in MAIN and results.measured(metric):
+                shown += _pairs_shown(results, tests, metric)
     files = {name: heads[name] + bodies[name] for name in heads}
     files |= {name: "\n".join(texts[name]) for name in texts}
     notes = [note for results in sets for note in results.notes]

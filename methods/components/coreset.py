@@ -15,7 +15,7 @@ from typing import NamedTuple
 from methods.components.bounds import DIFFERENCES, Reduction
 from methods.components.coreset_device import SIZES, Sizes, select_on_device
 from methods.components.parallel import parallel_map
-from methods.components.screening import Best, allowance_of, bits, compiles, improve
+from methods.components.screening import Best, Bounded, allowance_of, bits, compiles, improve
 from methods.components.uploads import moved
 from methods.lazy import Tensor, torch
 
@@ -212,7 +212,8 @@ class _State:
         best = Best(self.bounds[rows], torch.empty_like(rows))
         points = self.points.index_select(0, rows)  # several times as fast as indexing
         centres = self.centre_points[numbers]
-        improve(best, points, centres, self._asked[rows], self._reduced[numbers])
+        asked, kept = Bounded(points, self._asked[rows]), Bounded(centres, self._reduced[numbers])
+        improve(best, asked, kept)
         self.bounds[rows] = best.squared
 
 

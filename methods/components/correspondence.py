@@ -5,13 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from methods.base import Features, require_comparable
 from methods.components.bounds import Reduced, Reduction
 from methods.components.neighbours import nearest
 from methods.components.parallel import parallel_map
-from methods.components.screening import TILES, Best, compiles, improve
+from methods.components.screening import TILES, Best, Bounded, compiles, improve
 from methods.components.shortlist import LONGER, TILE_BYTES, Lists, apart, compare, shortlist
 from methods.components.uploads import moved
 from methods.lazy import Tensor, torch
@@ -38,19 +37,6 @@ a device would hardly notice, take no less memory than these."""
 
 LISTED = 48
 """Positions listed beyond those asked for at first: of so many, more are nearly as near."""
-
-
-class Gallery(Protocol):
-    """The training images' positions at some levels, h·w an image."""
-
-    def correspond(self, features: Features, retrieved: Tensor, kappa: int) -> Tensor:
-        """Return each position's distances to the nearest positions, (N, h, w, k), ascending.
-
-        Args:
-            features: N test images' features.
-            retrieved: (N, K) the training images in which to look for each.
-            kappa: how many positions; k is less where there are not as many.
-        """
 
 
 def gallery(features: Features, levels: Sequence[int]) -> Gallery:
@@ -80,7 +66,13 @@ class Walked:
         self._kept = [self._reduce(self._image(number)) for number in numbers]
 
     def correspond(self, features: Features, retrieved: Tensor, kappa: int) -> Tensor:
-        """Return distances as `Gallery` says."""
+        """Return each position's distances to the nearest positions, (N, h, w, k), ascending.
+
+        Args:
+            features: N test images' features.
+            retrieved: (N, K) the training images in which to look for each.
+            kappa: how many positions; k is less where there are not as many.
+        """
         channels, height, width = _shape(features, self._levels)
         vector = 4 * channels + self._reduction.bytes_per_vector
         most = int(QUERY_SHARE * features.memory / (height * width * vector))
@@ -94,9 +86,8 @@ class Walked:
     def _walk(self, features: Features, images: slice, retrieved: Tensor, kappa: int) -> Tensor:
         """Return the distances (n, h·w, kappa) of some test images."""
         queries = require_comparable(pyramid(features, images, self._levels), "features")
-        test_images = [
-            _TestImage(query, self._reduction.queries(query), kappa) for query in queries
-        ]
+        reduce = self._reduction.queries
+        test_images = [_TestImage(Bounded(query, reduce(query)), kappa) for query in queries]
         for number in retrieved.unique().tolist():
             asking = (retrieved == number).any(dim=1).nonzero()[:, 0].tolist()
             self._compare(number, [test_images[image] for image in asking])
@@ -105,14 +96,14 @@ class Walked:
     def _compare(self, number: int, test_images: Sequence[_TestImage]) -> None:
         """Compare some test images with a training image."""
         image = self._image(number)
-        reduced = self._kept[number] if self._kept else self._reduce(image)
+        gallery = Bounded(image, self._kept[number] if self._kept else self._reduce(image))
         step = TILES.query_rows
         blocks = [
             (test, slice(start, start + step))
             for test in test_images
             for start in range(0, len(image), step)
         ]
-        parallel_map(lambda block: block[0].compare(image, reduced, block[1]), blocks, image.device)
+        parallel_map(lambda block: block[0].compare(gallery, block[1]), blocks, image.device)
 
     def _image(self, number: int) -> Tensor:
         return pyramid(self._features, [number], self._levels)[0]
@@ -124,19 +115,18 @@ class Walked:
 class _TestImage:
     """A test image's positions, and each one's kappa nearest gallery positions so far."""
 
-    def __init__(self, queries: Tensor, reduced_queries: Reduced, kappa: int) -> None:
-        self._queries, self._reduced_queries, self._kappa = queries, reduced_queries, kappa
-        self._best = Best.none(queries)
-        self._several = queries.new_full((len(queries), kappa), torch.inf)
+    def __init__(self, queries: Bounded, kappa: int) -> None:
+        self._queries, self._kappa = queries, kappa
+        self._best = Best.none(queries.vectors)
+        self._several = queries.vectors.new_full((len(queries.vectors), kappa), torch.inf)
 
-    def compare(self, image: Tensor, reduced_gallery: Reduced, block: slice) -> None:
+    def compare(self, gallery: Bounded, block: slice) -> None:
         """Compare a block of positions with another training image's."""
         queries = self._queries[block]
         if self._kappa == 1:
-            reduced_queries = self._reduced_queries[block]
-            improve(self._best[block], queries, image, reduced_queries, reduced_gallery)
+            improve(self._best[block], queries, gallery)
             return
-        distances, _ = nearest(queries, image, self._kappa)
+        distances, _ = nearest(queries.vectors, gallery.vectors, self._kappa)
         both = torch.cat([self._several[block], distances], dim=1)
         self._several[block] = both.sort(dim=1)[0][:, : self._kappa]
 
@@ -198,7 +188,7 @@ class Tiled:
         self._kept = self._bounds(slice(0, len(features))) if fits else None
 
     def correspond(self, features: Features, retrieved: Tensor, kappa: int) -> Tensor:
-        """Return distances as `Gallery` says."""
+        """Return distances as `Walked` does."""
         wanted = retrieved.sort(dim=1)[0]
         k = min(kappa, wanted.shape[1] * self._positions)
         asked = _Asked(features, self._levels, range(len(features)), None, wanted, k)
@@ -247,16 +237,14 @@ class Tiled:
     def _measured(self, asked: _Asked, block: slice, query: Tensor, row: Tensor) -> Tensor:
         """Return the distances (p,) of asked positions and rows of a block of training images."""
         squared = torch.zeros_like(query, dtype=torch.float64)
+        sides = (asked.features, asked.images), (self._features, block)
         images = len(asked.images) + block.stop - block.start
         room = int(self._share / (4 * VECTOR * images * self._positions))
         for level in self._levels:
             for channels in _slices(self._features.shape(level)[0], VECTOR * max(1, room)):
                 queries, gallery = (
                     resized(features, level, numbers, self._grid, channels).flatten(0, 2)
-                    for features, numbers in (
-                        (asked.features, asked.images),
-                        (self._features, block),
-                    )
+                    for features, numbers in sides
                 )
                 squared += apart(queries, gallery, query, row, self._memory).square_()
         return squared.sqrt_()
@@ -327,6 +315,10 @@ class Tiled:
     def _vectors(self, images: slice | Sequence[int]) -> Tensor:
         """Return training images' positions, (P, h·w, C)."""
         return require_comparable(pyramid(self._features, images, self._levels), "features")
+
+
+Gallery = Walked | Tiled
+"""The training images' positions at some levels, h·w an image."""
 
 
 def _slices(count: int, size: int) -> Iterator[slice]:

@@ -59,6 +59,17 @@ class Best:
         return Best(self.squared[queries], self.rows[queries])
 
 
+@dataclass(frozen=True)
+class Bounded:
+    """Vectors (n, d), and the same reduced, by which their distances are bounded."""
+
+    vectors: Tensor
+    reduced: Reduced
+
+    def __getitem__(self, rows: slice) -> Bounded:
+        return Bounded(self.vectors[rows], self.reduced[rows])
+
+
 class ScreenedBank:
     """A memory bank (m, d) that is searched through its reduction."""
 
@@ -66,7 +77,7 @@ class ScreenedBank:
         self._bank, self._reduction, self._tiles = bank, Reduction.of(bank), tiles
         self._on_device = None if compiles(bank.device) else Bank.of(bank, self._reduction)
         if self._on_device is None:
-            self._reduced_gallery = self._reduction.gallery(bank)
+            self._gallery = Bounded(bank, self._reduction.gallery(bank))
 
     def nearest(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distance to, and the row of, each query's nearest row: both (n,), exact.
@@ -76,22 +87,15 @@ class ScreenedBank:
         if self._on_device is not None:
             distances, rows = search_bank(queries, self._on_device, 1)
             return distances[:, 0].float(), rows[:, 0]
-        best, reduced_queries = Best.none(queries), self._reduction.queries(queries)
+        best, bounded = Best.none(queries), Bounded(queries, self._reduction.queries(queries))
         tiles, distances = self._tiles, torch.empty_like(best.squared)
 
         def search(start: int) -> None:
             block = slice(start, start + tiles.query_rows)
             for first in range(0, len(self._bank), tiles.gallery_rows):
                 rows = slice(first, first + tiles.gallery_rows)
-                improve(
-                    best[block],
-                    queries[block],
-                    self._bank[rows],
-                    reduced_queries[block],
-                    self._reduced_gallery[rows],
-                    first_row=first,
-                    tiles=tiles,
-                )
+                gallery = self._gallery[rows]
+                improve(best[block], bounded[block], gallery, first_row=first, tiles=tiles)
             nearest_rows = best.rows[block, None]
             distances[block] = refine(queries[block], self._bank, nearest_rows)[0][:, 0]
 
@@ -100,14 +104,7 @@ class ScreenedBank:
 
 
 def improve(
-    best: Best,
-    queries: Tensor,
-    gallery: Tensor,
-    reduced_queries: Reduced,
-    reduced_gallery: Reduced,
-    *,
-    first_row: int = 0,
-    tiles: Tiles = TILES,
+    best: Best, queries: Bounded, gallery: Bounded, *, first_row: int = 0, tiles: Tiles = TILES
 ) -> None:
     """Lower `best`, in place, by whatever in the gallery is nearer, in loops compiled for the CPU.
 
@@ -115,25 +112,24 @@ def improve(
 
     Args:
         best: what is known of the queries.
-        queries: (n, d).
-        gallery: (m, d).
-        reduced_queries: the queries, reduced.
-        reduced_gallery: the gallery, reduced.
+        queries: n of them.
+        gallery: m rows.
         first_row: the number of the gallery's first row.
         tiles: when to give a query up to brute force.
     """
     from methods.components import kernels
 
-    bounds = bits(reduced_queries.squared_distances(reduced_gallery))
-    allowance = allowance_of(reduced_queries, reduced_gallery)
+    bounds = bits(queries.reduced.squared_distances(gallery.reduced))
+    allowance = allowance_of(queries.reduced, gallery.reduced)
+    ours, theirs = queries.vectors, gallery.vectors
     arrays = best.squared.numpy(), best.rows.numpy()
-    pairs = kernels.Pairs(queries.numpy(), gallery.numpy(), *arrays, first_row)
-    most = max(tiles.few, int(tiles.hopeless * len(gallery)))
+    pairs = kernels.Pairs(ours.numpy(), theirs.numpy(), *arrays, first_row)
+    most = max(tiles.few, int(tiles.hopeless * len(theirs)))
     given_up = kernels.nearest_below(bounds, allowance, pairs, tiles.several, most)
     if given_up.any():
         rest = torch.from_numpy(given_up).nonzero()[:, 0]
-        rows = nearest(queries[rest], gallery)[1][:, 0]
-        squared = (queries[rest] - gallery[rows]).square().sum(dim=1)
+        rows = nearest(ours[rest], theirs)[1][:, 0]
+        squared = (ours[rest] - theirs[rows]).square().sum(dim=1)
         known, first = best.squared[rest], first_row + rows < best.rows[rest]
         nearer = (squared < known) | ((squared == known) & first)
         rest, rows = rest[nearer], rows[nearer]

@@ -20,6 +20,7 @@ from benchmarks.compare import __main__ as compare_command
 from benchmarks.compare import baseline
 from benchmarks.compare import check as compare
 from benchmarks.compare.baseline import Tolerance
+from benchmarks.metrics.calibrated import CALIBRATED, KNOWN
 from benchmarks.metrics.definitions import METRICS
 from benchmarks.results import Store
 from tests.compare.writing import CUP, PLATE, VALUES, images_of, write
@@ -85,6 +86,19 @@ def test_a_cell_that_fails_now_is_a_new_failure(capsys: pytest.CaptureFixture[st
     assert f"| new failure: RuntimeError: out \\| of memory | plate padim seed 0 | {ALL} m" in shown
 
 
+def test_a_calibrated_metric_is_gated_where_thresholds_were_set() -> None:
+    held_out = replace(CUP, calibrate=40)
+    rates = dict.fromkeys(CALIBRATED, 0.5)
+    new_baseline(held_out, **rates)
+    assert baseline.read(Path("base.json")).tolerances.keys() == KNOWN.keys()
+    assert marks(write("same", held_out, **rates)) == {"unchanged": ALL + len(CALIBRATED)}
+    worse = {**rates, "calibrated_recall_05": 0.4, "calibrated_false_alarm_rate_01": 0.6}
+    assert check(write("worse", held_out, **worse)) == 3
+    assert marks("worse") == {"unchanged": ALL + len(CALIBRATED) - 2, "worse": 2}
+    assert check(write("plain", CUP), "--update") == 0
+    assert baseline.read(Path("base.json")).tolerances.keys() == METRICS.keys()
+
+
 @pytest.mark.parametrize("undefined", [None, float("nan"), float("inf")])
 def test_a_value_that_is_no_number_any_more_is_a_new_failure(undefined: float | None) -> None:
     new_baseline(CUP)
@@ -119,16 +133,13 @@ def test_a_cell_that_is_gone_is_missing_and_another_is_new(
     assert marks("more") == {"unchanged": 2 * ALL, "new": ALL}
 
 
-def test_a_metric_that_is_gone_is_missing_and_another_is_new(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("changed_metrics")
+def test_a_metric_that_is_gone_is_missing_and_another_is_new() -> None:
     new_baseline(CUP)
     write("run", CUP)
-    fewer = {name: metric for name, metric in METRICS.items() if name != "f1_max"}
-    more = {**METRICS, "f2_max": replace(METRICS["f1_max"], name="f2_max")}
-    monkeypatch.setattr(compare, "METRICS", fewer)
+    known = METRICS.pop("f1_max")
     assert marks("run") == {"unchanged": ALL - 1, "missing": 1}
-    monkeypatch.setattr(compare, "METRICS", more)
+    METRICS.update(f1_max=known, f2_max=replace(known, name="f2_max"))
     assert marks("run") == {"unchanged": ALL, "new": 1}
 
 

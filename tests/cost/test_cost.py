@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.cost import __main__ as command
 from benchmarks.cost import measuring
 from benchmarks.cost.__main__ import main
+from benchmarks.datasets import index
 from benchmarks.detection.detector import Detector
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures.pareto import Point, front, points
-from benchmarks.results import result_sets
+from benchmarks.results import derived, result_sets
 from benchmarks.results.costs import Cost, read_costs, write_costs
 from benchmarks.results.scores import read_image_scores
 from benchmarks.run.__main__ import main as run_main
+from benchmarks.specs import IMPORTED
 from methods.base import Storable
+from methods.testing.pretended import pretended_cuda
 from tests.helpers.data_sets import write_category
 from tests.helpers.runs import Cell, some_scores, write_run
 
@@ -106,6 +112,78 @@ def test_what_cannot_be_timed_is_said(run: Path, capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().err
     assert "none of its categories is in other as it was" in said
     assert "Traceback" not in said
+
+
+def test_a_failed_cell_and_what_a_detector_cannot_do_are_a_line_each(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path,) = run.glob("cells/padim/*.json")
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({**stored, "status": "failed", "error": "too few", "metrics": {}}))
+    chosen = ["--device", "cpu", "--cache", "cache", "--images", "1"]
+    assert main([str(run), *chosen]) == 0
+    said = capsys.readouterr().err
+    assert "padim isn't timed: all of its cells failed" in said.splitlines()
+    assert "python -m benchmarks.report run shows these costs in the report" in said.splitlines()
+    assert [cost.method for cost in read_costs(run)] == ["patchcore-10"]
+
+    def out_of_memory(*_: Any, **__: Any) -> Cost:
+        raise BenchmarkError("memory ran out")
+
+    monkeypatch.setattr(command, "measure_cost", out_of_memory)
+    assert main([str(run), *chosen]) == 2
+    said = capsys.readouterr().err
+    assert "patchcore-10 isn't timed: memory ran out" in said.splitlines()
+    assert "none of its methods can be timed here" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "others", [{"backbone": IMPORTED}, {"backbone": "a+b"}, {"contamination": 0.1, "reserve": 0.1}]
+)
+def test_a_detector_is_not_timed_where_it_would_do_something_else(
+    tmp_path: Path, others: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_category(tmp_path / "data/cup").parent
+    of_cell = Cell("cup", "padim", {"image_auroc": 0.5})
+    run = write_run(tmp_path / "run", [of_cell])
+    (results,) = result_sets(run)
+    (cell,) = results.cells
+    backbone = replace(cell.spec.protocol.backbone, name=others.get("backbone", "filterbank"))
+    spec = replace(
+        cell.spec,
+        protocol=replace(cell.spec.protocol, backbone=backbone),
+        **{name: value for name, value in others.items() if name != "backbone"},
+    )
+    changed = replace(results, cells=[replace(cell, spec=spec)])
+    (method,) = changed.methods
+    assert list(command._cells(changed, index(root), [method])) == []
+    assert "aren't timed" in capsys.readouterr().err
+
+
+def test_threads_are_a_runs(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    options = ["--device", "cpu", "--cache", "cache", "--images", "1", "--methods", "padim"]
+    assert main([str(run), *options, "--threads", "3"]) == 0
+    assert chosen[0] == 3
+
+
+def test_a_run_shows_costs_again_after_they_were_measured(run: Path) -> None:
+    assert derived.is_current(run)
+    write_costs(run, [COST])
+    assert not derived.is_current(run)
+
+
+def test_costs_on_a_pretended_device(run: Path) -> None:
+    chosen = ["--device", "cuda", "--cache", "cache", "--images", "1"]
+    with pretended_cuda() as counts:
+        assert main([str(run), *chosen]) == 0
+    assert counts["copy to device"] > 0
+    costs = read_costs(run)
+    assert {cost.method for cost in costs} == {"padim", "patchcore-10"}
+    assert len({cost.machine for cost in costs}) == 1
+    assert "cores" not in costs[0].machine  # a GPU's name
+    assert all(cost.peak_memory_mb > 0 for cost in costs)
 
 
 def test_what_is_measured_again_replaces_what_was(folder: Path) -> None:

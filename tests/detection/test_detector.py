@@ -342,7 +342,7 @@ def test_a_method_without_a_state_scores_and_is_not_saved(
     cup: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     points = [EntryPoint("stateless", f"{__name__}:VARIANTS", registry.ENTRY_POINTS)]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: points)
     registry._survey.cache_clear()
     try:
         fitted = detector("stateless").fit(cup / "train/good")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.results import Cell, Store
@@ -18,14 +19,10 @@ RELATIVE = 1e-5
 
 CONDITIONS = {
     "dirt and shifts": (
-        *("--contamination", "0,0.25", "--shift", "rotation=4,gaussian_noise=3"),
-        *("--calibrate", "6", "--seeds", "0,1", "--image-size", "32"),
-        *("--methods", "padim,knn,patchcore-25,softpatch,spade[neighbours=3]"),
+        *("--contamination", "0,0.25", "--shift", "rotation=4", "--calibrate", "4"),
+        *("--image-size", "32", "--methods", "padim,patchcore-25"),
     ),
-    "tiles": (
-        *("--tiles", "2", "--shift", "translation=3", "--image-size", "96"),
-        *("--methods", "padim,knn,patchcore-25,spade[neighbours=3]"),
-    ),
+    "tiles": ("--tiles", "2", "--image-size", "96", "--methods", "padim,knn"),
 }
 
 
@@ -39,21 +36,25 @@ def compared(out: str, *options: str) -> dict[str, Cell]:
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_workers_and_a_device_judge_alike(condition: str, folder: Path, no_figures: None) -> None:
     for name in ("cup", "plate"):
-        write_category(Path("data") / name, train=16, good=6, defect=10)
+        write_category(Path("data") / name, train=8, good=4, defect=6)
     options = CONDITIONS[condition]
     alone = compared("alone", *options)
-    assert len(alone) == {"dirt and shifts": 2 * 5 * 2 * 2 * 3, "tiles": 2 * 4 * 2}[condition]
+    assert len(alone) == {"dirt and shifts": 2 * 2 * 2 * 2, "tiles": 2 * 2}[condition]
     tolerances = {"workers": 0.0, "device": RELATIVE}
     for out, where in (("workers", ("--jobs", "2")), ("device", ("--device", "cuda"))):
         cells = compared(out, *options, *where)
         assert cells.keys() == alone.keys()
         for key, cell in alone.items():
-            near = {"rel": tolerances[out], "abs": tolerances[out]}
-            assert cells[key].metrics == pytest.approx(cell.metrics, **near)
-            assert cells[key].thresholds == pytest.approx(cell.thresholds, **near)
-            scores, others = (
-                read_image_scores(Path(run) / str(which.scores))
-                for run, which in (("alone", cell), (out, cells[key]))
-            )
-            assert others["path"].tolist() == scores["path"].tolist()
-            assert others["score"].tolist() == pytest.approx(scores["score"].tolist(), **near)
+            names, values = numbers(Path("alone"), cell)
+            others = numbers(Path(out), cells[key])
+            assert others[0] == names
+            near = tolerances[out]
+            np.testing.assert_allclose(others[1], values, rtol=near, atol=near, err_msg=key)
+
+
+def numbers(run: Path, cell: Cell) -> tuple[list[str], np.ndarray]:
+    """Return a cell's metrics, thresholds and image scores, by name; what is undefined is NaN."""
+    frame = read_image_scores(run / str(cell.scores))
+    scores = dict(zip(frame["path"], frame["score"], strict=True))
+    named = {**cell.metrics, **cell.thresholds, **scores}
+    return list(named), np.array(list(named.values()), float)

@@ -126,7 +126,7 @@ VARIANTS = {"similarity": Parameters()}
 @pytest.fixture
 def _other_package(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     point = EntryPoint("similarity", f"{__name__}:VARIANTS", registry.ENTRY_POINTS)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: [point])
     registry._survey.cache_clear()
     yield
     monkeypatch.undo()

@@ -58,9 +58,13 @@ def test_combinations_share_features_and_the_plan_counts_each_pass(
     ((name, draw),) = contamination.figures(sets)
     assert name == "contamination"
     (panel, *_) = draw().axes
-    values = [s.table("image_auroc").values.loc["cup", "padim"] for s in sets]
+    firsts = [s.first["cup", "padim"] for s in sets]
+    assert [cell.spec.seed for cell in firsts] == [0, 0]
     drawn = panel.lines[0].get_xydata().tolist()
-    assert drawn == [[0.0, values[0]], [25.0, values[1]]]
+    assert drawn == [[s, c.metrics["image_auroc"]] for s, c in zip((0, 25), firsts, strict=True)]
+    low, high = panel.lines[1].get_ydata()[1], panel.lines[2].get_ydata()[1]  # the caps
+    intervals = cell_intervals(Path("out") / str(firsts[1].scores), None)
+    assert (low, high) == pytest.approx(intervals["image_auroc"])
     assert compare("--shots", "2", "--shift", "brightness=3") == 0
     assert len(passes.images) == expected  # all was cached
 

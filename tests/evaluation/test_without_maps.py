@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -19,8 +20,8 @@ from benchmarks.evaluation import evaluating
 from benchmarks.evaluation.drawing import draw_images
 from benchmarks.evaluation.evaluating import average_members
 from benchmarks.evaluation.job import Job, Prediction
+from benchmarks.features import Extractor, FeatureCache
 from benchmarks.features.crops import whole
-from benchmarks.features.wanted import feature_specs
 from benchmarks.figures.example_maps import figures
 from benchmarks.maps import __main__ as maps
 from benchmarks.report.content import build
@@ -52,7 +53,9 @@ def test_other_networks_have_no_tokens(name: str) -> None:
 def test_arrays_beside_the_pyramid_are_specified_by_level_and_layer(tmp_path: Path) -> None:
     category = index(write_dataset(tmp_path, "cup")).categories[0]
     protocol = EvaluationProtocol(spec("timm/vit_tiny_patch16_224.x"))
-    specs = feature_specs("data", whole(category, "train"), protocol, (GLOBAL, 2, LAST))
+    cache = FeatureCache(tmp_path / "cache")
+    extractor = Extractor(cache, "data", protocol, (GLOBAL, 2, LAST), Mock())
+    specs = extractor.specs(whole(category, "train"))
     assert {level: (s.level, s.layer) for level, s in specs.items()} == {
         GLOBAL: (0, "norm"),
         2: (2, "two"),

@@ -24,7 +24,6 @@ from benchmarks.features import __main__ as features
 from benchmarks.features.arrays import ArrayWriter, read_array
 from benchmarks.features.crops import parts_of
 from benchmarks.features.temporary import OWNER
-from benchmarks.features.wanted import feature_specs
 from benchmarks.specs import BackboneSpec, EvaluationProtocol, FeatureSpec
 from tests.helpers.data_sets import write_dataset
 
@@ -146,7 +145,9 @@ def test_a_change_of_any_field_misses(name: str, tmp_path: Path) -> None:
 
 def test_specs_follow_data_split_backbone_and_protocol(category: Category) -> None:
     def keys(category: Category = category, protocol: EvaluationProtocol = PROTOCOL) -> set[str]:
-        parts = [feature_specs("data", part, protocol, LEVELS) for part in parts_of(category)]
+        cache = FeatureCache(Path("unused"))
+        extractor = Extractor(cache, "data", protocol, LEVELS, Counting)
+        parts = [extractor.specs(part) for part in parts_of(category)]
         return {spec.key for part in parts for spec in part.values()}
 
     other = BackboneSpec("filterbank", "none", "other", PROTOCOL.backbone.layers)

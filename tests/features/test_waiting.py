@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -22,7 +23,6 @@ from benchmarks.features.arrays import ArrayWriter
 from benchmarks.features.cache import CacheSettings
 from benchmarks.features.crops import whole
 from benchmarks.features.waiting import WaitingMemory, usual_bound
-from benchmarks.features.wanted import feature_specs
 from benchmarks.run import __main__ as run
 from benchmarks.specs import EvaluationProtocol
 from methods.testing.pretended import Counts, OnDevice, pretended_cuda
@@ -299,8 +299,9 @@ def test_what_others_are_writing_is_left_to_them(
     tmp_path: Path, one_category: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     category = index(tmp_path / "data").categories[0]
-    spec = feature_specs("data", whole(category, "train"), PROTOCOL, LEVELS)[1]
     others, cache = FeatureCache(tmp_path / "cache"), FeatureCache(tmp_path / "cache")
+    extractor = Extractor(cache, "data", PROTOCOL, LEVELS, Mock())
+    spec = extractor.specs(whole(category, "train"))[1]
     Disk(cache.folder, 10**7, monkeypatch)
     assert cache.room == pytest.approx(10**7 - 10**7 // 50, rel=0.001)
     assert cache.make_room(5 * 10**6) == ""

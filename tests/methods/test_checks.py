@@ -171,7 +171,7 @@ def name_of(habit: str) -> str:
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     points = [EntryPoint(name, f"{__name__}:TABLE", registry.ENTRY_POINTS) for name in TABLE]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: points)
     registry._survey.cache_clear()
     yield
     monkeypatch.undo()

@@ -133,7 +133,7 @@ def _other_packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     group = registry.ENTRY_POINTS
     points = [EntryPoint("mean-distance", "tests.helpers.third_party:VARIANTS", group)]
     points += [EntryPoint(name, f"{__name__}:BROKEN", group) for name in BROKEN]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: points)
     registry._survey.cache_clear()
     yield
     monkeypatch.undo()

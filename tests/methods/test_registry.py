@@ -76,7 +76,7 @@ def test_lists_split_outside_brackets_only() -> None:
 def entry_point(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     name, value = request.param
     point = EntryPoint(name, value, registry.ENTRY_POINTS)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: [point])
     registry._survey.cache_clear()
     yield
     monkeypatch.undo()

@@ -130,7 +130,7 @@ def test_the_page_shows_what_python_found(page: Any, run: Path) -> None:
                 numbers = f"{100 * rate:.1f} {count} of {total} [{100 * low:.1f}, {100 * high:.1f}]"
                 assert text == numbers
             late = decided["costs"][METHODS.index(name)]["cost"]["milliseconds"][1]
-            assert shown[2] == f"{late / 1.5:.0f} 95 % within {late:.0f}"
+            assert shown[3] == f"{late / 1.5:.0f} 95 % within {late:.0f}"
             missed.append(escaped)
         assert missed == sorted(missed)
         best = decided["enough"][0]
@@ -206,11 +206,40 @@ def test_several_seeds_have_no_interval_and_say_so(tmp_path: Path) -> None:
     assert list(enough(results, 1.0)) == []
     point = decision(results)["points"][1]
     first = cells[0].values["calibrated_recall_05"]
-    assert point["methods"][0]["missed"] == pytest.approx([(1 - first + 0.5) / 2, None, None])
+    ends = sorted([1 - first, 0.5])
+    assert point["methods"][0]["missed"] == pytest.approx([(1 - first + 0.5) / 2, *ends])
     counts = rates("padim", 5)
     assert counts is not None
     assert point["methods"][0]["images"] == [counts[0], NORMAL, counts[1], ANOMALOUS]
-    assert "several seeds, which share the test images, have none" in point["note"]
+    assert "several seeds, which share the test images, have their range" in point["note"]
+
+
+def test_the_page_switches_to_calibrated_metrics_with_intervals_or_the_range_of_seeds(
+    browser: Any, run: Path, tmp_path: Path
+) -> None:
+    name = "calibrated_recall_05"
+    seeds = [calibrated("padim", seed=seed) for seed in (0, 1)]
+    seeds[1] = replace(seeds[1], values={**seeds[1].values, name: 0.5})
+    several = write_run(tmp_path / "several", seeds)
+    first = seeds[0].values[name]
+    low, high = proportion_interval(first, ANOMALOUS)
+    ends = "–".join(f"{100 * value:.1f}" for value in sorted([first, 0.5]))
+    for folder, expected in ((run, f"[{100 * low:.1f}, {100 * high:.1f}]"), (several, f"({ends})")):
+        report = write_report([result_sets(folder)], folder / "report.html", [name])
+        for page in opened(browser, report):
+            assert page.locator("#metric").input_value() == name
+            row = page.locator(".ranking tr[data-method=padim]")
+            assert expected in row.inner_text()
+            assert "±" not in row.inner_text()
+
+
+def test_of_a_single_category_the_threshold_stands_beside_its_rates(page: Any) -> None:
+    limit = sorted(HELD_OUT, reverse=True)[1]  # ⌊0.05 · 41⌋ = 2
+    heads = page.locator("#decision th[scope=col]").all_inner_texts()
+    place = heads.index("alarm above") - 1
+    for row in page.locator("#decision tbody tr").all():
+        shown = float(row.locator("td").nth(place).inner_text().replace("−", "-"))
+        assert shown == pytest.approx(limit, rel=1e-3)
 
 
 def test_without_held_out_images_it_is_said_how_thresholds_were_found(

@@ -15,7 +15,7 @@ import torch
 from benchmarks.backbones import loading as backbones
 from benchmarks.run import __main__ as run
 from benchmarks.supplement import __main__ as supplement
-from benchmarks.supplement import trials
+from benchmarks.supplement import parts, trials
 from benchmarks.supplement.conventions import approximate_aupro
 from methods import patchcore
 from tests.helpers.data_sets import save, write_category, write_dataset
@@ -256,6 +256,11 @@ def test_a_failed_cell_is_shown_and_runs_again(monkeypatch: pytest.MonkeyPatch) 
     assert table("S1")[1][3:6] == ["failed"] * 3
     assert supplement.main(command("S1", "--categories", "cup")) == 0
     assert "failed" not in table("S1")[1]
+
+
+def test_help_names_every_part() -> None:
+    """The names stand beside the trials, since parts take long to import."""
+    assert tuple(parts.PARTS) == trials.NAMES
 
 
 @pytest.mark.parametrize(

@@ -148,12 +148,9 @@ class Forecast:
         passing = {**self._earlier.images, **image_rates(list(self._extractions))}
         work = [(count, rate_of(known, name)) for name, count in cells.items()]
         work += [(count, passing.get(name)) for name, count in images.items()]
-        total = 0.0
-        for count, rate in work:
-            if count and rate is None:
-                return None
-            total += count * (rate or 0)
-        return total / self._workers
+        if any(count and rate is None for count, rate in work):
+            return None
+        return sum(count * (rate or 0) for count, rate in work) / self._workers
 
 
 def rate_of(known: Mapping[str, float], method: str) -> float | None:

@@ -144,8 +144,10 @@ class Progress:
         name = f"[{self._evaluated}/{len(self._pixels)}] {cell.spec.label}"
         if cell.status == "failed":
             return f"{name}: FAILED: {cell.failure}"
-        values = ", ".join(f"{METRICS[m].label} {_per_cent(cell.metrics.get(m))}" for m in HEADLINE)
-        return f"{name}: {values} ({cell.fit_seconds:.1f} s fit, {cell.score_seconds:.1f} s score)"
+        known = {m: value for m in HEADLINE if (value := cell.metrics.get(m)) is not None}
+        values = ", ".join(f"{METRICS[m].label} {100 * known[m]:.1f} %" for m in known)
+        times = f"{cell.fit_seconds:.1f} s fit, {cell.score_seconds:.1f} s score"
+        return f"{name}: {values or 'no metric is defined'} ({times})"
 
     def seconds_left(self) -> float | None:
         """Return how long the rest takes, None where that is unknown."""
@@ -193,7 +195,3 @@ def about(seconds: float) -> str:
 
 def _key(spec: CellSpec) -> Key:
     return spec.category, spec.method, tuple(spec.conditions.values()), spec.seed
-
-
-def _per_cent(value: float | None) -> str:
-    return "undefined" if value is None else f"{100 * value:.1f} %"

@@ -90,6 +90,13 @@ const setChoices = content.sets.map(({ short }, index) => [index, short]);
 const categoryChoices = () =>
   currentSet().categories.map(({ name }, row) => [String(row), name]);
 
+
+/** Each category, and all of them where there are several. */
+const allCategoryChoices = () => {
+  const each = categoryChoices();
+  return each.length > 1 ? [["all", "all"], ...each] : each;
+};
+
 const spoken = (text) => element("span", { class: "spoken" }, text);
 
 const swatch = (method) =>
@@ -119,10 +126,15 @@ function shown(value, metric, signed = false) {
   );
 }
 
+/** The deviation over several seeds, or their range where that stands for it. */
+const spreadOf = (deviation, ends, metric) =>
+  ends ? ` (${ends.map((end) => shown(end, metric)).join("–")})` : ` ± ${shown(deviation, metric)}`;
+
 const unitOf = (metric) => (metric.unit === "fraction" ? "%" : metric.unit);
 
 /** A score or threshold with four significant digits. */
 function significant(value) {
+  if (value === null) return "–";
   if (value === Infinity) return "above all";
   return Number(value.toPrecision(4)).toString().replace("-", "−");
 }

@@ -21,10 +21,11 @@ const judgedOf = (set, method) => pointOf(set)?.methods.find((one) => one.method
 
 const milliseconds = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0));
 
-/** Of so many images a rate with its interval, as Python has them. */
-function rateOf([rate, low, high], count, total) {
-  const span = low === null ? "" : ` [${[low, high].map((end) => (100 * end).toFixed(1)).join(", ")}]`;
-  return [`${(100 * rate).toFixed(1)} `, element("small", {}, `${count} of ${total}${span}`)];
+/** Of so many images a rate with its interval, or with the range of several seeds, as Python has them. */
+function rateOf([rate, low, high], count, total, several) {
+  const ends = low === null ? [] : [low, high].map((end) => (100 * end).toFixed(1));
+  const said = several ? `(${ends.join("–")})` : `${count} of ${total}${ends.length ? ` [${ends.join(", ")}]` : ""}`;
+  return [`${(100 * rate).toFixed(1)} `, element("small", {}, said)];
 }
 
 /** The methods shown that are left by the limit, fewest misses first; then those of which less is known. */
@@ -39,17 +40,26 @@ function decisionTable(set) {
   const [judged, timed] = [pointOf(set)?.methods.length > 0, set.decision.costs.length > 0];
   const left = methodsLeft(set);
   if (!left.length || !(judged || timed)) return null;
+  // Of several categories or seeds there are several.
+  const single = set.categories.length === 1 && left.every((method) => set.methods[method].seeds.length === 1);
+  const name = `image_${state.alpha.padStart(2, "0")}`;
+  const threshold = single ? (method) => set.cells[0][method]?.thresholds[name] ?? null : null;
   const heads = [
     "method left",
-    ...(judged ? ["% missed", "% false alarms"] : []),
+    ...(judged ? ["% missed", "% false alarms", ...(threshold ? ["alarm above"] : [])] : []),
     ...(timed ? ["ms an image"] : []),
   ];
   const rows = left.map((method) => {
     const [point, cost] = [judgedOf(set, method), costOf(set, method)];
     const [alarms, normal, missed, anomalous] = point?.images ?? [];
+    const several = set.methods[method].seeds.length > 1;
     return [
       element("span", {}, swatch(set.methods[method]), ` ${set.methods[method].name}`),
-      ...(judged ? [point && rateOf(point.missed, missed, anomalous), point && rateOf(point.alarms, alarms, normal)] : []),
+      ...(judged ? [
+            point && rateOf(point.missed, missed, anomalous, several),
+            point && rateOf(point.alarms, alarms, normal, several),
+            ...(threshold ? [significant(threshold(method))] : []),
+          ] : []),
       ...(timed
         ? [cost && [`${milliseconds(cost.milliseconds[0])} `, element("small", {}, `95 % within ${milliseconds(cost.milliseconds[1])}`)]]
         : []),

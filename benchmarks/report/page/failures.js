@@ -39,12 +39,12 @@ function failingKinds(set, verdicts) {
     .sort((a, b) => leastShare(b.count, b.total) - leastShare(a.count, a.total));
 }
 
-/** The categories in which a metric is worst, the worst first: [{row, value}]. */
+/** The categories in which a metric is worst, the worst first, none that is perfect: [{row, value}]. */
 function worstCategories(set, metric, method) {
-  const direction = metric.higher_is_better ? 1 : -1;
+  const [direction, perfect] = metric.higher_is_better ? [1, 1] : [-1, 0];
   return set.categories
     .map((_, row) => ({ row, value: set.tables[metric.name].values[row][method] }))
-    .filter(({ value }) => value !== null)
+    .filter(({ value }) => value !== null && value !== perfect)
     .sort((one, other) => direction * (one.value - other.value));
 }
 

@@ -66,9 +66,8 @@ const judgeChoices = () => [
 
 function startGallery() {
   const also = { page: 0 };
-  const choices = () => [["all", "all"], ...categoryChoices()];
   const method = (value) => (value === "any" ? value : Number(value));
-  tie("gallery-category", "category", { choices, on: ["set"], also });
+  tie("gallery-category", "category", { choices: allCategoryChoices, on: ["set"], also });
   tie("kind", "kind", { choices: kindChoices, on: ["set", "category"], also });
   tie("judge", "judge", { choices: judgeChoices, on: ["set", "hidden"], read: method, also });
   tie("outcome", "outcome", { also });

@@ -45,6 +45,8 @@ function startPage() {
 
 /** Fill rows of pictures evenly, and say of tables that are wider than their place that they scroll. */
 function settle() {
+  // A short table beside long curves would leave half of the width empty.
+  document.querySelector("main").classList.toggle("stacked", currentSet().categories.length < 8);
   for (const box of document.querySelectorAll(".scroll")) {
     box.classList.toggle("wider", box.scrollWidth > box.clientWidth + 1);
   }

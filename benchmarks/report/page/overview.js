@@ -40,7 +40,8 @@ function entry(table, row, method, set) {
     element(best ? "strong" : "span", {}, shown(value, metric)),
     best ? spoken(" (marked)") : null,
   ];
-  if (deviation !== null && value !== null) parts.push(` ± ${shown(deviation, metric)}`);
+  const ends = table.ranges?.map((grid) => grid[row][method]);
+  if (deviation !== null && value !== null) parts.push(spreadOf(deviation, ends, metric));
   const [low, high] = [table.low?.[row]?.[method] ?? null, table.high?.[row]?.[method] ?? null];
   if (state.intervals && low !== null) {
     parts.push(element("small", {}, `[${shown(low, metric)}, ${shown(high, metric)}]`));
@@ -66,7 +67,7 @@ function renderTable() {
   }
   const direction = metric.higher_is_better ? "higher" : "lower";
   const notes = [
-    `${metric.description} In ${unitOf(metric)}, ${direction} is better. ${table.note}`,
+    `${metric.description} In ${unitOf(metric)}, ${direction} is better${table.left_out}. ${table.note}`,
   ];
   if (state.intervals && table.low) notes.push(`Intervals: ${table.interval_note}`);
   if (state.published)

@@ -56,7 +56,7 @@ function methodsTable(rows) {
   }));
   return sortableTable(
     "speed",
-    "Methods, summed over the categories; the largest peak memory of the process",
+    `Methods${rows.some(({ cells }) => cells > 1) ? ", summed over the categories" : ""}; the largest peak memory of the process`,
     SPEED_COLUMNS,
     lines,
     [],
@@ -97,13 +97,9 @@ function cacheTable(set) {
     seconds(taken),
   ]);
   const total = (name) => sum(set.extractions.map((one) => one[name]));
-  rows.push([
-    "all",
-    `${total("images")}`,
-    `${total("passed")}`,
-    `${total("images") - total("passed")}`,
-    seconds(total("seconds")),
-  ]);
+  const [images, passed] = [total("images"), total("passed")];
+  const all = ["all", `${images}`, `${passed}`, `${images - passed}`, seconds(total("seconds"))];
+  if (rows.length > 1) rows.push(all);
   return scrolling(
     "Backbone and cache",
     plainTable(
@@ -132,8 +128,7 @@ function callsTable(set) {
 
 function startSpeed() {
   watch(["set", "hidden", "metric"], renderPareto);
-  const choices = () => [["all", "all"], ...categoryChoices()];
-  tie("speed-category", "speedCategory", { choices, on: ["set"] });
+  tie("speed-category", "speedCategory", { choices: allCategoryChoices, on: ["set"] });
   watch(["set", "hidden", "speedCategory", "speedSorting"], () => {
     const set = currentSet();
     const rows = speedRows(set);

@@ -42,7 +42,7 @@ function rankingRow(one, metric, place, failing, bounded) {
   const chosen = one.method === failing;
   const choose = () => change({ failing: one.method });
   const attributes = { type: "button", id: `failing-${one.method}`, "aria-pressed": `${chosen}` };
-  const spread = one.deviation === null ? "" : ` ± ${shown(one.deviation, metric)}`;
+  const spread = one.deviation === null ? "" : spreadOf(one.deviation, one.range, metric);
   return element(
     "tr",
     { class: one.marked ? "marked" : null, "data-method": look.name },

@@ -49,7 +49,7 @@ function axes(label, x, y, top = CHART.top) {
     class: "axis",
     d: `M${left},${top}V${height - bottom}H${width - right}`,
   });
-  const written = (tick) => tickText(x.power ? Number((10 ** tick).toPrecision(3)) : tick);
+  const written = (tick) => (x.power ? `${Number((10 ** tick).toPrecision(3))}` : tickText(tick));
   const across = apart(x.ticks, toX, written).map(([tick, at]) => [
     shape("line", { class: "grid", x1: toX(tick), x2: toX(tick), y1: top, y2: height - bottom }),
     shape("text", { x: at, y: height - bottom + 14, "text-anchor": "middle" }, written(tick)),

@@ -27,6 +27,9 @@ CHECKED = 8
 NEIGHBOURS = 50
 """K, the images that SPADE retrieves."""
 
+SCORED = 8
+"""Test images that SPADE scores."""
+
 MATRIX = 4096
 """Side of the matrices whose product gives the peak rate."""
 
@@ -116,7 +119,7 @@ def spade(bench: Bench) -> list[Comparison]:
     """Time SPADE's score of one image, of several that share a gallery."""
     count = min(NEIGHBOURS, bench.scale.train)
     gallery = bench.inputs.train.select(range(count))
-    test = bench.inputs.test.select(range(bench.scale.correspond))
+    test = bench.inputs.test.select(range(bench.scale.test)[:SCORED])
     method = methods.create("spade[squared=false]").fit(gallery, torch.Generator().manual_seed(0))
     _, height, width = gallery.shape(1)
     dims = sum(gallery.shape(level)[0] for level in (1, 2, 3))

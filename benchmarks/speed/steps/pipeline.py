@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -65,10 +66,10 @@ def aupro(bench: Bench) -> list[Comparison]:
     loop = partial(references.threshold_loop, maps, masks, levels)
     note = f"{RUN} thresholds run; AUPRO only, inexact"
     others = [Reference(f"loop over {THRESHOLDS} thresholds", loop, THRESHOLDS / RUN, note)]
-    if references.installed("adeval"):
+    if find_spec("adeval"):
         bins = partial(references.adeval_metrics, maps, masks.astype(np.uint8))
         others.append(Reference("ADEval", bins, note="all three, from 1,000 bins"))
-    if references.installed("anomalib"):
+    if find_spec("anomalib"):
         exact = partial(references.anomalib_aupro, torch.from_numpy(maps), torch.from_numpy(masks))
         others.append(Reference("anomalib", exact, note="AUPRO only"))
     count, height, width = maps.shape

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from methods.components import bounds, screening, shortlist
 from methods.components.bounds import Allowance, Reduction
-from methods.components.screening import Best, ScreenedBank, Tiles, improve
+from methods.components.screening import Best, Bounded, ScreenedBank, Tiles, improve
 from tests import adversarial_bounds
 
 
@@ -123,7 +123,7 @@ def test_improving_keeps_what_was_nearer() -> None:
     reduction, best = Reduction.of(first), Best.none(asked)
     for number, gallery in enumerate((first, second)):
         queries, reduced = reduction.queries(asked), reduction.gallery(gallery)
-        improve(best, asked, gallery, queries, reduced, first_row=100 * number)
+        improve(best, Bounded(asked, queries), Bounded(gallery, reduced), first_row=100 * number)
     both = torch.cat([first, second])
     torch.testing.assert_close(best.squared.sqrt(), (asked - both[best.rows]).norm(dim=1))
     torch.testing.assert_close(
