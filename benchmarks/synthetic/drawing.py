@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,12 @@ class Frame:
     y: float = 0.0
     turns: float = 0.0
 
+    @classmethod
+    def placed(cls, dice: Dice, shift: float, turns: float) -> Frame:
+        """Return one off the centre by up to `shift` pixels, turned by up to `turns` either way."""
+        x, y = dice.uniform(-shift, shift), dice.uniform(-shift, shift)
+        return cls(x, y, dice.uniform(-turns, turns))
+
     def axes(self, window: Window = _WHOLE) -> tuple[Field, Field]:
         """Return the coordinates (u to the right, v down) of a window's pixels in this frame."""
         cosine, sine = direction(self.turns)
@@ -105,13 +112,9 @@ class Frame:
     def _near(self, reach: float, coverage: Callable[[Field, Field], Field]) -> Field:
         """Return `coverage` of (u, v), cut to [0, 1]; `reach` pixels from the origin on it is 0."""
         middle, drawn = (SIZE - 1) / 2, np.zeros((SIZE, SIZE))
-        rows, columns = (
-            slice(
-                max(0, math.floor(middle + centre - reach)),
-                max(0, math.ceil(middle + centre + reach) + 1),
-            )
-            for centre in (self.y, self.x)
-        )
+        centres = (middle + self.y, middle + self.x)
+        spans = ((math.floor(c - reach), math.ceil(c + reach) + 1) for c in centres)
+        rows, columns = (slice(max(0, first), max(0, end)) for first, end in spans)
         u, v = self.axes((rows, columns))
         drawn[rows, columns] = np.clip(coverage(u, v), 0, 1)
         return drawn
@@ -162,9 +165,9 @@ def blend(below: Field, coverage: Field, above: Field) -> Field:
     return blended
 
 
-def tint(strength: Field, colour: Colour) -> Field:
-    """Return `strength` (SIZE, SIZE) in a colour, (SIZE, SIZE, 3)."""
-    return strength[:, :, None] * np.array(colour)
+def shaded(colour: Colour, strength: Field, light: Colour = (1.0, 1.0, 1.0)) -> Field:
+    """Return a colour, lighter by `strength` (SIZE, SIZE) in another colour, (SIZE, SIZE, 3)."""
+    return np.array(colour) + strength[:, :, None] * np.array(light)
 
 
 def _plane(colour: Colour | Field) -> Field:
@@ -191,6 +194,11 @@ class Scene:
         """Return a background; until a body is laid on it, it's the body itself (a texture)."""
         ground = _plane(colour)
         return cls(ground, ground, ground, np.ones((SIZE, SIZE)))
+
+    @classmethod
+    def mottled(cls, dice: Dice, colour: Colour, cell: int, strength: float) -> Scene:
+        """Return a background that is lighter and darker in patches of `cell` pixels."""
+        return cls.of(shaded(colour, noise(dice, (cell, cell)) * strength))
 
     def lay_body(self, coverage: Field, colour: Colour | Field) -> None:
         """Lay the body on the background."""
@@ -256,14 +264,11 @@ def scratch(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colo
 
 def crack(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
     """A thin line of five segments that wanders."""
-    bends = [dice.uniform(-0.12, 0.12) for _ in range(5)]
+    *bends, _ = (dice.uniform(-0.12, 0.12) for _ in range(5))
 
     def wander(frame: Frame) -> Field:
-        segments = []
-        for bend in bends:
-            segments.append(frame.line((size / 5, 0), 0.7))
-            frame = frame.at(size / 5, 0, bend)
-        return union(*segments)
+        starts = accumulate(bends, lambda start, bend: start.at(size / 5, 0, bend), initial=frame)
+        return union(*(start.line((size / 5, 0), 0.7) for start in starts))
 
     line = _thrown(scene, dice, wander)
     return line, scene.image + contrast * np.array(colour)
@@ -271,15 +276,13 @@ def crack(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour
 
 def stain(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
     """An irregular patch of radius about `size`, tinted; what lies below still shows."""
-    blots = [
-        (size * dice.uniform(-0.5, 0.5), size * dice.uniform(-0.5, 0.5), dice.uniform(0.4, 0.8))
-        for _ in range(4)
-    ]
-    patch = _thrown(
-        scene,
-        dice,
-        lambda frame: union(*(frame.at(u, v).disc(size * share) for u, v, share in blots)),
-    )
+    ranges = ((-0.5, 0.5), (-0.5, 0.5), (0.4, 0.8))
+    blots = [[size * dice.uniform(*bounds) for bounds in ranges] for _ in range(4)]
+
+    def spread(frame: Frame) -> Field:
+        return union(*(frame.at(u, v).disc(radius) for u, v, radius in blots))
+
+    patch = _thrown(scene, dice, spread)
     return patch, scene.image + contrast * np.array(colour)
 
 
@@ -337,16 +340,13 @@ def bent(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour)
 
 def turned(scene: Scene, dice: Dice, size: float, contrast: float, colour: Colour) -> Damage:
     """A round patch of radius `size` turned by a quarter."""
-    radius = round(size)
+    radius, offset = round(size), (SIZE - 1) / 2
     frame = _place(dice, scene.body)
-    row, column = (
-        min(max(round(centre + (SIZE - 1) / 2), radius), SIZE - 1 - radius)
-        for centre in (frame.y, frame.x)
-    )
+    centres = (round(centre + offset) for centre in (frame.y, frame.x))
+    row, column = (min(max(centre, radius), SIZE - 1 - radius) for centre in centres)
     window = np.s_[row - radius : row + radius + 1, column - radius : column + radius + 1]
     altered = scene.image.copy()
     altered[window] = np.rot90(scene.image[window])
-    offset = (SIZE - 1) / 2
     patch = Frame(column - offset, row - offset).disc(radius - 0.5) * scene.body
     return patch, scene.image + contrast * (altered - scene.image)
 

@@ -4,33 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.synthetic.drawing import (
-    SIZE,
-    Colour,
-    Dice,
-    Field,
-    Frame,
-    Scene,
-    noise,
-    tint,
-    union,
-    wave,
-)
-
-_WHITE: Colour = (1.0, 1.0, 1.0)
+from benchmarks.synthetic.drawing import SIZE, Dice, Frame, Scene, noise, shaded, union, wave
 
 _Y, _X = (axis.astype(np.float64) for axis in np.mgrid[:SIZE, :SIZE])
-
-
-def _mottled(dice: Dice, colour: Colour, cell: int, strength: float) -> Field:
-    """Return a surface of one colour, lighter and darker in patches of `cell` pixels."""
-    return np.array(colour) + tint(noise(dice, (cell, cell)) * strength, _WHITE)
-
-
-def _placed(dice: Dice, shift: float, turns: float) -> Frame:
-    """Return a frame off the centre by up to `shift` pixels, turned by up to `turns` either way."""
-    x, y = dice.uniform(-shift, shift), dice.uniform(-shift, shift)
-    return Frame(x, y, dice.uniform(-turns, turns))
 
 
 def linen(dice: Dice) -> Scene:
@@ -38,15 +14,15 @@ def linen(dice: Dice) -> Scene:
     warp = wave(_X / 6 + 0.25 * noise(dice, (30, 10)))
     weft = wave(_Y / 6 + 0.25 * noise(dice, (10, 30)))
     uneven = noise(dice, (50, 3)) + noise(dice, (3, 50))
-    return Scene.of(np.array((186, 172, 148)) + tint(14 * warp + 14 * weft + 8 * uneven, _WHITE))
+    return Scene.of(shaded((186, 172, 148), 14 * warp + 14 * weft + 8 * uneven))
 
 
 def terrazzo(dice: Dice) -> Scene:
     """Stone chips of four colours, scattered in cement."""
-    scene = Scene.of(_mottled(dice, (176, 170, 164), 12, 8))
+    scene = Scene.mottled(dice, (176, 170, 164), 12, 8)
     colours = ((92, 84, 80), (206, 196, 182), (150, 92, 74), (120, 128, 132))
     for _ in range(70):
-        frame = _placed(dice, SIZE / 2, 1)
+        frame = Frame.placed(dice, SIZE / 2, 1)
         chip = frame.box(dice.uniform(5, 15), dice.uniform(4, 10), 2)
         scene.lay(chip, colours[dice.integer(4)])
     return scene
@@ -55,12 +31,12 @@ def terrazzo(dice: Dice) -> Scene:
 def brushed_steel(dice: Dice) -> Scene:
     """Sheet metal with horizontal grain."""
     streaks = 14 * noise(dice, (1, 60)) + 9 * noise(dice, (2, 25)) + 8 * noise(dice, (40, 70))
-    return Scene.of(np.array((142, 142, 142)) + tint(streaks, _WHITE))
+    return Scene.of(shaded((142, 142, 142), streaks))
 
 
 def mesh(dice: Dice) -> Scene:
     """Perforated sheet: staggered holes, each a part."""
-    scene = Scene.of(_mottled(dice, (168, 172, 176), 20, 8))
+    scene = Scene.mottled(dice, (168, 172, 176), 20, 8)
     x0, y0 = dice.uniform(-8, 8), dice.uniform(-7, 7)
     centres = [
         Frame(x0 + 16 * column + 8 * (row % 2), y0 + 14 * row)
@@ -76,7 +52,7 @@ def mesh(dice: Dice) -> Scene:
 def cork(dice: Dice) -> Scene:
     """Pressed granules, no two boards alike."""
     relief = 26 * noise(dice, (9, 9)) + 16 * noise(dice, (4, 4)) + 12 * noise(dice, (30, 30))
-    scene = Scene.of(np.array((172, 128, 86)) + tint(relief, (1, 0.9, 0.7)))
+    scene = Scene.of(shaded((172, 128, 86), relief, (1, 0.9, 0.7)))
     pores = np.clip((noise(dice, (6, 6)) - 0.45) * 5, 0, 1)
     scene.lay(pores * 0.8, (84, 56, 36))
     return scene
@@ -84,12 +60,11 @@ def cork(dice: Dice) -> Scene:
 
 def washer(dice: Dice) -> Scene:
     """A turned metal ring with four punched marks, at any angle."""
-    scene = Scene.of(_mottled(dice, (58, 58, 58), 24, 6))
-    frame = _placed(dice, 5, 1)
+    scene, frame = Scene.mottled(dice, (58, 58, 58), 24, 6), Frame.placed(dice, 5, 1)
     u, v = frame.axes()
     grooves = 7 * wave(np.sqrt(u * u + v * v) / 5) + 6 * noise(dice, (8, 8))
     ring = frame.ring(20, 50)
-    scene.lay_body(ring, np.array((166, 166, 166)) + tint(grooves, _WHITE))
+    scene.lay_body(ring, shaded((166, 166, 166), grooves))
     for quarter in range(4):
         scene.lay_part(frame.at(0, 0, quarter / 4).at(35, 0).disc(3.5), (96, 96, 96))
     scene.lay(frame.ring(47, 50) * 0.5, (220, 220, 220))
@@ -98,29 +73,26 @@ def washer(dice: Dice) -> Scene:
 
 def gear(dice: Dice) -> Scene:
     """A brass wheel with twelve teeth, at any angle; the teeth are the parts."""
-    ground = _mottled(dice, (72, 84, 96), 18, 7)
-    scene = Scene.of(ground)
-    frame = _placed(dice, 4, 1)
-    brass = np.array((196, 158, 84)) + tint(8 * noise(dice, (5, 5)), _WHITE)
+    scene, frame = Scene.mottled(dice, (72, 84, 96), 18, 7), Frame.placed(dice, 4, 1)
+    brass = shaded((196, 158, 84), 8 * noise(dice, (5, 5)))
     for tooth in range(12):
         scene.lay_part(frame.at(0, 0, tooth / 12).at(43, 0).box(18, 10, 2), brass)
     scene.lay_body(frame.ring(10, 38), brass)
     scene.lay(frame.ring(29, 32) * 0.6, (128, 100, 52))
     for spoke in range(6):
         hole = frame.at(0, 0, spoke / 6 + 1 / 24).at(20, 0).disc(4)
-        scene.lay(hole, ground)
+        scene.lay(hole, scene.ground)
         scene.body = scene.body * (1 - hole)
     return scene
 
 
 def connector(dice: Dice) -> Scene:
     """A black housing with eight gilt pins, always upright."""
-    scene = Scene.of(_mottled(dice, (168, 176, 186), 30, 6))
-    frame = _placed(dice, 3, 0.006)
+    scene, frame = Scene.mottled(dice, (168, 176, 186), 30, 6), Frame.placed(dice, 3, 0.006)
     for pin in range(8):
         height = 46 + dice.uniform(-1.5, 1.5)
         scene.lay_part(frame.at(-45.5 + 13 * pin, 22).box(6, height, 2), (204, 170, 88))
-    housing = np.array((46, 46, 52)) + tint(6 * noise(dice, (3, 3)), _WHITE)
+    housing = shaded((46, 46, 52), 6 * noise(dice, (3, 3)))
     scene.lay_body(frame.at(0, -18).box(116, 46, 5), housing)
     scene.lay(frame.at(0, -18).box(100, 3), (76, 76, 84))
     scene.lay(frame.at(-46, -30).disc(4), (214, 214, 210))
@@ -129,11 +101,10 @@ def connector(dice: Dice) -> Scene:
 
 def tablet(dice: Dice) -> Scene:
     """A speckled round tablet with a score line and two imprinted strokes."""
-    scene = Scene.of(_mottled(dice, (40, 56, 74), 26, 6))
-    frame = _placed(dice, 5, 0.04)
+    scene, frame = Scene.mottled(dice, (40, 56, 74), 26, 6), Frame.placed(dice, 5, 0.04)
     hue = dice.uniform(-10, 10)
     specks = np.clip((noise(dice, (3, 3)) - 0.5) * 4, 0, 1)
-    coat = np.array((214 + hue, 196, 186 - hue)) - tint(30 * specks, (0.6, 1, 1))
+    coat = shaded((214 + hue, 196, 186 - hue), -30 * specks, (0.6, 1, 1))
     scene.lay_body(frame.disc(50), coat)
     scene.lay(frame.ring(44, 50) * 0.35, (140, 120, 112))
     scene.lay(frame.box(78, 2.6, 1), (146, 124, 118))
@@ -144,8 +115,7 @@ def tablet(dice: Dice) -> Scene:
 
 def circuit_board(dice: Dice) -> Scene:
     """A printed board with traces and nine components, always in the same place."""
-    scene = Scene.of(_mottled(dice, (34, 92, 62), 10, 7))
-    frame = _placed(dice, 2, 0.004)
+    scene, frame = Scene.mottled(dice, (34, 92, 62), 10, 7), Frame.placed(dice, 2, 0.004)
     for trace in range(9):
         scene.lay(frame.at(-66, -56 + 14 * trace).line((132, 0), 1.2), (120, 140, 78))
         scene.lay(frame.at(-52 + 13 * trace, -60).line((0, 120), 0.8), (92, 128, 74))
@@ -163,24 +133,22 @@ def circuit_board(dice: Dice) -> Scene:
 
 def button(dice: Dice) -> Scene:
     """A shirt button with four holes, in one of three colours, at any angle."""
-    ground = _mottled(dice, (206, 202, 194), 22, 5)
-    scene = Scene.of(ground)
-    frame = _placed(dice, 5, 1)
+    scene, frame = Scene.mottled(dice, (206, 202, 194), 22, 5), Frame.placed(dice, 5, 1)
     colour = ((84, 104, 150), (150, 84, 84), (92, 132, 96))[dice.integer(3)]
-    marbled = np.array(colour) + tint(14 * noise(dice, (14, 14)), _WHITE)
+    marbled = shaded(colour, 14 * noise(dice, (14, 14)))
     scene.lay_body(frame.disc(50), marbled)
     scene.lay(frame.ring(38, 42) * 0.4, (40, 40, 48))
     scene.lay(frame.ring(46, 49) * 0.3, (240, 240, 240))
     for quarter in range(4):
-        scene.lay_part(frame.at(0, 0, quarter / 4).at(15, 0).disc(5.5), ground)
+        scene.lay_part(frame.at(0, 0, quarter / 4).at(15, 0).disc(5.5), scene.ground)
     return scene
 
 
 def blister_pack(dice: Dice) -> Scene:
     """Foil with nine coloured capsules, each a part, each lying as it fell."""
-    foil = np.array((184, 188, 194)) + tint(12 * noise(dice, (3, 3)), _WHITE)
+    foil = shaded((184, 188, 194), 12 * noise(dice, (3, 3)))
     scene = Scene.of(foil)
-    frame = _placed(dice, 3, 0.01)
+    frame = Frame.placed(dice, 3, 0.01)
     scene.body = frame.box(126, 126, 4)
     for number in range(9):
         cell = frame.at(-40 + 40 * (number % 3), -40 + 40 * (number // 3))
@@ -193,9 +161,8 @@ def blister_pack(dice: Dice) -> Scene:
 
 def key(dice: Dice) -> Scene:
     """A flat steel key with five teeth, lying nearly level."""
-    scene = Scene.of(_mottled(dice, (92, 92, 92), 16, 9))
-    frame = _placed(dice, 5, 0.05)
-    steel = np.array((182, 182, 182)) + tint(9 * noise(dice, (2, 14)), _WHITE)
+    scene, frame = Scene.mottled(dice, (92, 92, 92), 16, 9), Frame.placed(dice, 5, 0.05)
+    steel = shaded((182, 182, 182), 9 * noise(dice, (2, 14)))
     for tooth in range(5):
         height = (12, 18, 14, 20, 12)[tooth]
         scene.lay_part(frame.at(4 + 12 * tooth, 4 + height / 2).box(7, height, 1), steel)
@@ -207,9 +174,8 @@ def key(dice: Dice) -> Scene:
 
 def parcel_label(dice: Dice) -> Scene:
     """A printed label: every bar code its own, the lines of text and the frame always there."""
-    scene = Scene.of(_mottled(dice, (158, 122, 86), 6, 10))
-    frame = _placed(dice, 4, 0.012)
-    paper = np.array((228, 226, 218)) + tint(4 * noise(dice, (12, 12)), _WHITE)
+    scene, frame = Scene.mottled(dice, (158, 122, 86), 6, 10), Frame.placed(dice, 4, 0.012)
+    paper = shaded((228, 226, 218), 4 * noise(dice, (12, 12)))
     scene.lay_body(frame.box(120, 104, 3), paper)
     scene.lay(frame.box(112, 96) - frame.box(109, 93), (60, 60, 64))
     place = -46.0
@@ -226,15 +192,14 @@ def parcel_label(dice: Dice) -> Scene:
 
 def fuse(dice: Dice) -> Scene:
     """A glass fuse with two caps and a wire that sags a little differently each time."""
-    scene = Scene.of(_mottled(dice, (122, 118, 110), 28, 8))
-    frame = _placed(dice, 4, 0.02)
-    glass = np.array((168, 186, 190)) + tint(5 * noise(dice, (6, 20)), _WHITE)
+    scene, frame = Scene.mottled(dice, (122, 118, 110), 28, 8), Frame.placed(dice, 4, 0.02)
+    glass = shaded((168, 186, 190), 5 * noise(dice, (6, 20)))
     scene.lay_body(frame.box(84, 36, 3), glass)
     scene.lay(frame.at(0, -11).box(80, 4, 2) * 0.6, (230, 236, 238))
     sag = dice.uniform(-5, 5)
     scene.lay_part(frame.at(-42, 2).line((42, sag), 1.1), (70, 64, 60))
     scene.lay_part(frame.at(42, 2).line((-42, sag), 1.1), (70, 64, 60))
-    metal = np.array((196, 190, 176)) + tint(10 * noise(dice, (30, 3)), _WHITE)
+    metal = shaded((196, 190, 176), 10 * noise(dice, (30, 3)))
     for end in (-1, 1):
         scene.lay_part(frame.at(end * 51, 0).box(20, 42, 3), metal)
     return scene
