@@ -131,7 +131,7 @@ def heading(metric: str) -> str:
     """Return what stands above a column."""
     words = "published" if metric.startswith("published ") else metric.replace("_", " ")
     words = re.sub(" (seconds|mb)$", "", words)
-    return re.sub(r"\b(auroc|aupro|ap)\b", lambda metric: metric[0].upper(), words)
+    return re.sub(r"\b(auroc|aupro|aupimo|ap)\b", lambda metric: metric[0].upper(), words)
 
 
 if __name__ == "__main__":

@@ -32,24 +32,19 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "else the embedded synthetic set)",
     )
     add("--categories", help="comma-separated (default: all in the data set)")
-    add_split_seed(parser)
     add(
-        "--no-masks",
-        action="store_true",
-        help="don't read masks, nor miss them: image-level metrics alone",
-    )
-    add("--cache", type=written_path, default=default_folder(), help="(default: %(default)s)")
-
-
-def add_split_seed(parser: argparse.ArgumentParser) -> None:
-    """Add the option that draws test images where a data set has no split of its own."""
-    parser.add_argument(
         "--split-seed",
         type=int,
         metavar="SEED",
         help="draws which normal images are for testing, of a data set that has no split of its "
         "own, as a folder of normal/ and abnormal/ (default: 0)",
     )
+    add(
+        "--no-masks",
+        action="store_true",
+        help="don't read masks, nor miss them: image-level metrics alone",
+    )
+    add("--cache", type=written_path, default=default_folder(), help="(default: %(default)s)")
 
 
 def add_shared(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from methods.base import Features, Method, Scores
 from methods.lazy import torch
 
 if TYPE_CHECKING:
-    from methods.base import Array
+    from methods.features import Array
 
 SAME = 1e-3
 """Largest mean difference, as a share of the mean score, of an image that is scored again."""

@@ -35,7 +35,6 @@ from benchmarks.results.costs import Cost, write_costs
 from benchmarks.results.folders import find_run, plots_folder
 from benchmarks.results.plans import kept_plans
 from benchmarks.results.result_set import category_of
-from benchmarks.specs import IMPORTED, CellSpec
 from benchmarks.tables.costs import cost_table
 from methods.lazy import torch
 
@@ -106,27 +105,17 @@ def _cells(
     """Yield a cell of each method, all of one category where one has them all."""
     fingerprints = {category.name: category.fingerprint for category in dataset.categories}
     for method in (method for method in results.methods if method in wanted):
-        if why := _untimed(results.columns[method][0].spec):
-            say(f"{method} isn't timed: {why}")
+        spec = results.columns[method][0].spec
+        if method in results.imported or spec.protocol.backbone.members > 1 or spec.contamination:
+            say(f"{method}: imported maps, ensembles and contaminated images aren't timed")
             continue
         cells = [results.first.get((category, method)) for category in results.categories]
         done = [cell for cell in cells if cell and cell.status == "ok"]
         seen = [c for c in done if fingerprints.get(c.spec.category) == c.spec.dataset_fingerprint]
-        if seen:
-            yield seen[0], method
-        elif done:
-            say(f"{method}: none of its categories is in {dataset.root} as it was; name --data")
-        else:
-            say(f"{method} isn't timed: all of its cells failed")
-
-
-def _untimed(spec: CellSpec) -> str:
-    """Say why a detector can't do what a cell did, "" where it can."""
-    if spec.protocol.backbone.name == IMPORTED:
-        return "its maps are another program's"
-    if spec.protocol.backbone.members > 1:
-        return "an ensemble is relative to a whole test set"
-    return "a detector learns from nominal images alone" if spec.contamination else ""
+        if not seen:
+            why = f"none of its categories is in {dataset.root} as it was; name --data"
+            say(f"{method} isn't timed: {why if done else 'all of its cells failed'}")
+        yield from ((cell, method) for cell in seen[:1])
 
 
 def _cost(

@@ -19,7 +19,6 @@ from benchmarks.datasets.known import EVERY, KNOWN
 from benchmarks.datasets.picture import write_picture
 from benchmarks.datasets.seen import losses
 from benchmarks.names import printable
-from benchmarks.options import add_split_seed
 from benchmarks.places import written_path
 from benchmarks.specs import BackboneSpec, EvaluationProtocol
 
@@ -40,7 +39,9 @@ def _main(arguments: list[str] | None) -> int:
         metavar="FILE",
         help="where a picture of some images with their masks goes (default: a temporary folder)",
     )
-    add_split_seed(parser)
+    parser.add_argument(
+        "--split-seed", type=int, default=0, metavar="SEED", help="as of a run (default: 0)"
+    )
     parser.add_argument("--no-masks", action="store_true", help="don't read masks, nor miss them")
     parser.add_argument(
         "--image-size",
@@ -57,7 +58,7 @@ def _main(arguments: list[str] | None) -> int:
         return 0
     if options.image_size < 1:
         parser.error(f"--image-size {options.image_size}: give a positive number of pixels")
-    dataset = index(root, masks=not options.no_masks, split_seed=options.split_seed or 0)
+    dataset = index(root, masks=not options.no_masks, split_seed=options.split_seed)
     status = _report(dataset, EvaluationProtocol(BackboneSpec("", "", "", {}), options.image_size))
     picture = options.picture or Path(tempfile.mkdtemp(prefix="total-recall-")) / "images.png"
     show(f"A few images of each kind, with their masks: {write_picture(dataset, picture)}")

@@ -57,7 +57,9 @@ def _join(options: argparse.Namespace) -> int:
 
 def _copy(cells: Sequence[Cell], source: Store, target: Store) -> set[str]:
     """Copy the cells that the target lacks, and ask it for all; return the keys of the former."""
-    lacking = [cell for cell in cells if not target.has(cell.spec)]
+    stored = {cell.key: target.find(cell.spec) for cell in cells}
+    good = {k for k, c in stored.items() if c and c.status == "ok" and target.is_whole(c)}
+    lacking = [cell for cell in cells if cell.key not in good]
     for cell in lacking:
         target.adopt(cell.spec, source)
     for place in dict.fromkeys(cell.place for cell in cells):

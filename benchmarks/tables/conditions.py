@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from benchmarks.files import as_csv, write_file
 from benchmarks.metrics.calibrated import KNOWN
 from benchmarks.metrics.definitions import HEADLINE
 from benchmarks.results import Cell, ResultSet
@@ -14,7 +15,7 @@ from benchmarks.results.pairs import category_pairs
 from benchmarks.results.result_set import Place, distinctions
 from benchmarks.specs import CONDITIONS
 from benchmarks.statistics.pairs import Pair, correct_table
-from benchmarks.tables.rendering import write_rows
+from benchmarks.tables.rendering import captioned_table
 
 COLUMNS = ("category", "method", "against", "metric", "without", "with", "drop", "Holm", "differ")
 
@@ -49,8 +50,10 @@ def write_conditions(sets: Sequence[ResultSet], folder: Path) -> list[Path]:
     telling = [n for n in names if n in CONDITIONS or len({row[n] for row in rows}) > 1]
     header = [*telling, *COLUMNS]
     shown = [[_text(row.get(n)) for n in header] for row in rows if row["metric"] in SHOWN]
-    values = [[row.get(name) for name in header] for row in rows]
-    return write_rows(folder / "conditions", CAPTION, header, shown, values)
+    paths = [folder / f"conditions.{suffix}" for suffix in ("md", "csv")]
+    write_file(paths[0], captioned_table(CAPTION, header, shown).encode())
+    write_file(paths[1], as_csv([header, *([row.get(name) for name in header] for row in rows)]))
+    return paths
 
 
 def _text(value: object) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
-from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.files import as_csv, write_file
+from benchmarks.files import as_csv
 from benchmarks.markdown import cell
 from benchmarks.names import printable
 
@@ -207,24 +206,6 @@ def captioned_table(
         headers, rows = list(map(cell, headers)), [list(map(cell, row)) for row in rows]
     body = tabulate(rows, headers, style, colalign=sides, disable_numparse=True)
     return f"{caption}\n\n{body}\n"
-
-
-def write_rows(
-    stem: Path,
-    caption: str,
-    header: Sequence[str],
-    texts: Sequence[Sequence[str]],
-    values: Sequence[Sequence[object]],
-) -> list[Path]:
-    """Write rows of texts below their caption as Markdown, and their values as CSV; return paths.
-
-    Raises:
-        StorageError: they can't be written.
-    """
-    paths = [stem.with_suffix(suffix) for suffix in (".md", ".csv")]
-    write_file(paths[0], captioned_table(caption, header, texts).encode())
-    write_file(paths[1], as_csv([header, *values]))
-    return paths
 
 
 def best_places(

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.console import say
+from benchmarks.files import as_csv, write_file
 from benchmarks.metrics.calibrated import PER_CENT, images_needed
 from benchmarks.results import ResultSet
 from benchmarks.results.result_set import category_of, distinctions
-from benchmarks.tables.rendering import write_rows
+from benchmarks.tables.rendering import captioned_table
 
 CAPTION = (
     "Thresholds that held-out images set for 1, 5 and 10 % of false alarms: an image is an alarm "
@@ -37,8 +38,10 @@ def write_thresholds(sets: Sequence[ResultSet], folder: Path) -> list[Path]:
     ]
     if not rows:
         return []
+    paths = [folder / "thresholds.md", folder / "thresholds.csv"]
     texts = [list(map(_text, header, row)) for row in rows]
-    paths = write_rows(folder / "thresholds", CAPTION, header, texts, rows)
+    write_file(paths[0], captioned_table(CAPTION, header, texts).encode())
+    write_file(paths[1], as_csv([header, *rows]))
     say(f"thresholds of scores: {paths[0]}")
     return paths
 

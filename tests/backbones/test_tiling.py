@@ -82,6 +82,21 @@ def test_what_doesnt_fit_is_refused_with_the_number() -> None:
         patches(picture(256), (1,))
 
 
+def test_a_network_of_one_size_is_told_of_its_windows() -> None:
+    def network(images: torch.Tensor, levels: object) -> dict[int, torch.Tensor]:
+        if images.shape[-1] != 224:
+            raise BenchmarkError("net takes 224 × 224 only: pass --image-size 224")
+        return {1: torch.nn.functional.avg_pool2d(images[:, :1].float(), 16)}
+
+    with pytest.raises(BenchmarkError) as refused:
+        Tiled(network)(picture(448), (1,))
+    assert str(refused.value) == (
+        "--tiles 2: net takes 224 × 224 only; windows have 64 pixels more than an --image-size "
+        "that is a multiple of 32"
+    )
+    assert Tiled(network)(picture(2 * (224 - 64)), (1,))[1].shape == (2, 1, 20, 20)
+
+
 def test_a_backbone_and_its_shapes_agree() -> None:
     backbone = load("filterbank", image_size=192, tiles=2)
     maps = backbone.forward(picture(192), (1, 2, 3, 4))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from benchmarks.cost import __main__ as command
 from benchmarks.cost import measuring
 from benchmarks.cost.__main__ import main
+from benchmarks.datasets import index
 from benchmarks.detection.detector import Detector
 from benchmarks.errors import BenchmarkError
 from benchmarks.figures.pareto import Point, front, points
@@ -136,12 +137,27 @@ def test_a_failed_cell_and_what_a_detector_cannot_do_are_a_line_each(
     assert "none of its methods can be timed here" in said.splitlines()[-1]
 
 
-def test_a_detector_is_not_timed_where_it_would_do_something_else() -> None:
-    spec = Cell("cup", "padim").spec
-    assert command._untimed(spec) == ""
-    assert "nominal" in command._untimed(replace(spec, contamination=0.1, reserve=0.1))
-    assert "another program" in command._untimed(Cell("cup", "a", backbone=IMPORTED).spec)
-    assert "ensemble" in command._untimed(Cell("cup", "a", backbone="resnet18+resnet50").spec)
+@pytest.mark.parametrize(
+    "others", [{"backbone": IMPORTED}, {"backbone": "a+b"}, {"contamination": 0.1, "reserve": 0.1}]
+)
+def test_a_detector_is_not_timed_where_it_would_do_something_else(
+    tmp_path: Path, others: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_category(tmp_path / "data/cup").parent
+    of_cell = Cell("cup", "padim", {"image_auroc": 0.5})
+    run = write_run(tmp_path / "run", [of_cell])
+    (results,) = result_sets(run)
+    (cell,) = results.cells
+    backbone = replace(cell.spec.protocol.backbone, name=others.get("backbone", "filterbank"))
+    spec = replace(
+        cell.spec,
+        protocol=replace(cell.spec.protocol, backbone=backbone),
+        **{name: value for name, value in others.items() if name != "backbone"},
+    )
+    changed = replace(results, cells=[replace(cell, spec=spec)])
+    (method,) = changed.methods
+    assert list(command._cells(changed, index(root), [method])) == []
+    assert "aren't timed" in capsys.readouterr().err
 
 
 def test_threads_are_a_runs(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

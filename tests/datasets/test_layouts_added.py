@@ -257,8 +257,8 @@ def test_it_is_read_without_masks(tmp_path: Path, name: str) -> None:
         ("vad", "vad/train/good", "train/good: no images; put the nominal images there; train/bad"),
         (
             "eyecandies",
-            "CandyCane/test_public/data/001_mask.png",
-            "001_image_0.png: no mask 001_mask.png beside it; copy it again",
+            "CandyCane/test_public/data/002_mask.png",
+            "002_image_0.png: a defect without a mask; copy 002_mask.png",
         ),
         (
             "eyecandies",
@@ -317,6 +317,30 @@ def test_eyecandies_is_not_taken_for_mvtec_ad_2(tmp_path: Path) -> None:
         "private test images have no public ground truth: the data set's own server scores them",
         "of each object image_0 is read, and its mask in test_public",
     }
+
+
+def test_eyecandies_labels_are_those_of_its_metadata_or_else_of_its_masks(tmp_path: Path) -> None:
+    data = write_eyecandies(tmp_path) / "CandyCane/test_public/data"
+    before = only(tmp_path)
+    mask(data / "000_mask.png", 0)
+    category = only(tmp_path)
+    assert category.counts == (4, 2, 3)  # a defect all the same
+    assert "1 of 3 masks (as of test_public/data/000_image_0.png) are all black" in str(
+        category.warnings
+    )
+    mask(data / "000_mask.png")
+    assert only(tmp_path) == before
+    for path in data.glob("*_metadata.yaml"):
+        path.unlink()
+    assert only(tmp_path) == before
+    (data / "000_metadata.yaml").write_text("anomalous: 0\n")
+    moved = only(tmp_path)
+    assert moved.counts == (4, 3, 2)
+    assert moved.fingerprint != before.fingerprint
+    (data / "001_mask.png").unlink()
+    assert problem(tmp_path) == (
+        f"{data / '001_image_0.png'}: no 001_metadata.yaml beside it; copy it again"
+    )
 
 
 def test_parts_of_a_commutator_stay_together_and_all_defects_are_for_testing(

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.chosen import chosen_datasets
 from benchmarks.datasets import Category, index
 from benchmarks.datasets.__main__ import main as check
 from benchmarks.errors import DataError
 from benchmarks.results import Store
+from benchmarks.results.scores import read_image_scores
 from benchmarks.run import __main__ as run
 from tests.datasets.test_layouts_added import MARKED, image, images, mask
 
@@ -242,7 +245,7 @@ def test_runs_of_two_splits_never_mix_and_keep_theirs(
     assert len(by_print) == 2
     for print_ in by_print:  # of each split all methods and seeds judge the same images
         scores = [
-            [row[0] for row in read_scores(Path("out"), cell)]
+            [*read_image_scores(Path("out") / str(cell.scores))["path"]]
             for cell in cells
             if cell.spec.dataset_fingerprint == print_
         ]
@@ -253,6 +256,10 @@ def test_runs_of_two_splits_never_mix_and_keep_theirs(
     capsys.readouterr()
     assert run.main(["--plan", "out/plan-2.toml"]) == 0
     assert "nothing left to do" in capsys.readouterr().err
+    options = Namespace(data=None, categories=None, no_masks=False, split_seed=None)
+    options.cache = folder / "cache"
+    datasets = chosen_datasets(Path("out"), options)  # as for maps and costs of a run
+    assert {data.categories[0].fingerprint for data in datasets} == by_print
 
 
 @pytest.mark.usefixtures("no_figures")

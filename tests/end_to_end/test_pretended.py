@@ -98,8 +98,8 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Register:
     """Return what registers a method under a name for one test."""
 
     def register(name: str, parameters: Any) -> None:
-        known = {**registry._registry(), name: lambda: parameters}
-        monkeypatch.setattr(registry, "_registry", lambda: known)
+        known = {**registry._survey()[0], name: lambda: parameters}
+        monkeypatch.setattr(registry, "_survey", lambda: (known, ()))
 
     return register
 

@@ -12,6 +12,7 @@ from benchmarks.datasets import index
 from benchmarks.evaluation.category import GroundTruth
 from benchmarks.features import Crops, FeatureCache
 from benchmarks.figures import contamination
+from benchmarks.maps import __main__ as maps
 from benchmarks.results import Store, result_sets
 from benchmarks.results.intervals import cell_intervals
 from benchmarks.results.scores import read_held_out, read_image_scores
@@ -119,6 +120,19 @@ def test_masks_follow_and_uncovered_pixels_are_ignored(data: Path) -> None:
     np.testing.assert_array_equal(few.image(0), moved.image(9))
     assert [s.name for s in few.category.test] == [category.test[n].name for n in (9, 3)]
     assert truth.shifted("brightness=2").ignored is None
+
+
+def test_maps_of_other_images_than_those_on_disk_are_no_programs(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare("--shift", "translation=3", "--save-maps") == 0
+    export = ["export", "out", "--methods", "padim", "--data", "data", "--out"]
+    assert maps.main([*export, "maps"]) == 0  # those of unshifted images
+    assert len([*Path("maps").rglob("*.tiff")]) == GOOD + DEFECT
+    assert compare("--contamination", "0.2", "--save-maps", "--out", "dirty") == 0
+    export[1] = "dirty"
+    assert maps.main([*export, "more"]) == 2
+    assert "dirty: with --contamination or --shift not all" in capsys.readouterr().err
 
 
 def test_an_unknown_shift_is_one_line(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

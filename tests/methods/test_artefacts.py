@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from methods.artefacts import Artefacts
-from methods.base import SHARED, Features
+from methods.features import SHARED, Features
 
 
 def test_the_least_recently_used_go_first() -> None:

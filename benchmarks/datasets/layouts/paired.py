@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from benchmarks.datasets.images import ImageFile, inspect
 from benchmarks.datasets.layouts import base
@@ -114,28 +113,6 @@ class PairedLayout:
         return {s.removesuffix(ending): path for s, path in stems if s.endswith(ending)}
 
 
-class Labelled(NamedTuple):
-    """Images, each a defect where its mask isn't black, and what reading the masks told."""
-
-    samples: list[Sample]
-    files: dict[str, Path]
-    inspected: dict[Path, ImageFile]
-    facts: dict[str, MaskFacts]
-
-
-def labelled(pairs: Mapping[Path, Path], folder: Path) -> Labelled:
-    """Return the images of `pairs`, each with its mask, by their names in `folder`."""
-    labels = Labelled([], {}, {}, {})
-    for path, mask in pairs.items():
-        like = _look_at(mask, labels.inspected)
-        name, defect = path.relative_to(folder).as_posix(), like.share > 0
-        labels.files.update({name: path, mask.relative_to(folder).as_posix(): mask})
-        labels.facts.update({name: like} if defect else {})
-        kind, masks = ("defect", (mask,)) if defect else (GOOD, ())
-        labels.samples.append(Sample(path, name, kind, masks))
-    return labels
-
-
 def _look_at(mask: Path, inspected: dict[Path, ImageFile]) -> MaskFacts:
     """Return what a mask is like, as black where it can't be read; note what reading it told."""
     file = inspected[mask] = inspect(mask)
@@ -171,23 +148,31 @@ def _commutators(root: Path) -> list[Path]:
 
 def _read_parts(root: Path) -> Listing:
     """Return KolektorSDD, which has no split: a commutator's nominal parts stay together."""
-    problems: list[str] = []
-    pairs: dict[Path, Path] = {}
+    files: dict[str, Path] = {}
+    inspected: dict[Path, ImageFile] = {}
+    facts: dict[str, MaskFacts] = {}
+    problems, train, defects = list[str](), list[Sample](), list[Sample]()
     for folder in _commutators(root):
-        parts = _PARTS._pairs(folder, problems)
-        pairs |= {path: mask for path, mask in parts.items() if mask}
-    images = labelled(pairs, root)
+        for path, mask in _PARTS._pairs(folder, problems).items():
+            if mask:
+                files |= {p.relative_to(root).as_posix(): p for p in (path, mask)}
+                name, like = path.relative_to(root).as_posix(), _look_at(mask, inspected)
+                if like.share > 0:
+                    facts[name] = like
+                    defects.append(Sample(path, name, "defect", (mask,)))
+                else:
+                    train.append(Sample(path, name, GOOD))
     return Listing(
         _PARTS.name,
-        [sample for sample in images.samples if not sample.label],
-        [sample for sample in images.samples if sample.label],
-        images.files,
+        train,
+        defects,
+        files,
         problems,
         root,
         reason=lambda name: "it is no part of a commutator, nor the mask of one",
         together=lambda sample: sample.path.parent.name,
-        inspected=images.inspected,
-        facts=images.facts,
+        inspected=inspected,
+        facts=facts,
     )
 
 
