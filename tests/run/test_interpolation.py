@@ -134,7 +134,7 @@ def test_a_baseline_is_not_compared_with_another_filter(cup: Path) -> None:
     (cell,) = Store(Path("out")).cells()
     protocol = replace(cell.spec.protocol, interpolation="bilinear")
     before = replace(cell, spec=replace(cell.spec, protocol=protocol))
-    rows = compare(Baseline((before,), with_rounding({})), [cell])
+    rows = compare(Baseline((before,), with_rounding({}, before.metrics)), [cell])
     assert {row.mark for row in rows} == {"not comparable"}
     assert all("lanczos" in row.note for row in rows)
 
