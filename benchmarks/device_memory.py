@@ -10,17 +10,12 @@ from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.specs import CellSpec
-from methods.base import Features
 from methods.lazy import torch
 
 T = TypeVar("T")
 
 RUNNING = threading.Lock()
 """Held while a method works on the device; extraction that runs out of memory waits for it."""
-
-BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
-"""Shares of its memory that a method gets, one after the other, where the device has none left."""
 
 SIGNS = (
     "out of memory",  # pinned memory's, too, which is no OutOfMemoryError
@@ -79,34 +74,6 @@ def with_less(bring: Callable[[], T], less: Callable[[BaseException, int], None]
             if number == 0:
                 alone.enter_context(RUNNING)
             number += 1
-
-
-def within_budgets(work: Callable[[int], T], features: Features, spec: CellSpec) -> T:
-    """Return what a method's `work` returns; where memory runs out, called again with less of it.
-
-    Args:
-        work: is told how many bytes it may take for caches and blocks.
-        features: of the first try, which say how many and on which device.
-        spec: of the cell whose method works.
-
-    Raises:
-        BenchmarkError: the smallest share is too much, too.
-    """
-    spare, fits, device = 0, "", features.device
-    for share in BUDGETS:
-        spare = int(share * features.memory)
-        try:
-            with RUNNING:
-                return work(spare)
-        except (RuntimeError, MemoryError) as error:
-            if not ran_out(error):
-                raise
-            fits = size_that_fits(error, spec.protocol.image_size, device)
-            let_go(error)
-    raise BenchmarkError(
-        f"{spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, too: "
-        f"pass --device cpu or a smaller --image-size{fits}"
-    )
 
 
 def too_large(error: BaseException, backbone: str, side: int, device: torch.device) -> Exception:

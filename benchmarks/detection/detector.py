@@ -19,13 +19,18 @@ from benchmarks.datasets.framing import padding, require_crop
 from benchmarks.datasets.placing import Placing
 from benchmarks.detection import saving
 from benchmarks.detection.pictures import Images, Square, squares_of
-from benchmarks.device_memory import room_for, too_large, with_less, within_budgets
+from benchmarks.device_memory import room_for, too_large, with_less
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.category import RESIDENT_SHARE
 from benchmarks.evaluation.device import choose_device, free_memory
 from benchmarks.evaluation.drawing import draw_images
 from benchmarks.evaluation.job import Prediction
-from benchmarks.evaluation.scoring import describe_missing_levels, fit_method, score_images
+from benchmarks.evaluation.scoring import (
+    describe_missing_levels,
+    fit_method,
+    score_images,
+    within_budgets,
+)
 from benchmarks.features.copying import COPIES
 from benchmarks.features.crops import stacked
 from benchmarks.features.passing import pass_images

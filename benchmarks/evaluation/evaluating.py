@@ -14,7 +14,6 @@ import numpy as np
 
 from benchmarks.array_types import Curve
 from benchmarks.datasets.seen import unseen_area
-from benchmarks.device_memory import within_budgets
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.category import CategoryData, GroundTruth
 from benchmarks.evaluation.device import PeakMemory, card_of
@@ -23,7 +22,7 @@ from benchmarks.evaluation.job import Evaluated, Failure, Job, KeptMaps, Predict
 from benchmarks.evaluation.kept_maps import maps_to_keep
 from benchmarks.evaluation.method_code import is_judged
 from benchmarks.evaluation.provenance import git_sha, versions
-from benchmarks.evaluation.scoring import fit_method, score_images
+from benchmarks.evaluation.scoring import fit_method, score_images, within_budgets
 from benchmarks.features import Split
 from benchmarks.metrics.calibrated import HeldOut, calibrated_metrics
 from benchmarks.metrics.definitions import level_values

@@ -71,17 +71,19 @@ class Evaluated:
     held_out: HeldOut | None = None
 
     def store(self, store: Store, place: str) -> Cell:
-        """Store the cell, and print its hints; return it with the paths of its files.
+        """Store the cell; return it with the paths of its files.
 
         Args:
             store: where it goes.
             place: where the data set lies, as a hash.
         """
         cell = replace(self.cell, place=place)
-        stored = store.write(cell, self.scores, self.maps, self.traceback, self.held_out)
+        return store.write(cell, self.scores, self.maps, self.traceback, self.held_out)
+
+    def say_hints(self) -> None:
+        """Print what its scores and maps make doubtful, a warning each."""
         for line in self.hints:
-            say(f"warning: {cell.spec.category}: {line}")
-        return stored
+            say(f"warning: {self.cell.spec.category}: {line}")
 
     def raise_failure(self) -> None:
         """Stop where the cell failed.

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from benchmarks.array_types import Masks
+from benchmarks.device_memory import RUNNING, let_go, ran_out, size_that_fits
+from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.anomaly_maps import upsample_and_smooth
 from benchmarks.evaluation.job import Prediction
-from benchmarks.specs import BackboneSpec, EvaluationProtocol
+from benchmarks.specs import BackboneSpec, CellSpec, EvaluationProtocol
 from methods import checks
 from methods.base import GLOBAL, LAST, Features, Method, Parameters, Scores, Variant
 from methods.components.precision import full_precision
 from methods.components.uploads import moved
 from methods.lazy import Tensor, torch
+
+T = TypeVar("T")
+
+BUDGETS = (1, 1 / 4, 1 / 16, 1 / 64)
+"""Shares of its memory that a method gets, one after the other, where the device has none left."""
 
 
 def fit_method(parameters: Parameters, features: Features, seed: int) -> Method:
@@ -83,4 +91,32 @@ def describe_missing_levels(backbone: BackboneSpec, variants: Iterable[Variant])
         f"{', '.join(lacking)} need{'s' * (len(lacking) == 1)} level {levels}, which "
         f"{backbone.name} doesn't have here: leave out what needs it, or name a layer for "
         "every level with --layers a,b,c,d, of weights that hold them"
+    )
+
+
+def within_budgets(work: Callable[[int], T], features: Features, spec: CellSpec) -> T:
+    """Return what a method's `work` returns; where memory runs out, called again with less of it.
+
+    Args:
+        work: is told how many bytes it may take for caches and blocks.
+        features: of the first try, which say how many and on which device.
+        spec: of the cell whose method works.
+
+    Raises:
+        BenchmarkError: the smallest share is too much, too.
+    """
+    spare, fits, device = 0, "", features.device
+    for share in BUDGETS:
+        spare = int(share * features.memory)
+        try:
+            with RUNNING:
+                return work(spare)
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error):
+                raise
+            fits = size_that_fits(error, spec.protocol.image_size, device)
+            let_go(error)
+    raise BenchmarkError(
+        f"{spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, too: "
+        f"pass --device cpu or a smaller --image-size{fits}"
     )

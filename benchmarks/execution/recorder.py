@@ -65,6 +65,7 @@ class Recorder:
         """
         stored = evaluated.store(self.store, self.place)
         self.progress.cell(stored)
+        evaluated.say_hints()
         self.stored(stored)
         self.cards.update({stored.card["name"]} if stored.card else ())
         first_failure = "failed" not in self.statuses  # others may come while the run is stopping

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from threading import Event
 
-from benchmarks.device_memory import BUDGETS
 from benchmarks.evaluation.category import CategoryData
 from benchmarks.evaluation.job import Stage
+from benchmarks.evaluation.scoring import BUDGETS
 from benchmarks.gpu_check.check import Check, Row
 from benchmarks.results import Cell
 from benchmarks.speed.inputs import BATCH_IMAGES, Inputs

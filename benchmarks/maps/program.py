@@ -119,6 +119,7 @@ def _store(
         result = importing.import_category(maps, crops=crops, kept_maps=kept)
         store.ask([maps.spec], dataset.place)
         cell = result.store(store, dataset.place)
+        result.say_hints()
         if cell.status == "failed":
             say(f"{cell.spec.label}: FAILED: {cell.failure}")
             failures += 1
