@@ -10,8 +10,6 @@ from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.specs import CellSpec
-from methods.base import Features
 from methods.lazy import torch
 
 T = TypeVar("T")
@@ -81,36 +79,40 @@ def with_less(bring: Callable[[], T], less: Callable[[BaseException, int], None]
             number += 1
 
 
-def within_budgets(work: Callable[[int], T], features: Features, spec: CellSpec) -> T:
+def within_budgets(
+    work: Callable[[int], T], memory: int, method: str, side: int, device: torch.device
+) -> T:
     """Return what a method's `work` returns; where memory runs out, called again with less of it.
 
     Args:
         work: is told how many bytes it may take for caches and blocks.
-        features: of the first try, which say how many and on which device.
-        spec: of the cell whose method works.
+        memory: so many the first time.
+        method: whose work it is.
+        side: pixels a side of the images.
+        device: where it works.
 
     Raises:
         BenchmarkError: the smallest share is too much, too.
     """
-    spare, fits, device = 0, "", features.device
+    spare, fits = 0, ""
     for share in BUDGETS:
-        spare = int(share * features.memory)
+        spare = int(share * memory)
         try:
             with RUNNING:
                 return work(spare)
         except (RuntimeError, MemoryError) as error:
             if not ran_out(error):
                 raise
-            fits = size_that_fits(error, spec.protocol.image_size, device)
+            fits = size_that_fits(error, side, device)
             let_go(error)
     raise BenchmarkError(
-        f"{spec.method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, too: "
-        f"pass --device cpu or a smaller --image-size{fits}"
+        f"{method} ran out of memory on {device}, with {spare / 1e9:.2f} GB to spare, too: pass "
+        f"--device cpu or a smaller --image-size{fits}"
     )
 
 
 def too_large(error: BaseException, backbone: str, side: int, device: torch.device) -> Exception:
-    """Return what is raised where features of a single image, `side` pixels wide, don't fit."""
+    """Return what is raised where a single image's features don't fit; arguments as above."""
     reason = re.split(r"\n|\. ", str(error))[0]
     return BenchmarkError(
         f"{backbone} ran out of memory with one image of {side} pixels ({reason}): pass --device "

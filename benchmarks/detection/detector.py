@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from operator import index
 from pathlib import Path
-from typing import Literal, NamedTuple, Self, cast, get_args, get_origin, get_type_hints
+from typing import Literal, NamedTuple, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -44,6 +44,8 @@ from benchmarks.specs import (
 from methods import checks, resolve
 from methods.base import Features, Method, NotFittedError, Storable, identity
 from methods.lazy import torch
+
+T = TypeVar("T")
 
 
 class Verdicts(NamedTuple):
@@ -104,7 +106,7 @@ class Detector:
             with checks.seeded_generators(spec.seed):
                 return fit_method(parameters, features.within(spare), spec.seed)
 
-        self.method = within_budgets(fit, features, spec)
+        self.method = self._within_budgets(fit, features)
         return self
 
     def score(self, images: Images) -> Verdicts:
@@ -175,7 +177,7 @@ class Detector:
             with checks.seeded_generators(self.spec.seed):
                 return score_images(known, features.within(spare), p, outside)[1]
 
-        scored = within_budgets(score, features, self.spec)
+        scored = self._within_budgets(score, features)
         placed = zip((Placing.of(*size, p) for size in sizes), scored.maps, strict=True)
         return Verdicts(scored.images, [placing.into_image(grid) for placing, grid in placed])
 
@@ -189,6 +191,10 @@ class Detector:
         path = written_path(str(file))
         saving.save(path, self._fitted, self.spec, self.choice)
         return path
+
+    def _within_budgets(self, work: Callable[[int], T], features: Features) -> T:
+        side = self.spec.protocol.image_size
+        return within_budgets(work, self.memory, self.spec.method, side, features.device)
 
     @property
     def _fitted(self) -> Method:

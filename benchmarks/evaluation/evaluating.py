@@ -202,7 +202,8 @@ def _score_within(
         within = {split: part.within(spare) for split, part in features.items()}
         return _score(job, within, memory, at, truth)
 
-    return within_budgets(score, features["train"], job.spec)
+    training, side = features["train"], job.spec.protocol.image_size
+    return within_budgets(score, training.memory, job.spec.method, side, training.device)
 
 
 def _score(

@@ -115,7 +115,7 @@ ALLOWED = {
     "control_groups": set(),
     "interrupts": set(),
     "processes": {"errors", "control_groups", "interrupts"},
-    "device_memory": {"errors", "specs", "methods.base", LAZY},
+    "device_memory": {"errors", LAZY},
     "markdown": set(),
     "names": set(),
     "console": {"errors", "interrupts", "methods", "names", "places"},

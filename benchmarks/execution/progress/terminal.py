@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.execution.progress.tracking import Board, State
+from benchmarks.execution.progress.board import Board, State
 
 LEAST_WIDTH = len("100.0")
 """Characters of a column at least."""

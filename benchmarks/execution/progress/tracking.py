@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Literal
 
 from benchmarks.console import on_terminal, say
 from benchmarks.evaluation.job import Job, Stage
 from benchmarks.execution.plan import JobsByCategory, Plan
+from benchmarks.execution.progress.board import Board, State
 from benchmarks.execution.progress.forecast import MINUTE, Forecast, pixels
 from benchmarks.features.crops import count_images
 from benchmarks.metrics.definitions import HEADLINE, METRICS
@@ -21,31 +20,6 @@ from benchmarks.results.journal import Extraction
 from benchmarks.specs import CellSpec
 
 Key = tuple[str, str, tuple[object, ...], int]
-
-
-@dataclass(frozen=True)
-class State:
-    """Where one cell is; `text` is a running one's stage, or the result of one that is done."""
-
-    kind: Literal["waiting", "running", "done", "failed", "stored"]
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class Board:
-    """What is shown of a run at one moment.
-
-    Attributes:
-        counts: how far the run is.
-        times: how long it has taken and will take.
-        running: what runs now.
-        states: (category, method) → where its cells are, one for each of their seeds and shots.
-    """
-
-    counts: str
-    times: str
-    running: str
-    states: Mapping[tuple[str, str], Sequence[State]]
 
 
 class Progress:
