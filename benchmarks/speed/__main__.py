@@ -57,8 +57,8 @@ def _speed(options: argparse.Namespace) -> int:
         return 0
     known = scale.steps or tuple(STEPS)
     if unknown := [step for step in options.steps if step not in known]:
-        there = ", ".join(known)
-        raise BenchmarkError(f"no step {unknown[0]!r} at scale {scale.name}: there are {there}")
+        listed = ", ".join(known)
+        raise BenchmarkError(f"no step {unknown[0]!r} at scale {scale.name}: there are {listed}")
     with tempfile.TemporaryDirectory() as folder, full_precision():
         bench = Bench(scale, choose_device(options.device), Path(folder))
         steps = dict.fromkeys(options.steps or known)

@@ -20,6 +20,7 @@ from benchmarks.console import on_terminal, say
 from benchmarks.evaluation.job import Job
 from benchmarks.execution import Plan
 from benchmarks.execution.plan import JobsByCategory
+from benchmarks.execution.progress.board import Board, State
 from benchmarks.execution.progress.forecast import (
     Forecast,
     Rates,
@@ -28,7 +29,7 @@ from benchmarks.execution.progress.forecast import (
     pixels,
 )
 from benchmarks.execution.progress.terminal import LiveBoard
-from benchmarks.execution.progress.tracking import Board, Progress, State, about
+from benchmarks.execution.progress.tracking import Progress, about
 from benchmarks.results import Cell, Store, journal
 from benchmarks.results.journal import Call, Extraction
 from benchmarks.run import __main__ as run
