@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from methods.components.bounds import DIFFERENCES, Reduction
 from methods.components.coreset_device import SIZES, Sizes, select_on_device
@@ -113,7 +112,8 @@ def _select_lazily(points: Tensor, distances: Tensor, sizes: Sizes) -> Iterator[
         clusters.spread(state, pool.ceiling * sizes.worthwhile)
 
 
-class _Pool(NamedTuple):
+@dataclass(frozen=True)
+class _Pool:
     """The points with the largest bounds; of equal ones, those that come first.
 
     Attributes:
@@ -162,26 +162,18 @@ class _State:
 
     def select(self, pool: _Pool) -> Iterator[Tensor]:
         """Yield the centres that a pool which has caught up holds, and append them."""
-        from methods.components import kernels
-
         self.added = len(self.centres)
         members = pool.members[self.bounds[pool.members] >= pool.ceiling]
         if len(members) == 0:  # all that seemed farthest turned out to be nearer than others
             return
         points, squared = self.points[members], self.bounds[members]
         barrier = int((self._order[members] < pool.barrier).sum())
-        asked, kept = self._reduction.queries(points), self._reduction.gallery(points)
-        between, allowance = bits(asked.squared_distances(kept)), allowance_of(asked, kept)
-        given = between, allowance, points.numpy(), squared.numpy(), pool.ceiling, barrier
         stride = self._sizes.stride
-        going_on = True
-        while going_on:
-            chosen = kernels.farthest_first(*given, stride)
-            going_on = len(chosen) == stride
-            if len(chosen):
-                centres = members[torch.from_numpy(chosen)]
-                self.centres = torch.cat([self.centres, centres])
-                yield centres
+        for chosen in _farthest(
+            self._reduction, points, squared, pool.ceiling, barrier, stride=stride
+        ):
+            self.centres = torch.cat([self.centres, members[chosen]])
+            yield members[chosen]
         new = self.centres[self.added :]
         rows = slice(self.added, len(self.centres))
         self.centre_points[rows] = self.points[new]
@@ -266,3 +258,36 @@ class _Clusters:
 def _apart(points: Tensor, pivots: Tensor) -> Tensor:
     """Return squared distances (n, clusters) less each point's squared length."""
     return torch.addmm(pivots.square().sum(dim=1), points, pivots.T, alpha=-2)
+
+
+def _farthest(
+    reduction: Reduction,
+    points: Tensor,
+    squared: Tensor,
+    ceiling: float,
+    barrier: int,
+    *,
+    stride: int,
+) -> Iterator[Tensor]:
+    """Yield places in a pool, farthest first, some at a time, while far enough.
+
+    Args:
+        reduction: reduces points.
+        points: (n, d), the pool.
+        squared: (n,) squared distances to the nearest centre, lowered in place; -1 once selected.
+        ceiling: squared distance below which none is selected.
+        barrier: the first place whose point is not selected at the ceiling itself.
+        stride: places that are yielded together.
+    """
+    from methods.components import kernels
+
+    reduced_queries, reduced_gallery = reduction.queries(points), reduction.gallery(points)
+    between = bits(reduced_queries.squared_distances(reduced_gallery))
+    allowance = allowance_of(reduced_queries, reduced_gallery)
+    arrays = points.numpy(), squared.numpy()
+    going_on = True
+    while going_on:
+        chosen = kernels.farthest_first(between, allowance, *arrays, ceiling, barrier, stride)
+        going_on = len(chosen) == stride
+        if len(chosen):
+            yield torch.from_numpy(chosen)

@@ -36,7 +36,8 @@ def nearest(queries: Tensor, bank: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
         k: number of neighbours; at most m are returned.
 
     Returns:
-        distances (n, min(k, m)) ascending, indices of the same shape, int64.
+        distances (n, min(k, m)) ascending, indices of the same shape, int64. Rows nearer than some
+        1e-20 are told apart no more than float32 holds the squares of their differences.
     """
     k = min(k, len(bank))
     if len(queries) == 0:

@@ -210,6 +210,17 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     assert all("left out: it is no image in one" in line for line in index(root).warnings)
 
 
+def test_a_folder_of_normal_images_beside_categories_hides_none_of_them(tmp_path: Path) -> None:
+    images(tmp_path / "plate/train/good", 3)
+    images(tmp_path / "plate/test/good", 1)
+    images(tmp_path / "ok", 2)
+    images(tmp_path / "cup/good", 2)
+    dataset = index(tmp_path)
+    assert [category.name for category in dataset.categories] == ["plate"]
+    said = "left out: it holds images, but is no category"
+    assert {f"{name}: {said}" for name in ("ok", "cup")} <= {*dataset.warnings}
+
+
 def test_a_split_of_ones_own_is_kept(tmp_path: Path) -> None:
     category = write_line(tmp_path / "data/line", 4, 1)
     images(category / "train/good", 3)

@@ -98,8 +98,8 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Register:
     """Return what registers a method under a name for one test."""
 
     def register(name: str, parameters: Any) -> None:
-        known = {**registry._registry(), name: lambda: parameters}
-        monkeypatch.setattr(registry, "_registry", lambda: known)
+        known = {**registry._survey()[0], name: lambda: parameters}
+        monkeypatch.setattr(registry, "_survey", lambda: (known, ()))
 
     return register
 
@@ -252,7 +252,9 @@ def test_the_supplement_gives_the_cpus_numbers() -> None:
 def test_every_timed_step_agrees_with_its_definition_on_the_device(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    channels = {1: 64, 2: 128, 3: 256, 4: 512}
     tiny = replace(SCALES["small"], image_size=64, train=12, test=6, extracted=8)
+    tiny = replace(tiny, backbone="resnet18", channels=channels)
     monkeypatch.setitem(SCALES, "small", tiny)  # pretending takes its time
     with pretended_cuda():
         assert speed.main(["--scale", "small", "--device", "cuda", "--out", "results/speed"]) == 0

@@ -118,7 +118,9 @@ def test_a_value_is_the_references(metric: Metric, data: st.DataObject) -> None:
 def test_a_value_is_of_its_unit(metric: Metric, data: st.DataObject) -> None:
     given = data.draw(inputs(metric))
     value = computed(metric, *given)
-    assume(not isnan(value))  # AUPIMO of few nominal pixels
+    if isnan(value):
+        assert metric.name == "aupimo"  # of few nominal pixels
+        return
     labels = given[0] if metric.level == "image" else []
     images = {"n_test_good": labels.count(0), "n_test_defect": labels.count(1)}
     counted = sum(images[name] for name in metric.counted_images)

@@ -29,7 +29,17 @@ MASK_NAMES = frozenset({"mask", "masks", "ground_truth"})
 
 
 def recognises(folder: Path) -> bool:
-    """Whether a folder of nominal images lies in `folder`, and no split."""
+    """Whether a folder of nominal and one of abnormal images lie in `folder`, and no split."""
+    return _has_nominal(folder) and bool(_named(folder, ABNORMAL_NAMES))
+
+
+def _is_root(root: Path) -> bool:
+    """Whether a root is laid out so, its abnormal images perhaps missing."""
+    splits = (inside / name for inside in base.subfolders(root) for name in ("train", "test"))
+    return recognises(root) or (_has_nominal(root) and not any(map(os.path.isdir, splits)))
+
+
+def _has_nominal(folder: Path) -> bool:
     inside = {path.name.lower() for path in base.subfolders(folder)}
     return bool(_named(folder, base.NOMINAL_NAMES)) and not inside & {"train", "test"}
 
@@ -110,4 +120,4 @@ def candidates(root: Path) -> dict[str, Candidate]:
     return {Path(os.path.abspath(root)).name: Candidate(partial(read, root))}
 
 
-LAYOUT = Layout(recognises, candidates, "folder of normal and one of abnormal images")
+LAYOUT = Layout(_is_root, candidates, "folder of normal and one of abnormal images")
