@@ -55,7 +55,7 @@ def test_combinations_share_features_and_the_plan_counts_each_pass(
     assert len({cell.spec.key for cell in cells}) == 24
     assert all(cell.status == "ok" for cell in cells)
     assert len(result_sets(Path("out"))) == 12
-    sets = [s for s in result_sets(Path("out")) if not s.shots and not s.spec.shift]
+    sets = [s for s in result_sets(Path("out")) if not s.spec.shots and not s.spec.shift]
     ((name, draw),) = contamination.figures(sets)
     assert name == "contamination"
     (panel, *_) = draw().axes
