@@ -31,7 +31,8 @@ def written(*names: str) -> str:
 
 def test_every_package_with_a_main_is_a_command() -> None:
     packages = {path.parent.name for path in (ROOT / "benchmarks").glob("*/__main__.py")}
-    assert {name.replace("-", "_") for name in COMMANDS} == packages
+    named = {name.replace("-", "_") for name in COMMANDS}
+    assert named == packages, f"PURPOSES of benchmarks/commands.py: {named ^ packages}"
     assert len(set(COMMANDS)) == len(COMMANDS)
 
 
@@ -127,5 +128,5 @@ def test_what_is_installed_is_this_program() -> None:
 
 def test_help_offers_what_workers_can_do() -> None:
     """The names stand beside the options, since workers take long to import."""
-    assert tuple(EXECUTORS) == options.EXECUTOR_NAMES
+    assert tuple(EXECUTORS) == options.EXECUTOR_NAMES, "EXECUTOR_NAMES of benchmarks/options.py"
     assert get_args(Share) == options.SHARES

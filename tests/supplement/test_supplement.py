@@ -260,7 +260,7 @@ def test_a_failed_cell_is_shown_and_runs_again(monkeypatch: pytest.MonkeyPatch) 
 
 def test_help_names_every_part() -> None:
     """The names stand beside the trials, since parts take long to import."""
-    assert tuple(parts.PARTS) == trials.NAMES
+    assert tuple(parts.PARTS) == trials.NAMES, "NAMES of benchmarks/supplement/trials.py"
 
 
 @pytest.mark.parametrize(
