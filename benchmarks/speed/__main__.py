@@ -24,7 +24,6 @@ from benchmarks.console import command_parser, run_program, say, show
 from benchmarks.errors import BenchmarkError
 from benchmarks.evaluation.device import choose_device
 from benchmarks.places import written_path
-from benchmarks.speed.host import measure_host
 from benchmarks.speed.inputs import SCALES
 from benchmarks.speed.report import kept, markdown, write
 from benchmarks.speed.steps import STEPS
@@ -52,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _speed(options: argparse.Namespace) -> int:
     scale, out = SCALES[options.scale], options.out.resolve()
     if options.steps == ["host"]:
+        from benchmarks.speed.host import measure_host  # long to import: not for --help
+
         share = 0.03 if scale.name == "small" else 1.0
         show(measure_host(out, describe_machine("cpu"), share).read_text("utf-8"))
         return 0

@@ -13,8 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.cost import __main__ as command
-from benchmarks.cost import measuring
+from benchmarks.cost import measuring, program
 from benchmarks.cost.__main__ import main
 from benchmarks.datasets import index
 from benchmarks.detection.detector import Detector
@@ -52,7 +51,7 @@ def test_what_is_timed_is_the_cells_method(run: Path, monkeypatch: pytest.Monkey
         timed.append((detector, cell))
         return replace(COST, cell=cell, method=method)
 
-    monkeypatch.setattr(command, "measure_cost", measure)
+    monkeypatch.setattr(program, "measure_cost", measure)
     assert main([str(run), "--device", "cpu", "--cache", "cache"]) == 0
     (results,) = result_sets(run)
     cells = {cell.spec.key: cell for cell in results.cells}
@@ -130,7 +129,7 @@ def test_a_failed_cell_and_what_a_detector_cannot_do_are_a_line_each(
     def out_of_memory(*_: Any, **__: Any) -> Cost:
         raise BenchmarkError("memory ran out")
 
-    monkeypatch.setattr(command, "measure_cost", out_of_memory)
+    monkeypatch.setattr(program, "measure_cost", out_of_memory)
     assert main([str(run), *chosen]) == 2
     said = capsys.readouterr().err
     assert "patchcore-10 isn't timed: memory ran out" in said.splitlines()
@@ -156,7 +155,7 @@ def test_a_detector_is_not_timed_where_it_would_do_something_else(
     )
     changed = replace(results, cells=[replace(cell, spec=spec)])
     (method,) = changed.methods
-    assert list(command._cells(changed, index(root), [method])) == []
+    assert list(program._cells(changed, index(root), [method])) == []
     assert "aren't timed" in capsys.readouterr().err
 
 

@@ -17,7 +17,7 @@ import torch
 import methods
 from benchmarks.evaluation import scoring
 from benchmarks.gpu_check import __main__ as gpu_check
-from benchmarks.gpu_check import equality
+from benchmarks.gpu_check import equality, program
 from benchmarks.gpu_check.bounds import bounds as bounds_part
 from benchmarks.gpu_check.check import Check
 from benchmarks.gpu_check.equality import equality as equality_part
@@ -37,7 +37,7 @@ def run(*arguments: str, devices: int = 1, parts: Any = None) -> tuple[int, dict
     """Check a pretended card; return the exit status and what is sent back."""
     with (
         pretended_cuda(devices, free=4 * GIB),
-        mock.patch.object(gpu_check, "PARTS", parts or gpu_check.PARTS),
+        mock.patch.object(program, "PARTS", parts or program.PARTS),
     ):
         status = gpu_check.main(["--memory-as", "0.25,16", *arguments])
     return status, json.loads(Path("gpu_check.json").read_text())
@@ -62,8 +62,8 @@ def test_a_card_in_order_passes_all_parts(capsys: pytest.CaptureFixture[str]) ->
     status, report = run("--out", "gpu_check.json")
     assert status == 0
     assert report["passed"]
-    assert list(report["parts"]) == [part.__name__ for part in gpu_check.PARTS]
-    assert capsys.readouterr().out.count("PASS ") == len(gpu_check.PARTS)
+    assert list(report["parts"]) == [part.__name__ for part in program.PARTS]
+    assert capsys.readouterr().out.count("PASS ") == len(program.PARTS)
     rows = report["parts"]["steps"]
     assert [row["method"] for row in rows] == [
         *("patchcore-25", "patchcore-10", "patchcore-1", "spade", "padim")
@@ -305,7 +305,7 @@ def test_nothing_is_timed_after_the_minutes() -> None:
 
 
 def test_a_smaller_card_that_runs_out_of_memory_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    with pretended_cuda(free=4 * GIB), mock.patch.object(gpu_check, "PARTS", (smaller_cards,)):
+    with pretended_cuda(free=4 * GIB), mock.patch.object(program, "PARTS", (smaller_cards,)):
         assert gpu_check.main(["--memory-as", "0.001"]) == 1
         assert torch.cuda.mem_get_info("cuda:0")[1] == 4 * GIB
     assert "patchcore-25 ran out of memory" in capsys.readouterr().out
