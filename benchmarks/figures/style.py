@@ -92,6 +92,14 @@ _KNOWN = {
     "spade-5": Style("#f0a830", (0, (2, 1)), "<", "////"),
     "padim": Style("#009e73", "-.", "P", "...."),
     "padim-full": Style("#005c43", (0, (4, 1, 1, 1, 1, 1)), "X", "...."),
+    "knn": Style("#000000", (0, (2, 2)), "p", "xxxx"),
+    "mahalanobis": Style("#7f7f7f", (0, (6, 1)), "h", "----"),
+    "dfm": Style("#cc79a7", "-", "*", "||||"),
+    "dfm-likelihood": Style("#e3b6d0", "--", "d", "||||"),
+    "subspace": Style("#882255", ":", ">", "\\\\\\\\"),
+    "softpatch": Style("#7b61c4", "-.", "d", "++++"),
+    "anomalydino": Style("#b8a100", (0, (3, 1, 1, 1, 1, 1)), "*", "xxxx"),
+    "rad": Style("#8c510a", "--", ">", "----"),
 }
 
 # Apart from the known ones, and from each other, for the common kinds of colour blindness.
