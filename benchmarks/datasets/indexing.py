@@ -265,18 +265,20 @@ def _index_category(
 ) -> Category:
     """Return a category; append what is wrong with it to `problems`."""
     try:
-        listing = draw_test_images(candidate.read(), seed)
+        listing = candidate.read()
     except DataError as error:
         problems.append(str(error))
         return Category(name, (), (), "")
     left = left_out(listing)
     listing = listing if masks else _without_masks(listing)
-    train, test = tuple(listing.train), tuple(listing.test)
-    samples = base.by_name([*train, *test])
+    samples = base.by_name([*listing.train, *listing.test])
     read = [path for sample in samples for path in (sample.path, *sample.masks)]
     paths = list(dict.fromkeys([*read, *listing.files.values()]))
     unread = [path for path in paths if path not in listing.inspected]
     files = {**listing.inspected, **dict(zip(unread, pool.map(whole.inspect, unread), strict=True))}
+    listing = draw_test_images(listing, seed, files)
+    train, test = tuple(listing.train), tuple(listing.test)
+    samples = base.by_name([*train, *test])
     wrong = [
         *listing.problems,
         *(listing.unmasked if masks else _nominal_by_name(name, test)),

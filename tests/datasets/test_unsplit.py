@@ -190,8 +190,15 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path) -> None:
     assert problem(toy) == f"{toy}: no folder abnormal, of images, beside good; make one"
     alone = write_line(tmp_path / "alone", 1, 1)
     assert problem(alone) == (
-        f"{alone / 'normal'}: holds all nominal images, which stay together, so that none is left "
-        "to test; add others, or move them up"
+        f"{alone / 'normal'}: holds the only nominal image, so that none is left to test; "
+        "add others"
+    )
+    shutil.copytree(alone / "normal", tmp_path / "product/normal/p")
+    image(tmp_path / "product/normal/p/other.png")
+    images(tmp_path / "product/abnormal", 1)
+    assert problem(tmp_path / "product") == (
+        f"{tmp_path / 'product/normal/p'}: holds all nominal images, which stay together, so "
+        "that none is left to test; add others, or move them up"
     )
     named = write_line(tmp_path / "named", 4, 1)
     images(named / "abnormal/good", 1)
@@ -291,3 +298,28 @@ def test_a_link_is_called_as_it_is(tmp_path: Path) -> None:
     write_line(tmp_path / "store", 4, 1)
     os.symlink("store", tmp_path / "line")
     assert only(tmp_path / "line").name == "line"
+
+
+def test_copies_of_an_image_are_drawn_together(tmp_path: Path) -> None:
+    root = write_line(tmp_path / "line")
+    for path in sorted((root / "normal").iterdir()):
+        shutil.copy(path, path.with_stem(f"{path.stem}_copy"))
+    os.link(root / "normal/000.png", root / "normal/zz.png")
+    for seed in range(8):
+        category = only(root, seed)
+        contents = [{s.path.read_bytes() for s in part} for part in (category.train, category.test)]
+        assert not contents[0] & contents[1]
+        assert not any("same as training images" in line for line in category.warnings)
+
+
+def test_products_that_share_an_image_are_drawn_together(tmp_path: Path) -> None:
+    root = tmp_path / "line"
+    images(root / "abnormal", 2)
+    for product in "abcdefgh":
+        for at in range(2):
+            image(root / f"normal/{product}/{at}.png")
+    shutil.copy(root / "normal/h/0.png", root / "normal/a/2.png")
+    shutil.copy(root / "normal/a/1.png", root / "normal/d/2.png")
+    for seed in range(8):
+        tested = {name.split("/")[1] for name in drawn(only(root, seed))}
+        assert {"a", "d", "h"} <= tested or not {"a", "d", "h"} & tested
