@@ -136,9 +136,9 @@ def test_the_parent_of_workers_touches_no_card(monkeypatch: pytest.MonkeyPatch) 
     write_dataset(Path("data"), "cup", "plate")
     monkeypatch.setattr(processes, "_work", pretended_worker.work)
     monkeypatch.setattr(processes, "look_at_gpus", pretended_worker.look_at_gpus)
-    with pretended_cuda(devices=2) as counts:
+    with pretended_cuda(devices=2) as counts, monkeypatch.context() as refusing:
         for loads in ("is_available", "get_device_name", "get_device_capability", "mem_get_info"):
-            monkeypatch.setattr(torch.cuda, loads, refuse)
+            refusing.setattr(torch.cuda, loads, refuse)
         assert run.main([*COMMAND, "--jobs", "2", "--device", "cuda", "--cache", "cache"]) == 0
     assert [card.peak for card in counts.cards] == [0, 0]
     assert counts["operations"] == counts["copy to device"] == 0
