@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import struct
 import zlib
 from collections.abc import Container
@@ -66,12 +67,19 @@ class ImageFile:
     problem: str | None = None
 
 
+def dead_link(path: Path) -> str:
+    """Say where a link leads that leads nowhere; "" of anything else."""
+    dead = os.path.islink(path) and not os.path.exists(path)
+    return f"a link to {os.readlink(path)}, which isn't there" if dead else ""
+
+
 def inspect(path: Path, whole: Container[str] = ()) -> ImageFile:
     """Read a file once: hash it and check that it decodes, unless `whole` holds its sha256."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        return ImageFile(problem=f"{error.strerror}; make the file readable")
+        dead, why = dead_link(path), f"{error.strerror}; make the file readable"
+        return ImageFile(problem=f"{dead}; bring it there or remove the link" if dead else why)
     size, sha256 = len(data), hashlib.sha256(data).hexdigest()
     if not data:
         return ImageFile(size, sha256, problem="empty file; copy it again")

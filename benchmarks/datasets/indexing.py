@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets.images import EXTENSIONS, WIDE, ImageFile
+from benchmarks.datasets.images import EXTENSIONS, WIDE, ImageFile, dead_link
 from benchmarks.datasets.known import EVERY, SYNTHETIC, ImageCounts, Known, name_of_others
 from benchmarks.datasets.layouts import LAYOUTS, base
 from benchmarks.datasets.layouts.base import Candidate, Layout, Listing, Sample
@@ -169,7 +169,7 @@ def _count_warnings(categories: Sequence[Category], known: Known) -> Iterator[st
 def _outside(root: Path, categories: Sequence[Category]) -> Iterator[str]:
     """Yield a line for each folder with images that is part of no category, and each dead link."""
     for path in base.listing(root):
-        if dead := base.dead_link(path):
+        if dead := dead_link(path):
             yield f"{path.name}: left out: {dead}"
     read = {category.folder.relative_to(root).parts[:1] for category in categories}
     for folder in base.subfolders(root) if () not in read else []:
@@ -215,7 +215,7 @@ def category_names(root: Path) -> list[str]:
 def _candidates(root: Path, categories: Sequence[str] | None) -> dict[str, Candidate]:
     """Return `categories`, in that order, or all that `root` holds."""
     if not os.path.exists(root):  # Path.exists raises where a parent can't be entered
-        what = base.dead_link(root) or "no such folder"
+        what = dead_link(root) or "no such folder"
         raise DataError(f"{root}: {what}; pass the folder that holds the category folders")
     if not os.path.isdir(root):
         packed = root.suffix.lower() in base.ARCHIVES
@@ -285,6 +285,7 @@ def _index_category(
         *(f"{path}: {file.problem}" for path, file in files.items() if file.problem),
         *(f"{s.path}: {WIDE}" for s in samples if files[s.path].wide),
         *(line for sample in samples for line in _size_problems(sample, files)),
+        *_shared_masks(samples),
     ]
     unknown = [sample for sample in samples if sample.name not in listing.facts]
     facts = {} if wrong else {**listing.facts, **_facts(unknown, files, pool, wrong)}
@@ -353,6 +354,15 @@ def _facts(
         except DataError as error:
             wrong.append(str(error))
     return facts
+
+
+def _shared_masks(samples: Sequence[Sample]) -> Iterator[str]:
+    """Yield a line for each mask of two images, as of 000.png and 000.jpg."""
+    owners = dict[Path, Path]()
+    for sample in samples:
+        for mask in sample.masks:
+            if (first := owners.setdefault(mask, sample.path)) != sample.path:
+                yield f"{mask}: the mask of {first.name} and of {sample.path}; call one otherwise"
 
 
 def _size_problems(sample: Sample, files: Mapping[Path, ImageFile]) -> list[str]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from benchmarks.datasets.images import EXTENSIONS
-from benchmarks.datasets.layouts.base import ARCHIVES, Listing, dead_link, is_hidden
+from benchmarks.datasets.images import EXTENSIONS, dead_link
+from benchmarks.datasets.layouts.base import ARCHIVES, Listing, is_hidden
 
 NO_IMAGES = frozenset(
     {

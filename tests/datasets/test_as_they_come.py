@@ -86,6 +86,12 @@ def test_dead_links_are_named(tmp_path: Path) -> None:
     assert "cable: left out: a link to /nowhere/cable, which isn't there" in dataset.warnings
     (line,) = dataset.categories[0].warnings
     assert line == "test/dents left out: a link to gone, which isn't there"
+    image = next((part / "train/good").iterdir())
+    image.rename(tmp_path / "kept.png")
+    image.symlink_to("moved.png")
+    told = f"{image}: a link to moved.png, which isn't there; bring it there or remove the link"
+    assert problem(tmp_path / "data") == told
+    image.unlink()
     (part / "train").rename(tmp_path / "away")
     (part / "train").symlink_to("away")
     assert f"{part / 'train'} is a link to away, which isn't there" in problem(tmp_path / "data")

@@ -365,7 +365,10 @@ def test_another_split_of_the_same_files_is_another_data_set(tmp_path: Path) -> 
     table.write_text(table.read_text().replace("normal,x", "normal,candle/Data/Images/Normal/0000"))
     moved = only(tmp_path)
     assert (moved.counts, moved.fingerprint != before) == ((3, 3, 3), True)
-    table.write_text(text.replace("Masks/Anomaly/000", "Masks/Anomaly/001", 1))
+    swapped = text.replace("Masks/Anomaly/000", "other").replace(
+        "Masks/Anomaly/001", "Masks/Anomaly/000"
+    )
+    table.write_text(swapped.replace("other", "Masks/Anomaly/001"))
     assert only(tmp_path).fingerprint != before
 
 

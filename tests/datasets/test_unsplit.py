@@ -166,6 +166,17 @@ def test_masks_lie_as_the_abnormal_images(tmp_path: Path, folder: str, at: str) 
     assert not any(sample.masks for sample in only(root, masks=False).test)
 
 
+def test_two_defects_do_not_share_a_mask(tmp_path: Path) -> None:
+    root = write_line(tmp_path / "line")
+    defects = sorted((root / "abnormal").iterdir())
+    for path in defects:
+        mask(root / "mask" / path.name)
+    shutil.copy(defects[0], defects[0].with_suffix(".bmp"))
+    shared = f"{root / 'mask' / defects[0].name}: the mask of {defects[0].with_suffix('.bmp').name}"
+    assert shared in problem(root)
+    assert f"and of {defects[0]}; call one otherwise" in problem(root)
+
+
 def test_all_black_masks_leave_defects_defects_and_warn(tmp_path: Path) -> None:
     root = write_line(tmp_path / "line", 4, 2)
     for number in range(2):

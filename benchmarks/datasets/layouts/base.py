@@ -191,12 +191,6 @@ def to_unpack(folder: Path) -> str:
     return f" (first unpack {', '.join(left[:3])})" if left else ""
 
 
-def dead_link(path: Path) -> str:
-    """Say where a link leads that leads nowhere; "" of anything else."""
-    dead = os.path.islink(path) and not os.path.exists(path)
-    return f"a link to {os.readlink(path)}, which isn't there" if dead else ""
-
-
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders in `folder`, by name; none where it doesn't exist.
 

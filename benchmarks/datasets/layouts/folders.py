@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks.datasets.images import dead_link
 from benchmarks.datasets.layouts import base, eyecandies, unsplit
 from benchmarks.datasets.layouts.base import GOOD, Candidate, Layout, Listing, Sample
 
@@ -186,7 +187,7 @@ def _hint(folder: Path) -> str:
     """Return why a folder may hold nothing: a dead link, or archives in it or above."""
     above = (folder, folder.parent, folder.parent.parent)
     for path in above:
-        if dead := base.dead_link(path):
+        if dead := dead_link(path):
             return f"; {path} is {dead}"
     return next(filter(None, map(base.to_unpack, filter(os.path.isdir, above))), "")
 
