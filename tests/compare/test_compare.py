@@ -425,10 +425,6 @@ def test_help_starts_without_heavy_libraries() -> None:
 # --- the baseline that is shipped ------------------------------------------------------------
 
 
-LATER = {"aupro_05", "aupimo", "pixel_f1_max", "false_positive_rate_at_95_recall"}
-"""Metrics that the table of `tests.false_alarms` lacks; it is from before cells of 96 pixels."""
-
-
 def test_the_shipped_baseline_is_small_whole_and_of_this_code() -> None:
     stored = baseline.read(SHIPPED)
     assert SHIPPED.stat().st_size < 100_000
@@ -439,7 +435,7 @@ def test_the_shipped_baseline_is_small_whole_and_of_this_code() -> None:
     assert versions == {(protocol.EXTRACTOR_VERSION, protocol.METRICS_VERSION)}
     assert stored.tolerances.keys() <= METRICS.keys()
     rows = re.findall(r"^\| one thread \| (\d+) \|", QUOTED.read_text("utf-8"), re.MULTILINE)
-    assert rows == [str(sizes.count(64) * len(stored.tolerances.keys() - LATER))]
+    assert rows == [str(len(sizes) * len(stored.tolerances))]
     undefined = [
         (cell.spec.protocol.image_size, metric)
         for cell in stored.cells
