@@ -42,10 +42,10 @@ def fonts_with(characters: frozenset[str]) -> tuple[Sequence[str], frozenset[str
         with suppress(OSError, RuntimeError):  # no font
             fontManager.addfont(file)  # installed after matplotlib last looked
     for font in sorted(fontManager.ttflist, key=lambda f: (f.weight != 400, f.style != "normal")):
-        if left and not font.name.startswith(_BOXES):
-            held = left & _characters(font.fname)
+        usable = left and not font.name.startswith(_BOXES)
+        if usable and (held := left & _characters(font.fname)):
             left -= held
-            chosen += [font.name] * bool(held)
+            chosen.append(font.name)
     return chosen, left
 
 

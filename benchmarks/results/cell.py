@@ -47,8 +47,11 @@ def later_parts(stored: Mapping[str, Any]) -> list[str]:
     names = [
         name for kind, values in known for name in values if name not in kind.__dataclass_fields__
     ]
-    versions = ("extractor_version", "metrics_version")
-    newer = [f"{n} {spec[n]}" for n in versions if spec[n] > getattr(specs, n.upper())]
+    versions = {
+        "extractor_version": specs.EXTRACTOR_VERSION,
+        "metrics_version": specs.METRICS_VERSION,
+    }
+    newer = [f"{name} {spec[name]}" for name, today in versions.items() if spec[name] > today]
     return [*names, *sorted(stored.get("metrics", {}).keys() - KNOWN.keys()), *newer]
 
 
