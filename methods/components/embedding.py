@@ -9,8 +9,8 @@ the matrix has few entries: it is applied by picking channels, not by a product.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -42,15 +42,15 @@ class Mixing:
     weights: Tensor
 
     @classmethod
-    def of(cls, matrix: csr_array, device: torch.device) -> Mixing:
-        """Take a matrix's entries to a device."""
+    def of(cls, matrix: csr_array) -> Mixing:
+        """Take over a matrix's entries, on the CPU."""
         counts = np.diff(matrix.indptr)
         rows = np.repeat(np.arange(len(counts)), counts)
         places = np.arange(len(rows)) - np.repeat(matrix.indptr[:-1], counts)
         channels = np.zeros((counts.max(initial=0), len(counts)), np.int64)
         weights = np.zeros(channels.shape, np.float32)
         channels[places, rows], weights[places, rows] = matrix.indices, matrix.data
-        return cls(*(moved(torch.from_numpy(part), device) for part in (channels, weights)))
+        return cls(torch.from_numpy(channels), torch.from_numpy(weights))
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return mixed channels (n, h, w, r) of features (n, h, w, C)."""
@@ -100,8 +100,49 @@ def level_projections(
     for position, (level, count) in enumerate(channels.items()):
         columns = slice(position * level_dims, (position + 1) * level_dims)
         pooled = _adaptive_average(level_dims, count * patch_size**2)
-        maps[level] = _factor(stacked[:, columns] @ pooled, patch_size, torch.device(device))
-    return maps
+        maps[level] = _factor(stacked[:, columns] @ pooled, patch_size)
+    move = _Mover()
+    for projection in maps.values():
+        _moved(projection, move.note)
+    move.send(torch.device(device))
+    return {level: _moved(projection, move.take) for level, projection in maps.items()}
+
+
+class _Mover:
+    """Brings many small tensors to a device in one copy a type."""
+
+    def __init__(self) -> None:
+        self._noted: dict[torch.dtype, list[Tensor]] = {}
+
+    def note(self, tensor: Tensor) -> Tensor:
+        """Take note of a tensor to be moved."""
+        self._noted.setdefault(tensor.dtype, []).append(tensor)
+        return tensor
+
+    def send(self, device: torch.device) -> None:
+        """Move what was noted."""
+        for dtype, tensors in self._noted.items():
+            sizes = [tensor.numel() for tensor in tensors]
+            sent = moved(torch.cat([tensor.flatten() for tensor in tensors]), device).split(sizes)
+            shaped = [flat.view(tensor.shape) for flat, tensor in zip(sent, tensors, strict=True)]
+            self._noted[dtype] = shaped[::-1]
+
+    def take(self, tensor: Tensor) -> Tensor:
+        """Return what became of a tensor, asked for in the order in which they were noted."""
+        return self._noted[tensor.dtype].pop()
+
+
+def _moved(projection: LevelProjection, move: Callable[[Tensor], Tensor]) -> LevelProjection:
+    """Return a map whose tensors are what `move` makes of them."""
+
+    def moved(mixing: Mixing) -> Mixing:
+        return Mixing(move(mixing.channels), move(mixing.weights))
+
+    offsets = {
+        offset: (None if rows is None else move(rows), moved(mixing))
+        for offset, (rows, mixing) in projection.offsets.items()
+    }
+    return replace(projection, box=moved(projection.box), offsets=offsets)
 
 
 def embed(levels: Mapping[int, Tensor], maps: Mapping[int, LevelProjection], dims: int) -> Tensor:
@@ -149,7 +190,7 @@ def _adaptive_average(size: int, length: int) -> csr_array:
     return csr_array((np.repeat(1 / widths, widths), columns, pointers), shape=(size, length))
 
 
-def _factor(matrix: csr_array, patch_size: int, device: torch.device) -> LevelProjection:
+def _factor(matrix: csr_array, patch_size: int) -> LevelProjection:
     """Split a matrix (dims, C·P²) into a box filter's weights and what single offsets add."""
     used = np.flatnonzero(np.diff(matrix.indptr))
     matrix = matrix[used[0] : used[-1] + 1]
@@ -163,10 +204,10 @@ def _factor(matrix: csr_array, patch_size: int, device: torch.device) -> LevelPr
             rows = np.flatnonzero(abs(rest).sum(axis=1) > ROUNDING)
             whole = len(rows) == rest.shape[0]
             offsets[divmod(offset, patch_size)] = (
-                None if whole else moved(torch.from_numpy(rows), device),
-                Mixing.of(rest if whole else rest[rows], device),
+                None if whole else torch.from_numpy(rows),
+                Mixing.of(rest if whole else rest[rows]),
             )
-    return LevelProjection(patch_size, int(used[0]), Mixing.of(common, device), offsets)
+    return LevelProjection(patch_size, int(used[0]), Mixing.of(common), offsets)
 
 
 def _apply(projection: LevelProjection, features: Tensor) -> Tensor:
