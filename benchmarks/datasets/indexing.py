@@ -271,22 +271,12 @@ def _index_category(
         return Category(name, (), (), "")
     left = left_out(listing)
     listing = listing if masks else _without_masks(listing)
-    samples = base.by_name([*listing.train, *listing.test])
-    read = [path for sample in samples for path in (sample.path, *sample.masks)]
-    paths = list(dict.fromkeys([*read, *listing.files.values()]))
-    unread = [path for path in paths if path not in listing.inspected]
-    files = {**listing.inspected, **dict(zip(unread, pool.map(whole.inspect, unread), strict=True))}
+    files = _inspected(listing, pool, whole)
     listing = draw_test_images(listing, seed, files)
     train, test = tuple(listing.train), tuple(listing.test)
     samples = base.by_name([*train, *test])
-    wrong = [
-        *listing.problems,
-        *(listing.unmasked if masks else _nominal_by_name(name, test)),
-        *(f"{path}: {file.problem}" for path, file in files.items() if file.problem),
-        *(f"{s.path}: {WIDE}" for s in samples if files[s.path].wide),
-        *(line for sample in samples for line in _size_problems(sample, files)),
-        *_shared_masks(samples),
-    ]
+    unmasked = listing.unmasked if masks else _nominal_by_name(name, test)
+    wrong = [*listing.problems, *unmasked, *_file_problems(samples, files)]
     unknown = [sample for sample in samples if sample.name not in listing.facts]
     facts = {} if wrong else {**listing.facts, **_facts(unknown, files, pool, wrong)}
     problems.extend(wrong)
@@ -306,6 +296,15 @@ def _index_category(
         notes=tuple(map(printable, listing.notes)),
         folder=listing.folder,
     )
+
+
+def _inspected(listing: Listing, pool: Executor, whole: WholeFiles) -> dict[Path, ImageFile]:
+    """Return each file of a listing → what reading it told; none is read again."""
+    samples = base.by_name([*listing.train, *listing.test])
+    read = [path for sample in samples for path in (sample.path, *sample.masks)]
+    paths = list(dict.fromkeys([*read, *listing.files.values()]))
+    unread = [path for path in paths if path not in listing.inspected]
+    return {**listing.inspected, **dict(zip(unread, pool.map(whole.inspect, unread), strict=True))}
 
 
 def _without_masks(listing: Listing) -> Listing:
@@ -354,6 +353,14 @@ def _facts(
         except DataError as error:
             wrong.append(str(error))
     return facts
+
+
+def _file_problems(samples: Sequence[Sample], files: Mapping[Path, ImageFile]) -> Iterator[str]:
+    """Yield a line for whatever is wrong with an image or a mask, alone or beside each other."""
+    yield from (f"{path}: {file.problem}" for path, file in files.items() if file.problem)
+    yield from (f"{s.path}: {WIDE}" for s in samples if files[s.path].wide)
+    yield from (line for sample in samples for line in _size_problems(sample, files))
+    yield from _shared_masks(samples)
 
 
 def _shared_masks(samples: Sequence[Sample]) -> Iterator[str]:
