@@ -8,15 +8,9 @@ import pytest
 
 from benchmarks.datasets.__main__ import main
 from benchmarks.datasets.indexing import index
-from benchmarks.errors import DataError
 from tests.datasets.plain import save
+from tests.datasets.reading import problem
 from tests.helpers.data_sets import write_dataset
-
-
-def problem(root: Path, *categories: str) -> str:
-    with pytest.raises(DataError) as caught:
-        index(root, categories or None)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize(

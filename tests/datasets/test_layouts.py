@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.backbones.filterbank import NAME
-from benchmarks.datasets import KNOWN, Category, index, load_mask
+from benchmarks.datasets import KNOWN, index, load_mask
 from benchmarks.datasets import __main__ as datasets_command
 from benchmarks.datasets import indexing as datasets
 from benchmarks.datasets.known import EVERY
@@ -27,6 +27,7 @@ from benchmarks.datasets.layouts import visa as layouts_visa
 from benchmarks.datasets.whole_files import WholeFiles
 from benchmarks.errors import DataError
 from benchmarks.run import __main__ as run
+from tests.datasets.reading import only, problem
 from tests.helpers.data_sets import SIDE, save, write_category
 
 HEADER = "object,split,label,image,mask"
@@ -114,17 +115,6 @@ def make_official(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     counts = KNOWN[name].counts
     written = {"mvtec_loco": "pushpins", "btad": "01", "visa": "candle", "mpdd": "connector"}[name]
     monkeypatch.setitem(counts, written, COUNTS[name])  # type: ignore[arg-type]
-
-
-def only(root: Path) -> Category:
-    (category,) = index(root).categories
-    return category
-
-
-def problem(root: Path) -> str:
-    with pytest.raises(DataError) as caught:
-        index(root)
-    return str(caught.value)
 
 
 # --- every layout ----------------------------------------------------------------------------

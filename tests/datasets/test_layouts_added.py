@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.datasets import Category, index, load_mask
+from benchmarks.datasets import index, load_mask
 from benchmarks.datasets.__main__ import main as check
 from benchmarks.datasets.known import EVERY, KNOWN
 from benchmarks.datasets.layouts.folders import FOLDER_LAYOUTS
-from benchmarks.errors import DataError
+from tests.datasets.reading import only, problem
 from tests.helpers.data_sets import SIDE, save
 
 MARKED = np.zeros((SIDE, SIDE), bool)
@@ -155,17 +155,6 @@ KINDS = {
 UNMASKED = {"vad"}
 
 
-def only(root: Path, *, masks: bool = True) -> Category:
-    (category,) = index(root, masks=masks).categories
-    return category
-
-
-def problem(root: Path) -> str:
-    with pytest.raises(DataError) as caught:
-        index(root)
-    return str(caught.value)
-
-
 @pytest.mark.parametrize("name", WRITERS)
 def test_it_is_read_as_it_is_distributed(tmp_path: Path, name: str) -> None:
     dataset = index(WRITERS[name](tmp_path / "copy"))
@@ -210,20 +199,6 @@ def test_without_published_counts_its_name_and_licence_are_said_alone(
     said = f"laid out and named as {known.title}: {known.licence or 'licence'}, {known.where}"
     assert said in shown
     assert "so it goes by its folder's name" in shown
-
-
-@pytest.mark.parametrize("name", WRITERS)
-def test_the_fingerprint_forgets_the_place_and_heeds_every_file(tmp_path: Path, name: str) -> None:
-    root = WRITERS[name](tmp_path / "here")
-    before = only(root)
-    assert only(Path(shutil.copytree(root, tmp_path / "else"))).fingerprint == before.fingerprint
-    for sample in (*before.train, *before.test):
-        for path in (sample.path, *sample.masks):
-            content = path.read_bytes()
-            path.write_bytes(content + b"\0")
-            assert only(root).fingerprint != before.fingerprint
-            path.write_bytes(content)
-    assert only(root) == before
 
 
 @pytest.mark.parametrize("name", WRITERS)

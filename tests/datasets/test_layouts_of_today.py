@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.datasets import KNOWN, Category, index, load_mask
+from benchmarks.datasets import KNOWN, index, load_mask
 from benchmarks.datasets.images import ImageFile
 from benchmarks.datasets.layouts import paired
 from benchmarks.datasets.layouts.magnetic_tiles import tiles
 from benchmarks.datasets.masks import read_mask
-from benchmarks.errors import DataError
 from benchmarks.figures import writing as figures
 from benchmarks.run import __main__ as run
+from tests.datasets.reading import only, problem
+from tests.datasets.test_layouts_added import WRITERS as ADDED
 from tests.helpers.data_sets import SIDE, save
 
 
@@ -119,17 +120,6 @@ COUNTS = dict.fromkeys(WRITERS, (4, 2, 3)) | {"magnetic_tile": (8, 2, 3)}
 KINDS = {"can": "bad", "usb": "AK", "magnetic_tile": "blowhole"}
 
 
-def only(root: Path, *, masks: bool = True) -> Category:
-    (category,) = index(root, masks=masks).categories
-    return category
-
-
-def problem(root: Path) -> str:
-    with pytest.raises(DataError) as caught:
-        index(root)
-    return str(caught.value)
-
-
 @pytest.mark.parametrize("name", WRITERS)
 def test_it_is_read_as_it_is_distributed(tmp_path: Path, name: str) -> None:
     category = only(WRITERS[name](tmp_path / "data"))
@@ -146,9 +136,9 @@ def test_it_is_read_as_it_is_distributed(tmp_path: Path, name: str) -> None:
         assert names == sorted(set(names))
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", [*WRITERS, *ADDED])
 def test_the_fingerprint_forgets_the_place_and_heeds_every_file(tmp_path: Path, name: str) -> None:
-    root = WRITERS[name](tmp_path / "here")
+    root = {**WRITERS, **ADDED}[name](tmp_path / "here")
     before = only(root)
     assert only(Path(shutil.copytree(root, tmp_path / "else"))).fingerprint == before.fingerprint
     for sample in (*before.train, *before.test):

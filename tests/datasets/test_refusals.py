@@ -18,13 +18,7 @@ from benchmarks.datasets.images import load_image
 from benchmarks.datasets.indexing import index
 from benchmarks.errors import DataError
 from tests.datasets.plain import SIDE, encoded, save
-
-
-def problem(root: Path, *categories: str) -> str:
-    with pytest.raises(DataError) as caught:
-        index(root, categories or None)
-    return str(caught.value)
-
+from tests.datasets.reading import problem
 
 # --- wrong folders ---------------------------------------------------------------------------
 

@@ -14,10 +14,10 @@ import pytest
 from benchmarks.chosen import chosen_datasets
 from benchmarks.datasets import Category, index
 from benchmarks.datasets.__main__ import main as check
-from benchmarks.errors import DataError
 from benchmarks.results import Store
 from benchmarks.results.scores import read_image_scores
 from benchmarks.run import __main__ as run
+from tests.datasets.reading import only, problem
 from tests.datasets.test_layouts_added import MARKED, image, images, mask
 
 
@@ -25,17 +25,6 @@ def write_line(root: Path, normal: int = 12, abnormal: int = 3) -> Path:
     images(root / "normal", normal)
     images(root / "abnormal", abnormal)
     return root
-
-
-def only(root: Path, seed: int = 0, *, masks: bool = True) -> Category:
-    (category,) = index(root, split_seed=seed, masks=masks).categories
-    return category
-
-
-def problem(root: Path) -> str:
-    with pytest.raises(DataError) as caught:
-        index(root)
-    return str(caught.value)
 
 
 def drawn(category: Category) -> list[str]:
